@@ -1,0 +1,137 @@
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::Service;
+
+/// One change of a service from a revision to another.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Deployment {
+    /// The announcer's id, or the platform's where nobody announced it.
+    pub id: String,
+    pub service: Service,
+    /// ECS's `ecs-svc/...`; `None` until the platform has shown the deployment.
+    pub platform_id: Option<String>,
+    /// What it puts in place; `None` until the platform has shown it.
+    pub revision: Option<Revision>,
+    /// What was in place before it; `None` for a service's first deployment.
+    pub source: Option<Revision>,
+    /// When the roll-out began. Baselines end here.
+    pub started_at: Timestamp,
+    /// Baselines end here: earlier than `started_at` when this deployment
+    /// supersedes one that was never found good, so that its guilt is not washed.
+    pub baseline_end: Timestamp,
+    pub facts: Facts,
+}
+
+/// What people and pipelines say about a deployment.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Facts {
+    pub version: Option<String>,
+    pub commit: Option<String>,
+    pub author: Option<String>,
+    pub url: Option<String>,
+    pub rollback_safe: RollbackSafe,
+    /// Who said so: the name of the token that announced it.
+    pub announced_by: Option<String>,
+    /// Usable in queries as `${labels.NAME}`.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// May this deployment be undone by putting the old code back?
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RollbackSafe {
+    /// The announcer says so.
+    Yes,
+    /// An irreversible change came with it (a migration): people decide.
+    No,
+    /// Nobody said; the policy's `unannounced` decides.
+    #[default]
+    Unknown,
+}
+
+/// A revision of an ECS service.
+///
+/// Two revisions are the same when their service revisions are, or, where one
+/// side has none, when their task definitions are: see [`Revision::same_as`].
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Revision {
+    /// ARN of the task definition.
+    pub task_definition: String,
+    /// ARN of the service revision, where the API offers one.
+    pub service_revision: Option<String>,
+    /// Images with their resolved digests, sorted; empty where unknown.
+    pub digests: Vec<String>,
+}
+
+impl Revision {
+    pub fn of_task_definition(arn: &str) -> Self {
+        Self { task_definition: arn.to_owned(), service_revision: None, digests: Vec::new() }
+    }
+
+    /// Whether both put the same thing in place: the same digests of the same
+    /// task definition, as far as digests are known.
+    pub fn same_as(&self, other: &Revision) -> bool {
+        self.task_definition == other.task_definition
+            && (self.digests.is_empty()
+                || other.digests.is_empty()
+                || self.digests == other.digests)
+    }
+
+    /// `family:revision`, as people say it.
+    pub fn short(&self) -> &str {
+        self.task_definition.rsplit('/').next().unwrap_or(&self.task_definition)
+    }
+}
+
+/// A deployment as a hook announces it, checked and with its service resolved.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Announcement {
+    pub id: String,
+    pub service: Service,
+    /// The task definition that the announcer says is being deployed: an ARN
+    /// or `family:revision`.
+    pub task_definition: Option<String>,
+    /// ECS's deployment id, where the announcer knows it.
+    pub platform_id: Option<String>,
+    /// When the announcer says it began.
+    pub at: Timestamp,
+    pub facts: Facts,
+}
+
+impl Announcement {
+    /// Whether the announcement names exactly this deployment of the platform.
+    /// `None`: it says nothing that could tell.
+    pub fn names(&self, platform_id: &str, revision: &Revision) -> Option<bool> {
+        if let Some(id) = &self.platform_id {
+            return Some(id == platform_id);
+        }
+        self.task_definition.as_deref().map(|named| {
+            if named.starts_with("arn:") {
+                named == revision.task_definition
+            } else {
+                named == revision.short()
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_revision_is_told_from_another_by_its_digests_when_both_are_known() {
+        let mut one = Revision::of_task_definition("arn:aws:ecs:x:1:task-definition/api:1");
+        let mut two = one.clone();
+        assert!(one.same_as(&two));
+        one.digests = vec!["sha256:a".into()];
+        assert!(one.same_as(&two), "an unknown digest proves no difference");
+        two.digests = vec!["sha256:b".into()];
+        assert!(!one.same_as(&two));
+        assert_eq!(one.short(), "api:1");
+    }
+}

@@ -1,0 +1,61 @@
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// Where a service runs: the identity that nothing else in the fleet shares.
+///
+/// Written `target/cluster/service`. `target` is the settings' name for an
+/// account and region.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ServiceKey {
+    pub target: String,
+    pub cluster: String,
+    pub service: String,
+}
+
+impl fmt::Display for ServiceKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.target, self.cluster, self.service)
+    }
+}
+
+/// A service under the names that people use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Service {
+    /// `service.name`: what messages and queries call it.
+    pub name: String,
+    /// `deployment.environment.name`.
+    pub environment: String,
+    pub key: ServiceKey,
+}
+
+/// The id of a watch: readable, and the same for the same deployment, however
+/// often and by whichever path it is announced.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct WatchId(String);
+
+impl WatchId {
+    /// The watch over the deployment that `deployment` names at `service`.
+    pub fn of(service: &ServiceKey, deployment: &str) -> Self {
+        let digest = Sha256::digest(format!("{service}\n{deployment}"));
+        let tail = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]);
+        Self(format!("{}-{tail:08x}", service.service))
+    }
+
+    /// An id as a person typed it; it may name no watch.
+    pub fn typed(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for WatchId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

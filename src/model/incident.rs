@@ -1,0 +1,40 @@
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::Severity;
+
+/// Opened by the first breach of a watch; a watch has at most one open.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Incident {
+    pub opened_at: Timestamp,
+    /// The worst severity seen.
+    pub severity: Severity,
+    pub status: IncidentStatus,
+    /// The checks that have breached since it opened.
+    pub checks: BTreeSet<String>,
+    pub resolved_at: Option<Timestamp>,
+}
+
+/// Where an incident stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IncidentStatus {
+    Investigating,
+    Identified,
+    Monitoring,
+    Resolved,
+}
+
+impl IncidentStatus {
+    /// As ShopFlow's template spells it: it knows three, and monitoring is
+    /// shown as identified.
+    pub fn in_template(self) -> &'static str {
+        match self {
+            Self::Investigating => "Investigating",
+            Self::Identified | Self::Monitoring => "Identified",
+            Self::Resolved => "Resolved",
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! The words of deployguard as types: no clock, no randomness, no I/O.
+//!
+//! Everything here is plain data that can be serialised, because every one of
+//! these values ends up in the journal, in a message or in an answer of the API.
+
+mod deployment;
+mod ident;
+mod incident;
+mod ledger;
+mod measure;
+mod notice;
+mod platform;
+mod rollback;
+mod verdict;
+
+pub use deployment::{Announcement, Deployment, Facts, Revision, RollbackSafe};
+pub use ident::{Service, ServiceKey, WatchId};
+pub use incident::{Incident, IncidentStatus};
+pub use ledger::{LedgerEntry, Standing};
+pub use measure::{Answer, Measurement, Question, Reading, SeriesValue, Shape, Unusable};
+pub use notice::{Body, Card, CardCheck, Notice, Reply, Tone};
+pub use platform::{Controller, PlatformDeployment, RollOut, Sighting};
+pub use rollback::{ActFailure, Acted, Inspection, Permit, RollbackPlan, Route};
+pub use verdict::{Mode, Outcome, Severity, Verdict};

@@ -1,0 +1,81 @@
+//! What is said to people, as facts and finished words; how it looks is the notifier's.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Verdict, WatchId};
+
+/// One message to people, kept in the outbox until it is delivered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Notice {
+    pub watch: WatchId,
+    /// Unique for ever: what a repeated delivery is recognised by.
+    pub key: String,
+    pub at: Timestamp,
+    pub body: Body,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Body {
+    /// The deployment's one message, edited in place. A newer card replaces an
+    /// undelivered older one.
+    Card(Card),
+    /// A new message in the deployment's thread.
+    Reply(Reply),
+}
+
+/// How a message should strike the reader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Tone {
+    Quiet,
+    Good,
+    Warn,
+    Bad,
+}
+
+/// The state of a deployment at a glance.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Card {
+    pub tone: Tone,
+    /// "shopflow-api v1.5.0 in production".
+    pub title: String,
+    /// Where it stands, one line: "watching, short-term phase until 11:30 UTC".
+    pub status: String,
+    /// "by dana · commit 4f1c2aa · shopflow-api:42 (was :41)".
+    pub about: Vec<String>,
+    /// Link to the pipeline or release, if announced.
+    pub url: Option<String>,
+    pub checks: Vec<CardCheck>,
+    /// "policy shopflow-production (policies/shopflow.yaml at 4f1c2aa), mode auto".
+    pub footer: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CardCheck {
+    pub name: String,
+    pub verdict: Verdict,
+    /// "0.05%", or why there is no value.
+    pub value: String,
+    /// "normal < 0.1% · SEV1 > 10%".
+    pub limits: String,
+    /// "before: 0.04%".
+    pub baseline: Option<String>,
+}
+
+/// A new message in the thread.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reply {
+    pub tone: Tone,
+    /// The first line, also the text of the notification.
+    pub headline: String,
+    /// Label and value, in order: the incident template's six, or others.
+    pub fields: Vec<(String, String)>,
+    /// Evidence and further lines.
+    pub lines: Vec<String>,
+    /// Shown in the channel too, not only in the thread (SEV1).
+    pub broadcast: bool,
+    /// Pages: the people named in the policy are mentioned.
+    pub page: bool,
+}

@@ -1,0 +1,103 @@
+//! A rollback from plan to outcome, as data.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Revision, ServiceKey, WatchId};
+
+/// What a rollback is to do. Written to the journal before anything is done.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RollbackPlan {
+    pub service: ServiceKey,
+    /// The platform's id of the deployment that was judged.
+    pub judged: String,
+    pub judged_revision: Revision,
+    pub target: Revision,
+    /// Where the target came from, in words ("watched to passed on ...").
+    pub target_because: String,
+    /// When it was decided: a deployment of the target begun after this is ours.
+    pub decided_at: Timestamp,
+}
+
+/// Which call put the target back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Route {
+    StopServiceDeployment,
+    UpdateService,
+    /// The target was found in place already: a former attempt had its effect.
+    AlreadyInPlace,
+}
+
+impl Route {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::StopServiceDeployment => "StopServiceDeployment",
+            Self::UpdateService => "UpdateService",
+            Self::AlreadyInPlace => "already in place",
+        }
+    }
+}
+
+/// A rollback that the platform has accepted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Acted {
+    pub route: Route,
+    /// The platform's id of the deployment that puts the target back; `None`
+    /// where the platform has not shown it yet.
+    pub deployment: Option<String>,
+    /// Set when what was replaced is not what was judged: people must look.
+    pub mismatch: Option<String>,
+}
+
+/// Why a rollback was not done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
+pub enum ActFailure {
+    /// The judged deployment is no longer the one in place.
+    #[error("superseded: {0}")]
+    Superseded(String),
+    /// It must not be done: the brakes, another permit, the platform's rules.
+    #[error("refused: {0}")]
+    Refused(String),
+    /// The platform said no, and will say so again.
+    #[error("failed: {0}")]
+    Permanent(String),
+    /// Nobody knows whether it had an effect, or the platform was out of reach.
+    #[error("unknown: {0}")]
+    Transient(String),
+}
+
+/// What an actuator saw of a rollback's target.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inspection {
+    /// Why the target can't be placed; `None`: it can.
+    pub obstacle: Option<String>,
+    /// What putting the target's code back would not restore: people decide then.
+    pub not_restored: Vec<String>,
+}
+
+/// The right to roll one deployment back, once. Only the store makes one, from
+/// a row that is unique for the deployment; `tests/tidy.rs` holds that.
+#[derive(Debug)]
+pub struct Permit {
+    watch: WatchId,
+    first: bool,
+}
+
+impl Permit {
+    /// For the store alone.
+    pub fn issued_by_store(watch: WatchId, first: bool) -> Self {
+        Self { watch, first }
+    }
+
+    pub fn watch(&self) -> &WatchId {
+        &self.watch
+    }
+
+    /// False when an earlier life of this process, or an earlier try, held it:
+    /// then its call may still be on its way, and must be looked for first.
+    pub fn is_first(&self) -> bool {
+        self.first
+    }
+}

@@ -1,0 +1,49 @@
+//! Notifiers: they deliver finished words, and say whether another try may help.
+
+pub mod slack;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::Notice;
+
+/// A notice with its address.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Letter {
+    pub notice: Notice,
+    pub channel: String,
+    /// Ids of the people and groups that a page mentions.
+    pub mentions: Vec<String>,
+    /// The deployment's message, once it has been delivered.
+    pub thread: Option<Thread>,
+    /// True when an earlier try may have been delivered: look for it first.
+    pub maybe_sent: bool,
+}
+
+/// A message that replies go under.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Thread {
+    /// The channel id as the service answered it.
+    pub channel: String,
+    /// The message's id.
+    pub ts: String,
+}
+
+/// Why a letter was not delivered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DeliverError {
+    /// Another try may help, not before `retry_after` where the service said so.
+    #[error("{reason}")]
+    Transient { reason: String, retry_after: Option<Duration> },
+    /// The same letter will be refused again.
+    #[error("{0}")]
+    Permanent(String),
+}
+
+/// One way to reach people.
+#[expect(async_fn_in_trait, reason = "used with concrete types inside this crate only")]
+pub trait Notifier {
+    /// Delivers one letter. Bounded in time. Returns the message it made or edited.
+    async fn deliver(&self, letter: &Letter) -> Result<Thread, DeliverError>;
+}

@@ -1,0 +1,53 @@
+//! Platforms: where services run. One room per platform that both looks and
+//! acts, because acting is looking again first.
+//!
+//! A platform never decides: it says what is in place, and does what a plan
+//! says if the plan still fits what it sees.
+
+pub mod ecs;
+
+use jiff::Timestamp;
+
+use crate::model::{
+    ActFailure, Acted, Inspection, Permit, Revision, RollbackPlan, ServiceKey, Sighting,
+};
+
+/// A failed look at a platform.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LookError {
+    /// Throttled, timed out, out of reach: the next look may succeed.
+    #[error("{0}")]
+    Transient(String),
+    /// Refused (permissions, unknown cluster): people must mend it.
+    #[error("{0}")]
+    Permanent(String),
+}
+
+/// What the engine asks of a platform.
+#[expect(async_fn_in_trait, reason = "used with concrete types inside this crate only")]
+pub trait Platform {
+    /// The services that run in `cluster`.
+    async fn services(&self, cluster: &str) -> Result<Vec<ServiceKey>, LookError>;
+
+    /// Looks at services at `now`, in as few calls as the platform allows. A
+    /// service that no longer exists is left out; a failed call costs only its
+    /// own batch.
+    async fn look(
+        &self,
+        services: &[ServiceKey],
+        now: Timestamp,
+    ) -> Vec<(ServiceKey, Result<Option<Sighting>, LookError>)>;
+
+    /// Whether `target` can be put back in the place of `judged`, and what that
+    /// would not restore.
+    async fn inspect(
+        &self,
+        service: &ServiceKey,
+        judged: &Revision,
+        target: &Revision,
+    ) -> Result<Inspection, LookError>;
+
+    /// Reads the platform, and rolls back if the judged deployment is still the
+    /// one in place. Idempotent: a target already in place is reported, not set again.
+    async fn roll_back(&self, permit: &Permit, plan: &RollbackPlan) -> Result<Acted, ActFailure>;
+}

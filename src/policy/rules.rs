@@ -1,0 +1,387 @@
+//! A policy after reading: every value in base units, every default filled in.
+//!
+//! Nothing here knows YAML. A running watch keeps its policy in this form, so a
+//! later edit of the file changes nothing for it but the mode.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Mode, Severity};
+
+/// How the services that it matches are guarded.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Policy {
+    pub name: String,
+    pub environment: String,
+    #[serde(rename = "match")]
+    pub matches: Match,
+    /// A ceiling on what the guard may do.
+    pub mode: Mode,
+    pub labels: LabelNames,
+    /// In order of `until`; never empty. The last one's end is the watch's.
+    pub phases: Vec<Phase>,
+    /// After the first new task is in service, before evidence counts.
+    pub grace: SignedDuration,
+    /// In the file's order; names are unique.
+    pub checks: Vec<Check>,
+    pub actions: Actions,
+    /// How long a check may be without data before people are told.
+    pub no_data_notify_after: SignedDuration,
+    /// The share (0-1) of each check's due samples that must have been
+    /// measured for the watch to end as `passed`.
+    pub min_coverage: f64,
+    pub rollback: RollbackRule,
+    pub notify: NotifyRule,
+}
+
+/// Which services a policy guards. Patterns are globs over whole names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Match {
+    /// The settings' name of an account and region; `None`: any.
+    pub target: Option<String>,
+    pub cluster: String,
+    pub service: String,
+}
+
+/// The series' label for each of these, where the series carry one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LabelNames {
+    /// Added with the service's name to every `counter:` selector.
+    pub service: Option<String>,
+    pub version: Option<String>,
+    pub instance: Option<String>,
+}
+
+/// A stretch of a watch with its own cadence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Phase {
+    pub name: String,
+    /// End, counted from the first new task in service.
+    pub until: SignedDuration,
+    /// Time from one sample to the next.
+    pub interval: SignedDuration,
+}
+
+/// One measured thing with its limits.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Check {
+    pub name: String,
+    pub measure: Measure,
+    /// Inside it a check is healthy, whatever its baseline says.
+    pub normal: Option<Bound>,
+    /// From the worst severity on.
+    pub breach: BTreeMap<Severity, Limit>,
+    pub baseline: Option<BaselineRule>,
+    /// Events in the window below which the verdict is `low_traffic`; only for
+    /// ratios and latencies.
+    pub min_traffic: f64,
+    /// The stretch that one sample looks back over. `None`: the phase's
+    /// interval, but at least a minute.
+    pub window: Option<SignedDuration>,
+}
+
+/// What is measured, and in which unit its limits are.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Measure {
+    /// A share of events, 0-1.
+    Ratio { part: Part, of: Counted, total: Counted },
+    /// A quantile (0-1) of a histogram in seconds: `counter` selects its buckets.
+    Latency { quantile: f64, counter: String },
+    /// Any instant query; of several series the worst counts.
+    Gauge { query: String, unit: Unit },
+}
+
+/// Which side of a ratio the numerator counts. Limits speak of the same side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    Bad,
+    Good,
+}
+
+/// Where a count comes from; never guessed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Counted {
+    /// A selector of counters, differenced by the guard.
+    Counter(String),
+    /// A query that contains `${window}` and counts the events in it.
+    Query(String),
+}
+
+/// The unit that a check's numbers are in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// 0-1, written in percent.
+    Ratio,
+    Seconds,
+    Bytes,
+    /// A bare number.
+    Number,
+}
+
+/// `> 5%`: the values on that side of it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Bound {
+    pub side: Side,
+    /// In base units: ratio 0-1, seconds, bytes.
+    pub value: f64,
+    pub unit: Unit,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Side {
+    #[serde(rename = ">")]
+    Above,
+    #[serde(rename = ">=")]
+    AtLeast,
+    #[serde(rename = "<")]
+    Below,
+    #[serde(rename = "<=")]
+    AtMost,
+}
+
+/// A bound that must hold for a time before it is a breach.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Limit {
+    pub bound: Bound,
+    /// `for 5m`. `None`: two samples running.
+    pub hold: Option<SignedDuration>,
+}
+
+/// When a check is worse than before.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BaselineRule {
+    pub against: Vec<Against>,
+    /// `2x`: a breach is a value this many times as bad.
+    pub worse_by: f64,
+    /// The severity of a baseline breach.
+    pub severity: Severity,
+}
+
+/// What a baseline is measured on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Against {
+    /// The stretch just before the roll-out began.
+    Before,
+}
+
+/// What is done about a breach.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Actions {
+    /// For each severity; a severity that is missing only notifies.
+    pub by_severity: BTreeMap<Severity, Action>,
+    /// After this long in service, a rollback is asked for instead of done.
+    pub ask_after: Option<SignedDuration>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    Rollback,
+    Ask { wait: SignedDuration, on_timeout: OnTimeout },
+    Notify,
+}
+
+/// What follows when nobody answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnTimeout {
+    /// Page people again; nothing else.
+    Escalate,
+    /// Roll back, where the mode allows it.
+    Rollback,
+}
+
+/// How a rollback chooses its target and what follows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RollbackRule {
+    /// The phase at whose end a revision is provisionally known-good.
+    pub known_good_after: String,
+    /// A known-good revision older than this is no target.
+    pub max_age: SignedDuration,
+    pub fallback: Fallback,
+    /// What a deployment whose `rollback_safe` nobody stated gets.
+    pub unannounced: Unannounced,
+    /// How long the numbers may take to come back before people are paged.
+    pub recover_within: SignedDuration,
+    /// How long after a rollback of a service the next one waits for a person.
+    pub cooldown: SignedDuration,
+}
+
+/// The target where the ledger has none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fallback {
+    /// What was in place before the deployment.
+    Previous,
+    /// None: a person decides.
+    Ask,
+}
+
+/// What is allowed where nobody said whether a rollback is safe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unannounced {
+    Ask,
+    Rollback,
+}
+
+/// Who is told.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotifyRule {
+    /// Slack channel id.
+    pub slack_channel: Option<String>,
+    /// Slack ids (`S0ONCALL` user group, `U0MANAGER` user) that a page mentions.
+    pub page: Vec<String>,
+}
+
+impl Bound {
+    /// Whether `value` lies on the bound's side. NaN lies on no side.
+    pub fn contains(&self, value: f64) -> bool {
+        match self.side {
+            Side::Above => value > self.value,
+            Side::AtLeast => value >= self.value,
+            Side::Below => value < self.value,
+            Side::AtMost => value <= self.value,
+        }
+    }
+
+    /// Whether the bound looks upwards (`>`, `>=`).
+    pub fn is_upper(&self) -> bool {
+        match self.side {
+            Side::Above | Side::AtLeast => true,
+            Side::Below | Side::AtMost => false,
+        }
+    }
+}
+
+impl Check {
+    /// The unit that the check's values and limits are in.
+    pub fn unit(&self) -> Unit {
+        match &self.measure {
+            Measure::Ratio { .. } => Unit::Ratio,
+            Measure::Latency { .. } => Unit::Seconds,
+            Measure::Gauge { unit, .. } => *unit,
+        }
+    }
+
+    /// Whether higher values are worse: a breach looks upwards, or normal
+    /// downwards.
+    pub fn higher_is_worse(&self) -> bool {
+        match (self.breach.values().next(), &self.normal) {
+            (Some(limit), _) => limit.bound.is_upper(),
+            (None, Some(normal)) => !normal.is_upper(),
+            (None, None) => true,
+        }
+    }
+
+    /// The stretch that a sample looks back over in a phase of this interval.
+    pub fn window(&self, interval: SignedDuration) -> SignedDuration {
+        self.window.unwrap_or_else(|| interval.max(SignedDuration::from_mins(1)))
+    }
+}
+
+impl Policy {
+    pub fn check(&self, name: &str) -> Option<&Check> {
+        self.checks.iter().find(|check| check.name == name)
+    }
+
+    /// How long a watch lasts, from the first new task in service.
+    pub fn horizon(&self) -> SignedDuration {
+        self.phases.last().map_or(SignedDuration::ZERO, |phase| phase.until)
+    }
+}
+
+impl Actions {
+    pub fn of(&self, severity: Severity) -> Action {
+        self.by_severity.get(&severity).copied().unwrap_or(Action::Notify)
+    }
+}
+
+impl Unit {
+    /// A value as people write it: `0.05%`, `145ms`, `1.5 GiB`.
+    pub fn show(self, value: f64) -> String {
+        match self {
+            Self::Ratio => format!("{}%", significant(value * 100.0)),
+            Self::Seconds if value.abs() < 1.0 => format!("{}ms", significant(value * 1000.0)),
+            Self::Seconds => format!("{}s", significant(value)),
+            Self::Bytes if (0.0..1e18).contains(&value) => {
+                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+                let bytes = value as u64;
+                bytesize::ByteSize::b(bytes).display().iec().to_string()
+            }
+            Self::Bytes | Self::Number => significant(value),
+        }
+    }
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let side = match self.side {
+            Side::Above => ">",
+            Side::AtLeast => ">=",
+            Side::Below => "<",
+            Side::AtMost => "<=",
+        };
+        write!(f, "{side} {}", self.unit.show(self.value))
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.bound)?;
+        match self.hold {
+            Some(hold) => write!(f, " for {hold:#}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Three significant digits, without trailing zeros, and no digit lost of
+/// numbers of 100 and more.
+fn significant(value: f64) -> String {
+    if value == 0.0 || !value.is_finite() {
+        return format!("{value}");
+    }
+    let magnitude = value.abs().log10().floor();
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let decimals = (2.0 - magnitude).clamp(0.0, 9.0) as usize;
+    let text = format!("{value:.decimals$}");
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_shown_in_the_unit_that_people_write() {
+        assert_eq!(Unit::Ratio.show(0.0005), "0.05%");
+        assert_eq!(Unit::Ratio.show(0.3123), "31.2%");
+        assert_eq!(Unit::Seconds.show(0.145), "145ms");
+        assert_eq!(Unit::Seconds.show(2.0), "2s");
+        assert_eq!(Unit::Bytes.show(1_610_612_736.0), "1.5 GiB");
+        assert_eq!(Unit::Number.show(342.4), "342");
+        assert_eq!(Unit::Ratio.show(0.0), "0%");
+    }
+
+    #[test]
+    fn a_bound_contains_the_values_on_its_side_and_never_nan() {
+        let bound = Bound { side: Side::Above, value: 0.05, unit: Unit::Ratio };
+        assert!(bound.contains(0.051));
+        assert!(!bound.contains(0.05));
+        assert!(!bound.contains(f64::NAN));
+        assert_eq!(bound.to_string(), "> 5%");
+    }
+}

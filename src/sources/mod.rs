@@ -1,0 +1,3 @@
+//! Metric sources: they fetch and decode, and never judge.
+
+pub mod prometheus;

@@ -1,0 +1,1 @@
+//! Prometheus, through its instant-query API.
