@@ -1,0 +1,187 @@
+//! From a breach to what is done about it. One pure table.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Pending, PreflightState, Said, Stage, Watch};
+use crate::model::{IncidentStatus, Mode, RollbackSafe, Severity};
+use crate::policy::{Action, OnTimeout, Policy, Unannounced};
+
+/// Everything that a decision rests on beside the policy.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Standpoint<'a> {
+    pub severity: Severity,
+    pub ceiling: Mode,
+    pub preflight: &'a PreflightState,
+    pub rollback_safe: RollbackSafe,
+    /// Since the first new task in service.
+    pub elapsed: SignedDuration,
+}
+
+/// What follows from a breach.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    RollBack,
+    /// People are asked. `wait: None`: silence is never answered.
+    Ask {
+        wait: Option<SignedDuration>,
+        on_timeout: OnTimeout,
+        because: String,
+    },
+    /// The mode is observe: what would have been done.
+    Would(String),
+    Notify,
+    /// A rollback is due and is not to be had by itself: people are paged.
+    Page(String),
+}
+
+/// How long people are asked for where a rollback became a question.
+const ASK: SignedDuration = SignedDuration::from_mins(15);
+
+/// Decides. The order is the order of what forbids most.
+pub fn decide(policy: &Policy, at: &Standpoint<'_>) -> Decision {
+    let action = policy.actions.of(at.severity);
+    let (wait, on_timeout, because) = match action {
+        Action::Notify => return Decision::Notify,
+        Action::Ask { wait, on_timeout } => {
+            (wait, on_timeout, format!("the policy asks at {}", at.severity))
+        }
+        Action::Rollback => (ASK, OnTimeout::Escalate, String::new()),
+    };
+    let automatic = action == Action::Rollback;
+    if at.ceiling == Mode::Observe {
+        let what = if automatic { "rolled back" } else { "asked whether to roll back" };
+        return Decision::Would(what.to_owned());
+    }
+    if let PreflightState::Impossible { because } = at.preflight {
+        return Decision::Page(because.clone());
+    }
+    if at.rollback_safe == RollbackSafe::No {
+        return Decision::Page(
+            "the deployment was announced as not safe to roll back (rollback_safe: false)".into(),
+        );
+    }
+    if at.ceiling == Mode::Ask {
+        let because = if automatic { "the mode is ask".to_owned() } else { because };
+        return Decision::Ask { wait: Some(wait), on_timeout: OnTimeout::Escalate, because };
+    }
+    match reason_to_ask(policy, at) {
+        Some(because) => {
+            Decision::Ask { wait: Some(wait), on_timeout: OnTimeout::Escalate, because }
+        }
+        None if automatic => Decision::RollBack,
+        None => Decision::Ask { wait: Some(wait), on_timeout, because },
+    }
+}
+
+/// Why nothing may be done unattended though the mode is auto.
+fn reason_to_ask(policy: &Policy, at: &Standpoint<'_>) -> Option<String> {
+    if at.rollback_safe == RollbackSafe::Unknown && policy.rollback.unannounced == Unannounced::Ask
+    {
+        return Some("nobody announced whether a rollback is safe (rollback_safe)".into());
+    }
+    if let Some(limit) = policy.actions.ask_after.filter(|limit| at.elapsed >= *limit) {
+        return Some(format!("the deployment is older than {limit:#}: the policy asks then"));
+    }
+    match at.preflight {
+        PreflightState::Ready { not_restored, .. } if !not_restored.is_empty() => {
+            Some(format!("a rollback would not restore: {}", not_restored.join("; ")))
+        }
+        PreflightState::Unknown => Some("no rollback target has been found yet".into()),
+        PreflightState::Ready { .. } | PreflightState::Impossible { .. } => None,
+    }
+}
+
+impl Watch {
+    fn standpoint(&self, severity: Severity, now: Timestamp) -> Standpoint<'_> {
+        Standpoint {
+            severity,
+            ceiling: self.ceiling.mode,
+            preflight: &self.preflight,
+            rollback_safe: self.deployment.facts.rollback_safe,
+            elapsed: self.in_service_at.map_or(SignedDuration::ZERO, |at| now.duration_since(at)),
+        }
+    }
+
+    /// Does what a breach of `severity` calls for.
+    pub(super) fn respond(&mut self, severity: Severity, now: Timestamp, said: &mut Said) {
+        let decision = match &self.rollback_spent {
+            Some(why) => Decision::Page(why.clone()),
+            None => decide(self.policy(), &self.standpoint(severity, now)),
+        };
+        match decision {
+            Decision::RollBack => {
+                let because = self.breach_in_words();
+                self.begin_rollback(super::Actor::Guard, because, now, said);
+            }
+            Decision::Ask { wait, on_timeout, because } => {
+                self.ask(severity, wait, on_timeout, because, now, said);
+            }
+            Decision::Would(what) => {
+                let reply = self.say_would(&what);
+                self.reply(now, reply, said);
+            }
+            Decision::Notify => {
+                let reply = self.say_noted();
+                self.reply(now, reply, said);
+            }
+            Decision::Page(because) => {
+                self.identify();
+                let reply = self.say_cannot_roll_back(&because);
+                self.reply(now, reply, said);
+            }
+        }
+    }
+
+    pub(super) fn ask(
+        &mut self,
+        severity: Severity,
+        wait: Option<SignedDuration>,
+        on_timeout: OnTimeout,
+        because: String,
+        now: Timestamp,
+        said: &mut Said,
+    ) {
+        self.identify();
+        let until = wait.and_then(|wait| now.checked_add(wait).ok());
+        self.pending = Some(Pending {
+            severity,
+            asked_at: now,
+            until,
+            on_timeout,
+            acked_by: None,
+            held: false,
+            because,
+        });
+        let reply = self.say_decision_due();
+        self.reply(now, reply, said);
+    }
+
+    pub(super) fn identify(&mut self) {
+        if let Some(incident) = self.incident.as_mut() {
+            incident.status = IncidentStatus::Identified;
+        }
+    }
+
+    /// Silence is answered as the policy says; never with more than the mode allows.
+    pub(super) fn answer_silence(&mut self, now: Timestamp, said: &mut Said) {
+        let Some(pending) = self.pending.as_mut() else { return };
+        if pending.until.is_none_or(|until| now < until) {
+            return;
+        }
+        pending.until = None;
+        let (severity, on_timeout, asked_at) =
+            (pending.severity, pending.on_timeout, pending.asked_at);
+        // Decided again: what forbids a rollback may have come up since.
+        let free = self.ceiling.mode == Mode::Auto
+            && matches!(self.stage, Stage::Watching)
+            && reason_to_ask(self.policy(), &self.standpoint(severity, asked_at)).is_none();
+        if on_timeout == OnTimeout::Rollback && free {
+            let because = format!("nobody answered; {}", self.breach_in_words());
+            self.pending = None;
+            self.begin_rollback(super::Actor::Guard, because, now, said);
+        } else {
+            let reply = self.say_nobody_answered();
+            self.reply(now, reply, said);
+        }
+    }
+}

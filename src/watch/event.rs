@@ -1,0 +1,93 @@
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Ceiling, Pinned};
+use crate::model::{
+    ActFailure, Acted, Announcement, Deployment, Facts, Inspection, Reading, Revision, Sighting,
+};
+
+/// Everything that can happen to a watch. This is what the journal keeps.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    /// The first of every journal.
+    Opened {
+        deployment: Box<Deployment>,
+        pinned: Box<Pinned>,
+        ceiling: Ceiling,
+        announcement: Option<Box<Announcement>>,
+    },
+    /// A hook has announced the deployment that is watched already.
+    Announced(Box<Announcement>),
+    /// The platform has shown the deployment that a hook had announced.
+    Bound {
+        sighting: Box<Sighting>,
+        source: Option<Revision>,
+        baseline_end: Timestamp,
+        undoes_migration: bool,
+    },
+    /// The platform shows something else than at the last look.
+    Sighted(Box<Sighting>),
+    /// A newer deployment is in place.
+    Superseded { by: String },
+    /// A target was looked for: what was found, and why none where none was.
+    Inspected { target: Result<(Revision, String), String>, inspection: Inspection },
+    /// The checks were measured as of `tick`.
+    Sampled { tick: Timestamp, readings: BTreeMap<String, Reading> },
+    /// The stretch before the deployment was measured.
+    BaselineMeasured { readings: BTreeMap<String, Reading> },
+    /// The time that the watch had asked to be woken at has come.
+    Woke,
+    /// What the guard may do at most has changed.
+    CeilingChanged(Ceiling),
+    /// A person acts.
+    Pressed(Press),
+    /// The platform's answer to the rollback.
+    Acted(Result<Acted, ActFailure>),
+}
+
+/// What a person asks of a watch, with who and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Press {
+    pub command: Command,
+    pub by: String,
+    pub reason: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Command {
+    /// Seen; stops escalation only.
+    Ack,
+    /// A fix is on the way: stops the timer, once, for as long as it had been set.
+    Hold,
+    /// Put the target back now.
+    Rollback,
+    /// Watch no longer.
+    Cancel,
+}
+
+/// Why an event was not taken; the watch is unchanged.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Illegal(pub String);
+
+impl Illegal {
+    pub(super) fn because(reason: impl Into<String>) -> Self {
+        Self(reason.into())
+    }
+}
+
+impl Event {
+    /// The facts of an announcement take precedence over what was known.
+    pub(super) fn merged(known: &Facts, announced: &Facts) -> Facts {
+        let mut facts = announced.clone();
+        facts.version = facts.version.or_else(|| known.version.clone());
+        facts.commit = facts.commit.or_else(|| known.commit.clone());
+        facts.author = facts.author.or_else(|| known.author.clone());
+        facts.url = facts.url.or_else(|| known.url.clone());
+        facts
+    }
+}

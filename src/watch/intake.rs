@@ -1,0 +1,240 @@
+//! Which watch an announcement or a look at the platform belongs to.
+//!
+//! Hooks are hints and may come before, after or never; the platform is the
+//! truth. Both paths meet here, in two pure functions, so that one deployment is
+//! one watch whichever way and however often it is heard of.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::{Event, Stage, Watch};
+use crate::model::{
+    Announcement, Deployment, Facts, LedgerEntry, Outcome, Revision, RollbackSafe, Service,
+    ServiceKey, Sighting, Standing, WatchId,
+};
+
+/// What the guard last saw of a service; survives a restart.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Seen {
+    pub service: ServiceKey,
+    /// The platform's id of the deployment in place.
+    pub platform_id: String,
+    pub revision: Revision,
+    /// What it leaves behind for its successor.
+    pub poison: Option<Poison>,
+}
+
+/// One step of taking a look in, to be carried out in order.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// Presume the running revision good: the guard sees the service for the
+    /// first time.
+    Adopt(LedgerEntry),
+    /// Bring an event to a watch.
+    Deliver(WatchId, Box<Event>),
+    /// Begin a watch.
+    Open(Box<Deployment>, Option<Box<Announcement>>),
+}
+
+/// How far a hook and the platform's own sighting may lie apart and still be
+/// taken for the same deployment, where neither names the other.
+pub const JOIN_WITHIN: SignedDuration = SignedDuration::from_mins(10);
+
+/// What a look at a service leads to. `open`: the open watches of the service.
+/// `seen`: what was seen before, `None` at the first look.
+pub fn on_sighting(
+    sighting: &Sighting,
+    seen: Option<&Seen>,
+    open: &[&Watch],
+    service: &Service,
+) -> Vec<Step> {
+    let primary = &sighting.primary;
+    let bound = open.iter().find(|watch| watch.platform_id().is_some());
+    if let Some(watch) = bound.filter(|watch| watch.platform_id() == Some(primary.id.as_str())) {
+        return deliver_if_new(watch, sighting);
+    }
+    if let Some(watch) = bound
+        && is_return(watch, sighting)
+    {
+        return deliver_if_new(watch, sighting);
+    }
+    match seen {
+        None if sighting.is_stable() => vec![Step::Adopt(LedgerEntry {
+            service: service.key.clone(),
+            revision: primary.revision.clone(),
+            standing: Standing::Presumed,
+            at: sighting.at,
+            watch: None,
+        })],
+        Some(seen) if seen.platform_id == primary.id => Vec::new(),
+        // ECS is undoing a deployment that nobody watched: no deployment of its own.
+        Some(_) if sighting.native_rollback.is_some() => Vec::new(),
+        None | Some(_) => {
+            let mut steps = Vec::new();
+            if let Some(watch) = bound {
+                let by = format!("{} ({})", primary.revision.short(), primary.id);
+                let event = Event::Superseded { by };
+                steps.push(Step::Deliver(watch.id.clone(), Box::new(event)));
+            }
+            steps.push(begin(sighting, seen, open, service));
+            steps
+        }
+    }
+}
+
+fn deliver_if_new(watch: &Watch, sighting: &Sighting) -> Vec<Step> {
+    if watch.sighting.as_ref().is_some_and(|known| known.shows_the_same_as(sighting)) {
+        return Vec::new();
+    }
+    let event = Event::Sighted(Box::new(sighting.clone()));
+    vec![Step::Deliver(watch.id.clone(), Box::new(event))]
+}
+
+/// Whether the sighting shows the judged deployment being undone: by our own
+/// rollback, by the platform's, or by somebody who put the former revision back.
+/// That is never a deployment to be judged.
+fn is_return(watch: &Watch, sighting: &Sighting) -> bool {
+    let in_place = &sighting.primary.revision;
+    if let Stage::RollingBack(run) = &watch.stage {
+        return in_place.task_definition == run.plan.target.task_definition;
+    }
+    if sighting.native_rollback.is_some() {
+        return true;
+    }
+    let same_definition = watch
+        .deployment
+        .revision
+        .as_ref()
+        .is_some_and(|judged| judged.task_definition == in_place.task_definition);
+    !same_definition
+        && watch
+            .deployment
+            .source
+            .as_ref()
+            .is_some_and(|source| source.task_definition == in_place.task_definition)
+}
+
+/// A watch begins: the announced one that fits, or a new one.
+fn begin(sighting: &Sighting, seen: Option<&Seen>, open: &[&Watch], service: &Service) -> Step {
+    let primary = &sighting.primary;
+    let source = sighting.source.clone().or_else(|| seen.map(|seen| seen.revision.clone()));
+    let poison = seen.and_then(|seen| seen.poison.as_ref());
+    let baseline_end =
+        poison.map_or(primary.created_at, |poison| poison.clean_until.min(primary.created_at));
+    let undoes_migration = poison.is_some_and(|poison| poison.not_safe);
+    if let Some(watch) = announced_for(sighting, open) {
+        let sighting = Box::new(sighting.clone());
+        let event = Event::Bound { sighting, source, baseline_end, undoes_migration };
+        return Step::Deliver(watch.id.clone(), Box::new(event));
+    }
+    let rollback_safe = if undoes_migration { RollbackSafe::No } else { RollbackSafe::Unknown };
+    let deployment = Deployment {
+        id: primary.id.clone(),
+        service: service.clone(),
+        platform_id: Some(primary.id.clone()),
+        revision: Some(primary.revision.clone()),
+        source,
+        started_at: primary.created_at,
+        baseline_end,
+        facts: Facts { rollback_safe, ..Facts::default() },
+    };
+    Step::Open(Box::new(deployment), None)
+}
+
+/// The one announced watch that the sighting fits: named exactly, or the only
+/// one that names nothing.
+fn announced_for<'a>(sighting: &Sighting, open: &[&'a Watch]) -> Option<&'a Watch> {
+    let primary = &sighting.primary;
+    let waiting: Vec<&Watch> = open
+        .iter()
+        .copied()
+        .filter(|watch| matches!(watch.stage, Stage::Announced { .. }))
+        .collect();
+    let fits = |watch: &Watch| watch.announcement_names(&primary.id, &primary.revision);
+    let named = waiting.iter().find(|watch| fits(watch) == Some(true));
+    let mut unnamed = waiting.iter().filter(|watch| {
+        let apart = watch.deployment.started_at.duration_since(primary.created_at).abs();
+        fits(watch).is_none() && apart <= JOIN_WITHIN
+    });
+    named.copied().or_else(|| match (unnamed.next(), unnamed.next()) {
+        (Some(only), None) => Some(only),
+        _ => None,
+    })
+}
+
+/// What an announcement leads to. `open`: the open watches of the service.
+pub fn on_announcement(announcement: &Announcement, open: &[&Watch]) -> Step {
+    let joined =
+        open.iter().find(|watch| match (watch.platform_id(), &watch.deployment.revision) {
+            (Some(id), Some(revision)) => {
+                if let Some(named) = announcement.names(id, revision) {
+                    named
+                } else {
+                    let apart = watch.deployment.started_at.duration_since(announcement.at).abs();
+                    watch.deployment.facts.announced_by.is_none() && apart <= JOIN_WITHIN
+                }
+            }
+            _ => false,
+        });
+    if let Some(watch) = joined {
+        let event = Event::Announced(Box::new(announcement.clone()));
+        return Step::Deliver(watch.id.clone(), Box::new(event));
+    }
+    let revision = announcement.task_definition.as_deref().map(Revision::of_task_definition);
+    let deployment = Deployment {
+        id: announcement.id.clone(),
+        service: announcement.service.clone(),
+        platform_id: None,
+        revision,
+        source: None,
+        started_at: announcement.at,
+        baseline_end: announcement.at,
+        facts: announcement.facts.clone(),
+    };
+    Step::Open(Box::new(deployment), Some(Box::new(announcement.clone())))
+}
+
+/// What a deployment leaves behind for the one after it, as long as it was not
+/// found good: its guilt is not washed by deploying over it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Poison {
+    /// The service was clean up to here.
+    pub clean_until: Timestamp,
+    /// A rollback past it would undo a migration.
+    pub not_safe: bool,
+}
+
+impl Watch {
+    /// Whether the watch's announcement names that deployment.
+    fn announcement_names(&self, platform_id: &str, revision: &Revision) -> Option<bool> {
+        self.announcement.as_ref()?.names(platform_id, revision)
+    }
+
+    /// What the next deployment of the service inherits from this one.
+    pub fn poison(&self) -> Option<Poison> {
+        let clean = match &self.stage {
+            Stage::Announced { .. } => true,
+            Stage::Starting | Stage::RollingBack(_) => false,
+            Stage::Watching => self.is_provisionally_good(),
+            Stage::Ended { outcome, .. } => match outcome {
+                Outcome::Passed | Outcome::RolledBack => true,
+                Outcome::Superseded => self.is_provisionally_good(),
+                Outcome::RollbackFailed
+                | Outcome::Breached
+                | Outcome::Cancelled
+                | Outcome::Inconclusive => false,
+            },
+        };
+        (!clean).then(|| Poison {
+            clean_until: self.deployment.baseline_end,
+            not_safe: self.deployment.facts.rollback_safe == RollbackSafe::No,
+        })
+    }
+
+    fn is_provisionally_good(&self) -> bool {
+        let phases = &self.policy().phases;
+        let good_after =
+            phases.iter().position(|phase| phase.name == self.policy().rollback.known_good_after);
+        !self.has_open_incident() && good_after.is_some_and(|index| self.phase > index)
+    }
+}

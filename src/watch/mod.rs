@@ -1,0 +1,35 @@
+//! The watch over one deployment: a pure state machine.
+//!
+//! Data flows one way. An [`Event`] comes in with the time; the watch changes
+//! its state and says what must be *kept* with that change ([`Said`]: messages
+//! and ledger entries). What must be *done* is not a list of effects that a
+//! crash could lose: it is read off the state, by [`Watch::wants`]. A watch that
+//! was restarted wants what it wanted before, and nothing else has to resume it.
+//!
+//! `now` is always an argument. Two folds of the same journal give the same state.
+
+mod decide;
+mod event;
+mod intake;
+mod phase;
+mod press;
+mod sampling;
+mod sight;
+mod state;
+mod target;
+mod undo;
+mod wants;
+mod words;
+
+pub use decide::{Decision, Standpoint, decide};
+pub use event::{Command, Event, Illegal, Press};
+pub use intake::{Poison, Seen, Step as IntakeStep, on_announcement, on_sighting};
+pub use state::{
+    Actor, Ceiling, Entry, Pending, Pinned, PreflightState, RollbackRun, RunStep, Said, Stage,
+    Watch,
+};
+pub use target::{Candidate, candidates};
+pub use wants::Want;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,178 @@
+//! Phases and the end of a watch.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{RunStep, Said, Stage, Watch};
+use crate::model::{LedgerEntry, Outcome, Standing};
+
+/// How long the platform may take to bring the first new task up before
+/// people are told.
+const SERVICE_PATIENCE: SignedDuration = SignedDuration::from_mins(15);
+
+impl Watch {
+    /// When the current phase ends; `None` before the first task is in service.
+    pub fn phase_ends_at(&self) -> Option<Timestamp> {
+        let phase = self.policy().phases.get(self.phase)?;
+        self.in_service_at?.checked_add(phase.until).ok()
+    }
+
+    /// The name of the current phase.
+    pub fn phase_name(&self) -> &str {
+        let phases = &self.policy().phases;
+        phases.get(self.phase).or(phases.last()).map_or("", |phase| &phase.name)
+    }
+
+    /// Ends the phases that are over, and the watch with the last one.
+    pub(super) fn advance(&mut self, now: Timestamp, said: &mut Said) {
+        while matches!(self.stage, Stage::Watching)
+            && !self.is_rolling_out()
+            && self.phase_ends_at().is_some_and(|end| now >= end)
+        {
+            let name = self.phase_name().to_owned();
+            if name == self.policy().rollback.known_good_after && !self.has_open_incident() {
+                self.stand(Standing::Provisional, now, said);
+            }
+            if self.phase + 1 < self.policy().phases.len() {
+                self.phase += 1;
+                self.note(now, format!("{name} phase over"));
+                self.schedule_first_tick(now);
+            } else {
+                self.conclude(now, said);
+            }
+        }
+    }
+
+    /// The end of the last phase: what the watch comes to.
+    fn conclude(&mut self, now: Timestamp, said: &mut Said) {
+        if let Some(why) = self.rollback_spent.clone() {
+            return self.end(Outcome::RollbackFailed, why, now, said);
+        }
+        if self.has_open_incident() {
+            let because = self.breach_in_words();
+            return self.end(Outcome::Breached, because, now, said);
+        }
+        let thin = self.thinly_covered();
+        if thin.is_empty() {
+            self.stand(Standing::Good, now, said);
+            self.end(Outcome::Passed, self.coverage_in_words(), now, said);
+        } else {
+            let because = format!("too little was measured of {}", thin.join(", "));
+            self.end(Outcome::Inconclusive, because, now, said);
+        }
+    }
+
+    /// The checks that were measured less often than the policy asks for.
+    pub(super) fn thinly_covered(&self) -> Vec<String> {
+        let least = self.policy().min_coverage;
+        self.checks
+            .iter()
+            .filter(|(_, state)| state.due == 0 || state.coverage() < least)
+            .map(|(name, state)| format!("{name} ({:.0}%)", state.coverage() * 100.0))
+            .collect()
+    }
+
+    /// Enters the revision in the ledger.
+    pub(super) fn stand(&mut self, standing: Standing, now: Timestamp, said: &mut Said) {
+        let Some(revision) = self.deployment.revision.clone() else { return };
+        // Too little was seen to call it good, even provisionally.
+        if standing == Standing::Provisional && !self.thinly_covered().is_empty() {
+            return;
+        }
+        said.ledger.push(LedgerEntry {
+            service: self.deployment.service.key.clone(),
+            revision,
+            standing,
+            at: now,
+            watch: Some(self.id.clone()),
+        });
+    }
+
+    pub(super) fn end(
+        &mut self,
+        outcome: Outcome,
+        because: String,
+        now: Timestamp,
+        said: &mut Said,
+    ) {
+        if outcome == Outcome::Breached {
+            self.mark_bad(now, said);
+        }
+        self.pending = None;
+        self.next_tick = None;
+        let loud = self.has_open_incident() || outcome == Outcome::Inconclusive;
+        self.stage = Stage::Ended { outcome, at: now, because };
+        if loud {
+            let reply = self.say_ended_open();
+            self.reply(now, reply, said);
+        } else {
+            self.note(now, format!("watch ended: {}", outcome.as_str()));
+        }
+    }
+
+    pub(super) fn mark_bad(&mut self, now: Timestamp, said: &mut Said) {
+        self.stand(Standing::Bad, now, said);
+    }
+
+    /// What time alone brings about.
+    pub(super) fn woke(&mut self, now: Timestamp, said: &mut Said) {
+        match &self.stage {
+            Stage::Announced { until } if now >= *until => {
+                let because = "announced, never appeared".to_owned();
+                self.end(Outcome::Inconclusive, because, now, said);
+            }
+            Stage::Starting => {
+                let waited = now.duration_since(self.deployment.started_at);
+                if waited >= self.policy().horizon() {
+                    let because = "no task of the new revision ever came into service".to_owned();
+                    self.end(Outcome::Inconclusive, because, now, said);
+                } else if waited >= SERVICE_PATIENCE {
+                    self.reply_once(
+                        "not in service",
+                        now,
+                        super::state::Watch::say_not_in_service,
+                        said,
+                    );
+                }
+            }
+            Stage::Watching => {
+                self.answer_silence(now, said);
+                self.advance(now, said);
+            }
+            Stage::RollingBack(_) => self.rollback_overdue(now, said),
+            Stage::Announced { .. } | Stage::Ended { .. } => {}
+        }
+    }
+
+    /// When the watch must be woken, if nothing happens before. Ticks are wants,
+    /// not wakes.
+    pub fn next_wake(&self) -> Option<Timestamp> {
+        match &self.stage {
+            Stage::Announced { until } => Some(*until),
+            Stage::Starting => {
+                let patience = if self.told.contains("not in service") {
+                    self.policy().horizon()
+                } else {
+                    SERVICE_PATIENCE
+                };
+                self.deployment.started_at.checked_add(patience).ok()
+            }
+            Stage::Watching => {
+                let phase = self.phase_ends_at().filter(|_| !self.is_rolling_out());
+                let silence = self.pending.as_ref().and_then(|pending| pending.until);
+                [phase, silence].into_iter().flatten().min()
+            }
+            Stage::RollingBack(run) => match &run.step {
+                RunStep::Acting { .. } => None,
+                RunStep::Settling { since, .. } | RunStep::Recovering { since, .. } => {
+                    let patience = if self.told.contains("overdue") {
+                        self.policy().horizon()
+                    } else {
+                        self.policy().rollback.recover_within
+                    };
+                    since.checked_add(patience).ok()
+                }
+            },
+            Stage::Ended { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Ticks: measuring, judging, and what a verdict leads to.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Said, Stage, Watch};
+use crate::judge::{Baseline, CheckState, is_gap};
+use crate::model::{Incident, IncidentStatus, Reading, Severity, Unusable, Verdict};
+
+impl Watch {
+    /// Time from one sample to the next, now.
+    pub(super) fn interval(&self) -> SignedDuration {
+        let phases = &self.policy().phases;
+        // A rollback is followed as closely as a fresh deployment.
+        let index = if matches!(self.stage, Stage::RollingBack(_)) { 0 } else { self.phase };
+        phases.get(index).or(phases.last()).map_or(SignedDuration::from_secs(15), |p| p.interval)
+    }
+
+    pub(super) fn schedule_first_tick(&mut self, now: Timestamp) {
+        self.next_tick = Some(grid_after(now, self.interval()));
+    }
+
+    pub(super) fn baseline_measured(&mut self, readings: &BTreeMap<String, Reading>) {
+        for check in &self.pinned.policy.checks {
+            let Some(state) = self.checks.get_mut(&check.name) else { continue };
+            if state.baseline == Baseline::Pending {
+                let missing = Err(Unusable::Empty);
+                let reading = readings.get(&check.name).unwrap_or(&missing);
+                state.baseline = Baseline::of(check, reading);
+            }
+        }
+    }
+
+    pub(super) fn sampled(
+        &mut self,
+        tick: Timestamp,
+        readings: &BTreeMap<String, Reading>,
+        now: Timestamp,
+        said: &mut Said,
+    ) {
+        let interval = self.interval();
+        if self.last_tick.is_some_and(|last| is_gap(last, tick, interval)) {
+            self.checks.values_mut().for_each(CheckState::forget_streaks);
+        }
+        self.last_tick = Some(tick);
+        self.next_tick = Some(grid_after(now.max(tick), interval));
+        let counts = self.is_evidence(tick);
+        for check in &self.pinned.policy.checks {
+            let (Some(state), Some(reading)) =
+                (self.checks.get_mut(&check.name), readings.get(&check.name))
+            else {
+                continue;
+            };
+            state.observe(check, tick, reading, counts);
+        }
+        match &self.stage {
+            Stage::Watching => {
+                self.tell_of_missing_data(now, said);
+                self.weigh(now, said);
+                self.advance(now, said);
+            }
+            Stage::RollingBack(_) => self.recover(now, said),
+            Stage::Announced { .. } | Stage::Starting | Stage::Ended { .. } => {}
+        }
+    }
+
+    /// Whether a sample at `tick` is evidence: not in the grace after the first
+    /// new task.
+    fn is_evidence(&self, tick: Timestamp) -> bool {
+        self.in_service_at.is_some_and(|start| tick.duration_since(start) >= self.policy().grace)
+    }
+
+    /// The worst breach of now, with the names of all the checks in breach.
+    pub(super) fn breaches(&self) -> Option<(Severity, Vec<String>)> {
+        let breached: Vec<_> = self
+            .checks
+            .iter()
+            .filter_map(|(name, state)| {
+                let judgement = state.last.as_ref()?;
+                (judgement.verdict == Verdict::Breach)
+                    .then(|| (judgement.severity.unwrap_or(Severity::Sev3), name.clone()))
+            })
+            .collect();
+        let worst = breached.iter().map(|(severity, _)| *severity).min()?;
+        Some((worst, breached.into_iter().map(|(_, name)| name).collect()))
+    }
+
+    /// Opens, widens or resolves the incident, and decides where it got worse.
+    fn weigh(&mut self, now: Timestamp, said: &mut Said) {
+        let Some((severity, names)) = self.breaches() else {
+            if self.has_open_incident() && self.came_back(now) {
+                self.resolve(now);
+                self.pending = None;
+                let reply = self.say_resolved_by_itself();
+                self.reply(now, reply, said);
+            }
+            return;
+        };
+        let known = self.incident.as_ref().filter(|_| self.has_open_incident());
+        let worse = known.is_none_or(|incident| severity < incident.severity);
+        if known.is_none() {
+            self.incident = Some(Incident {
+                opened_at: now,
+                severity,
+                status: IncidentStatus::Investigating,
+                checks: names.into_iter().collect(),
+                resolved_at: None,
+            });
+        } else if let Some(incident) = self.incident.as_mut() {
+            incident.severity = incident.severity.min(severity);
+            incident.checks.extend(names);
+        }
+        if worse {
+            self.respond(severity, now, said);
+        }
+    }
+
+    /// Whether every check of the incident has been back for two windows.
+    pub(super) fn came_back(&mut self, now: Timestamp) -> bool {
+        let Some(incident) = &self.incident else { return false };
+        let interval = self.interval();
+        let needed = incident
+            .checks
+            .iter()
+            .filter_map(|name| self.policy().check(name))
+            .map(|check| check.window(interval) * 2)
+            .max()
+            .unwrap_or_default();
+        incident.checks.iter().all(|name| {
+            self.checks
+                .get(name)
+                .and_then(|state| state.back_since)
+                .is_some_and(|since| now.duration_since(since) >= needed)
+        })
+    }
+
+    pub(super) fn resolve(&mut self, now: Timestamp) {
+        if let Some(incident) = self.incident.as_mut() {
+            incident.status = IncidentStatus::Resolved;
+            incident.resolved_at = Some(now);
+        }
+    }
+
+    /// Silence of a check is told once; it alerts and never rolls back.
+    fn tell_of_missing_data(&mut self, now: Timestamp, said: &mut Said) {
+        let patience = self.policy().no_data_notify_after;
+        let mut newly = Vec::new();
+        for (name, state) in &self.checks {
+            let topic = format!("no data: {name}");
+            match state.unmeasured_since {
+                Some(since) if now.duration_since(since) >= patience => {
+                    if self.told.insert(topic) {
+                        newly.push(name.clone());
+                    }
+                }
+                Some(_) => {}
+                None => {
+                    self.told.remove(&topic);
+                }
+            }
+        }
+        if !newly.is_empty() {
+            let reply = self.say_missing_data(&newly);
+            self.reply(now, reply, said);
+        }
+    }
+}
+
+/// The first multiple of `interval` since the epoch that lies after `now`: on a
+/// shared grid the equal queries of several watches fall together.
+pub(super) fn grid_after(now: Timestamp, interval: SignedDuration) -> Timestamp {
+    let step = i64::try_from(interval.as_millis()).unwrap_or(i64::MAX).max(1);
+    let ms = now.as_millisecond();
+    let next = ms.div_euclid(step).saturating_add(1).saturating_mul(step);
+    Timestamp::from_millisecond(next).unwrap_or(now)
+}
+
+/// The latest multiple of `interval` that is not after `now`.
+pub(super) fn grid_at(now: Timestamp, interval: SignedDuration) -> Timestamp {
+    let step = i64::try_from(interval.as_millis()).unwrap_or(i64::MAX).max(1);
+    let ms = now.as_millisecond();
+    Timestamp::from_millisecond(ms - ms.rem_euclid(step)).unwrap_or(now)
+}

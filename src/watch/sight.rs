@@ -1,0 +1,129 @@
+//! What the platform shows: the roll-out's progress, and who changed what.
+
+use jiff::Timestamp;
+
+use super::{Actor, Event, Illegal, RollbackRun, RunStep, Said, Stage, Watch};
+use crate::model::{
+    Announcement, Outcome, Revision, RollOut, RollbackPlan, RollbackSafe, Route, Sighting,
+};
+
+impl Watch {
+    /// The platform's id of the judged deployment.
+    pub fn platform_id(&self) -> Option<&str> {
+        self.deployment.platform_id.as_deref()
+    }
+
+    pub(super) fn announced(&mut self, announcement: &Announcement, now: Timestamp) {
+        // What an earlier, unfinished deployment forbids stays forbidden.
+        let inherited = self.deployment.facts.rollback_safe;
+        let mut facts = Event::merged(&self.deployment.facts, &announcement.facts);
+        if inherited == RollbackSafe::No {
+            facts.rollback_safe = RollbackSafe::No;
+        }
+        self.deployment.facts = facts;
+        self.announcement = Some(announcement.clone());
+        self.note(now, format!("announced as {}", announcement.id));
+    }
+
+    pub(super) fn bound(
+        &mut self,
+        sighting: &Sighting,
+        source: Option<&Revision>,
+        baseline_end: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), Illegal> {
+        if !matches!(self.stage, Stage::Announced { .. }) {
+            return Err(Illegal::because("the watch is bound to a deployment already"));
+        }
+        self.deployment.platform_id = Some(sighting.primary.id.clone());
+        self.deployment.revision = Some(sighting.primary.revision.clone());
+        self.deployment.source = source.cloned();
+        self.deployment.started_at = sighting.primary.created_at;
+        self.deployment.baseline_end = baseline_end;
+        self.stage = Stage::Starting;
+        self.note(now, format!("the roll-out of {} began", sighting.primary.revision.short()));
+        Ok(())
+    }
+
+    pub(super) fn sighted(&mut self, sighting: &Sighting, now: Timestamp, said: &mut Said) {
+        let judged_in_place = self.platform_id() == Some(sighting.primary.id.as_str());
+        self.sighting = Some(sighting.clone());
+        if judged_in_place {
+            // Digests may be resolved only after the first look.
+            self.deployment.revision = Some(sighting.primary.revision.clone());
+        }
+        match &self.stage {
+            Stage::Announced { .. } | Stage::Ended { .. } => {}
+            Stage::Starting | Stage::Watching if judged_in_place => {
+                self.roll_out_progressed(sighting, now, said);
+            }
+            Stage::Starting | Stage::Watching => {
+                self.undone_by_platform(sighting, now, said);
+            }
+            Stage::RollingBack(_) => self.rollback_progressed(sighting, now, said),
+        }
+    }
+
+    fn roll_out_progressed(&mut self, sighting: &Sighting, now: Timestamp, said: &mut Said) {
+        if matches!(self.stage, Stage::Starting) && sighting.primary.running > 0 {
+            self.stage = Stage::Watching;
+            self.in_service_at = Some(now);
+            self.note(now, "the first new task is in service");
+            self.schedule_first_tick(now);
+        }
+        if sighting.primary.roll_out == RollOut::Failed {
+            let reason = sighting.primary.reason.clone();
+            self.reply_once("roll-out failed", now, |w| w.say_roll_out_failed(reason), said);
+        }
+        if sighting.primary.roll_out == RollOut::Completed {
+            self.told.remove("roll-out failed");
+        }
+    }
+
+    /// What the deployment replaced is back, and not by the guard: reported,
+    /// not fought, and still watched for recovery.
+    fn undone_by_platform(&mut self, sighting: &Sighting, now: Timestamp, said: &mut Said) {
+        let (Some(judged), Some(judged_revision)) =
+            (self.deployment.platform_id.clone(), self.deployment.revision.clone())
+        else {
+            return;
+        };
+        let why = match &sighting.native_rollback {
+            Some(reason) => format!("ECS rolled back by itself: {reason}"),
+            None => "somebody put the former revision back".to_owned(),
+        };
+        let plan = RollbackPlan {
+            service: self.deployment.service.key.clone(),
+            judged,
+            judged_revision,
+            target: sighting.primary.revision.clone(),
+            target_because: why.clone(),
+            decided_at: now,
+        };
+        let step = RunStep::Settling {
+            route: Route::AlreadyInPlace,
+            deployment: Some(sighting.primary.id.clone()),
+            since: now,
+        };
+        self.pending = None;
+        self.mark_bad(now, said);
+        let run = RollbackRun { plan, by: Actor::Platform, because: why, step };
+        let reply = self.say_undone_by_platform(&run);
+        self.stage = Stage::RollingBack(Box::new(run));
+        self.reply(now, reply, said);
+        self.rollback_progressed(sighting, now, said);
+    }
+
+    pub(super) fn superseded(&mut self, by: &str, now: Timestamp, said: &mut Said) {
+        let because = format!("superseded by {by}");
+        self.end(Outcome::Superseded, because, now, said);
+    }
+
+    /// Whether the roll-out is still going on: no phase ends before it has ended.
+    pub(super) fn is_rolling_out(&self) -> bool {
+        self.sighting.as_ref().is_some_and(|sighting| {
+            Some(sighting.primary.id.as_str()) == self.platform_id()
+                && sighting.primary.roll_out == RollOut::InProgress
+        })
+    }
+}

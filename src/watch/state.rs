@@ -1,0 +1,295 @@
+//! What a watch knows. Plain data, one JSON document in the store.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::intake::JOIN_WITHIN;
+use super::{Event, Illegal};
+use crate::judge::CheckState;
+use crate::model::{
+    Announcement, Body, Deployment, Incident, LedgerEntry, Mode, Notice, Outcome, Reply, Revision,
+    RollbackPlan, RollbackSafe, Route, Severity, Sighting, WatchId,
+};
+use crate::policy::{OnTimeout, Policy};
+
+/// The guard's run over one deployment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Watch {
+    pub id: WatchId,
+    pub deployment: Deployment,
+    pub pinned: Pinned,
+    pub ceiling: Ceiling,
+    pub opened_at: Timestamp,
+    /// The hook that announced it, if one did.
+    pub announcement: Option<Announcement>,
+    pub stage: Stage,
+    /// The first new task in service: phases count from here.
+    pub in_service_at: Option<Timestamp>,
+    /// Index of the current phase.
+    pub phase: usize,
+    pub checks: BTreeMap<String, CheckState>,
+    pub incident: Option<Incident>,
+    /// A decision that waits for a person.
+    pub pending: Option<Pending>,
+    pub preflight: PreflightState,
+    /// A rollback was due or tried and is not to be had: why. One per watch.
+    pub rollback_spent: Option<String>,
+    pub sighting: Option<Sighting>,
+    pub next_tick: Option<Timestamp>,
+    pub last_tick: Option<Timestamp>,
+    /// What people were told once and need not hear again.
+    pub told: BTreeSet<String>,
+    /// What happened, for people; the journal has it all.
+    pub timeline: Vec<Entry>,
+    /// Notices said so far: part of each one's key.
+    pub notices: u32,
+    /// What the last card showed, so that only a change edits it.
+    pub card_shown: String,
+}
+
+/// The policy that a watch runs under, frozen at its start.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Pinned {
+    pub policy: Policy,
+    pub file: String,
+    /// The whole policy after merging, as YAML.
+    pub text: String,
+    /// Git commit of the folder; `None` outside a checkout.
+    pub commit: Option<String>,
+    /// Whether policy files differed from the commit.
+    pub dirty: bool,
+}
+
+/// The most that the guard may do, and what lowered it below the policy's mode.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ceiling {
+    pub mode: Mode,
+    pub because: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// A hook announced it; the platform has not shown it yet.
+    Announced {
+        until: Timestamp,
+    },
+    /// Rolling out, no new task in service yet.
+    Starting,
+    Watching,
+    RollingBack(Box<RollbackRun>),
+    Ended {
+        outcome: Outcome,
+        at: Timestamp,
+        because: String,
+    },
+}
+
+/// A rollback on its way.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RollbackRun {
+    pub plan: RollbackPlan,
+    pub by: Actor,
+    pub because: String,
+    pub step: RunStep,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Actor {
+    Guard,
+    Person(String),
+    /// ECS's own circuit breaker or alarm, or somebody outside the guard.
+    Platform,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunStep {
+    /// The intent is recorded; the platform is to be asked, not before `not_before`.
+    Acting { attempt: u32, not_before: Timestamp },
+    /// The platform has accepted it and is rolling.
+    Settling { route: Route, deployment: Option<String>, since: Timestamp },
+    /// In place; the numbers are to come back.
+    Recovering { since: Timestamp, clean_since: Option<Timestamp> },
+}
+
+/// A question put to people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pending {
+    pub severity: Severity,
+    pub asked_at: Timestamp,
+    /// When silence is answered; `None` once it has been, or where it never is.
+    pub until: Option<Timestamp>,
+    pub on_timeout: OnTimeout,
+    pub acked_by: Option<String>,
+    pub held: bool,
+    pub because: String,
+}
+
+/// Whether a rollback is possible, found when the deployment starts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PreflightState {
+    /// Not looked yet.
+    Unknown,
+    Ready {
+        target: Revision,
+        because: String,
+        not_restored: Vec<String>,
+    },
+    Impossible {
+        because: String,
+    },
+}
+
+/// One line of a watch's timeline.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    pub at: Timestamp,
+    pub text: String,
+}
+
+/// What must be kept together with a change of state, in one transaction.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Said {
+    pub notices: Vec<Notice>,
+    pub ledger: Vec<LedgerEntry>,
+}
+
+/// Lines of a timeline that are kept; a flapping watch must not grow for ever.
+const TIMELINE_LINES: usize = 500;
+
+impl Watch {
+    /// The watch that an [`Event::Opened`] begins.
+    pub fn open(event: &Event, now: Timestamp) -> Result<(Watch, Said), Illegal> {
+        let Event::Opened { deployment, pinned, ceiling, announcement } = event else {
+            return Err(Illegal::because("a journal begins with `opened`"));
+        };
+        let checks = pinned
+            .policy
+            .checks
+            .iter()
+            .map(|check| (check.name.clone(), CheckState::new(check)))
+            .collect();
+        let mut watch = Watch {
+            id: WatchId::of(&deployment.service.key, &deployment.id),
+            deployment: (**deployment).clone(),
+            pinned: (**pinned).clone(),
+            ceiling: ceiling.clone(),
+            opened_at: now,
+            stage: match (&deployment.platform_id, now.checked_add(JOIN_WITHIN)) {
+                (None, Ok(until)) => Stage::Announced { until },
+                (None, Err(_)) | (Some(_), _) => Stage::Starting,
+            },
+            announcement: announcement.as_deref().cloned(),
+            in_service_at: None,
+            phase: 0,
+            checks,
+            incident: None,
+            pending: None,
+            preflight: PreflightState::Unknown,
+            rollback_spent: None,
+            sighting: None,
+            next_tick: None,
+            last_tick: None,
+            told: BTreeSet::new(),
+            timeline: Vec::new(),
+            notices: 0,
+            card_shown: String::new(),
+        };
+        let mut said = Said::default();
+        watch.note(now, "watch opened");
+        watch.show_card(now, &mut said);
+        Ok((watch, said))
+    }
+
+    /// Takes one event in. On an error nothing has changed.
+    pub fn handle(&mut self, event: &Event, now: Timestamp) -> Result<Said, Illegal> {
+        if let Stage::Ended { outcome, .. } = &self.stage {
+            return Err(Illegal::because(format!("the watch has ended: {}", outcome.as_str())));
+        }
+        let mut said = Said::default();
+        match event {
+            Event::Opened { .. } => return Err(Illegal::because("the watch is open already")),
+            Event::Announced(announcement) => self.announced(announcement, now),
+            Event::Bound { sighting, source, baseline_end, undoes_migration } => {
+                self.bound(sighting, source.as_ref(), *baseline_end, now)?;
+                if *undoes_migration {
+                    self.deployment.facts.rollback_safe = RollbackSafe::No;
+                }
+                self.sighted(sighting, now, &mut said);
+            }
+            Event::Sighted(sighting) => self.sighted(sighting, now, &mut said),
+            Event::Superseded { by } => self.superseded(by, now, &mut said),
+            Event::Inspected { target, inspection } => {
+                self.inspected(target, inspection, now, &mut said);
+            }
+            Event::Sampled { tick, readings } => self.sampled(*tick, readings, now, &mut said),
+            Event::BaselineMeasured { readings } => self.baseline_measured(readings),
+            Event::Woke => self.woke(now, &mut said),
+            Event::CeilingChanged(ceiling) => self.ceiling_changed(ceiling, now, &mut said),
+            Event::Pressed(press) => self.pressed(press, now, &mut said)?,
+            Event::Acted(result) => self.acted(result, now, &mut said)?,
+        }
+        self.show_card(now, &mut said);
+        Ok(said)
+    }
+
+    pub fn policy(&self) -> &Policy {
+        &self.pinned.policy
+    }
+
+    pub fn is_open(&self) -> bool {
+        !matches!(self.stage, Stage::Ended { .. })
+    }
+
+    pub fn outcome(&self) -> Option<Outcome> {
+        match &self.stage {
+            Stage::Ended { outcome, .. } => Some(*outcome),
+            Stage::Announced { .. } | Stage::Starting | Stage::Watching | Stage::RollingBack(_) => {
+                None
+            }
+        }
+    }
+
+    /// Whether an incident is open.
+    pub fn has_open_incident(&self) -> bool {
+        self.incident.as_ref().is_some_and(|incident| incident.resolved_at.is_none())
+    }
+
+    pub(super) fn note(&mut self, at: Timestamp, text: impl Into<String>) {
+        if self.timeline.len() < TIMELINE_LINES {
+            self.timeline.push(Entry { at, text: text.into() });
+        }
+    }
+
+    /// Says something in the thread.
+    pub(super) fn reply(&mut self, now: Timestamp, reply: Reply, said: &mut Said) {
+        self.note(now, reply.headline.clone());
+        let notice = self.notice(now, Body::Reply(reply));
+        said.notices.push(notice);
+    }
+
+    pub(super) fn notice(&mut self, at: Timestamp, body: Body) -> Notice {
+        self.notices = self.notices.saturating_add(1);
+        let key = format!("{}/{}", self.id, self.notices);
+        Notice { watch: self.id.clone(), key, at, body }
+    }
+
+    /// Says something in the thread that people hear only once a watch.
+    pub(super) fn reply_once(
+        &mut self,
+        topic: &str,
+        now: Timestamp,
+        reply: impl FnOnce(&Watch) -> Reply,
+        said: &mut Said,
+    ) {
+        if self.told.insert(topic.to_owned()) {
+            let reply = reply(self);
+            self.reply(now, reply, said);
+        }
+    }
+}

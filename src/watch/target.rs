@@ -1,0 +1,103 @@
+//! What a deployment would be rolled back to.
+
+use jiff::Timestamp;
+
+use super::{PreflightState, Said, Watch};
+use crate::model::{Inspection, LedgerEntry, Revision, Standing};
+use crate::policy::{Fallback, RollbackRule};
+
+/// A revision that may be put back, best first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    pub revision: Revision,
+    /// Where it comes from, in words.
+    pub because: String,
+}
+
+/// The revisions that may be put back in place of `judged`, best first: known-good
+/// ones that are young enough, newest first, then what was there before if the
+/// policy falls back to it. Never `judged` itself, never one that was found bad.
+pub fn candidates(
+    rule: &RollbackRule,
+    ledger: &[LedgerEntry],
+    judged: &Revision,
+    source: Option<&Revision>,
+    now: Timestamp,
+) -> Vec<Candidate> {
+    let is_bad = |revision: &Revision| {
+        ledger.iter().any(|e| e.standing == Standing::Bad && e.revision.same_as(revision))
+    };
+    let mut known: Vec<&LedgerEntry> = ledger
+        .iter()
+        .filter(|entry| entry.standing != Standing::Bad)
+        .filter(|entry| !entry.revision.same_as(judged) && !is_bad(&entry.revision))
+        .filter(|entry| now.duration_since(entry.at) <= rule.max_age)
+        .collect();
+    // What was in place just before comes first among equals in standing.
+    let was_source =
+        |entry: &LedgerEntry| source.is_some_and(|source| entry.revision.same_as(source));
+    known.sort_by_key(|entry| {
+        let watched = entry.standing >= Standing::Provisional;
+        std::cmp::Reverse((watched, was_source(entry), entry.at))
+    });
+    let mut found: Vec<Candidate> = known
+        .into_iter()
+        .map(|entry| Candidate {
+            revision: entry.revision.clone(),
+            because: match entry.standing {
+                Standing::Good => format!("known-good: watched to passed at {}", minute(entry.at)),
+                Standing::Provisional => {
+                    format!("known-good: came through its first phases at {}", minute(entry.at))
+                }
+                Standing::Presumed | Standing::Bad => {
+                    format!("presumed good: it was running at {}", minute(entry.at))
+                }
+            },
+        })
+        .collect();
+    if let (Fallback::Previous, Some(source)) = (rule.fallback, source)
+        && !source.same_as(judged)
+        && !is_bad(source)
+        && !found.iter().any(|candidate| candidate.revision.same_as(source))
+    {
+        found.push(Candidate {
+            revision: source.clone(),
+            because: "what was in place before; never watched".to_owned(),
+        });
+    }
+    found
+}
+
+fn minute(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+impl Watch {
+    pub(super) fn inspected(
+        &mut self,
+        target: &Result<(Revision, String), String>,
+        inspection: &Inspection,
+        now: Timestamp,
+        said: &mut Said,
+    ) {
+        self.preflight = match target {
+            Ok((revision, because)) => PreflightState::Ready {
+                target: revision.clone(),
+                because: because.clone(),
+                not_restored: inspection.not_restored.clone(),
+            },
+            Err(because) => PreflightState::Impossible { because: because.clone() },
+        };
+        match &self.preflight {
+            PreflightState::Ready { target, because, .. } => {
+                let line = format!("rollback target {} ({because})", target.short());
+                self.note(now, line);
+            }
+            PreflightState::Impossible { .. } => {
+                let reply = self.say_no_target();
+                self.reply(now, reply, said);
+            }
+            PreflightState::Unknown => {}
+        }
+    }
+}

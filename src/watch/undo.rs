@@ -1,0 +1,213 @@
+//! The rollback: intent, the platform's answer, progress, recovery.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Actor, Illegal, PreflightState, RollbackRun, RunStep, Said, Stage, Watch};
+use crate::model::{ActFailure, Acted, IncidentStatus, Outcome, RollOut, RollbackPlan, Sighting};
+use crate::policy::OnTimeout;
+
+/// Tries at a platform that does not answer, before people are paged.
+const ATTEMPTS: u32 = 6;
+/// The first pause between two tries; doubled each time.
+const FIRST_PAUSE: SignedDuration = SignedDuration::from_secs(2);
+
+impl Watch {
+    /// Records the intent. What is done about it is wanted, see [`Watch::wants`].
+    pub(super) fn begin_rollback(
+        &mut self,
+        by: Actor,
+        because: String,
+        now: Timestamp,
+        said: &mut Said,
+    ) {
+        let (Some(judged), Some(judged_revision)) =
+            (self.deployment.platform_id.clone(), self.deployment.revision.clone())
+        else {
+            return;
+        };
+        let PreflightState::Ready { target, because: target_because, .. } = &self.preflight else {
+            return;
+        };
+        let plan = RollbackPlan {
+            service: self.deployment.service.key.clone(),
+            judged,
+            judged_revision,
+            target: target.clone(),
+            target_because: target_because.clone(),
+            decided_at: now,
+        };
+        self.identify();
+        self.mark_bad(now, said);
+        let step = RunStep::Acting { attempt: 1, not_before: now };
+        let run = RollbackRun { plan, by, because, step };
+        let reply = self.say_rolling_back(&run);
+        self.stage = Stage::RollingBack(Box::new(run));
+        self.schedule_first_tick(now);
+        self.reply(now, reply, said);
+    }
+
+    pub(super) fn acted(
+        &mut self,
+        result: &Result<Acted, ActFailure>,
+        now: Timestamp,
+        said: &mut Said,
+    ) -> Result<(), Illegal> {
+        let Stage::RollingBack(run) = &mut self.stage else {
+            return Err(Illegal::because("no rollback is on its way"));
+        };
+        let RunStep::Acting { attempt, .. } = run.step else {
+            return Err(Illegal::because("the platform has answered already"));
+        };
+        match result {
+            Ok(acted) => {
+                run.step = RunStep::Settling {
+                    route: acted.route,
+                    deployment: acted.deployment.clone(),
+                    since: now,
+                };
+                self.note(
+                    now,
+                    format!("the platform accepted the rollback ({})", acted.route.as_str()),
+                );
+                if let Some(mismatch) = &acted.mismatch {
+                    let reply = self.say_mismatch(mismatch);
+                    self.reply(now, reply, said);
+                }
+                // The platform may have been seen there already.
+                if let Some(sighting) = self.sighting.clone() {
+                    self.rollback_progressed(&sighting, now, said);
+                }
+            }
+            Err(ActFailure::Transient(why)) if attempt < ATTEMPTS => {
+                let pause = FIRST_PAUSE * (1_i32 << attempt.min(8));
+                run.step = RunStep::Acting {
+                    attempt: attempt + 1,
+                    not_before: now.checked_add(pause).unwrap_or(now),
+                };
+                self.note(now, format!("try {attempt} of the rollback: {why}"));
+            }
+            Err(ActFailure::Superseded(by)) => {
+                let by = by.clone();
+                self.superseded(&by, now, said);
+            }
+            Err(ActFailure::Refused(why)) => self.rollback_refused(why, now, said),
+            Err(ActFailure::Permanent(why) | ActFailure::Transient(why)) => {
+                self.rollback_failed(why, now, said);
+            }
+        }
+        Ok(())
+    }
+
+    /// The brakes or the platform's rules forbid it: a question to people.
+    fn rollback_refused(&mut self, why: &str, now: Timestamp, said: &mut Said) {
+        self.stage = Stage::Watching;
+        let severity = self.incident.as_ref().map_or(crate::model::Severity::Sev2, |i| i.severity);
+        self.ask(
+            severity,
+            None,
+            OnTimeout::Escalate,
+            format!("not done by itself: {why}"),
+            now,
+            said,
+        );
+    }
+
+    fn rollback_failed(&mut self, why: &str, now: Timestamp, said: &mut Said) {
+        self.stage = Stage::Watching;
+        self.rollback_spent = Some(why.to_owned());
+        let reply = self.say_rollback_failed(why);
+        self.reply(now, reply, said);
+    }
+
+    /// Follows the target into place.
+    pub(super) fn rollback_progressed(
+        &mut self,
+        sighting: &Sighting,
+        now: Timestamp,
+        said: &mut Said,
+    ) {
+        let Stage::RollingBack(run) = &mut self.stage else { return };
+        let in_place = &sighting.primary;
+        let is_target = in_place.revision.task_definition == run.plan.target.task_definition
+            && in_place.id != run.plan.judged;
+        match &mut run.step {
+            RunStep::Settling { .. } if !is_target && in_place.id == run.plan.judged => {
+                let RunStep::Settling { since, .. } = &run.step else { return };
+                // A look may be older than the call that it follows.
+                if sighting.at.duration_since(*since) > SignedDuration::from_secs(60) {
+                    let why = "the platform put the judged deployment back; deployguard does not fight it";
+                    self.rollback_failed(why, now, said);
+                }
+            }
+            RunStep::Settling { deployment, .. } => {
+                deployment.get_or_insert_with(|| in_place.id.clone());
+                if in_place.roll_out == RollOut::Failed {
+                    let reason = in_place.reason.clone().unwrap_or_default();
+                    let why = format!("the platform could not place the target: {reason}");
+                    self.rollback_failed(&why, now, said);
+                } else if is_target && sighting.is_stable() {
+                    run.step = RunStep::Recovering { since: now, clean_since: None };
+                    if let Some(incident) = self.incident.as_mut() {
+                        incident.status = IncidentStatus::Monitoring;
+                    }
+                    let reply = self.say_in_place();
+                    self.reply(now, reply, said);
+                }
+            }
+            RunStep::Recovering { .. } if !is_target && in_place.id == run.plan.judged => {
+                let why = "the judged deployment is in place again; deployguard does not fight it";
+                self.rollback_failed(why, now, said);
+            }
+            // While acting, the answer to the call is still to come: it says more
+            // than a look.
+            RunStep::Acting { .. } | RunStep::Recovering { .. } => {}
+        }
+    }
+
+    /// Whether the numbers have come back: measured by the same checks.
+    pub(super) fn recover(&mut self, now: Timestamp, said: &mut Said) {
+        let Stage::RollingBack(run) = &self.stage else { return };
+        let RunStep::Recovering { since, .. } = run.step else { return };
+        let interval = self.interval();
+        // Without an incident (a person pressed) every check has to be well.
+        let blamed: Vec<String> = match &self.incident {
+            Some(incident) => incident.checks.iter().cloned().collect(),
+            None => self.checks.keys().cloned().collect(),
+        };
+        let window = blamed
+            .iter()
+            .filter_map(|name| self.policy().check(name))
+            .map(|check| check.window(interval))
+            .max()
+            .unwrap_or_default();
+        let back_since = blamed
+            .iter()
+            .map(|name| self.checks.get(name).and_then(|state| state.back_since))
+            .try_fold(since, |latest, back| back.map(|back| latest.max(back)));
+        if let Stage::RollingBack(run) = &mut self.stage {
+            run.step = RunStep::Recovering { since, clean_since: back_since };
+        }
+        if back_since.is_some_and(|clean| now.duration_since(clean) >= window * 2) {
+            self.resolve(now);
+            let reply = self.say_recovered(since);
+            self.reply(now, reply, said);
+            self.end(Outcome::RolledBack, "the numbers recovered".to_owned(), now, said);
+        }
+    }
+
+    /// People are paged when the platform or the numbers take too long.
+    pub(super) fn rollback_overdue(&mut self, now: Timestamp, said: &mut Said) {
+        let Stage::RollingBack(run) = &self.stage else { return };
+        let (RunStep::Settling { since, .. } | RunStep::Recovering { since, .. }) = run.step else {
+            return;
+        };
+        let waited = now.duration_since(since);
+        if waited >= self.policy().horizon() && self.told.contains("overdue") {
+            let because = "the target is in place; the numbers never recovered".to_owned();
+            return self.end(Outcome::RolledBack, because, now, said);
+        }
+        if waited >= self.policy().rollback.recover_within {
+            self.reply_once("overdue", now, super::state::Watch::say_not_recovered, said);
+        }
+    }
+}

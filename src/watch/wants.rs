@@ -1,0 +1,65 @@
+//! What a watch wants done, read off its state. The engine does each want once
+//! at a time and brings the result back as an event; a restart changes nothing.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::sampling::grid_at;
+use super::{Actor, PreflightState, RunStep, Stage, Watch};
+use crate::judge::Baseline;
+use crate::model::{Mode, RollbackPlan};
+
+/// One thing to be done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Want {
+    /// Measure all the checks as of `tick` -> [`super::Event::Sampled`].
+    Sample { tick: Timestamp, interval: SignedDuration },
+    /// Measure the stretch that ends at `until` -> [`super::Event::BaselineMeasured`].
+    Baseline { until: Timestamp, interval: SignedDuration },
+    /// Look for a rollback target -> [`super::Event::Inspected`].
+    Inspect,
+    /// Roll back, not before `not_before` -> [`super::Event::Acted`].
+    RollBack { plan: Box<RollbackPlan>, not_before: Timestamp, attended: bool },
+}
+
+impl Watch {
+    /// Whether the ceiling lets a rollback by `by` go on. A pause stops even one
+    /// that has begun, as long as the platform has not accepted it.
+    pub(super) fn may_act(&self, by: &Actor) -> bool {
+        match by {
+            Actor::Guard => self.ceiling.mode == Mode::Auto,
+            Actor::Person(_) => self.ceiling.mode > Mode::Observe,
+            Actor::Platform => false,
+        }
+    }
+
+    /// What is wanted now. `Sample` is wanted only when its tick has come.
+    pub fn wants(&self, now: Timestamp) -> Vec<Want> {
+        let mut wants = Vec::new();
+        let bound = self.deployment.platform_id.is_some() && self.is_open();
+        if bound && self.checks.values().any(|state| state.baseline == Baseline::Pending) {
+            wants.push(Want::Baseline {
+                until: self.deployment.baseline_end,
+                interval: self.interval(),
+            });
+        }
+        if bound && self.preflight == PreflightState::Unknown {
+            wants.push(Want::Inspect);
+        }
+        if let Stage::RollingBack(run) = &self.stage
+            && let RunStep::Acting { not_before, .. } = run.step
+            && self.may_act(&run.by)
+        {
+            wants.push(Want::RollBack {
+                plan: Box::new(run.plan.clone()),
+                not_before,
+                attended: matches!(run.by, Actor::Person(_)),
+            });
+        }
+        if self.next_tick.is_some_and(|tick| now >= tick) {
+            // After a pause only the newest tick is worth asking for.
+            let tick = grid_at(now, self.interval());
+            wants.push(Want::Sample { tick, interval: self.interval() });
+        }
+        wants
+    }
+}
