@@ -7,4 +7,5 @@ pub mod notify;
 pub mod platform;
 pub mod policy;
 pub mod sources;
+pub mod store;
 pub mod watch;

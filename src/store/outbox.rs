@@ -1,0 +1,195 @@
+//! Messages that are promised and not yet delivered, in order within a watch.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sqlx::{Any, Row, Transaction};
+
+use super::{Store, StoreError, from_ms};
+use crate::model::{Body, Notice, WatchId};
+
+/// Where a notice goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Address {
+    pub channel: String,
+    pub mentions: Vec<String>,
+}
+
+/// A notice at the head of its watch's queue.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Queued {
+    pub seq: i64,
+    pub notice: Notice,
+    pub address: Address,
+    /// Tries so far.
+    pub attempts: u32,
+    pub queued_at: Timestamp,
+    /// Not before this.
+    pub next_at: Timestamp,
+}
+
+/// The state of the outbox as a whole.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Letterbox {
+    pub pending: u32,
+    pub undeliverable: u32,
+    pub oldest: Option<Timestamp>,
+}
+
+/// Puts a notice in. A card replaces one that nobody has tried to deliver, in
+/// that one's place, so that the order of the thread stays.
+pub(super) async fn queue(
+    tx: &mut Transaction<'_, Any>,
+    notice: &Notice,
+    address: &Address,
+    now: i64,
+) -> Result<(), StoreError> {
+    let kind = match notice.body {
+        Body::Card(_) => "card",
+        Body::Reply(_) => "reply",
+    };
+    let document = serde_json::to_string(notice)?;
+    if kind == "card" {
+        let replaced = sqlx::query(
+            "UPDATE outbox SET notice = $1 \
+             WHERE watch = $2 AND kind = 'card' AND status = 'pending' AND attempts = 0",
+        )
+        .bind(&document)
+        .bind(notice.watch.as_str())
+        .execute(&mut **tx)
+        .await?
+        .rows_affected();
+        if replaced > 0 {
+            return Ok(());
+        }
+    }
+    sqlx::query(
+        "INSERT INTO outbox \
+         (seq, watch, kind, notice, address, status, attempts, next_ms, queued_ms) \
+         SELECT COALESCE(MAX(seq), 0) + 1, $1, $2, $3, $4, 'pending', 0, $5, $5 FROM outbox",
+    )
+    .bind(notice.watch.as_str())
+    .bind(kind)
+    .bind(document)
+    .bind(serde_json::to_string(address)?)
+    .bind(now)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+impl Store {
+    /// The first undelivered notice of each watch, oldest first; at most `limit`.
+    pub async fn outbox_heads(&self, limit: u32) -> Result<Vec<Queued>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT seq, notice, address, attempts, queued_ms, next_ms FROM outbox \
+             WHERE seq IN (SELECT MIN(seq) FROM outbox WHERE status = 'pending' GROUP BY watch) \
+             ORDER BY next_ms, seq LIMIT $1",
+        )
+        .bind(i64::from(limit))
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(Queued {
+                    seq: row.get(0),
+                    notice: serde_json::from_str(row.get::<&str, _>(1))?,
+                    address: serde_json::from_str(row.get::<&str, _>(2))?,
+                    attempts: u32::try_from(row.get::<i64, _>(3)).unwrap_or(u32::MAX),
+                    queued_at: from_ms(row.get::<i64, _>(4)),
+                    next_at: from_ms(row.get::<i64, _>(5)),
+                })
+            })
+            .collect()
+    }
+
+    /// Counts a try, before it is made: after a crash the next one looks first
+    /// whether this one arrived.
+    pub async fn outbox_trying(&self, seq: i64) -> Result<(), StoreError> {
+        sqlx::query("UPDATE outbox SET attempts = attempts + 1 WHERE seq = $1")
+            .bind(seq)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// A notice has arrived; `thread` is the deployment's message.
+    pub async fn outbox_delivered(
+        &self,
+        seq: i64,
+        watch: &WatchId,
+        thread: Option<&str>,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query("UPDATE outbox SET status = 'delivered', error = NULL WHERE seq = $1")
+            .bind(seq)
+            .execute(&mut *transaction)
+            .await?;
+        if let Some(thread) = thread {
+            sqlx::query(
+                "INSERT INTO threads (watch, thread) VALUES ($1, $2) \
+                 ON CONFLICT (watch) DO UPDATE SET thread = excluded.thread",
+            )
+            .bind(watch.as_str())
+            .bind(thread)
+            .execute(&mut *transaction)
+            .await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Another try at `next`.
+    pub async fn outbox_retry(
+        &self,
+        seq: i64,
+        next: Timestamp,
+        error: &str,
+    ) -> Result<(), StoreError> {
+        sqlx::query("UPDATE outbox SET next_ms = $1, error = $2 WHERE seq = $3")
+            .bind(next.as_millisecond())
+            .bind(error)
+            .bind(seq)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// No further try: kept for people to see, and no longer in the way.
+    pub async fn outbox_undeliverable(&self, seq: i64, error: &str) -> Result<(), StoreError> {
+        sqlx::query("UPDATE outbox SET status = 'undeliverable', error = $1 WHERE seq = $2")
+            .bind(error)
+            .bind(seq)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// The deployment's message, as JSON.
+    pub async fn thread(&self, watch: &WatchId) -> Result<Option<String>, StoreError> {
+        let row = sqlx::query("SELECT thread FROM threads WHERE watch = $1")
+            .bind(watch.as_str())
+            .fetch_optional(&self.pool)
+            .await?;
+        Ok(row.map(|row| row.get(0)))
+    }
+
+    pub async fn letterbox(&self) -> Result<Letterbox, StoreError> {
+        let rows = sqlx::query(
+            "SELECT status, COUNT(*), MIN(queued_ms) FROM outbox \
+             WHERE status <> 'delivered' GROUP BY status",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let mut letterbox = Letterbox::default();
+        for row in &rows {
+            let count = u32::try_from(row.get::<i64, _>(1)).unwrap_or(u32::MAX);
+            if row.get::<&str, _>(0) == "pending" {
+                letterbox.pending = count;
+                letterbox.oldest = Some(from_ms(row.get::<i64, _>(2)));
+            } else {
+                letterbox.undeliverable = count;
+            }
+        }
+        Ok(letterbox)
+    }
+}

@@ -1,0 +1,74 @@
+//! The right to roll back, once per deployment.
+
+use jiff::Timestamp;
+use sqlx::Row;
+
+use super::{Store, StoreError, from_ms};
+use crate::model::{Permit, ServiceKey, WatchId};
+
+/// What the brakes are decided on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RecentPermits {
+    /// When the service was last rolled back.
+    pub last_of_service: Option<Timestamp>,
+    /// Rollbacks of the whole fleet since the time that was asked for.
+    pub of_fleet: u32,
+}
+
+impl Store {
+    /// The rollbacks of others than `watch`: of `service`, and of all since `since`.
+    pub async fn recent_permits(
+        &self,
+        service: &ServiceKey,
+        watch: &WatchId,
+        since: Timestamp,
+    ) -> Result<RecentPermits, StoreError> {
+        let last: Option<i64> =
+            sqlx::query("SELECT MAX(issued_ms) FROM permits WHERE service = $1 AND watch <> $2")
+                .bind(service.to_string())
+                .bind(watch.as_str())
+                .fetch_one(&self.pool)
+                .await?
+                .try_get(0)?;
+        let fleet: i64 =
+            sqlx::query("SELECT COUNT(*) FROM permits WHERE issued_ms >= $1 AND watch <> $2")
+                .bind(since.as_millisecond())
+                .bind(watch.as_str())
+                .fetch_one(&self.pool)
+                .await?
+                .get(0);
+        let of_fleet = u32::try_from(fleet).unwrap_or(u32::MAX);
+        Ok(RecentPermits { last_of_service: last.map(from_ms), of_fleet })
+    }
+
+    /// Issues the permit for `deployment` of `service` to `watch`; to the same
+    /// watch again after a crash, to another one never (`None`).
+    pub async fn permit(
+        &self,
+        service: &ServiceKey,
+        deployment: &str,
+        watch: &WatchId,
+        now: Timestamp,
+    ) -> Result<Option<Permit>, StoreError> {
+        let inserted = sqlx::query(
+            "INSERT INTO permits (deployment, service, watch, issued_ms) VALUES ($1, $2, $3, $4) \
+             ON CONFLICT (deployment) DO NOTHING",
+        )
+        .bind(format!("{service} {deployment}"))
+        .bind(service.to_string())
+        .bind(watch.as_str())
+        .bind(now.as_millisecond())
+        .execute(&self.pool)
+        .await?
+        .rows_affected();
+        if inserted == 1 {
+            return Ok(Some(Permit::issued_by_store(watch.clone(), true)));
+        }
+        let holder: String = sqlx::query("SELECT watch FROM permits WHERE deployment = $1")
+            .bind(format!("{service} {deployment}"))
+            .fetch_one(&self.pool)
+            .await?
+            .get(0);
+        Ok((holder == watch.as_str()).then(|| Permit::issued_by_store(watch.clone(), false)))
+    }
+}
