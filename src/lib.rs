@@ -9,3 +9,4 @@ pub mod policy;
 pub mod sources;
 pub mod store;
 pub mod watch;
+pub mod engine;

@@ -62,4 +62,13 @@ impl Watch {
         }
         wants
     }
+
+    /// When the next try of a rollback is due, while one is wanted.
+    pub fn rollback_not_before(&self) -> Option<Timestamp> {
+        let Stage::RollingBack(run) = &self.stage else { return None };
+        match run.step {
+            RunStep::Acting { not_before, .. } if self.may_act(&run.by) => Some(not_before),
+            RunStep::Acting { .. } | RunStep::Settling { .. } | RunStep::Recovering { .. } => None,
+        }
+    }
 }

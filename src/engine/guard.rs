@@ -1,0 +1,110 @@
+//! Which policy guards a service, and what it may do at most right now.
+
+use globset::Glob;
+
+use crate::model::{Mode, Service, ServiceKey};
+use crate::policy::{Matches, Policy};
+use crate::policy_repo::Loaded;
+use crate::store::Pause;
+use crate::watch::{Ceiling, Pinned};
+
+/// The policy of a service, with what forbids it to act.
+#[derive(Debug, Clone)]
+pub(super) struct Guarded {
+    pub pinned: Pinned,
+    /// Set when several policies match: then the first one only notifies.
+    pub overlap: Option<String>,
+}
+
+/// The policy that guards `key`; `None`: nothing guards it.
+pub(super) fn guarded(loaded: &Loaded, key: &ServiceKey) -> Option<Guarded> {
+    let (entry, overlap) = match loaded.set.matching(key) {
+        Matches::None => return None,
+        Matches::One(entry) => (entry, None),
+        Matches::Several(entries) => {
+            let names: Vec<_> = entries.iter().map(|e| e.policy.name.as_str()).collect();
+            let overlap = format!("several policies match: {}", names.join(", "));
+            (*entries.first()?, Some(overlap))
+        }
+    };
+    let pinned = Pinned {
+        policy: entry.policy.clone(),
+        file: entry.file.clone(),
+        text: entry.text.clone(),
+        commit: loaded.commit.clone(),
+        dirty: loaded.dirty,
+    };
+    Some(Guarded { pinned, overlap })
+}
+
+/// The service under the name and environment of the policy that guards it.
+pub(super) fn service(key: &ServiceKey, policy: &Policy) -> Service {
+    Service {
+        name: key.service.clone(),
+        environment: policy.environment.clone(),
+        key: key.clone(),
+    }
+}
+
+/// The most that a watch may do: the lowest of all that has a say.
+pub(super) fn ceiling(
+    guarded: &Guarded,
+    current: Option<&Policy>,
+    pauses: &[Pause],
+    key: &ServiceKey,
+) -> Ceiling {
+    let pinned = &guarded.pinned;
+    let mut ceiling = Ceiling { mode: pinned.policy.mode, because: None };
+    let mut lower = |mode: Mode, because: String| {
+        if mode < ceiling.mode {
+            ceiling = Ceiling { mode, because: Some(because) };
+        }
+    };
+    if let Some(current) = current {
+        lower(current.mode, "the policy's mode was lowered".to_owned());
+    }
+    if pinned.commit.is_none() {
+        lower(Mode::Ask, "auto needs policies in a git checkout".to_owned());
+    } else if pinned.dirty {
+        lower(Mode::Ask, "auto needs a clean commit; the policy files are edited".to_owned());
+    }
+    if let Some(overlap) = &guarded.overlap {
+        lower(Mode::Observe, overlap.clone());
+    }
+    for pause in pauses.iter().filter(|pause| covers(pause, key, &pinned.policy.environment)) {
+        let why = pause.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        lower(Mode::Observe, format!("paused by {}{why}", pause.by));
+    }
+    ceiling
+}
+
+/// Whether a pause's scope takes a service in.
+pub(super) fn covers(pause: &Pause, key: &ServiceKey, environment: &str) -> bool {
+    match pause.scope.as_str() {
+        "all" => true,
+        scope => match scope.strip_prefix("environment:") {
+            Some(paused) => paused == environment,
+            None => scope_glob(scope)
+                .is_ok_and(|glob| glob.compile_matcher().is_match(key.to_string())),
+        },
+    }
+}
+
+/// Reads a scope: `all`, `environment:NAME` or a glob over `target/cluster/service`.
+pub(super) fn check_scope(scope: &str) -> Result<(), String> {
+    match scope {
+        "all" => Ok(()),
+        scope if scope.strip_prefix("environment:").is_some_and(|name| !name.is_empty()) => Ok(()),
+        scope if scope.split('/').count() == 3 => scope_glob(scope).map(|_| ()),
+        scope => Err(format!(
+            "`{scope}` is no scope: give `all`, `environment:NAME` or a pattern TARGET/CLUSTER/SERVICE"
+        )),
+    }
+}
+
+fn scope_glob(scope: &str) -> Result<Glob, String> {
+    globset::GlobBuilder::new(scope)
+        .literal_separator(true)
+        .build()
+        .map_err(|error| error.to_string())
+}

@@ -1,0 +1,119 @@
+//! How the rest of the program speaks to the engine.
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::model::{Announcement, ServiceKey, Sighting, WatchId};
+use crate::platform::LookError;
+use crate::policy_repo::Reload;
+use crate::store::Pause;
+use crate::watch::{Event, Press};
+
+/// What comes into the engine.
+pub(super) enum Input {
+    Announce { announcement: Box<Announcement>, digest: String, reply: Reply<Announced> },
+    Press { watch: WatchId, press: Press, reply: Reply<()> },
+    Pause { pause: Pause, reply: Reply<()> },
+    Unpause { scope: String, by: String, reply: Reply<()> },
+    Looked(Vec<(ServiceKey, Result<Option<Sighting>, LookError>)>),
+    Policies(Box<Reload>),
+    /// What a want came to; no event: to be tried again after the pause.
+    Done { watch: WatchId, want: WantKind, event: Result<Box<Event>, Duration> },
+}
+
+/// The kinds of wants, each of which a watch has at most one of under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum WantKind {
+    Sample,
+    Baseline,
+    Inspect,
+    RollBack,
+}
+
+pub(super) type Reply<T> = oneshot::Sender<Result<T, Refused>>;
+
+/// An announcement that is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Announced {
+    /// Under this watch, new or known.
+    Watched(WatchId),
+    /// No policy guards the service; the names that come nearest.
+    Unguarded { nearest: Vec<String> },
+}
+
+/// Why a request was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// There is no such watch, pause or service.
+    #[error("{0}")]
+    NotFound(String),
+    /// The state of things forbids it.
+    #[error("{0}")]
+    Conflict(String),
+    #[error("{0}")]
+    Invalid(String),
+    /// The engine is stopping, or can't keep anything right now.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+/// A way into the engine; clones share it.
+#[derive(Clone)]
+pub struct EngineHandle {
+    pub(super) inputs: mpsc::Sender<Input>,
+}
+
+/// How long a caller waits for the engine: a store that hangs must not hang
+/// every request with it.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl EngineHandle {
+    /// Announces a deployment. Returns once it is durable. `digest`: of the
+    /// body, to tell a repetition from another body under the same id.
+    pub async fn announce(
+        &self,
+        announcement: Announcement,
+        digest: String,
+    ) -> Result<Announced, Refused> {
+        let announcement = Box::new(announcement);
+        self.call(|reply| Input::Announce { announcement, digest, reply }).await
+    }
+
+    pub async fn press(&self, watch: WatchId, press: Press) -> Result<(), Refused> {
+        self.call(|reply| Input::Press { watch, press, reply }).await
+    }
+
+    pub async fn pause(&self, pause: Pause) -> Result<(), Refused> {
+        self.call(|reply| Input::Pause { pause, reply }).await
+    }
+
+    pub async fn unpause(&self, scope: String, by: String) -> Result<(), Refused> {
+        self.call(|reply| Input::Unpause { scope, by, reply }).await
+    }
+
+    /// Brings what the policy folder holds now.
+    pub async fn policies(&self, reload: Reload) {
+        let _ = self.inputs.send(Input::Policies(Box::new(reload))).await;
+    }
+
+    pub(super) async fn looked(
+        &self,
+        looks: Vec<(ServiceKey, Result<Option<Sighting>, LookError>)>,
+    ) {
+        let _ = self.inputs.send(Input::Looked(looks)).await;
+    }
+
+    async fn call<T>(&self, input: impl FnOnce(Reply<T>) -> Input) -> Result<T, Refused> {
+        let (reply, answer) = oneshot::channel();
+        let gone = || Refused::Unavailable("deployguard is stopping".to_owned());
+        let send = self.inputs.send(input(reply));
+        let asked = tokio::time::timeout(PATIENCE, async {
+            send.await.map_err(|_| gone())?;
+            answer.await.map_err(|_| gone())?
+        });
+        asked.await.unwrap_or_else(|_| {
+            Err(Refused::Unavailable("the store does not answer; try again".to_owned()))
+        })
+    }
+}

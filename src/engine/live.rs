@@ -1,0 +1,68 @@
+//! What the engine holds in memory: the open watches and what they are judged
+//! beside. All of it is in the store; a restart loads it.
+
+use std::collections::BTreeMap;
+
+use crate::model::{LedgerEntry, ServiceKey, WatchId};
+use crate::store::{Pause, Store, StoreError};
+use crate::watch::{Seen, Watch};
+
+/// The engine's memory.
+#[derive(Debug, Default)]
+pub(super) struct Live {
+    pub watches: BTreeMap<WatchId, Kept>,
+    pub seen: BTreeMap<ServiceKey, Seen>,
+    pub ledger: Vec<LedgerEntry>,
+    pub pauses: Vec<Pause>,
+}
+
+/// An open watch with the number of its events in the store.
+#[derive(Debug, Clone)]
+pub(super) struct Kept {
+    pub watch: Watch,
+    pub version: i64,
+}
+
+impl Live {
+    pub(super) async fn load(store: &Store) -> Result<Live, StoreError> {
+        let watches = store
+            .open_watches::<Watch>()
+            .await?
+            .into_iter()
+            .map(|(watch, version)| (watch.id.clone(), Kept { watch, version }))
+            .collect();
+        let seen = store
+            .seen::<Seen>()
+            .await?
+            .into_iter()
+            .map(|seen| (seen.service.clone(), seen))
+            .collect();
+        let (ledger, pauses) = (store.ledger().await?, store.pauses().await?);
+        Ok(Live { watches, seen, ledger, pauses })
+    }
+
+    /// The open watches of a service.
+    pub(super) fn of<'a>(
+        &'a self,
+        service: &'a ServiceKey,
+    ) -> impl Iterator<Item = &'a Watch> + 'a {
+        self.watches
+            .values()
+            .map(|kept| &kept.watch)
+            .filter(move |watch| watch.deployment.service.key == *service)
+    }
+
+    pub(super) fn ledger_of(&self, service: &ServiceKey) -> Vec<LedgerEntry> {
+        self.ledger.iter().filter(|entry| entry.service == *service).cloned().collect()
+    }
+
+    /// Enters a revision's standing, as the store does: one line a revision.
+    pub(super) fn enter(&mut self, entry: LedgerEntry) {
+        self.ledger.retain(|known| {
+            known.service != entry.service
+                || known.revision.task_definition != entry.revision.task_definition
+                || known.revision.digests != entry.revision.digests
+        });
+        self.ledger.push(entry);
+    }
+}

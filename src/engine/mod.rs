@@ -1,0 +1,33 @@
+//! The shell around the watches: one loop that takes inputs in, keeps what they
+//! change in one transaction, and then does what the watches want.
+//!
+//! ```text
+//! web, poller, policies, results -> Input -> Step (pure watches) -> Store
+//!                                     ^                              |
+//!                                     '-- results <- Want, outbox <--'
+//! ```
+//!
+//! Nothing is done before it is kept, and nothing that is wanted is lost: wants
+//! are read off the watches' states, so a restart wants them again.
+
+pub mod clock;
+
+mod brakes;
+mod guard;
+mod handle;
+mod live;
+mod log;
+mod outbox;
+mod perform;
+mod poller;
+mod run;
+mod status;
+mod step;
+mod take;
+
+pub use brakes::FleetBrake;
+pub use handle::{Announced, EngineHandle, Refused};
+pub use outbox::deliver_forever;
+pub use poller::{PollSettings, poll_forever};
+pub use run::{Engine, Parts};
+pub use status::Status;

@@ -1,0 +1,162 @@
+//! The postman: takes promised messages to people, in order within a watch, and
+//! never in anybody's way.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::clock;
+use crate::crash;
+use crate::notify::slack::Slack;
+use crate::notify::{DeliverError, Letter, Notifier, Thread};
+use crate::store::{Queued, Store, StoreError};
+use crate::telemetry::Metrics;
+
+/// Letters under way at once.
+const AT_ONCE: u32 = 8;
+/// The longest pause between two tries.
+const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(5);
+/// After this long a letter is news no longer.
+const TOO_OLD: SignedDuration = SignedDuration::from_hours(24);
+/// Looks at the outbox even if nobody rings.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// Delivers until `stop`. `mail` is rung when something was put in.
+pub async fn deliver_forever(
+    store: Store,
+    slack: Arc<Slack>,
+    metrics: Arc<Metrics>,
+    mail: Arc<Notify>,
+    stop: CancellationToken,
+) {
+    while !stop.is_cancelled() {
+        let wait = match round(&store, &slack, &metrics).await {
+            Ok(wait) => wait,
+            Err(error) => {
+                tracing::error!(%error, "the outbox can't be read");
+                Duration::from_secs(5)
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = mail.notified() => {}
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
+
+/// One round over the heads of all the watches' queues. Returns when the next
+/// one is due.
+async fn round(
+    store: &Store,
+    slack: &Arc<Slack>,
+    metrics: &Arc<Metrics>,
+) -> Result<Duration, StoreError> {
+    loop {
+        let now = clock::now();
+        let heads = store.outbox_heads(AT_ONCE).await?;
+        let (due, later): (Vec<_>, Vec<_>) =
+            heads.into_iter().partition(|queued| queued.next_at <= now);
+        metrics.letterbox(&store.letterbox().await?, now);
+        if due.is_empty() {
+            let next = later.iter().map(|queued| queued.next_at).min();
+            return Ok(next.map_or(IDLE, |at| {
+                Duration::try_from(at.duration_since(now)).unwrap_or_default().min(IDLE)
+            }));
+        }
+        let mut under_way = tokio::task::JoinSet::new();
+        for queued in due {
+            let (store, slack, metrics) = (store.clone(), slack.clone(), metrics.clone());
+            under_way.spawn(async move {
+                let result = deliver(&store, &slack, &queued).await;
+                metrics.delivered(&result);
+                if let Err(error) = result {
+                    tracing::error!(watch = %queued.notice.watch, %error, "outbox");
+                }
+            });
+        }
+        while under_way.join_next().await.is_some() {}
+    }
+}
+
+/// How one try ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tried {
+    Delivered,
+    Again,
+    GivenUp,
+}
+
+async fn deliver(store: &Store, slack: &Slack, queued: &Queued) -> Result<Tried, StoreError> {
+    let watch = &queued.notice.watch;
+    let thread: Option<Thread> = match store.thread(watch).await? {
+        Some(text) => Some(serde_json::from_str(&text)?),
+        None => None,
+    };
+    let letter = Letter {
+        notice: queued.notice.clone(),
+        channel: queued.address.channel.clone(),
+        mentions: queued.address.mentions.clone(),
+        thread,
+        maybe_sent: queued.attempts > 0,
+    };
+    store.outbox_trying(queued.seq).await?;
+    crash::point("send-before");
+    let result = slack.deliver(&letter).await;
+    crash::point("send-after");
+    match result {
+        Ok(thread) => {
+            let card = matches!(queued.notice.body, crate::model::Body::Card(_));
+            let thread = if card { Some(serde_json::to_string(&thread)?) } else { None };
+            store.outbox_delivered(queued.seq, watch, thread.as_deref()).await?;
+            Ok(Tried::Delivered)
+        }
+        Err(error) => give_up_or_retry(store, queued, &error, clock::now()).await,
+    }
+}
+
+async fn give_up_or_retry(
+    store: &Store,
+    queued: &Queued,
+    error: &DeliverError,
+    now: Timestamp,
+) -> Result<Tried, StoreError> {
+    let watch = &queued.notice.watch;
+    let too_old = now.duration_since(queued.queued_at) > TOO_OLD;
+    match error {
+        DeliverError::Transient { reason, retry_after } if !too_old => {
+            let pause = retry_after
+                .and_then(|after| SignedDuration::try_from(after).ok())
+                .unwrap_or_else(|| pause_after(queued.attempts));
+            let next = now.checked_add(pause).unwrap_or(now);
+            tracing::warn!(watch = %watch, reason, retry_in = %pause, "a message waits");
+            store.outbox_retry(queued.seq, next, reason).await?;
+            Ok(Tried::Again)
+        }
+        DeliverError::Transient { reason, .. } | DeliverError::Permanent(reason) => {
+            tracing::error!(watch = %watch, reason, "a message can't be delivered");
+            store.outbox_undeliverable(queued.seq, reason).await?;
+            Ok(Tried::GivenUp)
+        }
+    }
+}
+
+/// 1 s, 2 s, 4 s ... up to five minutes.
+fn pause_after(attempts: u32) -> SignedDuration {
+    SignedDuration::from_secs(1_i64 << attempts.min(9)).min(LONGEST_PAUSE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_five_minutes() {
+        assert_eq!(pause_after(0), SignedDuration::from_secs(1));
+        assert_eq!(pause_after(3), SignedDuration::from_secs(8));
+        assert_eq!(pause_after(60), LONGEST_PAUSE);
+    }
+}

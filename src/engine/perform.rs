@@ -1,0 +1,266 @@
+//! Doing what the watches want, each thing once at a time.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::brakes::{FleetBrake, hold};
+use super::clock;
+use super::handle::{Input, WantKind};
+use super::run::Engine;
+use crate::crash;
+use crate::judge::Baseline;
+use crate::model::{ActFailure, Inspection, LedgerEntry, Reading, RollbackPlan, WatchId};
+use crate::platform::ecs::Ecs;
+use crate::platform::{LookError, Platform};
+use crate::policy::Vars;
+use crate::sources::plan::{Due, measure};
+use crate::store::{Store, StoreError};
+use crate::watch::{Candidate, Event, Want, Watch, candidates};
+
+/// Pause before a want is tried again that could not be done at all.
+const AGAIN: Duration = Duration::from_secs(5);
+/// Targets that are inspected before a watch is told that there is none.
+const INSPECTED: usize = 3;
+/// A baseline looks back this many windows.
+const BASELINE_WINDOWS: i32 = 10;
+
+/// A check of a watch, and for what it is measured.
+type Asked = (WatchId, WantKind, String);
+
+impl Engine {
+    /// Starts everything that is wanted and not under way.
+    pub(super) fn start_wants(&mut self, now: Timestamp) {
+        self.later.retain(|_, at| *at > now);
+        let mut due: Vec<Due<Asked>> = Vec::new();
+        let mut ticks = BTreeMap::new();
+        let mut begun = Vec::new();
+        for kept in self.live.watches.values() {
+            let watch = &kept.watch;
+            for want in watch.wants(now) {
+                let key = (watch.id.clone(), kind(&want));
+                if self.busy.contains(&key) || self.later.contains_key(&key) {
+                    continue;
+                }
+                match want {
+                    Want::Sample { tick, interval } => {
+                        ticks.insert(watch.id.clone(), tick);
+                        due.extend(samples(watch, tick, interval));
+                    }
+                    Want::Baseline { until, interval } => {
+                        due.extend(baselines(watch, until, interval));
+                    }
+                    Want::Inspect => self.spawn_inspect(watch),
+                    Want::RollBack { not_before, .. } if now < not_before => continue,
+                    Want::RollBack { plan, attended, .. } => {
+                        self.spawn_roll_back(watch, *plan, attended);
+                    }
+                }
+                begun.push(key);
+            }
+        }
+        self.busy.extend(begun);
+        if !due.is_empty() {
+            self.spawn_measure(due, ticks);
+        }
+    }
+
+    /// One task for all that is due at this moment: equal queries are asked once.
+    fn spawn_measure(&self, due: Vec<Due<Asked>>, ticks: BTreeMap<WatchId, Timestamp>) {
+        let (prometheus, inputs) = (self.parts.prometheus.clone(), self.handle.inputs.clone());
+        let metrics = self.parts.metrics.clone();
+        self.tasks.spawn(async move {
+            let started = tokio::time::Instant::now();
+            let readings = measure(&prometheus, due).await;
+            metrics.measured(started.elapsed(), &readings);
+            let mut answers: BTreeMap<(WatchId, WantKind), BTreeMap<String, Reading>> =
+                BTreeMap::new();
+            for ((watch, want, check), reading) in readings {
+                answers.entry((watch, want)).or_default().insert(check, reading);
+            }
+            for ((watch, want), readings) in answers {
+                let event = match (want, ticks.get(&watch)) {
+                    (WantKind::Sample, Some(tick)) => Event::Sampled { tick: *tick, readings },
+                    _ => Event::BaselineMeasured { readings },
+                };
+                let _ = inputs.send(Input::Done { watch, want, event: Ok(Box::new(event)) }).await;
+            }
+        });
+    }
+
+    fn spawn_inspect(&self, watch: &Watch) {
+        let (Some(judged), key) =
+            (watch.deployment.revision.clone(), watch.deployment.service.key.clone())
+        else {
+            return;
+        };
+        let ledger: Vec<LedgerEntry> = self.live.ledger_of(&key);
+        let source = watch.deployment.source.as_ref();
+        let found =
+            candidates(&watch.policy().rollback, &ledger, &judged, source, clock::now());
+        let same = source.is_some_and(|source| source.same_as(&judged));
+        let platform = self.parts.platform.clone();
+        let id = watch.id.clone();
+        self.spawn(id, WantKind::Inspect, async move {
+            inspect(&platform, found, same, |target| {
+                let (platform, key, judged) = (platform.clone(), key.clone(), judged.clone());
+                async move { platform.inspect(&key, &judged, &target).await }
+            })
+            .await
+        });
+    }
+
+    fn spawn_roll_back(&self, watch: &Watch, plan: RollbackPlan, attended: bool) {
+        let undo = Undo {
+            store: self.parts.store.clone(),
+            platform: self.parts.platform.clone(),
+            brake: self.parts.brake,
+            cooldown: watch.policy().rollback.cooldown,
+            watch: watch.id.clone(),
+            attended,
+        };
+        let metrics = self.parts.metrics.clone();
+        self.spawn(watch.id.clone(), WantKind::RollBack, async move {
+            let event = undo.roll_back(&plan).await.map_err(|error| {
+                tracing::error!(%error, "no permit could be asked for");
+                AGAIN
+            })?;
+            if let Event::Acted(result) = &event {
+                metrics.acted(result);
+            }
+            Ok(event)
+        });
+    }
+
+    fn spawn(
+        &self,
+        watch: WatchId,
+        want: WantKind,
+        work: impl Future<Output = Result<Event, Duration>> + Send + 'static,
+    ) {
+        let inputs = self.handle.inputs.clone();
+        self.tasks.spawn(async move {
+            let event = work.await.map(Box::new);
+            let _ = inputs.send(Input::Done { watch, want, event }).await;
+        });
+    }
+}
+
+fn kind(want: &Want) -> WantKind {
+    match want {
+        Want::Sample { .. } => WantKind::Sample,
+        Want::Baseline { .. } => WantKind::Baseline,
+        Want::Inspect => WantKind::Inspect,
+        Want::RollBack { .. } => WantKind::RollBack,
+    }
+}
+
+fn samples(watch: &Watch, tick: Timestamp, interval: SignedDuration) -> Vec<Due<Asked>> {
+    let vars = Vars::of(&watch.deployment);
+    let policy = watch.policy();
+    policy
+        .checks
+        .iter()
+        .map(|check| Due {
+            key: (watch.id.clone(), WantKind::Sample, check.name.clone()),
+            question: policy.question(check, &vars, check.window(interval)),
+            at: tick,
+        })
+        .collect()
+}
+
+fn baselines(watch: &Watch, until: Timestamp, interval: SignedDuration) -> Vec<Due<Asked>> {
+    let vars = Vars::of(&watch.deployment);
+    let policy = watch.policy();
+    policy
+        .checks
+        .iter()
+        .filter(|check| {
+            watch.checks.get(&check.name).is_some_and(|s| s.baseline == Baseline::Pending)
+        })
+        .map(|check| Due {
+            key: (watch.id.clone(), WantKind::Baseline, check.name.clone()),
+            question: policy.question_before(check, &vars, check.window(interval) * BASELINE_WINDOWS),
+            at: until,
+        })
+        .collect()
+}
+
+/// Looks for the first candidate that can be placed.
+async fn inspect<F>(
+    _platform: &Arc<Ecs>,
+    found: Vec<Candidate>,
+    same_on_both_sides: bool,
+    look: impl Fn(crate::model::Revision) -> F,
+) -> Result<Event, Duration>
+where
+    F: Future<Output = Result<Inspection, LookError>>,
+{
+    let none = |because: String| {
+        Ok(Event::Inspected { target: Err(because), inspection: Inspection::default() })
+    };
+    let mut obstacles = Vec::new();
+    for candidate in found.into_iter().take(INSPECTED) {
+        match look(candidate.revision.clone()).await {
+            Ok(inspection) => match &inspection.obstacle {
+                None => {
+                    let target = Ok((candidate.revision, candidate.because));
+                    return Ok(Event::Inspected { target, inspection });
+                }
+                Some(obstacle) => {
+                    obstacles.push(format!("{}: {obstacle}", candidate.revision.short()));
+                }
+            },
+            Err(LookError::Permanent(why)) => obstacles.push(why),
+            Err(LookError::Transient(why)) => {
+                tracing::warn!(why, "the rollback target could not be looked at; trying again");
+                return Err(AGAIN);
+            }
+        }
+    }
+    match (obstacles.is_empty(), same_on_both_sides) {
+        (false, _) => none(obstacles.join("; ")),
+        (true, true) => none(
+            "both sides are the same task definition: putting it back would restore nothing"
+                .to_owned(),
+        ),
+        (true, false) => none("no known-good revision, and nothing was in place before".to_owned()),
+    }
+}
+
+/// One rollback: brakes, permit, platform.
+struct Undo {
+    store: Store,
+    platform: Arc<Ecs>,
+    brake: FleetBrake,
+    cooldown: SignedDuration,
+    watch: WatchId,
+    attended: bool,
+}
+
+impl Undo {
+    async fn roll_back(&self, plan: &RollbackPlan) -> Result<Event, StoreError> {
+        let now = clock::now();
+        crash::point("permit-before");
+        if !self.attended {
+            let since = now.checked_sub(self.brake.within).unwrap_or(now);
+            let recent = self.store.recent_permits(&plan.service, &self.watch, since).await?;
+            if let Some(why) = hold(self.brake, self.cooldown, recent, now) {
+                return Ok(Event::Acted(Err(ActFailure::Refused(why))));
+            }
+        }
+        let permit =
+            self.store.permit(&plan.service, &plan.judged, &self.watch, now).await?;
+        let Some(permit) = permit else {
+            let why = "another watch holds the permit for this deployment".to_owned();
+            return Ok(Event::Acted(Err(ActFailure::Refused(why))));
+        };
+        crash::point("permit-after");
+        let result = self.platform.roll_back(&permit, plan).await;
+        crash::point("act-after");
+        tracing::info!(watch = %self.watch, ?result, "the platform answered the rollback");
+        Ok(Event::Acted(result))
+    }
+}

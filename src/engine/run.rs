@@ -1,0 +1,357 @@
+//! The engine's loop.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::brakes::FleetBrake;
+use super::clock;
+use super::handle::{EngineHandle, Input, Refused, WantKind};
+use super::live::Live;
+use super::poller::Looking;
+use super::status::Status;
+use super::step::{Done, Step};
+use super::take::{Known, Outcome};
+use crate::crash;
+use crate::model::{RollOut, WatchId};
+use crate::platform::ecs::Ecs;
+use crate::policy_repo::{Loaded, Reload};
+use crate::sources::prometheus::Prometheus;
+use crate::store::{Store, StoreError};
+use crate::telemetry::Metrics;
+use crate::watch::{Event, Stage, Watch};
+
+/// Inputs that may wait; beyond it callers wait, and hooks are told to come again.
+const INBOX: usize = 1024;
+/// Inputs that are kept in one transaction.
+const BATCH: usize = 256;
+/// How long a stop waits for calls to the platform that are under way.
+const DRAIN: Duration = Duration::from_secs(25);
+
+/// What the engine is made of.
+pub struct Parts {
+    pub store: Store,
+    pub platform: Arc<Ecs>,
+    pub prometheus: Arc<Prometheus>,
+    pub policies: Arc<Loaded>,
+    pub brake: FleetBrake,
+    pub metrics: Arc<Metrics>,
+    pub status: Arc<Status>,
+    /// Rung when something was put into the outbox.
+    pub mail: Arc<Notify>,
+}
+
+/// The engine. One task owns it; everything else speaks to its handle.
+pub struct Engine {
+    pub(super) parts: Parts,
+    pub(super) policies: Arc<Loaded>,
+    pub(super) live: Live,
+    pub(super) handle: EngineHandle,
+    pub(super) tasks: TaskTracker,
+    inputs: mpsc::Receiver<Input>,
+    /// Wants under way.
+    pub(super) busy: BTreeSet<(WatchId, WantKind)>,
+    /// Wants that failed, and when they are tried again.
+    pub(super) later: BTreeMap<(WatchId, WantKind), Timestamp>,
+    shown_policies: watch::Sender<Arc<Loaded>>,
+    looking: watch::Sender<Looking>,
+}
+
+impl Engine {
+    /// Loads what the store has kept.
+    pub async fn load(parts: Parts) -> Result<Engine, StoreError> {
+        let live = Live::load(&parts.store).await?;
+        let (sender, inputs) = mpsc::channel(INBOX);
+        let policies = parts.policies.clone();
+        let mut engine = Engine {
+            shown_policies: watch::Sender::new(policies.clone()),
+            looking: watch::Sender::new(Looking::default()),
+            handle: EngineHandle { inputs: sender },
+            tasks: TaskTracker::new(),
+            busy: BTreeSet::new(),
+            later: BTreeMap::new(),
+            policies,
+            live,
+            inputs,
+            parts,
+        };
+        engine.show();
+        tracing::info!(watches = engine.live.watches.len(), "loaded");
+        Ok(engine)
+    }
+
+    pub fn handle(&self) -> EngineHandle {
+        self.handle.clone()
+    }
+
+    /// The policies in force.
+    pub fn policies(&self) -> watch::Receiver<Arc<Loaded>> {
+        self.shown_policies.subscribe()
+    }
+
+    /// The services that have to be looked at.
+    pub fn looking(&self) -> watch::Receiver<Looking> {
+        self.looking.subscribe()
+    }
+
+    /// Runs until `stop`, then takes in what is still under way.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut batch = Vec::new();
+        // What the store remembers may already contradict pauses and policies.
+        batch.push(Input::Policies(Box::new(Reload::Good((*self.policies).clone()))));
+        loop {
+            self.step(&mut batch).await;
+            if stop.is_cancelled() {
+                break;
+            }
+            self.start_wants(clock::now());
+            let wait = self.until_next(clock::now());
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => {}
+                _ = self.inputs.recv_many(&mut batch, BATCH) => {}
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+        self.drain(batch).await;
+    }
+
+    /// Waits for calls that are under way, and keeps what they came to.
+    async fn drain(mut self, mut batch: Vec<Input>) {
+        self.tasks.close();
+        let deadline = tokio::time::Instant::now() + DRAIN;
+        loop {
+            tokio::select! {
+                biased;
+                _ = self.inputs.recv_many(&mut batch, BATCH) => self.step(&mut batch).await,
+                () = self.tasks.wait() => break,
+                () = tokio::time::sleep_until(deadline) => {
+                    tracing::warn!("stopping with calls under way; they are looked for at the next start");
+                    break;
+                }
+            }
+        }
+        while let Ok(input) = self.inputs.try_recv() {
+            batch.push(input);
+        }
+        self.step(&mut batch).await;
+        self.parts.store.close().await;
+        tracing::info!("stopped; everything is kept");
+    }
+
+    /// Takes a batch in, keeps it, and answers. Tries until the store keeps it:
+    /// without a store nothing may be done.
+    async fn step(&mut self, batch: &mut Vec<Input>) {
+        self.note(batch);
+        let mut pause = Duration::from_millis(100);
+        loop {
+            match self.try_step(batch).await {
+                Ok((done, outcomes)) => {
+                    self.finish(done, batch, outcomes);
+                    return;
+                }
+                Err(error) => {
+                    tracing::error!(%error, retry_in = ?pause, "nothing can be kept");
+                    self.parts.status.set(|health| health.store = Some(error.to_string()));
+                    if let StoreError::Conflict(watch) = &error {
+                        // Only another process on the same store can cause it.
+                        tracing::error!(watch = %watch, "is a second deployguard on this store?");
+                    }
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(Duration::from_secs(10));
+                }
+            }
+        }
+    }
+
+    async fn try_step(&self, batch: &[Input]) -> Result<(Done, Vec<Outcome>), StoreError> {
+        let mut known = Known::new();
+        for input in batch {
+            if let Input::Announce { announcement, .. } = input
+                && let Some(before) = self.parts.store.announcement(&announcement.id).await?
+            {
+                known.insert(announcement.id.clone(), before);
+            }
+        }
+        let now = clock::now();
+        let mut step = Step::at(now, &self.live);
+        let outcomes =
+            batch.iter().map(|input| self.take(&mut step, input, &mut known, now)).collect();
+        self.wake(&mut step, now);
+        crash::point("commit-before");
+        let done = step.commit(&self.parts.store).await?;
+        crash::point("commit-after");
+        Ok((done, outcomes))
+    }
+
+    /// Wakes the watches whose time has come.
+    fn wake(&self, step: &mut Step<'_>, now: Timestamp) {
+        let due: Vec<_> = self
+            .live
+            .watches
+            .values()
+            .filter(|kept| kept.watch.next_wake().is_some_and(|at| now >= at))
+            .map(|kept| kept.watch.id.clone())
+            .collect();
+        for id in due {
+            // An input of this very step may have ended it.
+            if step.watch(&id).is_some_and(Watch::is_open)
+                && let Err(why) = step.deliver(&id, Event::Woke)
+            {
+                tracing::error!(watch = %id, %why, "could not be woken");
+            }
+        }
+    }
+
+    fn finish(&mut self, done: Done, batch: &mut Vec<Input>, outcomes: Vec<Outcome>) {
+        for kept in &done.watches {
+            self.parts.metrics.watch_moved(&kept.watch);
+        }
+        if done.has_mail {
+            self.parts.mail.notify_one();
+        }
+        let changed = !done.watches.is_empty();
+        self.live.absorb(done);
+        for (input, outcome) in batch.drain(..).zip(outcomes) {
+            self.answer(input, outcome);
+        }
+        if changed {
+            self.show();
+        }
+        self.parts.status.set(|health| {
+            health.store = None;
+            health.stepped_at = Some(clock::now());
+        });
+    }
+
+    fn answer(&mut self, input: Input, outcome: Outcome) {
+        // A caller that has gone away needs no answer.
+        match (input, outcome) {
+            (Input::Announce { reply, .. }, Outcome::Announced(result)) => {
+                self.parts.metrics.announced(&result);
+                let _ = reply.send(result);
+            }
+            (
+                Input::Press { reply, .. }
+                | Input::Pause { reply, .. }
+                | Input::Unpause { reply, .. },
+                Outcome::Plain(result),
+            ) => {
+                let _: Result<(), Result<(), Refused>> = reply.send(result);
+            }
+            (Input::Done { watch, want, event }, _) => {
+                self.busy.remove(&(watch.clone(), want));
+                if let Err(pause) = event {
+                    let pause = pause.try_into().unwrap_or(jiff::SignedDuration::from_secs(5));
+                    if let Ok(at) = clock::now().checked_add(pause) {
+                        self.later.insert((watch, want), at);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// What must be known before a batch is taken in.
+    fn note(&mut self, batch: &[Input]) {
+        for input in batch {
+            match input {
+                Input::Policies(reload) => match &**reload {
+                    Reload::Good(loaded) => {
+                        self.policies = Arc::new(loaded.clone());
+                        self.shown_policies.send_replace(self.policies.clone());
+                        self.parts.metrics.policies_read(true);
+                        self.parts.status.set(|health| {
+                            health.policy_mistakes.clear();
+                            health.policy_commit.clone_from(&loaded.commit);
+                            health.policies = loaded.set.len();
+                        });
+                        tracing::info!(policies = loaded.set.len(), commit = loaded.commit, "policies in force");
+                    }
+                    Reload::Broken(mistakes) => {
+                        let mistakes: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+                        tracing::error!(?mistakes, "policies are broken; the last good ones stay in force");
+                        self.parts.metrics.policies_read(false);
+                        self.parts.status.set(|health| health.policy_mistakes = mistakes);
+                    }
+                },
+                Input::Looked(looks) => {
+                    let now = clock::now();
+                    self.parts.status.set(|health| {
+                        health.looked_at = Some(now);
+                        for (key, look) in looks {
+                            let place = format!("{}/{}", key.target, key.cluster);
+                            match look {
+                                Ok(_) => drop(health.platform.remove(&place)),
+                                Err(error) => {
+                                    drop(health.platform.insert(place, error.to_string()));
+                                }
+                            }
+                        }
+                    });
+                }
+                Input::Announce { .. }
+                | Input::Press { .. }
+                | Input::Pause { .. }
+                | Input::Unpause { .. }
+                | Input::Done { .. } => {}
+            }
+        }
+    }
+
+    /// Shows others what has to be looked at.
+    fn show(&mut self) {
+        let mut looking = Looking::default();
+        for watch in self.live.watches.values().map(|kept| &kept.watch) {
+            let key = &watch.deployment.service.key;
+            looking.watched.insert(key.clone());
+            let rolling = watch
+                .sighting
+                .as_ref()
+                .is_none_or(|sighting| sighting.primary.roll_out == RollOut::InProgress);
+            let moving = match &watch.stage {
+                Stage::Announced { .. } | Stage::Starting | Stage::RollingBack(_) => true,
+                Stage::Watching => rolling,
+                Stage::Ended { .. } => false,
+            };
+            if moving {
+                looking.moving.insert(key.clone());
+            }
+        }
+        self.looking.send_if_modified(|known| {
+            let changed = *known != looking;
+            *known = looking;
+            changed
+        });
+        self.parts.metrics.watches(self.live.watches.values().map(|kept| &kept.watch));
+    }
+
+    /// How long nothing has to be done if nothing comes in.
+    fn until_next(&self, now: Timestamp) -> Duration {
+        let idle = |id: &WatchId, kind| !self.busy.contains(&(id.clone(), kind));
+        let next = self
+            .live
+            .watches
+            .values()
+            .map(|kept| &kept.watch)
+            .flat_map(|watch| {
+                let tick = watch.next_tick.filter(|_| idle(&watch.id, WantKind::Sample));
+                let retry = watch.rollback_not_before().filter(|_| idle(&watch.id, WantKind::RollBack));
+                [watch.next_wake(), tick, retry]
+            })
+            .flatten()
+            .chain(self.later.values().copied())
+            .min();
+        let wait = match next {
+            Some(at) => Duration::try_from(at.duration_since(now)).unwrap_or_default(),
+            None => Duration::from_secs(60),
+        };
+        // A floor, so that a time that has passed can't spin.
+        wait.clamp(Duration::from_millis(10), Duration::from_secs(60))
+    }
+}

@@ -1,0 +1,249 @@
+//! One step: events of one moment, the states after them, and one transaction.
+//!
+//! A step works on copies. Only when the store has kept everything do the copies
+//! become the engine's memory; until then nothing has happened.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::live::{Kept, Live};
+use crate::model::{Announcement, Deployment, LedgerEntry, ServiceKey, WatchId};
+use crate::store::{Address, Pause, Store, StoreError, WatchRow, Write};
+use crate::watch::{Ceiling, Event, Illegal, Pinned, Said, Seen, Watch};
+
+/// Everything that one moment changes.
+pub(super) struct Step<'a> {
+    live: &'a Live,
+    now: Timestamp,
+    touched: BTreeMap<WatchId, Touched>,
+    seen: BTreeMap<ServiceKey, Seen>,
+    ledger: Vec<LedgerEntry>,
+    pauses: Option<Vec<Pause>>,
+    writes: Vec<Write>,
+}
+
+struct Touched {
+    watch: Watch,
+    version: i64,
+    events: Vec<Event>,
+}
+
+/// What a step leaves once it is kept.
+pub(super) struct Done {
+    pub watches: Vec<Kept>,
+    seen: BTreeMap<ServiceKey, Seen>,
+    ledger: Vec<LedgerEntry>,
+    pauses: Option<Vec<Pause>>,
+    /// Whether somebody has to be told something.
+    pub has_mail: bool,
+}
+
+impl<'a> Step<'a> {
+    pub(super) fn at(now: Timestamp, live: &'a Live) -> Self {
+        Self {
+            live,
+            now,
+            touched: BTreeMap::new(),
+            seen: BTreeMap::new(),
+            ledger: Vec::new(),
+            pauses: None,
+            writes: Vec::new(),
+        }
+    }
+
+    /// The open watches of a service, as this step has them.
+    pub(super) fn of(&self, service: &ServiceKey) -> Vec<&Watch> {
+        let touched = self.touched.values().map(|touched| &touched.watch);
+        let others = self.live.of(service).filter(|watch| !self.touched.contains_key(&watch.id));
+        touched
+            .filter(|watch| watch.deployment.service.key == *service && watch.is_open())
+            .chain(others)
+            .collect()
+    }
+
+    pub(super) fn watch(&self, id: &WatchId) -> Option<&Watch> {
+        match self.touched.get(id) {
+            Some(touched) => Some(&touched.watch),
+            None => self.live.watches.get(id).map(|kept| &kept.watch),
+        }
+    }
+
+    pub(super) fn seen(&self, service: &ServiceKey) -> Option<&Seen> {
+        self.seen.get(service).or_else(|| self.live.seen.get(service))
+    }
+
+    /// Brings an event to an open watch.
+    pub(super) fn deliver(&mut self, id: &WatchId, event: Event) -> Result<(), Illegal> {
+        let now = self.now;
+        let touched = match self.touched.get_mut(id) {
+            Some(touched) => touched,
+            None => {
+                let kept = self
+                    .live
+                    .watches
+                    .get(id)
+                    .ok_or_else(|| Illegal(format!("no open watch is called {id}")))?;
+                let Kept { watch, version } = kept.clone();
+                self.touched
+                    .entry(id.clone())
+                    .or_insert(Touched { watch, version, events: Vec::new() })
+            }
+        };
+        let said = touched.watch.handle(&event, now)?;
+        touched.events.push(event);
+        self.keep_said(id, said);
+        self.inherit(id);
+        Ok(())
+    }
+
+    /// Begins a watch; the same deployment again is the same watch.
+    pub(super) fn open(
+        &mut self,
+        deployment: Deployment,
+        announcement: Option<Box<Announcement>>,
+        pinned: Pinned,
+        ceiling: Ceiling,
+    ) -> Result<WatchId, Illegal> {
+        let id = WatchId::of(&deployment.service.key, &deployment.id);
+        if self.watch(&id).is_some() {
+            return Ok(id);
+        }
+        let event = Event::Opened {
+            deployment: Box::new(deployment),
+            pinned: Box::new(pinned),
+            ceiling,
+            announcement,
+        };
+        let (watch, said) = Watch::open(&event, self.now)?;
+        self.touched.insert(id.clone(), Touched { watch, version: 0, events: vec![event] });
+        self.keep_said(&id, said);
+        self.inherit(&id);
+        Ok(id)
+    }
+
+    pub(super) fn see(&mut self, seen: Seen) {
+        self.seen.insert(seen.service.clone(), seen);
+    }
+
+    pub(super) fn enter(&mut self, entry: LedgerEntry) {
+        self.ledger.push(entry);
+    }
+
+    pub(super) fn write(&mut self, write: Write) {
+        self.writes.push(write);
+    }
+
+    pub(super) fn pause(&mut self, pause: Pause) {
+        let mut pauses = self.pauses().to_vec();
+        pauses.retain(|known| known.scope != pause.scope);
+        pauses.push(pause.clone());
+        self.pauses = Some(pauses);
+        self.writes.push(Write::Pause(pause));
+    }
+
+    /// Whether there was such a pause.
+    pub(super) fn unpause(&mut self, scope: &str) -> bool {
+        let mut pauses = self.pauses().to_vec();
+        let before = pauses.len();
+        pauses.retain(|known| known.scope != scope);
+        let existed = pauses.len() < before;
+        self.pauses = Some(pauses);
+        self.writes.push(Write::Unpause { scope: scope.to_owned() });
+        existed
+    }
+
+    pub(super) fn pauses(&self) -> &[Pause] {
+        self.pauses.as_deref().unwrap_or(&self.live.pauses)
+    }
+
+    fn keep_said(&mut self, id: &WatchId, said: Said) {
+        let Some(touched) = self.touched.get(id) else { return };
+        let rule = &touched.watch.policy().notify;
+        for notice in said.notices {
+            super::log::notice(&notice);
+            if let Some(channel) = rule.slack_channel.clone() {
+                let address = Address { channel, mentions: rule.page.clone() };
+                self.writes.push(Write::Outbox { notice, address });
+            }
+        }
+        self.ledger.extend(said.ledger);
+    }
+
+    /// What a watch leaves to the next deployment is kept with what was seen.
+    fn inherit(&mut self, id: &WatchId) {
+        let Some(watch) = self.touched.get(id).map(|touched| &touched.watch) else { return };
+        let Some(seen) = self.seen(&watch.deployment.service.key) else { return };
+        let poison = watch.poison();
+        if watch.platform_id() == Some(seen.platform_id.as_str()) && seen.poison != poison {
+            let seen = Seen { poison, ..seen.clone() };
+            self.see(seen);
+        }
+    }
+
+    /// Keeps the step in the store.
+    pub(super) async fn commit(self, store: &Store) -> Result<Done, StoreError> {
+        let mut writes = Vec::new();
+        for touched in self.touched.values().filter(|touched| !touched.events.is_empty()) {
+            writes.push(watch_write(touched, self.now)?);
+        }
+        for seen in self.seen.values() {
+            let state = serde_json::to_string(seen)?;
+            writes.push(Write::Seen { service: seen.service.clone(), state });
+        }
+        writes.extend(self.ledger.iter().cloned().map(Write::Ledger));
+        let has_mail = self.writes.iter().any(|write| matches!(write, Write::Outbox { .. }));
+        writes.extend(self.writes);
+        if !writes.is_empty() {
+            store.commit(&writes, self.now).await?;
+        }
+        let watches = self
+            .touched
+            .into_values()
+            .map(|touched| {
+                let events = i64::try_from(touched.events.len()).unwrap_or(i64::MAX);
+                Kept { watch: touched.watch, version: touched.version + events }
+            })
+            .collect();
+        Ok(Done { watches, seen: self.seen, ledger: self.ledger, pauses: self.pauses, has_mail })
+    }
+}
+
+fn watch_write(touched: &Touched, now: Timestamp) -> Result<Write, StoreError> {
+    let watch = &touched.watch;
+    let events = touched
+        .events
+        .iter()
+        .map(|event| Ok((now, serde_json::to_string(event)?)))
+        .collect::<Result<_, StoreError>>()?;
+    let row = WatchRow {
+        id: watch.id.clone(),
+        service: watch.deployment.service.key.clone(),
+        deployment: watch.deployment.id.clone(),
+        is_open: watch.is_open(),
+        opened_at: watch.opened_at,
+        state: serde_json::to_string(watch)?,
+    };
+    Ok(Write::Watch { row, version: touched.version, events })
+}
+
+impl Live {
+    /// Takes a kept step over. Ended watches leave the memory.
+    pub(super) fn absorb(&mut self, done: Done) {
+        for kept in done.watches {
+            let id = kept.watch.id.clone();
+            if kept.watch.is_open() {
+                self.watches.insert(id, kept);
+            } else {
+                self.watches.remove(&id);
+            }
+        }
+        self.seen.extend(done.seen);
+        for entry in done.ledger {
+            self.enter(entry);
+        }
+        if let Some(pauses) = done.pauses {
+            self.pauses = pauses;
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! Taking inputs in: from what came to which watch, within one step.
+
+use jiff::Timestamp;
+
+use super::guard::{Guarded, ceiling, check_scope, guarded, service};
+use super::handle::{Announced, Input, Refused};
+use super::run::Engine;
+use super::step::Step;
+use crate::model::{Announcement, ServiceKey, Sighting, WatchId};
+use crate::policy_repo::{Loaded, Reload};
+use crate::store::Write;
+use crate::watch::{Event, IntakeStep, Seen, on_announcement, on_sighting};
+
+/// What is answered to whoever brought the input, once the step is kept.
+pub(super) enum Outcome {
+    Announced(Result<Announced, Refused>),
+    Plain(Result<(), Refused>),
+    Nothing,
+}
+
+/// What was known of the announcements of a batch before it.
+pub(super) type Known = std::collections::BTreeMap<String, (String, WatchId)>;
+
+impl Engine {
+    pub(super) fn take(
+        &self,
+        step: &mut Step<'_>,
+        input: &Input,
+        known: &mut Known,
+        now: Timestamp,
+    ) -> Outcome {
+        match input {
+            Input::Announce { announcement, digest, .. } => {
+                Outcome::Announced(self.announce(step, announcement, digest, known))
+            }
+            Input::Press { watch, press, .. } => {
+                let event = Event::Pressed(press.clone());
+                Outcome::Plain(match step.watch(watch) {
+                    None => Err(Refused::NotFound(format!("no open watch is called {watch}"))),
+                    Some(_) => {
+                        step.deliver(watch, event).map_err(|why| Refused::Conflict(why.0))
+                    }
+                })
+            }
+            Input::Pause { pause, .. } => Outcome::Plain(match check_scope(&pause.scope) {
+                Ok(()) => {
+                    step.pause(pause.clone());
+                    self.adjust_ceilings(step);
+                    Ok(())
+                }
+                Err(why) => Err(Refused::Invalid(why)),
+            }),
+            Input::Unpause { scope, by, .. } => Outcome::Plain(if step.unpause(scope) {
+                tracing::info!(scope, by, "unpaused");
+                self.adjust_ceilings(step);
+                Ok(())
+            } else {
+                Err(Refused::NotFound(format!("`{scope}` is not paused")))
+            }),
+            Input::Looked(looks) => {
+                for (key, look) in looks {
+                    if let Ok(Some(sighting)) = look {
+                        self.sight(step, key, sighting);
+                    }
+                }
+                Outcome::Nothing
+            }
+            Input::Policies(reload) => {
+                if let Reload::Good(_) = &**reload {
+                    self.adjust_ceilings(step);
+                }
+                Outcome::Nothing
+            }
+            Input::Done { watch, event, .. } => {
+                if let Ok(event) = event
+                    && let Err(why) = step.deliver(watch, (**event).clone())
+                {
+                    tracing::warn!(watch = %watch, %why, at = %now, "a result came too late");
+                }
+                Outcome::Nothing
+            }
+        }
+    }
+
+    fn loaded(&self) -> &Loaded {
+        &self.policies
+    }
+
+    fn announce(
+        &self,
+        step: &mut Step<'_>,
+        announcement: &Announcement,
+        digest: &str,
+        known: &mut Known,
+    ) -> Result<Announced, Refused> {
+        if let Some((before, watch)) = known.get(&announcement.id) {
+            return if before == digest {
+                Ok(Announced::Watched(watch.clone()))
+            } else {
+                Err(Refused::Conflict(format!(
+                    "`{}` was announced before with another body",
+                    announcement.id
+                )))
+            };
+        }
+        let key = &announcement.service.key;
+        let Some(guarded) = guarded(self.loaded(), key) else {
+            let nearest = self.loaded().set.nearest(&key.service, self.seen_names());
+            return Ok(Announced::Unguarded { nearest });
+        };
+        let mut announcement = announcement.clone();
+        announcement.service = service(key, &guarded.pinned.policy);
+        let watch = match on_announcement(&announcement, &step.of(key)) {
+            IntakeStep::Deliver(watch, event) => {
+                step.deliver(&watch, *event).map_err(|why| Refused::Conflict(why.0))?;
+                watch
+            }
+            IntakeStep::Open(deployment, by) => {
+                let at_most = ceiling(&guarded, None, step.pauses(), key);
+                step.open(*deployment, by, guarded.pinned, at_most)
+                    .map_err(|why| Refused::Conflict(why.0))?
+            }
+            IntakeStep::Adopt(_) => {
+                return Err(Refused::Invalid("an announcement adopts nothing".to_owned()));
+            }
+        };
+        known.insert(announcement.id.clone(), (digest.to_owned(), watch.clone()));
+        step.write(Write::Announcement {
+            id: announcement.id,
+            digest: digest.to_owned(),
+            watch: watch.clone(),
+        });
+        Ok(Announced::Watched(watch))
+    }
+
+    fn seen_names(&self) -> Vec<String> {
+        self.live.seen.keys().map(|key| key.service.clone()).collect()
+    }
+
+    /// One look at one service.
+    fn sight(&self, step: &mut Step<'_>, key: &ServiceKey, sighting: &Sighting) {
+        let guarded = guarded(self.loaded(), key);
+        let open = step.of(key);
+        let named = match (&guarded, open.first()) {
+            (Some(guarded), _) => service(key, &guarded.pinned.policy),
+            (None, Some(watch)) => watch.deployment.service.clone(),
+            (None, None) => return,
+        };
+        let steps = on_sighting(sighting, step.seen(key), &open, &named);
+        let primary = &sighting.primary;
+        for intake in steps {
+            self.carry_out(step, intake, guarded.as_ref(), key);
+        }
+        if step.seen(key).is_none_or(|seen| {
+            seen.platform_id != primary.id || !seen.revision.same_as(&primary.revision)
+        }) {
+            let poison = step
+                .of(key)
+                .into_iter()
+                .find(|watch| watch.platform_id() == Some(primary.id.as_str()))
+                .and_then(crate::watch::Watch::poison);
+            step.see(Seen {
+                service: key.clone(),
+                platform_id: primary.id.clone(),
+                revision: primary.revision.clone(),
+                poison,
+            });
+        }
+    }
+
+    fn carry_out(
+        &self,
+        step: &mut Step<'_>,
+        intake: IntakeStep,
+        guarded: Option<&Guarded>,
+        key: &ServiceKey,
+    ) {
+        let result = match (intake, guarded) {
+            (IntakeStep::Adopt(entry), _) => {
+                tracing::info!(service = %key, revision = entry.revision.short(), "presumed good");
+                step.enter(entry);
+                Ok(())
+            }
+            (IntakeStep::Deliver(watch, event), _) => step.deliver(&watch, *event),
+            // Nothing guards it any more: its former watch ends, no new one begins.
+            (IntakeStep::Open(..), None) => Ok(()),
+            (IntakeStep::Open(deployment, by), Some(guarded)) => {
+                let at_most = ceiling(guarded, None, step.pauses(), key);
+                step.open(*deployment, by, guarded.pinned.clone(), at_most).map(|_| ())
+            }
+        };
+        if let Err(why) = result {
+            tracing::error!(service = %key, %why, "a look could not be taken in");
+        }
+    }
+
+    /// Brings every open watch's ceiling up to date with policies and pauses.
+    fn adjust_ceilings(&self, step: &mut Step<'_>) {
+        let changes: Vec<_> = self
+            .live
+            .watches
+            .values()
+            .map(|kept| &kept.watch)
+            .filter_map(|watch| {
+                let key = &watch.deployment.service.key;
+                let current = self.loaded().set.policy(&watch.policy().name);
+                let overlap = guarded(self.loaded(), key).and_then(|guarded| guarded.overlap);
+                let guarded = Guarded { pinned: watch.pinned.clone(), overlap };
+                let ceiling = ceiling(&guarded, current, step.pauses(), key);
+                (ceiling != watch.ceiling).then(|| (watch.id.clone(), ceiling))
+            })
+            .collect();
+        for (watch, ceiling) in changes {
+            if let Err(why) = step.deliver(&watch, Event::CeilingChanged(ceiling)) {
+                tracing::error!(watch = %watch, %why, "the mode could not be changed");
+            }
+        }
+    }
+}
