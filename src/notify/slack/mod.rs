@@ -1,0 +1,4 @@
+//! Slack.
+
+pub mod render;
+mod text;
