@@ -8,6 +8,7 @@ use super::{TEXT, bold, emoji, fit, markdown, plain, tone_emoji};
 use crate::model::{Card, CardCheck, Verdict};
 use crate::notify::slack::text::{line, link, mrkdwn};
 
+const UNTITLED: &str = "Deployment";
 const TITLE: usize = 150;
 const STATUS: usize = 300;
 const ABOUT: usize = 200;
@@ -19,7 +20,8 @@ const CHECKS: usize = 24;
 const CHECKS_CHARS: usize = 4000;
 
 pub(super) fn text(card: &Card) -> String {
-    let words = mrkdwn(&format!("{}: {}", card.title, card.status), TEXT);
+    let title = if card.title.trim().is_empty() { UNTITLED } else { &card.title };
+    let words = mrkdwn(&format!("{title}: {}", card.status), TEXT);
     format!(":{}: {words}", tone_emoji(card.tone))
 }
 
@@ -36,7 +38,7 @@ pub(super) fn blocks(card: &Card, mark: &str) -> Vec<SlackBlock> {
 
 fn header(card: &Card, mark: &str) -> SlackBlock {
     let title = line(&card.title, TITLE);
-    let title = if title.is_empty() { "Deployment".to_owned() } else { title };
+    let title = if title.is_empty() { UNTITLED.to_owned() } else { title };
     SlackHeaderBlock::new(plain(title).into()).with_block_id(mark.into()).into()
 }
 
@@ -83,7 +85,8 @@ fn check(check: &CardCheck) -> (usize, SlackRichTextSection) {
     let name = format!("  {}  ", line(&check.name, 80));
     let value = line(&check.value, 120);
     let mut rest = String::new();
-    for part in [line(&check.limits, 160), line(check.baseline.as_deref().unwrap_or(""), 80)] {
+    // What it was before says more at a glance than the limits do.
+    for part in [line(check.baseline.as_deref().unwrap_or(""), 80), line(&check.limits, 160)] {
         if !part.is_empty() {
             rest.push_str("  ·  ");
             rest.push_str(&part);
