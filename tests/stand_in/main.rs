@@ -1,0 +1,9 @@
+//! The stand-ins of the outside world, held to what the real ones do.
+
+#[path = "../world/mod.rs"]
+mod world;
+
+mod client;
+mod edge;
+mod rolling;
+mod stopping;
