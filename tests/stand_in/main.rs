@@ -5,5 +5,9 @@ mod world;
 
 mod client;
 mod edge;
+mod moto;
+mod protocol;
 mod rolling;
+mod slack;
 mod stopping;
+mod whole;

@@ -11,7 +11,7 @@ use axum::routing::post;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::model::EcsError;
+use super::model::{EcsError, Origin};
 use super::{Call, Fault, Shared};
 use crate::world::lock;
 use crate::world::server::Wire;
@@ -50,7 +50,7 @@ async fn answer(
             return StatusCode::GATEWAY_TIMEOUT.into_response();
         }
         Some(Fault::DropConnectionAfterApplying) | None => {
-            applied(shared.apply(&operation, &body))
+            applied(shared.apply(Origin::Client, &operation, &body))
         }
     };
     if matches!(fault, Some(Fault::DropConnectionAfterApplying)) {

@@ -19,7 +19,7 @@ use super::faults::Faults;
 use super::lock;
 use super::server::Server;
 use super::timeline::{Side, Timeline};
-use model::{EcsError, Effect, Model, Mutation, RunningTask, Settings, TaskSpec};
+use model::{EcsError, Effect, Model, Mutation, Origin, RunningTask, Settings, TaskSpec};
 
 /// What a [`TaskRunner`] promises to answer.
 pub type Soon<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -121,7 +121,7 @@ impl Ecs {
 
     /// Calls an operation past HTTP: not recorded, and no fault meets it.
     pub fn call(&self, operation: &str, body: &Value) -> Result<Value, EcsError> {
-        self.shared.apply(operation, body)
+        self.shared.apply(Origin::Hand, operation, body)
     }
 
     /// Every call that came in over HTTP, oldest first.
@@ -202,8 +202,8 @@ impl Drop for Ecs {
 }
 
 impl Shared {
-    fn apply(&self, operation: &str, body: &Value) -> Result<Value, EcsError> {
-        let answer = lock(&self.model).call(operation, body, Timestamp::now());
+    fn apply(&self, origin: Origin, operation: &str, body: &Value) -> Result<Value, EcsError> {
+        let answer = lock(&self.model).call(origin, operation, body, Timestamp::now());
         self.wake.notify_one();
         answer
     }

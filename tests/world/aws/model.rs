@@ -23,7 +23,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 pub use error::EcsError;
-pub use service::{Mutation, Service};
+pub use service::{Mutation, Origin, Service};
 pub use tasks::{RunningTask, TaskSpec};
 
 use ids::Ids;
@@ -71,6 +71,8 @@ pub struct Context {
     ids: Ids,
     effects: Vec<Effect>,
     mutations: Vec<Mutation>,
+    /// Of the call that is being answered.
+    origin: Origin,
     digests: BTreeMap<String, String>,
 }
 
@@ -89,13 +91,21 @@ impl Model {
             settings,
             effects: Vec::new(),
             mutations: Vec::new(),
+            origin: Origin::Hand,
             digests: BTreeMap::new(),
         };
         Self { context, task_definitions: BTreeMap::new(), clusters: BTreeMap::new() }
     }
 
     /// Answers one API call.
-    pub fn call(&mut self, operation: &str, body: &Value, now: Timestamp) -> Result<Value, EcsError> {
+    pub fn call(
+        &mut self,
+        origin: Origin,
+        operation: &str,
+        body: &Value,
+        now: Timestamp,
+    ) -> Result<Value, EcsError> {
+        self.context.origin = origin;
         match operation {
             "CreateCluster" => self.create_cluster(read(operation, body)?),
             "RegisterTaskDefinition" => self.register_task_definition(body, now),

@@ -102,6 +102,7 @@ impl Model {
         let name = service.name.clone();
         self.context.note(format!("StopServiceDeployment: {name} goes back to {}", ids::last_part(&after)));
         self.context.mutations.push(Mutation {
+            origin: self.context.origin,
             operation: "StopServiceDeployment",
             service: name,
             before,

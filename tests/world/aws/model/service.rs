@@ -138,9 +138,20 @@ pub struct ServiceEvent {
     pub(super) message: String,
 }
 
+/// Who called the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// Somebody over HTTP: the program under test.
+    Client,
+    /// The test or the demo itself, past HTTP.
+    Hand,
+}
+
 /// A change of a service's task definition, or of a deployment's course, that took effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mutation {
+    /// Who asked for it.
+    pub origin: Origin,
     /// `CreateService`, `UpdateService` or `StopServiceDeployment`.
     pub operation: &'static str,
     /// The service's name.
@@ -227,7 +238,8 @@ impl Service {
         let note = format!("{operation}: {} is to run {}", self.name, ids::last_part(&after));
         context.note(note);
         let service = self.name.clone();
-        context.mutations.push(Mutation { operation, service, before, after, at: now });
+        let origin = context.origin;
+        context.mutations.push(Mutation { origin, operation, service, before, after, at: now });
         self.wake(context, now);
     }
 
