@@ -57,26 +57,27 @@ async fn the_service_model_finds_what_does_not_fit() {
     account.service().await;
     let calls: Vec<Value> = account.ecs.calls().iter().map(as_json).collect();
     let good = calls.last().expect("a call").clone();
-    let broken = |change: fn(&mut Value)| {
+    let broken = |change: &dyn Fn(&mut Value)| {
         let mut call = good.clone();
         change(&mut call);
         validate(&[call]).expect_err("it does not fit")
     };
-    let unknown = broken(|call| call["answer"]["services"][0]["mood"] = json!("good"));
+    let unknown = broken(&|call| call["answer"]["services"][0]["mood"] = json!("good"));
     assert!(unknown.contains("services[0].mood is unknown"), "{unknown}");
-    let wrong = broken(|call| call["answer"]["services"][0]["desiredCount"] = json!("3"));
+    let wrong = broken(&|call| call["answer"]["services"][0]["desiredCount"] = json!("3"));
     assert!(wrong.contains("'3' is no integer"), "{wrong}");
-    let wrong = broken(|call| call["body"]["services"] = json!("api"));
+    let wrong = broken(&|call| call["body"]["services"] = json!("api"));
     assert!(wrong.contains("'api' is no list"), "{wrong}");
-    let missing = broken(|call| {
-        call["body"].as_object_mut().expect("an object").remove("services");
+    let missing = broken(&|call| {
+        drop(call["body"].as_object_mut().expect("an object").remove("services"));
     });
     assert!(missing.contains("request.services is missing"), "{missing}");
     let state = "rolloutState";
     let path = "services[0].deployments[0].rolloutState: 'DONE' is none of";
-    let wrong = broken(|call| call["answer"]["services"][0]["deployments"][0][state] = json!("DONE"));
+    let wrong =
+        broken(&|call| call["answer"]["services"][0]["deployments"][0][state] = json!("DONE"));
     assert!(wrong.contains(path), "{wrong}");
-    let error = broken(|call| {
+    let error = broken(&|call| {
         call["status"] = json!(400);
         call["answer"] = json!({ "__type": "ConflictException", "message": "" });
     });

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::world::http::client_builder;
 use crate::world::slack::{CHANNEL, Slack, SlackFault, TOKEN};
 use crate::world::timeline::Timeline;
 
@@ -13,7 +14,7 @@ struct Workspace {
 impl Workspace {
     async fn open() -> Self {
         let slack = Slack::start(Timeline::default()).await.expect("a free port");
-        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let client = client_builder().build().expect("a client");
         Self { slack, client }
     }
 
@@ -64,15 +65,20 @@ async fn a_message_is_edited_in_place_and_its_thread_keeps_order() {
     let ask = json!({ "channel": CHANNEL, "ts": ts });
     let replies = workspace.call("conversations.replies", &ask).await;
     let texts: Vec<_> = replies["messages"].as_array().expect("them").iter().collect();
-    assert_eq!(texts.iter().map(|m| &m["text"]).collect::<Vec<_>>(), ["v2 passed", "first", "second"]);
+    assert_eq!(
+        texts.iter().map(|m| &m["text"]).collect::<Vec<_>>(),
+        ["v2 passed", "first", "second"]
+    );
     assert!(workspace.slack.violations().is_empty());
 }
 
 #[tokio::test]
 async fn a_message_beyond_slacks_limits_is_refused_and_remembered() {
     let workspace = Workspace::open().await;
-    let section = |text: String| json!({ "type": "section",
-        "text": { "type": "mrkdwn", "text": text } });
+    let section = |text: String| {
+        json!({ "type": "section",
+        "text": { "type": "mrkdwn", "text": text } })
+    };
     let header = json!({ "type": "header",
         "text": { "type": "plain_text", "text": "x".repeat(151) } });
     let field = json!({ "type": "section",
@@ -106,9 +112,8 @@ async fn only_the_right_token_reaches_a_channel_that_exists() {
     let elsewhere = json!({ "channel": "C0NOWHERE", "text": "hello" });
     let answer = workspace.call("chat.postMessage", &elsewhere).await;
     assert_eq!(answer["error"], "channel_not_found");
-    let answer = workspace.call("chat.update", &json!({ "channel": CHANNEL, "ts": "1.2",
-        "text": "t" }));
-    assert_eq!(answer.await["error"], "message_not_found");
+    let unknown = json!({ "channel": CHANNEL, "ts": "1.2", "text": "t" });
+    assert_eq!(workspace.call("chat.update", &unknown).await["error"], "message_not_found");
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::world::http::client_builder;
 use crate::world::{World, WorldConfig};
 
 const ERRORS: &str = "sum(rate(http_requests_total{status=\"500\"}[5s])) \
@@ -39,11 +40,12 @@ async fn nothing_is_left_running_when_the_world_ends() {
     let config = WorldConfig { tasks: 1, requests_per_second: 10, ..WorldConfig::default() };
     let world = World::start(config).await.expect("a world");
     let shop = world.ecs.in_service().borrow()[0].address;
-    let urls = [world.ecs.url(), world.slack.url(), world.prometheus.url(), format!("http://{shop}")];
+    let urls =
+        [world.ecs.url(), world.slack.url(), world.prometheus.url(), format!("http://{shop}")];
     drop(world);
     tokio::time::sleep(Duration::from_millis(100)).await;
     for url in urls {
-        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let client = client_builder().build().expect("a client");
         let answer = client.get(&url).send().await;
         assert!(answer.is_err_and(|error| error.is_connect()), "{url} still listens");
     }

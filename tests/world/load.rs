@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
 use super::aws::model::RunningTask;
+use super::http::client_builder;
 
 /// More requests than this are never under way: a slow shop slows its customers down.
 const MOST_AT_ONCE: usize = 64;
@@ -31,8 +32,7 @@ pub struct Load {
 impl Load {
     /// Sends `per_second` requests each second to one service's tasks.
     pub fn start(tasks: watch::Receiver<Vec<RunningTask>>, service: &str, per_second: u32) -> Self {
-        let client = reqwest::Client::builder()
-            .no_proxy()
+        let client = client_builder()
             .timeout(Duration::from_secs(10))
             .pool_max_idle_per_host(8)
             .build()

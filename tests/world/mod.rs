@@ -4,6 +4,7 @@
 
 pub mod aws;
 pub mod faults;
+pub mod http;
 pub mod load;
 pub mod prometheus;
 pub mod server;
@@ -152,7 +153,8 @@ impl World {
     /// Waits until Prometheus has scraped exactly the tasks of this version, all of them up.
     pub async fn seen_by_prometheus(&self, version: &str) -> anyhow::Result<()> {
         let (service, tasks) = (&self.config.service, self.config.tasks);
-        let of = format!("{{service=\"{service}\",version=\"{version}\",path=\"/\",status=\"200\"}}");
+        let of =
+            format!("{{service=\"{service}\",version=\"{version}\",path=\"/\",status=\"200\"}}");
         let query = format!("count(http_requests_total{of}) == {tasks}");
         self.prometheus.wait_for(&query, Duration::from_secs(30), |_| true).await?;
         Ok(())
@@ -191,8 +193,10 @@ fn register(
     version: &str,
     environment: &[(&str, &str)],
 ) -> anyhow::Result<String> {
-    let pairs = std::iter::once(&("VERSION", version)).chain(environment);
-    let pairs: Vec<_> = pairs.map(|(name, value)| json!({ "name": name, "value": value })).collect();
+    let version_pair = ("VERSION", version);
+    let pairs = std::iter::once(&version_pair).chain(environment);
+    let pairs: Vec<_> =
+        pairs.map(|(name, value)| json!({ "name": name, "value": value })).collect();
     let body = json!({
         "family": family,
         "cpu": "1024",

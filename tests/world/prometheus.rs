@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 
 use super::aws::model::RunningTask;
+use super::http::client_builder;
 use super::server::Server;
 
 /// A port that was free a moment ago can be taken by somebody else in between.
@@ -37,9 +38,8 @@ impl Prometheus {
         let discovery = Server::start(discovery(tasks)).await?;
         let folder = tempfile::Builder::new().prefix("deployguard-prometheus-").tempdir()?;
         fs::write(folder.path().join("prometheus.yml"), configuration(&discovery.url()))?;
-        let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(1)).build()?;
-        let mut prometheus =
-            Self { process: None, port: 0, folder, client, _discovery: discovery };
+        let client = client_builder().timeout(Duration::from_secs(1)).build()?;
+        let mut prometheus = Self { process: None, port: 0, folder, client, _discovery: discovery };
         for _ in 0..PORTS_TO_TRY {
             prometheus.port = free_port()?;
             if prometheus.start_again().await.is_ok() {

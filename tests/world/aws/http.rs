@@ -98,7 +98,10 @@ fn error(status: StatusCode, code: &str, message: &str) -> (Value, Response) {
 fn json_response(status: StatusCode, answer: &Value) -> Response {
     let headers = [
         (header::CONTENT_TYPE, "application/x-amz-json-1.1"),
-        (header::HeaderName::from_static("x-amzn-requestid"), "00000000-0000-4000-8000-000000000000"),
+        (
+            header::HeaderName::from_static("x-amzn-requestid"),
+            "00000000-0000-4000-8000-000000000000",
+        ),
     ];
     (status, headers, answer.to_string()).into_response()
 }

@@ -109,7 +109,9 @@ impl Model {
         match operation {
             "CreateCluster" => self.create_cluster(read(operation, body)?),
             "RegisterTaskDefinition" => self.register_task_definition(body, now),
-            "DeregisterTaskDefinition" => self.deregister_task_definition(read(operation, body)?, now),
+            "DeregisterTaskDefinition" => {
+                self.deregister_task_definition(read(operation, body)?, now)
+            }
             "DescribeTaskDefinition" => self.describe_task_definition(read(operation, body)?),
             "CreateService" => self.create_service(read(operation, body)?, now),
             "UpdateService" => self.update_service(read(operation, body)?, now),
@@ -118,7 +120,9 @@ impl Model {
             "ListTasks" => self.list_tasks(read(operation, body)?),
             "DescribeTasks" => self.describe_tasks(read(operation, body)?),
             "ListServiceDeployments" => self.list_service_deployments(read(operation, body)?),
-            "DescribeServiceDeployments" => self.describe_service_deployments(read(operation, body)?),
+            "DescribeServiceDeployments" => {
+                self.describe_service_deployments(read(operation, body)?)
+            }
             "DescribeServiceRevisions" => self.describe_service_revisions(read(operation, body)?),
             "StopServiceDeployment" => self.stop_service_deployment(read(operation, body)?, now),
             other => Err(EcsError::not_modelled(format!("the operation {other}"))),
@@ -177,13 +181,20 @@ impl Model {
     }
 
     /// The services of a cluster given by name or ARN; `default` when none is given.
-    fn cluster(&self, given: Option<&str>) -> Result<(String, &BTreeMap<String, Service>), EcsError> {
+    fn cluster(
+        &self,
+        given: Option<&str>,
+    ) -> Result<(String, &BTreeMap<String, Service>), EcsError> {
         let name = ids::last_part(given.unwrap_or("default")).to_owned();
         let services = self.clusters.get(&name).ok_or_else(EcsError::cluster_not_found)?;
         Ok((name, services))
     }
 
-    fn service_mut(&mut self, cluster: Option<&str>, service: &str) -> Result<&mut Service, EcsError> {
+    fn service_mut(
+        &mut self,
+        cluster: Option<&str>,
+        service: &str,
+    ) -> Result<&mut Service, EcsError> {
         let name = self.cluster(cluster)?.0;
         let services = self.clusters.get_mut(&name).ok_or_else(EcsError::cluster_not_found)?;
         services.get_mut(ids::last_part(service)).ok_or_else(EcsError::service_not_found)

@@ -12,9 +12,7 @@ use axum::{Json, Router};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::{
-    CHANNEL, CHANNEL_NAME, Message, Record, Shared, SlackCall, SlackFault, TOKEN, limits,
-};
+use super::{CHANNEL, CHANNEL_NAME, Message, Record, Shared, SlackCall, SlackFault, TOKEN, limits};
 use crate::world::lock;
 use crate::world::server::Wire;
 
@@ -167,8 +165,7 @@ impl Shared {
         let message = message.ok_or("message_not_found")?;
         message.former.push(message.rendered());
         message.text = text(arguments, "text");
-        for (member, kept) in
-            [("blocks", &mut message.blocks), ("metadata", &mut message.metadata)]
+        for (member, kept) in [("blocks", &mut message.blocks), ("metadata", &mut message.metadata)]
         {
             if let Some(given) = arguments.get(member).filter(|given| !given.is_null()) {
                 kept.clone_from(given);

@@ -100,7 +100,8 @@ impl Model {
             current.updated_at = now;
         }
         let name = service.name.clone();
-        self.context.note(format!("StopServiceDeployment: {name} goes back to {}", ids::last_part(&after)));
+        self.context
+            .note(format!("StopServiceDeployment: {name} goes back to {}", ids::last_part(&after)));
         self.context.mutations.push(Mutation {
             origin: self.context.origin,
             operation: "StopServiceDeployment",

@@ -113,7 +113,8 @@ impl Service {
         }
         self.tasks.push(task);
         let name = &self.name;
-        let message = format!("(service {name}) has started 1 tasks: (task {}).", ids::last_part(&arn));
+        let message =
+            format!("(service {name}) has started 1 tasks: (task {}).", ids::last_part(&arn));
         self.log(context, message, now);
     }
 
@@ -195,7 +196,8 @@ impl Service {
         failed.updated_at = now;
         self.make_primary(context, &source, now);
         let id = self.deployments[0].id.clone();
-        for task in self.tasks.iter_mut().filter(|task| task.revision == source && task.is_alive()) {
+        for task in self.tasks.iter_mut().filter(|task| task.revision == source && task.is_alive())
+        {
             task.deployment.clone_from(&id);
         }
         let tripped = self.history.first().is_some_and(|entry| entry.breaker_tripped);

@@ -106,7 +106,10 @@ impl Model {
         Ok(views::with_token(json!({ "taskArns": arns }), next))
     }
 
-    pub(super) fn describe_tasks(&self, request: requests::DescribeTasks) -> Result<Value, EcsError> {
+    pub(super) fn describe_tasks(
+        &self,
+        request: requests::DescribeTasks,
+    ) -> Result<Value, EcsError> {
         if request.tasks.is_empty() {
             return Err(EcsError::invalid("Tasks cannot be empty."));
         }
