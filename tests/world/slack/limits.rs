@@ -62,6 +62,11 @@ fn check_block(block: &Value, faults: &mut Vec<String>) {
                 check_button(element, faults);
             }
         }
+        "rich_text" => {
+            for element in list(block, "elements", usize::MAX, faults) {
+                check_rich(element, faults);
+            }
+        }
         "image" => check_image(block, faults),
         "divider" => {}
         other => faults.push(format!("a block of type `{other}`")),
@@ -82,6 +87,24 @@ fn check_section(block: &Value, faults: &mut Vec<String>) {
     }
     if block["accessory"]["type"] == "button" {
         check_button(&block["accessory"], faults);
+    }
+}
+
+/// Sections and lists hold further elements; texts and emoji are the leaves.
+fn check_rich(element: &Value, faults: &mut Vec<String>) {
+    let name = match element["type"].as_str().unwrap_or_default() {
+        "rich_text_section" | "rich_text_list" => {
+            for inner in list(element, "elements", usize::MAX, faults) {
+                check_rich(inner, faults);
+            }
+            return;
+        }
+        "text" => "text",
+        "emoji" => "name",
+        other => return faults.push(format!("a rich text element of type `{other}`")),
+    };
+    if element[name].as_str().unwrap_or_default().is_empty() {
+        faults.push(format!("rich text with an empty {name}"));
     }
 }
 

@@ -25,9 +25,21 @@ fn block(block: &Value) -> String {
         }
         "context" => elements("elements", element, "  "),
         "actions" => elements("elements", element, " "),
+        "rich_text" => elements("elements", rich, "\n"),
         "image" => element(block),
         "divider" => "────────".into(),
         other => format!("({other})"),
+    }
+}
+
+/// Rich text is shown as it is: Slack parses nothing in it.
+fn rich(element: &Value) -> String {
+    let inner = || element["elements"].as_array().into_iter().flatten().map(rich);
+    match element["type"].as_str().unwrap_or_default() {
+        "rich_text_list" => inner().map(|item| format!("• {item}")).collect::<Vec<_>>().join("\n"),
+        "rich_text_section" => inner().collect(),
+        "emoji" => format!(":{}:", element["name"].as_str().unwrap_or_default()),
+        _ => element["text"].as_str().unwrap_or_default().to_owned(),
     }
 }
 
