@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use deployguard::model::{Body, Card, CardCheck, Notice, Reply, Tone, Verdict, WatchId};
-use deployguard::notify::slack::Slack;
+use deployguard::notify::slack::{ConnectError, Slack};
 use deployguard::notify::{DeliverError, Letter, Notifier, Thread};
 use jiff::Timestamp;
 
@@ -307,4 +307,16 @@ async fn a_reply_is_not_lost_with_its_thread() {
     let found = test.slack.deliver(&again(reply("reply/1", Some(gone)))).await.unwrap();
     assert_eq!(found, posted);
     assert_eq!(test.workspace.messages().len(), 1);
+}
+
+#[test]
+fn only_web_addresses_and_plausible_tokens_are_accepted() {
+    for address in ["slack.com/api", "ftp://slack.com/api", ""] {
+        let error = Slack::connect(address, TOKEN).unwrap_err();
+        assert!(matches!(error, ConnectError::Address(_)), "{error}");
+    }
+    for token in ["", "xoxb 1", "xoxb-é"] {
+        let error = Slack::connect("http://127.0.0.1:1/api", token).unwrap_err();
+        assert!(matches!(error, ConnectError::Token), "{error}");
+    }
 }
