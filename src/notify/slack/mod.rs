@@ -1,0 +1,192 @@
+//! Slack: one message a deployment, edited in place, and replies in its thread.
+//!
+//! A post whose answer was lost is found again by the key that each message
+//! carries, in its metadata and as the id of its first block.
+
+mod api;
+mod fault;
+pub mod render;
+mod text;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use serde_json::Value;
+use tracing::debug;
+
+pub use api::ConnectError;
+use api::{Api, Place};
+use fault::Fault;
+
+use super::{DeliverError, Letter, Notifier, Thread};
+use crate::model::Body;
+
+const TIME_OUT: Duration = Duration::from_secs(10);
+/// How far before a notice's time its message is looked for: clocks differ, and
+/// the card that a newer one replaced may have been posted earlier.
+const LOOK_BACK_SECONDS: i64 = 3600;
+
+const POST: &str = "chat.postMessage";
+
+/// Delivers letters to a Slack workspace.
+#[derive(Debug)]
+pub struct Slack {
+    api: Api,
+    /// Said once: without the right to read, a repeated message can't be recognised.
+    said_unreadable: AtomicBool,
+}
+
+/// A message of ours from an earlier try.
+enum Earlier {
+    /// This very notice.
+    Same(Thread),
+    /// An older card of the same watch, which this one replaces.
+    OlderCard(Thread),
+}
+
+impl Slack {
+    /// A client for the API at `api_url` (`https://slack.com/api/`), with a bot
+    /// token. Sends nothing yet.
+    pub fn connect(api_url: &str, token: &str) -> Result<Self, ConnectError> {
+        let api = Api::connect(api_url, token, TIME_OUT)?;
+        Ok(Self { api, said_unreadable: AtomicBool::new(false) })
+    }
+
+    /// The same with another bound for one call.
+    #[must_use]
+    pub fn with_time_out(self, time_out: Duration) -> Self {
+        Self { api: self.api.with_time_out(time_out), ..self }
+    }
+
+    async fn post_card(&self, letter: &Letter) -> Result<Thread, DeliverError> {
+        let content = render::message(&letter.notice, &letter.mentions);
+        if letter.maybe_sent {
+            match self.earlier_card(letter).await? {
+                Some(Earlier::Same(message)) => return Ok(message),
+                Some(Earlier::OlderCard(message)) => {
+                    let updated = self.api.update(&message, content).await;
+                    return updated.map_err(|fault| fault.into_error("chat.update"));
+                }
+                None => {}
+            }
+        }
+        let posted = self.api.post(&letter.channel, content, None, false).await;
+        posted.map_err(|fault| fault.into_error(POST))
+    }
+
+    /// Edits the deployment's message; posts it anew if somebody deleted it.
+    async fn edit_card(&self, letter: &Letter, card: &Thread) -> Result<Thread, DeliverError> {
+        let content = render::message(&letter.notice, &letter.mentions);
+        match self.api.update(card, content).await {
+            Err(fault) if fault.is_gone() => self.post_card(letter).await,
+            updated => updated.map_err(|fault| fault.into_error("chat.update")),
+        }
+    }
+
+    /// Replies in the thread; a page must not be lost with the thread, so the
+    /// channel itself gets it where the thread is gone.
+    async fn post_reply(&self, letter: &Letter, thread: &Thread) -> Result<Thread, DeliverError> {
+        if letter.maybe_sent
+            && let Some(message) = self.earlier_reply(letter, thread).await?
+        {
+            return Ok(message);
+        }
+        let content = render::message(&letter.notice, &letter.mentions);
+        let broadcast = matches!(&letter.notice.body, Body::Reply(reply) if reply.broadcast);
+        let under = Some(thread.ts.as_str());
+        let posted = self.api.post(&thread.channel, content.clone(), under, broadcast).await;
+        let posted = match posted {
+            Err(fault) if fault.is_gone() => {
+                self.api.post(&thread.channel, content, None, false).await
+            }
+            posted => posted,
+        };
+        posted.map_err(|fault| fault.into_error(POST))
+    }
+
+    async fn earlier_card(&self, letter: &Letter) -> Result<Option<Earlier>, DeliverError> {
+        let mark = render::mark(&letter.notice.key);
+        let watch = letter.notice.watch.as_str();
+        let channel = &letter.channel;
+        let wanted = |message: &Value| {
+            let found = Thread { channel: channel.clone(), ts: top_level(message)?.to_owned() };
+            if carries(message, &mark) {
+                Some(Earlier::Same(found))
+            } else {
+                (of_watch(message) == Some(watch)).then_some(Earlier::OlderCard(found))
+            }
+        };
+        let found = self.api.find(&near(letter, channel), wanted).await;
+        self.found(found, "conversations.history")
+    }
+
+    async fn earlier_reply(
+        &self,
+        letter: &Letter,
+        thread: &Thread,
+    ) -> Result<Option<Thread>, DeliverError> {
+        let mark = render::mark(&letter.notice.key);
+        let channel = &thread.channel;
+        let wanted = |message: &Value| {
+            let ts = message["ts"].as_str()?.to_owned();
+            carries(message, &mark).then(|| Thread { channel: channel.clone(), ts })
+        };
+        let found = match self.api.find(&Place::Thread(thread), wanted).await {
+            Err(fault) if fault.is_gone() => self.api.find(&near(letter, channel), wanted).await,
+            found => found,
+        };
+        self.found(found, "conversations.replies")
+    }
+
+    /// Not being allowed to look is no reason to keep silent.
+    fn found<T>(
+        &self,
+        found: Result<Option<T>, Fault>,
+        method: &str,
+    ) -> Result<Option<T>, DeliverError> {
+        match found {
+            Err(fault) if fault.is_unreadable() => {
+                if !self.said_unreadable.swap(true, Ordering::Relaxed) {
+                    debug!(?fault, method, "cannot look for repeated messages; posting without");
+                }
+                Ok(None)
+            }
+            found => found.map_err(|fault| fault.into_error(method)),
+        }
+    }
+}
+
+impl Notifier for Slack {
+    async fn deliver(&self, letter: &Letter) -> Result<Thread, DeliverError> {
+        match (&letter.notice.body, &letter.thread) {
+            (Body::Card(_), None) => self.post_card(letter).await,
+            (Body::Card(_), Some(card)) => self.edit_card(letter, card).await,
+            (Body::Reply(_), Some(thread)) => self.post_reply(letter, thread).await,
+            (Body::Reply(_), None) => Err(DeliverError::Transient {
+                reason: "the deployment's message is not delivered yet".to_owned(),
+                retry_after: None,
+            }),
+        }
+    }
+}
+
+/// The channel from about the notice's time on.
+fn near<'a>(letter: &Letter, channel: &'a str) -> Place<'a> {
+    Place::Channel { channel, since: letter.notice.at.as_second() - LOOK_BACK_SECONDS }
+}
+
+fn carries(message: &Value, mark: &str) -> bool {
+    message["metadata"]["event_payload"]["key"] == mark || message["blocks"][0]["block_id"] == mark
+}
+
+fn of_watch(message: &Value) -> Option<&str> {
+    let ours = message["metadata"]["event_type"] == render::EVENT_TYPE;
+    ours.then(|| message["metadata"]["event_payload"]["watch"].as_str()).flatten()
+}
+
+/// The id of a message that is not a reply shown in the channel.
+fn top_level(message: &Value) -> Option<&str> {
+    let ts = message["ts"].as_str()?;
+    let thread = message["thread_ts"].as_str().unwrap_or(ts);
+    (thread == ts).then_some(ts)
+}

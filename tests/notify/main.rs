@@ -1,0 +1,7 @@
+//! Notifiers, held to their contract against stand-ins on loopback.
+#![expect(clippy::unwrap_used, reason = "clippy does not see that helpers here are tests")]
+
+#[path = "../world/mod.rs"]
+mod world;
+
+mod slack;
