@@ -1,12 +1,19 @@
 //! deployguard: watches every deployment, and puts the last known-good version
 //! back when it broke something. ARCHITECTURE.md is the map.
 
+pub mod app;
+pub mod cli;
+pub mod crash;
+pub mod engine;
 pub mod judge;
 pub mod model;
 pub mod notify;
 pub mod platform;
 pub mod policy;
+pub mod policy_repo;
+pub mod settings;
 pub mod sources;
 pub mod store;
+pub mod telemetry;
 pub mod watch;
-pub mod engine;
+pub mod web;

@@ -27,7 +27,7 @@ mod take;
 
 pub use brakes::FleetBrake;
 pub use handle::{Announced, EngineHandle, Refused};
-pub use outbox::deliver_forever;
+pub use outbox::{Tried, deliver_forever};
 pub use poller::{PollSettings, poll_forever};
 pub use run::{Engine, Parts};
 pub use status::Status;

@@ -1,0 +1,64 @@
+//! The way from the command line to a running daemon.
+
+use anyhow::{Context, bail};
+use clap::Args;
+use reqwest::{Method, StatusCode};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// Which daemon, and as whom.
+#[derive(Debug, Clone, Args)]
+pub struct Server {
+    /// The daemon's address
+    #[arg(long, env = "DEPLOYGUARD_URL", default_value = "http://127.0.0.1:8080")]
+    url: String,
+    /// The token; better given as `DEPLOYGUARD_TOKEN`
+    #[arg(long, env = "DEPLOYGUARD_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+}
+
+impl Server {
+    pub fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
+        self.call(Method::GET, path, None)
+    }
+
+    pub fn post<T: DeserializeOwned>(&self, path: &str, body: &Value) -> anyhow::Result<T> {
+        self.call(Method::POST, path, Some(body))
+    }
+
+    fn call<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> anyhow::Result<T> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let client = reqwest::Client::builder()
+                .timeout(std::time::Duration::from_secs(20))
+                .build()?;
+            let url = format!("{}{path}", self.url.trim_end_matches('/'));
+            let mut request = client.request(method, &url);
+            if let Some(token) = &self.token {
+                request = request.bearer_auth(token);
+            }
+            if let Some(body) = body {
+                request = request.json(body);
+            }
+            let response =
+                request.send().await.with_context(|| format!("no deployguard answers at {}", self.url))?;
+            let status = response.status();
+            let text = response.text().await?;
+            if status.is_success() {
+                return serde_json::from_str(&text)
+                    .with_context(|| format!("{url} answered something that is not deployguard's"));
+            }
+            let problem: Value = serde_json::from_str(&text).unwrap_or_default();
+            let detail = problem["detail"].as_str().unwrap_or("no detail").to_owned();
+            match status {
+                StatusCode::UNAUTHORIZED => bail!("{detail} (--token or DEPLOYGUARD_TOKEN)"),
+                _ => bail!("{detail}"),
+            }
+        })
+    }
+}

@@ -1,0 +1,134 @@
+//! The command line: one file a subcommand.
+
+mod check;
+mod client;
+mod matching;
+mod schema;
+mod serve;
+mod watches;
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Stands behind every deployment for its first 24 hours.
+#[derive(Debug, Parser)]
+#[command(name = "deployguard", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon
+    Serve {
+        /// The settings file
+        #[arg(long, default_value = "deployguard.yaml", env = "DEPLOYGUARD_CONFIG")]
+        config: PathBuf,
+    },
+    /// Read policies and tell every mistake with its place
+    Check {
+        /// Policy files or folders
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+        /// Print each policy whole, with bundles and defaults merged in
+        #[arg(long)]
+        expand: bool,
+    },
+    /// Print the JSON Schema of a policy file
+    Schema,
+    /// Tell which policy guards a service, and which file set each value
+    Match {
+        /// CLUSTER/SERVICE or TARGET/CLUSTER/SERVICE
+        service: String,
+        #[arg(long, default_value = "policies")]
+        policies: PathBuf,
+    },
+    /// Show what is guarded now, or one watch with its timeline
+    Watches {
+        id: Option<String>,
+        #[command(flatten)]
+        server: client::Server,
+    },
+    /// Put the target back now
+    Rollback {
+        watch: String,
+        #[command(flatten)]
+        act: watches::Act,
+    },
+    /// Acknowledge an incident: stops escalation only
+    Ack {
+        watch: String,
+        #[command(flatten)]
+        act: watches::Act,
+    },
+    /// A fix is on the way: stops the timer of a pending decision, once
+    Hold {
+        watch: String,
+        #[command(flatten)]
+        act: watches::Act,
+    },
+    /// Watch a deployment no longer
+    Cancel {
+        watch: String,
+        #[command(flatten)]
+        act: watches::Act,
+    },
+    /// Stop all automatic action in a scope
+    Pause {
+        /// `all`, `environment:NAME`, or a pattern TARGET/CLUSTER/SERVICE
+        #[arg(long, default_value = "all")]
+        scope: String,
+        #[command(flatten)]
+        act: watches::Act,
+    },
+    /// Allow automatic action in a scope again
+    Unpause {
+        #[arg(long, default_value = "all")]
+        scope: String,
+        #[command(flatten)]
+        act: watches::Act,
+    },
+}
+
+/// Parses the arguments and runs the command. Mistakes go to stderr.
+pub fn main() -> ExitCode {
+    // One TLS provider for every client; a second call would only find it set.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match run(Cli::parse().command) {
+        Ok(code) => code,
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("deployguard: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<ExitCode> {
+    let out = &mut io::stdout().lock();
+    match command {
+        Command::Serve { config } => serve::run(&config),
+        Command::Check { paths, expand } => check::run(&paths, expand, out),
+        Command::Schema => schema::run(out),
+        Command::Match { service, policies } => matching::run(&service, &policies, out),
+        Command::Watches { id: None, server } => watches::list(&server, out),
+        Command::Watches { id: Some(id), server } => watches::show(&server, &id, out),
+        Command::Rollback { watch, act } => watches::press(&act, &watch, "rollback", out),
+        Command::Ack { watch, act } => watches::press(&act, &watch, "ack", out),
+        Command::Hold { watch, act } => watches::press(&act, &watch, "hold", out),
+        Command::Cancel { watch, act } => watches::press(&act, &watch, "cancel", out),
+        Command::Pause { scope, act } => watches::pause(&act, &scope, out),
+        Command::Unpause { scope, act } => watches::unpause(&act, &scope, out),
+    }
+}
+
+/// `deployguard watches | head` is no mistake.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<io::Error>()
+        .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}

@@ -1,0 +1,132 @@
+//! `deployguard watches` and what people do to a watch from a terminal.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Args;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::client::Server;
+use crate::model::Verdict;
+use crate::watch::PreflightState;
+use crate::web::{WatchDetail, WatchView};
+
+/// A daemon, and why it is asked to act.
+#[derive(Debug, Clone, Args)]
+pub struct Act {
+    /// Why: it is kept with your name
+    #[arg(long)]
+    reason: Option<String>,
+    #[command(flatten)]
+    server: Server,
+}
+
+#[derive(Debug, Deserialize)]
+struct List {
+    watches: Vec<WatchView>,
+}
+
+pub fn list(server: &Server, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    let list: List = server.get("/api/v1/watches")?;
+    let (open, ended): (Vec<_>, Vec<_>) =
+        list.watches.iter().partition(|watch| watch.outcome.is_none());
+    if open.is_empty() {
+        writeln!(out, "no deployment is being watched")?;
+    }
+    for watch in open {
+        writeln!(out, "{}", line(watch))?;
+        let checks: Vec<String> = watch
+            .checks
+            .iter()
+            .map(|check| format!("{} {} {}", sign(check.verdict), check.name, check.reason))
+            .collect();
+        writeln!(out, "    {}", checks.join("   "))?;
+    }
+    if !ended.is_empty() {
+        writeln!(out, "\nended:")?;
+    }
+    for watch in ended {
+        writeln!(out, "{}", line(watch))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn line(watch: &WatchView) -> String {
+    format!(
+        "{}  {} {} in {}  [{}]  {}",
+        watch.id, watch.service, watch.version, watch.environment, watch.mode, watch.status
+    )
+}
+
+fn sign(verdict: Option<Verdict>) -> &'static str {
+    match verdict {
+        None => "·",
+        Some(Verdict::Healthy) => "✓",
+        Some(Verdict::Elevated) => "▲",
+        Some(Verdict::Breach) => "✗",
+        Some(Verdict::LowTraffic | Verdict::NoData) => "?",
+    }
+}
+
+pub fn show(server: &Server, id: &str, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    let detail: WatchDetail = server.get(&format!("/api/v1/watches/{id}"))?;
+    let watch = &detail.watch;
+    writeln!(out, "{} {} in {}", watch.service, watch.version, watch.environment)?;
+    writeln!(out, "  {}", watch.status)?;
+    let because = watch.mode_because.as_deref().map(|b| format!(" ({b})")).unwrap_or_default();
+    writeln!(out, "  mode      {}{because}", watch.mode)?;
+    writeln!(out, "  place     {}", watch.place)?;
+    if let Some(definition) = &detail.task_definition {
+        let was = detail.source_task_definition.as_deref().unwrap_or("nothing");
+        writeln!(out, "  revision  {definition}\n  was       {was}")?;
+    }
+    let target = match &detail.rollback {
+        PreflightState::Unknown => "not looked for yet".to_owned(),
+        PreflightState::Ready { target, because, .. } => format!("{} ({because})", target.short()),
+        PreflightState::Impossible { because } => format!("none: {because}"),
+    };
+    writeln!(out, "  back to   {target}")?;
+    let policy = &detail.policy;
+    let commit = policy.commit.as_deref().unwrap_or("not in git");
+    let dirty = if policy.dirty { ", edited" } else { "" };
+    writeln!(out, "  policy    {} ({} at {commit}{dirty})", policy.name, policy.file)?;
+    writeln!(out, "\nchecks")?;
+    for check in &watch.checks {
+        let verdict = check.verdict.map_or("not measured", Verdict::as_str);
+        let coverage = check.coverage * 100.0;
+        writeln!(
+            out,
+            "  {} {:<20} {verdict:<12} {}  (measured {coverage:.0}% of the time)",
+            sign(check.verdict),
+            check.name,
+            check.reason
+        )?;
+    }
+    writeln!(out, "\ntimeline (UTC)")?;
+    for entry in &detail.timeline {
+        writeln!(out, "  {}  {}", entry.at.strftime("%Y-%m-%d %H:%M:%S"), entry.text)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+pub fn press(act: &Act, watch: &str, command: &str, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    let path = format!("/api/v1/watches/{watch}/{command}");
+    let view: WatchView = act.server.post(&path, &json!({ "reason": act.reason }))?;
+    writeln!(out, "{}", line(&view))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub fn pause(act: &Act, scope: &str, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    let body = json!({ "scope": scope, "reason": act.reason });
+    let _: Value = act.server.post("/api/v1/pause", &body)?;
+    writeln!(out, "paused: {scope}. Nothing is rolled back by itself until `deployguard unpause --scope {scope}`")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub fn unpause(act: &Act, scope: &str, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    let _: Value =
+        act.server.post("/api/v1/unpause", &json!({ "scope": scope, "reason": act.reason }))?;
+    writeln!(out, "no longer paused: {scope}")?;
+    Ok(ExitCode::SUCCESS)
+}

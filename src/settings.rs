@@ -1,0 +1,321 @@
+//! The daemon's settings: where it listens, what it talks to, who may do what.
+//! Never policy.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use jiff::SignedDuration;
+use serde::{Deserialize, Deserializer};
+
+use crate::telemetry::LogFormat;
+
+/// `deployguard.yaml`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    #[serde(default = "listen")]
+    pub listen: SocketAddr,
+    /// A folder of a git checkout, re-read when it changes.
+    #[serde(default = "policies")]
+    pub policies: PathBuf,
+    #[serde(default = "store")]
+    pub store: String,
+    pub prometheus: PrometheusSettings,
+    #[serde(default)]
+    pub aws: AwsSettings,
+    pub slack: Option<SlackSettings>,
+    #[serde(default)]
+    pub tokens: Vec<TokenSettings>,
+    /// Whether reading needs no token. Acting always does.
+    #[serde(default)]
+    pub open_reads: bool,
+    #[serde(default)]
+    pub discover: DiscoverSettings,
+    #[serde(default)]
+    pub brake: BrakeSettings,
+    #[serde(default)]
+    pub log: LogSettings,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PrometheusSettings {
+    pub url: String,
+    /// The most that one query may take.
+    #[serde(default = "five_seconds")]
+    pub timeout: Span,
+    /// Queries under way at once.
+    #[serde(default = "eight")]
+    pub max_concurrent: usize,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[derive(Default)]
+pub struct AwsSettings {
+    pub region: Option<String>,
+    /// The name of this account and region in policies and messages.
+    pub target: Option<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SlackSettings {
+    pub token: Secret,
+    #[serde(default = "slack_api")]
+    pub api_url: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenSettings {
+    /// Who it is: named in the journal.
+    pub name: String,
+    pub role: Role,
+    pub token: Secret,
+    /// Globs of the services that it may speak of; empty: all.
+    #[serde(default)]
+    pub services: Vec<String>,
+    /// The environments that it may speak of; empty: all.
+    #[serde(default)]
+    pub environments: Vec<String>,
+}
+
+/// What a token may do. Each role may do what those before it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    Read,
+    /// Announce deployments.
+    Deploy,
+    /// Hold, roll back, cancel, pause.
+    Operate,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DiscoverSettings {
+    pub ecs: EcsDiscovery,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EcsDiscovery {
+    pub every: Span,
+    /// Clusters whose services are looked at; the watched ones always are.
+    pub clusters: Vec<String>,
+}
+
+impl Default for EcsDiscovery {
+    fn default() -> Self {
+        Self { every: Span(SignedDuration::from_secs(15)), clusters: Vec::new() }
+    }
+}
+
+/// How many unattended rollbacks of the fleet within how long; the next one
+/// waits for a person.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BrakeSettings {
+    pub rollbacks: u32,
+    pub within: Span,
+}
+
+impl Default for BrakeSettings {
+    fn default() -> Self {
+        Self { rollbacks: 3, within: Span(SignedDuration::from_mins(10)) }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogSettings {
+    pub format: LogFormat,
+    /// As `RUST_LOG`, which wins over it.
+    pub level: String,
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, level: "info".to_owned() }
+    }
+}
+
+/// A length of time as people write it: `15s`, `1h 30m`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span(pub SignedDuration);
+
+impl Span {
+    pub fn std(self) -> std::time::Duration {
+        std::time::Duration::try_from(self.0).unwrap_or_default()
+    }
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match text.parse::<SignedDuration>() {
+            Ok(span) if span > SignedDuration::ZERO => Ok(Span(span)),
+            Ok(_) | Err(_) => Err(serde::de::Error::custom(format!(
+                "`{text}` is no length of time: write `15s`, `10m` or `1h 30m`"
+            ))),
+        }
+    }
+}
+
+/// Where a secret comes from. It is read once, and never shown.
+#[derive(Clone)]
+pub struct Secret(String);
+
+impl Secret {
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields, rename_all = "lowercase")]
+        struct Source {
+            env: Option<String>,
+            file: Option<PathBuf>,
+        }
+        use serde::de::Error as _;
+        let source = Source::deserialize(deserializer).map_err(|_| {
+            D::Error::custom("give a secret as `{ env: NAME }` or `{ file: PATH }`, never as text")
+        })?;
+        let text = match (source.env, source.file) {
+            (Some(name), None) => std::env::var(&name)
+                .map_err(|_| D::Error::custom(format!("the environment has no `{name}`")))?,
+            (None, Some(path)) => std::fs::read_to_string(&path)
+                .map_err(|error| D::Error::custom(format!("{}: {error}", path.display())))?,
+            _ => return Err(D::Error::custom("give a secret as `{ env: NAME }` or `{ file: PATH }`")),
+        };
+        let text = text.trim().to_owned();
+        if text.is_empty() {
+            return Err(D::Error::custom("the secret is empty"));
+        }
+        Ok(Secret(text))
+    }
+}
+
+impl Settings {
+    /// Reads the settings file. Relative paths in it count from its folder.
+    pub fn read(path: &Path) -> anyhow::Result<Settings> {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("{} can't be read", path.display()))?;
+        let mut settings: Settings =
+            serde_norway::from_str(&text).with_context(|| format!("{}", path.display()))?;
+        if let Some(folder) = path.parent() {
+            settings.policies = folder.join(&settings.policies);
+            if let Some(file) = settings.store.strip_prefix("sqlite://")
+                && Path::new(file).is_relative()
+                && !file.starts_with(':')
+            {
+                settings.store = format!("sqlite://{}", folder.join(file).display());
+            }
+        }
+        settings.check().with_context(|| format!("{}", path.display()))?;
+        Ok(settings)
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        let mut names: Vec<&str> = self.tokens.iter().map(|token| token.name.as_str()).collect();
+        names.sort_unstable();
+        if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+            bail!("two tokens are named `{}`", twice[0]);
+        }
+        if let Some(short) = self.tokens.iter().find(|token| token.token.expose().len() < 16) {
+            bail!("the token of `{}` is shorter than 16 characters", short.name);
+        }
+        if let Some(slack) = &self.slack
+            && let Some(rest) = slack.api_url.strip_prefix("http://")
+            && !["127.0.0.1", "localhost", "[::1]"].iter().any(|host| rest.starts_with(host))
+        {
+            bail!("slack.api_url must be https: the token would travel in clear");
+        }
+        Ok(())
+    }
+
+    /// The name of the one target of these settings.
+    pub fn target(&self) -> String {
+        self.aws.target.clone().unwrap_or_else(|| "default".to_owned())
+    }
+}
+
+fn listen() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 8080))
+}
+
+fn policies() -> PathBuf {
+    PathBuf::from("policies")
+}
+
+fn store() -> String {
+    "sqlite://deployguard.db".to_owned()
+}
+
+fn five_seconds() -> Span {
+    Span(SignedDuration::from_secs(5))
+}
+
+fn eight() -> usize {
+    8
+}
+
+fn slack_api() -> String {
+    "https://slack.com/api/".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Settings, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deployguard.yaml");
+        std::fs::write(&path, text).unwrap();
+        Settings::read(&path).map_err(|error| format!("{error:#}"))
+    }
+
+    const LEAST: &str = "prometheus: { url: 'http://127.0.0.1:9090' }\n";
+
+    #[test]
+    fn the_least_settings_name_prometheus_and_get_every_default() {
+        let settings = read(LEAST).unwrap();
+        assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
+        assert_eq!(settings.discover.ecs.every.0, SignedDuration::from_secs(15));
+        assert!(settings.store.ends_with("/deployguard.db"), "{}", settings.store);
+    }
+
+    #[test]
+    fn mistakes_are_told_with_their_place() {
+        let wrong = read(&format!("{LEAST}lissen: 127.0.0.1:1\n")).unwrap_err();
+        assert!(wrong.contains("unknown field `lissen`") && wrong.contains("line 2"), "{wrong}");
+        let wrong = read(&format!("{LEAST}discover: {{ ecs: {{ every: soon }} }}\n")).unwrap_err();
+        assert!(wrong.contains("`soon` is no length of time"), "{wrong}");
+    }
+
+    #[test]
+    fn a_secret_is_never_taken_as_text_and_never_shown() {
+        let wrong = read(&format!("{LEAST}slack: {{ token: xoxb-1 }}\n")).unwrap_err();
+        assert!(wrong.contains("never as text"), "{wrong}");
+        assert!(!wrong.contains("xoxb-1"), "{wrong}");
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("token");
+        std::fs::write(&file, "xoxb-from-a-file\n").unwrap();
+        let text = format!("{LEAST}slack: {{ token: {{ file: {} }} }}\n", file.display());
+        let settings = read(&text).unwrap();
+        assert_eq!(settings.slack.as_ref().unwrap().token.expose(), "xoxb-from-a-file");
+        assert!(!format!("{settings:?}").contains("xoxb"), "{settings:?}");
+    }
+}

@@ -1,0 +1,254 @@
+//! The daemon's own metrics and logs. Metric names are written here and nowhere
+//! else; base units, counters end in `_total`.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use prometheus::{
+    Encoder, Histogram, HistogramOpts, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
+};
+
+use crate::engine::{Announced, Refused, Tried};
+use crate::model::{ActFailure, Acted, Outcome, Reading, Unusable};
+use crate::store::{Letterbox, StoreError};
+use crate::watch::{Stage, Watch};
+
+/// Every metric of the daemon.
+pub struct Metrics {
+    registry: Registry,
+    watches: IntGaugeVec,
+    verdicts: IntGaugeVec,
+    ended: IntCounterVec,
+    rollbacks: IntCounterVec,
+    announcements: IntCounterVec,
+    readings: IntCounterVec,
+    measuring: Histogram,
+    policy_reloads: IntCounterVec,
+    policy_broken: IntGauge,
+    deliveries: IntCounterVec,
+    outbox: IntGaugeVec,
+    outbox_age: IntGauge,
+    requests: IntCounterVec,
+}
+
+/// The stages of a watch that are shown apart.
+const STAGES: [&str; 4] = ["announced", "starting", "watching", "rolling_back"];
+const VERDICTS: [&str; 6] =
+    ["none", "no_data", "low_traffic", "healthy", "elevated", "breach"];
+
+impl Metrics {
+    pub fn new() -> Result<Metrics, prometheus::Error> {
+        let registry = Registry::new();
+        let build = gauges(&registry, "build_info", "The build; always 1.", &["version"])?;
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        let measuring = Histogram::with_opts(
+            HistogramOpts::new(
+                "deployguard_measure_duration_seconds",
+                "Time to measure all the checks that were due at one moment.",
+            )
+            .buckets(vec![0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0]),
+        )?;
+        registry.register(Box::new(measuring.clone()))?;
+        Ok(Metrics {
+            watches: gauges(&registry, "watches", "Open watches by stage.", &["stage"])?,
+            verdicts: gauges(&registry, "checks", "Checks of open watches by verdict.", &["verdict"])?,
+            ended: counters(&registry, "watches_ended_total", "Ended watches by outcome.", &["outcome"])?,
+            rollbacks: counters(
+                &registry,
+                "rollback_attempts_total",
+                "Calls to the platform to roll back, by what came of them.",
+                &["result"],
+            )?,
+            announcements: counters(
+                &registry,
+                "announcements_total",
+                "Announced deployments by what became of them.",
+                &["result"],
+            )?,
+            readings: counters(&registry, "readings_total", "Readings of checks.", &["result"])?,
+            measuring,
+            policy_reloads: counters(
+                &registry,
+                "policy_reloads_total",
+                "Readings of the policy folder.",
+                &["result"],
+            )?,
+            policy_broken: gauge(
+                &registry,
+                "policy_broken",
+                "1 while the policy folder has mistakes and the last good policies stay in force.",
+            )?,
+            deliveries: counters(
+                &registry,
+                "notification_deliveries_total",
+                "Tries to deliver a message.",
+                &["result"],
+            )?,
+            outbox: gauges(&registry, "outbox_messages", "Messages not delivered.", &["status"])?,
+            outbox_age: gauge(
+                &registry,
+                "outbox_oldest_seconds",
+                "Age of the oldest message that waits; 0 when none does.",
+            )?,
+            requests: counters(
+                &registry,
+                "http_requests_total",
+                "Requests to the daemon.",
+                &["route", "code"],
+            )?,
+            registry,
+        })
+    }
+
+    /// The text format that Prometheus scrapes.
+    pub fn text(&self) -> Result<String, prometheus::Error> {
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        String::from_utf8(text).map_err(|error| prometheus::Error::Msg(error.to_string()))
+    }
+
+    pub fn watches<'a>(&self, open: impl Iterator<Item = &'a Watch>) {
+        let mut stages = [0_i64; STAGES.len()];
+        let mut verdicts = [0_i64; VERDICTS.len()];
+        for watch in open {
+            let stage = match &watch.stage {
+                Stage::Announced { .. } => 0,
+                Stage::Starting => 1,
+                Stage::Watching => 2,
+                Stage::RollingBack(_) => 3,
+                Stage::Ended { .. } => continue,
+            };
+            stages[stage] += 1;
+            for state in watch.checks.values() {
+                let said = state.verdict().map_or("none", crate::model::Verdict::as_str);
+                if let Some(index) = VERDICTS.iter().position(|verdict| *verdict == said) {
+                    verdicts[index] += 1;
+                }
+            }
+        }
+        for (stage, count) in STAGES.iter().zip(stages) {
+            self.watches.with_label_values(&[stage]).set(count);
+        }
+        for (verdict, count) in VERDICTS.iter().zip(verdicts) {
+            self.verdicts.with_label_values(&[verdict]).set(count);
+        }
+    }
+
+    /// A step has changed this watch.
+    pub fn watch_moved(&self, watch: &Watch) {
+        if let Some(outcome) = watch.outcome() {
+            self.ended.with_label_values(&[Outcome::as_str(outcome)]).inc();
+        }
+    }
+
+    pub fn acted(&self, result: &Result<Acted, ActFailure>) {
+        let result = match result {
+            Ok(_) => "accepted",
+            Err(ActFailure::Superseded(_)) => "superseded",
+            Err(ActFailure::Refused(_)) => "refused",
+            Err(ActFailure::Permanent(_)) => "failed",
+            Err(ActFailure::Transient(_)) => "unknown",
+        };
+        self.rollbacks.with_label_values(&[result]).inc();
+    }
+
+    pub fn announced(&self, result: &Result<Announced, Refused>) {
+        let result = match result {
+            Ok(Announced::Watched(_)) => "watched",
+            Ok(Announced::Unguarded { .. }) => "unguarded",
+            Err(_) => "refused",
+        };
+        self.announcements.with_label_values(&[result]).inc();
+    }
+
+    pub fn measured<K>(&self, took: Duration, readings: &[(K, Reading)]) {
+        self.measuring.observe(took.as_secs_f64());
+        for (_, reading) in readings {
+            let result = match reading {
+                Ok(_) => "ok",
+                Err(Unusable::Empty) => "empty",
+                Err(Unusable::NotFinite(_)) => "not_finite",
+                Err(Unusable::WrongType) => "wrong_type",
+                Err(Unusable::Unreachable(_)) => "unreachable",
+                Err(Unusable::Refused(_)) => "refused",
+            };
+            self.readings.with_label_values(&[result]).inc();
+        }
+    }
+
+    pub fn policies_read(&self, good: bool) {
+        self.policy_reloads.with_label_values(&[if good { "good" } else { "broken" }]).inc();
+        self.policy_broken.set(i64::from(!good));
+    }
+
+    pub fn delivered(&self, tried: &Result<Tried, StoreError>) {
+        let result = match tried {
+            Ok(Tried::Delivered) => "delivered",
+            Ok(Tried::Again) => "again",
+            Ok(Tried::GivenUp) => "given_up",
+            Err(_) => "store_error",
+        };
+        self.deliveries.with_label_values(&[result]).inc();
+    }
+
+    pub fn letterbox(&self, letterbox: &Letterbox, now: Timestamp) {
+        self.outbox.with_label_values(&["pending"]).set(i64::from(letterbox.pending));
+        self.outbox.with_label_values(&["undeliverable"]).set(i64::from(letterbox.undeliverable));
+        let age = letterbox.oldest.map_or(0, |oldest| now.duration_since(oldest).as_secs());
+        self.outbox_age.set(age.max(0));
+    }
+
+    pub fn request(&self, route: &str, code: u16) {
+        self.requests.with_label_values(&[route, &code.to_string()]).inc();
+    }
+}
+
+fn counters(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    labels: &[&str],
+) -> Result<IntCounterVec, prometheus::Error> {
+    let metric = IntCounterVec::new(Opts::new(format!("deployguard_{name}"), help), labels)?;
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
+}
+
+fn gauges(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    labels: &[&str],
+) -> Result<IntGaugeVec, prometheus::Error> {
+    let metric = IntGaugeVec::new(Opts::new(format!("deployguard_{name}"), help), labels)?;
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
+}
+
+fn gauge(registry: &Registry, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
+    let metric = IntGauge::with_opts(Opts::new(format!("deployguard_{name}"), help))?;
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    #[default]
+    Text,
+    Json,
+}
+
+/// Sends the log to stderr. `filter` is tracing's, such as `info,deployguard=debug`.
+pub fn init_log(format: LogFormat, filter: &str) -> anyhow::Result<()> {
+    let filter = tracing_subscriber::EnvFilter::try_new(filter)?;
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    }
+    .map_err(|error| anyhow::anyhow!("{error}"))
+}

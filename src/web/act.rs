@@ -1,0 +1,109 @@
+//! What people do: commands to a watch, pause and unpause.
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::Json;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Face;
+use super::hook::read_json;
+use super::problem::Problem;
+use super::view::WatchView;
+use crate::engine::clock;
+use crate::model::WatchId;
+use crate::settings::Role;
+use crate::store::Pause;
+use crate::watch::{Command, Press, Watch};
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Why {
+    reason: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Scope {
+    #[serde(default = "all")]
+    scope: String,
+    reason: Option<String>,
+}
+
+fn all() -> String {
+    "all".to_owned()
+}
+
+pub async fn press(
+    State(face): State<Face>,
+    Path((id, command)): Path<(String, String)>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<WatchView>, Problem> {
+    let caller = face.caller(&headers, Role::Operate)?;
+    let command = match command.as_str() {
+        "ack" => Command::Ack,
+        "hold" => Command::Hold,
+        "rollback" => Command::Rollback,
+        "cancel" => Command::Cancel,
+        other => {
+            let detail = format!("`{other}`: known are ack, hold, rollback and cancel");
+            return Err(Problem::new(StatusCode::NOT_FOUND, detail));
+        }
+    };
+    let why: Why = optional_json(&headers, body).await?;
+    let id = WatchId::typed(&id);
+    let watch = find(&face, &id).await?;
+    let service = &watch.deployment.service;
+    caller.may_speak_of(&service.name, &service.environment)?;
+    if !watch.is_open() {
+        let detail = format!("the watch has ended: {}", watch.status_line());
+        return Err(Problem::new(StatusCode::CONFLICT, detail));
+    }
+    let press = Press { command, by: caller.name, reason: why.reason };
+    face.engine.press(id.clone(), press).await?;
+    Ok(Json(WatchView::of(&find(&face, &id).await?)))
+}
+
+/// A watch by its id.
+pub async fn find(face: &Face, id: &WatchId) -> Result<Watch, Problem> {
+    face.store.watch::<Watch>(id).await?.ok_or_else(|| {
+        Problem::new(StatusCode::NOT_FOUND, format!("no watch is called `{id}`"))
+    })
+}
+
+pub async fn pause(
+    State(face): State<Face>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<Pause>, Problem> {
+    let caller = face.caller(&headers, Role::Operate)?;
+    let (asked, _): (Scope, _) = read_json(body).await?;
+    let pause =
+        Pause { scope: asked.scope, by: caller.name, reason: asked.reason, at: clock::now() };
+    face.engine.pause(pause.clone()).await?;
+    Ok(Json(pause))
+}
+
+pub async fn unpause(
+    State(face): State<Face>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<Value>, Problem> {
+    let caller = face.caller(&headers, Role::Operate)?;
+    let (asked, _): (Scope, _) = read_json(body).await?;
+    face.engine.unpause(asked.scope.clone(), caller.name).await?;
+    Ok(Json(json!({ "scope": asked.scope, "paused": false })))
+}
+
+/// A body that may be left out.
+async fn optional_json<T>(headers: &HeaderMap, body: Body) -> Result<T, Problem>
+where
+    T: serde::de::DeserializeOwned + Default,
+{
+    let length = headers.get(axum::http::header::CONTENT_LENGTH);
+    let empty = length.is_none_or(|length| length == "0")
+        && !headers.contains_key(axum::http::header::TRANSFER_ENCODING);
+    if empty { Ok(T::default()) } else { Ok(read_json(body).await?.0) }
+}

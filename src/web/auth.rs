@@ -1,0 +1,136 @@
+//! Who asks, and what they may do.
+
+use axum::http::{HeaderMap, StatusCode, header};
+use globset::{Glob, GlobSet, GlobSetBuilder};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use super::Face;
+use super::problem::Problem;
+use crate::settings::{Role, Settings};
+
+/// The tokens of the settings, as digests.
+#[derive(Debug, Default)]
+pub struct Tokens {
+    tokens: Vec<Token>,
+    open_reads: bool,
+}
+
+#[derive(Debug)]
+struct Token {
+    digest: [u8; 32],
+    caller: Caller,
+}
+
+/// Whoever holds a token.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// Named in the journal.
+    pub name: String,
+    role: Role,
+    services: Option<GlobSet>,
+    environments: Vec<String>,
+}
+
+impl Tokens {
+    /// Fails where a scope's pattern can't be read.
+    pub fn of(settings: &Settings) -> Result<Tokens, globset::Error> {
+        let tokens = settings
+            .tokens
+            .iter()
+            .map(|token| {
+                let services = if token.services.is_empty() {
+                    None
+                } else {
+                    let mut set = GlobSetBuilder::new();
+                    for pattern in &token.services {
+                        set.add(Glob::new(pattern)?);
+                    }
+                    Some(set.build()?)
+                };
+                let caller = Caller {
+                    name: token.name.clone(),
+                    role: token.role,
+                    services,
+                    environments: token.environments.clone(),
+                };
+                Ok(Token { digest: Sha256::digest(token.token.expose()).into(), caller })
+            })
+            .collect::<Result<_, globset::Error>>()?;
+        Ok(Tokens { tokens, open_reads: settings.open_reads })
+    }
+
+    /// Compares with every token in constant time: neither how much of a token
+    /// is right nor which one it is can be timed.
+    fn holder(&self, given: &str) -> Option<&Caller> {
+        let digest: [u8; 32] = Sha256::digest(given).into();
+        let mut found = None;
+        for token in &self.tokens {
+            if bool::from(token.digest.ct_eq(&digest)) {
+                found = Some(&token.caller);
+            }
+        }
+        found
+    }
+}
+
+impl Caller {
+    /// Whether the token's scope takes the service in.
+    pub fn may_speak_of(&self, service: &str, environment: &str) -> Result<(), Problem> {
+        let in_services = self.services.as_ref().is_none_or(|set| set.is_match(service));
+        let in_environments = self.environments.is_empty()
+            || self.environments.iter().any(|allowed| allowed == environment);
+        if in_services && in_environments {
+            Ok(())
+        } else {
+            let detail =
+                format!("the token `{}` is not for {service} in {environment}", self.name);
+            Err(Problem::new(StatusCode::FORBIDDEN, detail))
+        }
+    }
+}
+
+impl Face {
+    /// The caller, if their token's role is enough.
+    pub fn caller(&self, headers: &HeaderMap, least: Role) -> Result<Caller, Problem> {
+        let given = headers
+            .get(header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+            .map(|(_, token)| token.trim());
+        let Some(given) = given else {
+            let detail = "give a token: `Authorization: Bearer ...`";
+            return Err(Problem::new(StatusCode::UNAUTHORIZED, detail));
+        };
+        let Some(caller) = self.tokens.holder(given) else {
+            return Err(Problem::new(StatusCode::UNAUTHORIZED, "the token is unknown"));
+        };
+        if caller.role < least {
+            let detail = format!(
+                "the token `{}` has the role {}; this needs {}",
+                caller.name,
+                word(caller.role),
+                word(least)
+            );
+            return Err(Problem::new(StatusCode::FORBIDDEN, detail));
+        }
+        Ok(caller.clone())
+    }
+
+    /// Reading needs a token unless the settings open it.
+    pub fn may_read(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        if self.tokens.open_reads {
+            return Ok(());
+        }
+        self.caller(headers, Role::Read).map(|_| ())
+    }
+}
+
+fn word(role: Role) -> &'static str {
+    match role {
+        Role::Read => "read",
+        Role::Deploy => "deploy",
+        Role::Operate => "operate",
+    }
+}

@@ -1,0 +1,48 @@
+//! The daemon itself: alive, ready, measured.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use super::Face;
+use super::problem::Problem;
+
+pub async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// 200 while hooks are kept; the detail tells what people should mend.
+pub async fn readyz(State(face): State<Face>) -> Response {
+    let health = face.status.read();
+    let mut obstacles = health.obstacles();
+    let outbox = match face.store.letterbox().await {
+        Ok(letterbox) => Some(json!({
+            "pending": letterbox.pending,
+            "undeliverable": letterbox.undeliverable,
+            "oldest": letterbox.oldest,
+        })),
+        Err(error) => {
+            obstacles.push(error.to_string());
+            None
+        }
+    };
+    let ready = obstacles.is_empty();
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let body =
+        json!({ "ready": ready, "obstacles": obstacles, "detail": health, "outbox": outbox });
+    (status, Json(body)).into_response()
+}
+
+pub async fn metrics(State(face): State<Face>) -> Response {
+    match face.metrics.text() {
+        Ok(text) => {
+            ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
+                .into_response()
+        }
+        Err(error) => {
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response()
+        }
+    }
+}

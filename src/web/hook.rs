@@ -1,0 +1,231 @@
+//! `POST /hooks/deployments`: a pipeline announces what it is deploying.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::Json;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Deserializer};
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::Face;
+use super::problem::Problem;
+use crate::engine::{Announced, clock};
+use crate::model::{Announcement, Facts, RollbackSafe, Service, ServiceKey};
+use crate::settings::Role;
+use crate::watch::Seen;
+
+/// The largest body that is read, in bytes.
+pub const BODY_LIMIT: usize = 64 * 1024;
+/// How far the announcer's clock may run ahead.
+const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(2);
+/// The longest text in any field, in characters.
+const TEXT_LIMIT: usize = 1024;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Hook {
+    id: String,
+    service: String,
+    environment: String,
+    #[serde(default)]
+    platform: PlatformSaid,
+    version: Option<String>,
+    commit: Option<String>,
+    author: Option<String>,
+    url: Option<String>,
+    at: Option<Timestamp>,
+    #[serde(default, deserialize_with = "rollback_safe")]
+    rollback_safe: RollbackSafe,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PlatformSaid {
+    ecs: Option<EcsSaid>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EcsSaid {
+    cluster: String,
+    service: Option<String>,
+    task_definition: Option<String>,
+    /// ECS's own id, `ecs-svc/...`.
+    deployment: Option<String>,
+}
+
+/// `true`, `false` or `"unknown"`.
+fn rollback_safe<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RollbackSafe, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Said {
+        Bool(bool),
+        Word(String),
+    }
+    match Said::deserialize(deserializer) {
+        Ok(Said::Bool(true)) => Ok(RollbackSafe::Yes),
+        Ok(Said::Bool(false)) => Ok(RollbackSafe::No),
+        Ok(Said::Word(word)) if word == "unknown" => Ok(RollbackSafe::Unknown),
+        _ => Err(serde::de::Error::custom("give true, false or \"unknown\"")),
+    }
+}
+
+pub async fn announce(
+    State(face): State<Face>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let caller = face.caller(&headers, Role::Deploy)?;
+    let (hook, digest): (Hook, String) = read_json(body).await?;
+    check_texts(&hook)?;
+    caller.may_speak_of(&hook.service, &hook.environment)?;
+    let now = clock::now();
+    let at = hook.at.unwrap_or(now);
+    if at.duration_since(now) > CLOCK_SKEW {
+        let detail = format!("{at} lies in the future; it is {now} here");
+        return Err(Problem::field("at", detail));
+    }
+    let Some(key) = face.locate(&hook).await? else {
+        let known = face.known_services().await?;
+        let names = known.iter().map(|key| key.service.clone()).collect();
+        let nearest = face.policies.borrow().set.nearest(&hook.service, names);
+        return Ok(unguarded(&hook.service, &nearest));
+    };
+    if let Some(expected) = face.environment_of(&key)
+        && expected != hook.environment
+    {
+        let detail = format!("`{}`, but the policy of {key} says `{expected}`", hook.environment);
+        return Err(Problem::field("environment", detail));
+    }
+    let ecs = hook.platform.ecs;
+    let (task_definition, platform_id) =
+        ecs.map_or((None, None), |ecs| (ecs.task_definition, ecs.deployment));
+    let announcement = Announcement {
+        id: hook.id.clone(),
+        service: Service { name: hook.service.clone(), environment: hook.environment, key },
+        task_definition,
+        platform_id,
+        at,
+        facts: Facts {
+            version: hook.version,
+            commit: hook.commit,
+            author: hook.author,
+            url: hook.url,
+            rollback_safe: hook.rollback_safe,
+            announced_by: Some(caller.name),
+            labels: hook.labels,
+        },
+    };
+    match face.engine.announce(announcement, digest).await? {
+        Announced::Watched(watch) => {
+            let url = format!("http://{}/api/v1/watches/{watch}", face.address);
+            let body = json!({
+                "guarded": true, "watch": watch, "deployment": hook.id, "url": url,
+            });
+            Ok((StatusCode::ACCEPTED, Json(body)).into_response())
+        }
+        Announced::Unguarded { nearest } => Ok(unguarded(&hook.service, &nearest)),
+    }
+}
+
+fn unguarded(service: &str, nearest: &[String]) -> Response {
+    let detail = format!("no policy guards `{service}`");
+    let body = json!({ "guarded": false, "detail": detail, "nearest": nearest });
+    (StatusCode::OK, Json(body)).into_response()
+}
+
+impl Face {
+    /// Where the hook's service runs: as it says, or the one place that fits.
+    async fn locate(&self, hook: &Hook) -> Result<Option<ServiceKey>, Problem> {
+        if let Some(ecs) = &hook.platform.ecs {
+            return Ok(Some(ServiceKey {
+                target: self.target.clone(),
+                cluster: ecs.cluster.clone(),
+                service: ecs.service.clone().unwrap_or_else(|| hook.service.clone()),
+            }));
+        }
+        let fitting: Vec<ServiceKey> = self
+            .known_services()
+            .await?
+            .into_iter()
+            .filter(|key| key.service == hook.service)
+            .filter(|key| self.environment_of(key).as_ref() == Some(&hook.environment))
+            .collect();
+        match fitting.as_slice() {
+            [] => Ok(None),
+            [only] => Ok(Some(only.clone())),
+            several => {
+                let places: Vec<_> = several.iter().map(ToString::to_string).collect();
+                let detail = format!("say which one is meant: {}", places.join(", "));
+                Err(Problem::field("platform.ecs.cluster", detail))
+            }
+        }
+    }
+
+    /// The services that have been seen on the platform.
+    async fn known_services(&self) -> Result<BTreeSet<ServiceKey>, Problem> {
+        let seen = self.store.seen::<Seen>().await?;
+        Ok(seen.into_iter().map(|seen| seen.service).collect())
+    }
+
+    fn environment_of(&self, key: &ServiceKey) -> Option<String> {
+        let loaded = self.policies.borrow();
+        let first = loaded.set.matching(key).first()?;
+        Some(first.policy.environment.clone())
+    }
+}
+
+/// Reads a bounded JSON body, with its digest.
+pub async fn read_json<T: DeserializeOwned>(body: Body) -> Result<(T, String), Problem> {
+    let bytes = axum::body::to_bytes(body, BODY_LIMIT).await.map_err(|_| {
+        let detail = format!("the body is larger than {} KiB", BODY_LIMIT / 1024);
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
+    })?;
+    let deserializer = &mut serde_json::Deserializer::from_slice(&bytes);
+    let value = serde_path_to_error::deserialize(deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        let inner = error.into_inner();
+        match inner.classify() {
+            serde_json::error::Category::Data => Problem::field(&path, inner.to_string()),
+            _ => Problem::new(StatusCode::BAD_REQUEST, format!("the body is no JSON: {inner}")),
+        }
+    })?;
+    let digest = Sha256::digest(&bytes).iter().fold(String::new(), |mut text, byte| {
+        use std::fmt::Write as _;
+        let _ = write!(text, "{byte:02x}");
+        text
+    });
+    Ok((value, digest))
+}
+
+fn check_texts(hook: &Hook) -> Result<(), Problem> {
+    let required =
+        [("id", &hook.id), ("service", &hook.service), ("environment", &hook.environment)];
+    for (field, text) in required {
+        if text.trim().is_empty() {
+            return Err(Problem::field(field, "must not be empty"));
+        }
+    }
+    let optional = [
+        ("version", &hook.version),
+        ("commit", &hook.commit),
+        ("author", &hook.author),
+        ("url", &hook.url),
+    ];
+    let given = optional.into_iter().filter_map(|(field, text)| Some((field, text.as_ref()?)));
+    for (field, text) in required.into_iter().chain(given) {
+        if text.chars().count() > TEXT_LIMIT || text.chars().any(char::is_control) {
+            let detail = format!("at most {TEXT_LIMIT} characters, none of them control characters");
+            return Err(Problem::field(field, detail));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,101 @@
+//! The HTTP face: hooks, the API, and the daemon's own health.
+//!
+//! Nothing is decided here. A request is checked, bounded and typed, and brought
+//! to the engine; what is read comes from the store.
+
+mod act;
+mod auth;
+mod health;
+mod hook;
+mod problem;
+mod read;
+mod view;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::StatusCode;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::timeout::TimeoutLayer;
+
+pub use auth::Tokens;
+pub use view::WatchView;
+
+use crate::engine::{EngineHandle, Status};
+use crate::policy_repo::Loaded;
+use crate::store::Store;
+use crate::telemetry::Metrics;
+use problem::Problem;
+
+/// What the handlers work with.
+#[derive(Clone)]
+pub struct Face {
+    pub engine: EngineHandle,
+    pub store: Store,
+    pub policies: watch::Receiver<Arc<Loaded>>,
+    pub status: Arc<Status>,
+    pub metrics: Arc<Metrics>,
+    pub tokens: Arc<Tokens>,
+    /// The name of the account and region that hooks speak of.
+    pub target: String,
+    pub address: SocketAddr,
+}
+
+/// A request takes no longer, whatever it waits for.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// All routes.
+pub fn router(face: Face) -> Router {
+    Router::new()
+        .route("/hooks/deployments", post(hook::announce))
+        .route("/api/v1/watches", get(read::watches))
+        .route("/api/v1/watches/{id}", get(read::watch))
+        .route("/api/v1/watches/{id}/journal", get(read::journal))
+        .route("/api/v1/watches/{id}/{command}", post(act::press))
+        .route("/api/v1/pause", get(read::pauses).post(act::pause))
+        .route("/api/v1/unpause", post(act::unpause))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(health::metrics))
+        .fallback(nowhere)
+        .method_not_allowed_fallback(not_that_way)
+        .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, PATIENCE))
+        .layer(CatchPanicLayer::new())
+        .layer(middleware::from_fn_with_state(face.clone(), count))
+        .with_state(face)
+}
+
+/// Serves until `stop`, then lets the requests under way end.
+pub async fn serve(listener: TcpListener, face: Face, stop: CancellationToken) -> std::io::Result<()> {
+    axum::serve(listener, router(face))
+        .with_graceful_shutdown(async move { stop.cancelled().await })
+        .await
+}
+
+async fn count(State(face): State<Face>, request: Request, next: Next) -> Response {
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or("other".to_owned(), |path| path.as_str().to_owned());
+    let response = next.run(request).await;
+    face.metrics.request(&route, response.status().as_u16());
+    response
+}
+
+async fn nowhere() -> Response {
+    Problem::new(StatusCode::NOT_FOUND, "there is nothing at this address").into_response()
+}
+
+async fn not_that_way() -> Response {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this address does not take this method")
+        .into_response()
+}

@@ -1,0 +1,154 @@
+//! A watch as the API shows it. Both ends of the API are ours, so the command
+//! line reads the same type.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Facts, IncidentStatus, Mode, Outcome, Severity, Verdict};
+use crate::watch::{Entry, PreflightState, Watch};
+
+/// A watch in a list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WatchView {
+    pub id: String,
+    pub service: String,
+    pub environment: String,
+    pub place: String,
+    pub deployment: String,
+    pub version: String,
+    /// One line.
+    pub status: String,
+    /// `None` while it is open.
+    pub outcome: Option<Outcome>,
+    pub mode: Mode,
+    pub mode_because: Option<String>,
+    pub opened_at: Timestamp,
+    pub started_at: Timestamp,
+    pub in_service_at: Option<Timestamp>,
+    pub phase: String,
+    pub checks: Vec<CheckView>,
+    pub incident: Option<IncidentView>,
+    /// When the guard answers for people if they stay silent.
+    pub decision_due: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CheckView {
+    pub name: String,
+    /// `None` before the first sample.
+    pub verdict: Option<Verdict>,
+    /// In base units: ratio 0-1, seconds, bytes.
+    pub value: Option<f64>,
+    /// As people write it, with the limit or why there is no value.
+    pub reason: String,
+    pub baseline: Option<f64>,
+    /// Events in the window.
+    pub traffic: Option<f64>,
+    /// The share (0-1) of the due samples that measured something.
+    pub coverage: f64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IncidentView {
+    pub severity: Severity,
+    pub status: IncidentStatus,
+    pub opened_at: Timestamp,
+    pub resolved_at: Option<Timestamp>,
+}
+
+/// A watch alone, with everything that explains it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WatchDetail {
+    #[serde(flatten)]
+    pub watch: WatchView,
+    pub facts: Facts,
+    pub task_definition: Option<String>,
+    pub source_task_definition: Option<String>,
+    pub rollback: PreflightState,
+    pub policy: PolicyView,
+    pub timeline: Vec<Entry>,
+}
+
+/// The policy that a watch runs under.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PolicyView {
+    pub name: String,
+    pub file: String,
+    pub commit: Option<String>,
+    pub dirty: bool,
+    /// After merging, as YAML.
+    pub text: String,
+}
+
+impl WatchView {
+    pub fn of(watch: &Watch) -> Self {
+        let service = &watch.deployment.service;
+        Self {
+            id: watch.id.to_string(),
+            service: service.name.clone(),
+            environment: service.environment.clone(),
+            place: service.key.to_string(),
+            deployment: watch.deployment.id.clone(),
+            version: watch.version(),
+            status: watch.status_line(),
+            outcome: watch.outcome(),
+            mode: watch.ceiling.mode,
+            mode_because: watch.ceiling.because.clone(),
+            opened_at: watch.opened_at,
+            started_at: watch.deployment.started_at,
+            in_service_at: watch.in_service_at,
+            phase: watch.phase_name().to_owned(),
+            checks: watch
+                .policy()
+                .checks
+                .iter()
+                .map(|check| CheckView::of(watch, &check.name))
+                .collect(),
+            incident: watch.incident.as_ref().map(|incident| IncidentView {
+                severity: incident.severity,
+                status: incident.status,
+                opened_at: incident.opened_at,
+                resolved_at: incident.resolved_at,
+            }),
+            decision_due: watch.pending.as_ref().and_then(|pending| pending.until),
+        }
+    }
+}
+
+impl CheckView {
+    fn of(watch: &Watch, name: &str) -> Self {
+        let state = watch.checks.get(name);
+        let last = state.and_then(|state| state.last.as_ref());
+        Self {
+            name: name.to_owned(),
+            verdict: last.map(|judgement| judgement.verdict),
+            value: last.and_then(|judgement| judgement.value),
+            reason: last.map_or("not measured yet".to_owned(), |j| j.reason.clone()),
+            baseline: state.and_then(|state| state.baseline.value()),
+            traffic: last.and_then(|judgement| judgement.traffic),
+            coverage: state.map_or(1.0, crate::judge::CheckState::coverage),
+        }
+    }
+}
+
+impl WatchDetail {
+    pub fn of(watch: &Watch) -> Self {
+        let deployment = &watch.deployment;
+        let definition = |revision: &crate::model::Revision| revision.task_definition.clone();
+        Self {
+            watch: WatchView::of(watch),
+            facts: deployment.facts.clone(),
+            task_definition: deployment.revision.as_ref().map(definition),
+            source_task_definition: deployment.source.as_ref().map(definition),
+            rollback: watch.preflight.clone(),
+            policy: PolicyView {
+                name: watch.pinned.policy.name.clone(),
+                file: watch.pinned.file.clone(),
+                commit: watch.pinned.commit.clone(),
+                dirty: watch.pinned.dirty,
+                text: watch.pinned.text.clone(),
+            },
+            timeline: watch.timeline.clone(),
+        }
+    }
+}
