@@ -19,7 +19,7 @@ pub(super) struct Seen {
     /// The newest service deployment, where it can be read.
     pub(super) flight: Option<Flight>,
     /// Why the plan's target can't be placed; `None`: it can, or that could not
-    /// be read, and then UpdateService will say so.
+    /// be read, and then `UpdateService` will say so.
     pub(super) unplaceable: Option<String>,
 }
 
@@ -34,9 +34,9 @@ pub(super) enum Step {
     Refuse(String),
     /// ECS is about to do something, and does not say yet what.
     Wait(String),
-    /// StopServiceDeployment of this ARN: ECS goes back to the plan's target.
+    /// `StopServiceDeployment` of this ARN: ECS goes back to the plan's target.
     Stop { arn: String },
-    /// UpdateService with the target's task definition.
+    /// `UpdateService` with the target's task definition.
     Update,
 }
 

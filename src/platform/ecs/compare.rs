@@ -5,7 +5,7 @@ use aws_sdk_ecs::types::{NetworkConfiguration, ServiceRevision};
 use crate::model::Revision;
 
 /// What differs between two service revisions and is not part of the task
-/// definition, in words: UpdateService leaves it as it is now.
+/// definition, in words: `UpdateService` leaves it as it is now.
 pub(super) fn not_restored(now: &ServiceRevision, then: &ServiceRevision) -> Vec<String> {
     let mut words = Vec::new();
     network(&mut words, now.network_configuration(), then.network_configuration());
@@ -43,19 +43,13 @@ pub(super) fn not_restored(now: &ServiceRevision, then: &ServiceRevision) -> Vec
 /// Images whose tag means another digest now than it did in `then`: the target's
 /// task definition would start what the tag means now.
 pub(super) fn moved_tags(now: &Revision, then: &Revision) -> Vec<String> {
-    let split = |digest: &'static str, of: &str| {
-        let (image, digest) = of.split_once(digest)?;
-        Some((image.to_owned(), digest.to_owned()))
-    };
-    let parted = |revision: &Revision| -> Vec<(String, String)> {
-        revision.digests.iter().filter_map(|one| split("@", one)).collect()
-    };
-    let current = parted(now);
-    let moved = parted(then).into_iter().filter(|(image, digest)| {
-        let mut same_image = current.iter().filter(|(other, _)| other == image).peekable();
-        same_image.peek().is_some() && same_image.all(|(_, other)| other != digest)
-    });
-    moved
+    let parted = then.digests.iter().filter_map(|one| one.split_once('@'));
+    parted
+        .filter(|(image, digest)| {
+            let mut now = now.digests.iter().filter_map(|one| one.split_once('@'));
+            let same_image = |(name, _): &(&str, &str)| name == image;
+            now.clone().any(|one| same_image(&one)) && !now.any(|one| one == (*image, *digest))
+        })
         .map(|(image, digest)| {
             format!("image {image}: the tag has moved on, {digest} would not come back")
         })
@@ -100,5 +94,55 @@ fn changed(words: &mut Vec<String>, what: &str, now: &[String], then: &[String])
             if names.is_empty() { "none".to_owned() } else { names.join(", ") }
         };
         words.push(format!("{what}: stays {}, was {} with the target", said(now), said(then)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ecs::types::{AwsVpcConfiguration, LoadBalancer};
+
+    use super::*;
+
+    fn revision(subnets: &[&str], group: &str) -> ServiceRevision {
+        let vpc = AwsVpcConfiguration::builder()
+            .set_subnets(Some(subnets.iter().map(|one| (*one).to_owned()).collect()))
+            .build()
+            .unwrap();
+        let balancer = LoadBalancer::builder().target_group_arn(group).container_port(80).build();
+        ServiceRevision::builder()
+            .network_configuration(
+                NetworkConfiguration::builder().awsvpc_configuration(vpc).build(),
+            )
+            .load_balancers(balancer)
+            .build()
+    }
+
+    #[test]
+    fn what_update_service_leaves_is_named_and_order_is_no_difference() {
+        let (now, then) = (revision(&["a", "b"], "tg-2"), revision(&["b", "a"], "tg-2"));
+        assert_eq!(not_restored(&now, &then), Vec::<String>::new());
+        assert_eq!(
+            not_restored(&now, &revision(&["c"], "tg-1")),
+            [
+                "subnets: stays a, b, was c with the target",
+                "load balancers: stays tg-2 port 80, was tg-1 port 80 with the target",
+            ]
+        );
+        let bare = ServiceRevision::builder().platform_version("1.4.0").build();
+        assert_eq!(not_restored(&now, &bare).len(), 4, "{:?}", not_restored(&now, &bare));
+    }
+
+    #[test]
+    fn a_tag_that_moved_on_would_not_bring_the_old_image_back() {
+        let of = |digests: &[&str]| Revision {
+            digests: digests.iter().map(|one| (*one).to_owned()).collect(),
+            ..Revision::of_task_definition("x")
+        };
+        let now = of(&["api:latest@sha256:b", "proxy:1@sha256:p"]);
+        let then = of(&["api:latest@sha256:a", "proxy:1@sha256:p"]);
+        let words = ["image api:latest: the tag has moved on, sha256:a would not come back"];
+        assert_eq!(moved_tags(&now, &then), words);
+        assert!(moved_tags(&of(&["api:2@sha256:b"]), &of(&["api:1@sha256:a"])).is_empty());
+        assert!(moved_tags(&of(&[]), &then).is_empty());
     }
 }

@@ -2,7 +2,8 @@
 
 use aws_sdk_ecs::primitives::DateTime;
 use aws_sdk_ecs::types::{
-    Deployment, DeploymentControllerType, DeploymentRolloutState, Service, StabilityStatus, TaskSet,
+    Deployment, DeploymentController, DeploymentControllerType, DeploymentRolloutState, Service,
+    StabilityStatus, TaskSet,
 };
 use jiff::Timestamp;
 
@@ -65,7 +66,7 @@ pub(super) fn in_place(
 /// A service without a named controller has ECS's; one that is not known yet is
 /// not ours to change.
 pub(super) fn controller(service: &Service) -> Controller {
-    match service.deployment_controller().map(|controller| controller.r#type()) {
+    match service.deployment_controller().map(DeploymentController::r#type) {
         None | Some(DeploymentControllerType::Ecs) => Controller::Ecs,
         Some(DeploymentControllerType::CodeDeploy) => Controller::CodeDeploy,
         Some(_) => Controller::External,

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_ecs::types::{ServiceDeployment, ServiceDeploymentStatus, ServiceRevision};
+use aws_sdk_ecs::types::{
+    ServiceDeployment, ServiceDeploymentAlarms, ServiceDeploymentStatus, ServiceRevision,
+};
 
 use crate::model::Revision;
 
@@ -141,7 +143,8 @@ fn pick<'a>(mut candidates: impl Iterator<Item = &'a Revision>, task_definition:
 
 fn reason(found: &ServiceDeployment) -> Option<String> {
     let given = found.rollback().and_then(|back| back.reason()).or(found.status_reason());
-    let alarms = found.alarms().map(|alarms| alarms.triggered_alarm_names()).unwrap_or_default();
+    let alarms =
+        found.alarms().map(ServiceDeploymentAlarms::triggered_alarm_names).unwrap_or_default();
     match (given, alarms) {
         (Some(given), []) => Some(given.to_owned()),
         (Some(given), alarms) => Some(format!("{given} (alarms: {})", alarms.join(", "))),

@@ -14,11 +14,11 @@ use super::fault::Fault;
 use crate::model::{ServiceKey, Sighting};
 use crate::platform::LookError;
 
-/// The most services that one DescribeServices takes.
+/// The most services that one `DescribeServices` takes.
 const BATCH: usize = 10;
 /// Batches on their way at a time: far below the API's sustained 20 a second.
 const CONCURRENT: usize = 4;
-/// ListServices pages of 100 names: more is refused, never cut off silently.
+/// `ListServices` pages of 100 names: more is refused, never cut off silently.
 const PAGES: usize = 100;
 
 type Look = (ServiceKey, Result<Option<Sighting>, LookError>);
@@ -107,7 +107,7 @@ impl Ecs {
         looks.collect()
     }
 
-    /// DescribeServices for at most ten services of one cluster: each with what
+    /// `DescribeServices` for at most ten services of one cluster: each with what
     /// was found, `None` for one that does not exist.
     pub(super) async fn describe(
         &self,

@@ -22,7 +22,7 @@ const LOOKS: usize = 3;
 /// Readings of a service that changes while it is read.
 const READINGS: usize = 3;
 
-/// StopServiceDeployment's ways of saying that UpdateService is the way: just
+/// `StopServiceDeployment`'s ways of saying that `UpdateService` is the way: just
 /// over, forgotten, or not offered here.
 const TOO_LATE_TO_STOP: [&str; 4] = [
     "ConflictException",
@@ -203,7 +203,7 @@ fn conclude(step: Step, seen: &Seen, plan: &RollbackPlan) -> Result<Acted, ActFa
     }
 }
 
-/// Reads UpdateService's answer: is the target PRIMARY, and is what it replaced
+/// Reads `UpdateService`'s answer: is the target PRIMARY, and is what it replaced
 /// what was judged?
 fn updated(found: &InPlace, seen: &Seen, plan: &RollbackPlan) -> Acted {
     let primary = &found.primary;
