@@ -93,6 +93,8 @@ impl World {
             "serviceName": config.service,
             "taskDefinition": first,
             "desiredCount": config.tasks,
+            "launchType": "FARGATE",
+            "networkConfiguration": { "awsvpcConfiguration": { "subnets": ["subnet-1"] } },
             "deploymentConfiguration": { "deploymentCircuitBreaker": breaker },
         });
         call(&ecs, "CreateService", &service)?;

@@ -79,7 +79,10 @@ impl TaskDefinition {
         for list in ["volumes", "placementConstraints"] {
             answer.entry(list).or_insert_with(|| json!([]));
         }
-        answer.entry("compatibilities").or_insert_with(|| json!(["EC2", "FARGATE"]));
+        let sized = ["cpu", "memory"].iter().all(|size| self.given.contains_key(*size));
+        let fargate = sized && self.given.get("networkMode").is_some_and(|mode| mode == "awsvpc");
+        let compatible = if fargate { json!(["EC2", "FARGATE"]) } else { json!(["EC2"]) };
+        answer.insert("compatibilities".into(), compatible);
         Value::Object(answer)
     }
 }
