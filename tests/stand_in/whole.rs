@@ -11,7 +11,7 @@ const ERRORS: &str = "sum(rate(http_requests_total{status=\"500\"}[5s])) \
 #[tokio::test]
 async fn a_bad_version_shows_in_prometheus_and_a_good_one_mends_it() {
     let mut world = World::start(WorldConfig::default()).await.expect("a world");
-    let minute = Duration::from_secs(60);
+    let minute = Duration::from_mins(1);
     assert_eq!(world.task_definition_in_place(), "shopflow-api:1");
     let healthy = world.prometheus.wait_for(ERRORS, minute, |_| true).await.expect("a ratio");
     assert!(healthy == 0.0, "v1 fails no request: {healthy}");

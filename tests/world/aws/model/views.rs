@@ -66,7 +66,7 @@ pub fn cluster(arn: &str, name: &str, services: &BTreeMap<String, Service>) -> V
     })
 }
 
-/// A service as DescribeServices and UpdateService answer it.
+/// A service as `DescribeServices` and `UpdateService` answer it.
 pub fn service(service: &Service) -> Value {
     let counted = |which: fn(&Task) -> bool| service.tasks.iter().filter(|t| which(t)).count();
     let controller = match service.controller {
@@ -163,7 +163,7 @@ fn deployment(service: &Service, one: &Deployment, primary: bool) -> Value {
     answer
 }
 
-/// A line of ListServiceDeployments.
+/// A line of `ListServiceDeployments`.
 pub fn brief(service: &Service, entry: &ServiceDeployment) -> Value {
     let mut answer = json!({
         "serviceDeploymentArn": entry.arn,
@@ -181,7 +181,7 @@ pub fn brief(service: &Service, entry: &ServiceDeployment) -> Value {
     answer
 }
 
-/// An entry of DescribeServiceDeployments.
+/// An entry of `DescribeServiceDeployments`.
 pub fn service_deployment(service: &Service, entry: &ServiceDeployment) -> Value {
     let breaker = service.configuration.deployment_circuit_breaker;
     let breaker_status = match (breaker.enable, entry.breaker_tripped) {
@@ -240,7 +240,7 @@ fn summary(service: &Service, revision: &str) -> Value {
     })
 }
 
-/// An entry of DescribeServiceRevisions.
+/// An entry of `DescribeServiceRevisions`.
 pub fn service_revision(service: &Service, revision: &Revision) -> Value {
     let images = revision.template.containers.iter();
     let images = images.map(|container| {
@@ -267,7 +267,7 @@ pub fn service_revision(service: &Service, revision: &Revision) -> Value {
     answer
 }
 
-/// A task of DescribeTasks.
+/// A task of `DescribeTasks`.
 pub fn task(service: &Service, task: &Task) -> Value {
     let template = service.revision(&task.revision).map(|revision| &revision.template);
     let (last, desired) = match &task.life {
