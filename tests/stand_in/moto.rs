@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use crate::protocol::python;
 use crate::world::aws::model::Settings;
 use crate::world::aws::{Ecs, NoProcesses};
 use crate::world::http::client_builder;
+use crate::world::leash::Leashed;
 use crate::world::timeline::Timeline;
 
 /// Members whose values are each side's own: times, random identifiers.
@@ -29,7 +30,7 @@ const MOTO_DIFFERS: [(&str, &str); 5] = [
 ];
 
 struct Moto {
-    process: Child,
+    process: Leashed,
     url: String,
 }
 
@@ -38,16 +39,10 @@ impl Moto {
         for _ in 0..5 {
             let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr());
             let port = port.expect("a free port").port();
-            let mut moto = Self {
-                process: Command::new(python("moto_server"))
-                    .args(["-H", "127.0.0.1", "-p", &port.to_string()])
-                    .stdin(Stdio::null())
-                    .stdout(Stdio::null())
-                    .stderr(Stdio::null())
-                    .spawn()
-                    .expect("moto starts"),
-                url: format!("http://127.0.0.1:{port}"),
-            };
+            let command = [python("moto_server"), "-H".into(), "127.0.0.1".into(), "-p".into()];
+            let command = command.into_iter().chain([port.to_string().into()]);
+            let process = Leashed::start(command, Stdio::null()).expect("moto starts");
+            let mut moto = Self { process, url: format!("http://127.0.0.1:{port}") };
             if tokio::time::timeout(Duration::from_secs(30), moto.ready()).await == Ok(true) {
                 return moto;
             }
@@ -59,19 +54,12 @@ impl Moto {
     async fn ready(&mut self) -> bool {
         let client = client_builder().build().expect("a client");
         while client.get(format!("{}/moto-api/", self.url)).send().await.is_err() {
-            if self.process.try_wait().is_ok_and(|ended| ended.is_some()) {
+            if self.process.ended().is_ok_and(|ended| ended.is_some()) {
                 return false;
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         true
-    }
-}
-
-impl Drop for Moto {
-    fn drop(&mut self) {
-        drop(self.process.kill());
-        drop(self.process.wait());
     }
 }
 

@@ -6,6 +6,7 @@
 pub mod aws;
 pub mod faults;
 pub mod http;
+pub mod leash;
 pub mod load;
 pub mod prometheus;
 pub mod server;
