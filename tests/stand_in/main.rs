@@ -1,0 +1,14 @@
+//! The stand-ins of the outside world, held to what the real ones do.
+#![allow(clippy::expect_used)] // That is how a test fails.
+
+#[path = "../world/mod.rs"]
+mod world;
+
+mod client;
+mod edge;
+mod moto;
+mod protocol;
+mod rolling;
+mod slack;
+mod stopping;
+mod whole;

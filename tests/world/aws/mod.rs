@@ -1,0 +1,253 @@
+//! An Amazon ECS of our own: the real protocol at the edge, a pure model behind it.
+
+mod http;
+pub mod model;
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Value;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+
+use super::faults::Faults;
+use super::server::Server;
+use super::timeline::{Side, Timeline};
+use super::{lock, now};
+use model::{EcsError, Effect, Model, Mutation, Origin, RunningTask, Settings, TaskSpec};
+
+/// What a [`TaskRunner`] promises to answer.
+pub type Soon<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Turns the model's tasks into something that listens.
+pub trait TaskRunner: Send + Sync + 'static {
+    /// Starts a task's process and says where it listens.
+    fn start<'a>(&'a self, task: &'a TaskSpec) -> Soon<'a, io::Result<SocketAddr>>;
+    /// Ends a task's process.
+    fn stop<'a>(&'a self, task: &'a str) -> Soon<'a, ()>;
+}
+
+/// Tasks that run nothing, for tests of ECS alone.
+pub struct NoProcesses;
+
+impl TaskRunner for NoProcesses {
+    fn start<'a>(&'a self, _task: &'a TaskSpec) -> Soon<'a, io::Result<SocketAddr>> {
+        Box::pin(async { Ok(SocketAddr::from(([127, 0, 0, 1], 9))) })
+    }
+
+    fn stop<'a>(&'a self, _task: &'a str) -> Soon<'a, ()> {
+        Box::pin(async {})
+    }
+}
+
+/// What goes wrong with a call.
+#[derive(Debug, Clone)]
+pub enum Fault {
+    /// `ThrottlingException`; nothing is applied.
+    Throttle,
+    /// `ServerException` with HTTP 500; nothing is applied.
+    Error5xx,
+    /// No answer for this long, then the connection is cut; nothing is applied.
+    Hang(Duration),
+    /// A proxy's HTML page with this HTTP status; nothing is applied.
+    Html(u16),
+    /// The call takes effect, but its answer never arrives.
+    DropConnectionAfterApplying,
+}
+
+/// One call that came in.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// The operation, such as `UpdateService`.
+    pub operation: String,
+    /// The request's body.
+    pub body: Value,
+    /// The answer's body; null when none was sent as JSON.
+    pub answer: Value,
+    /// The answer's HTTP status; 0 when no answer was sent.
+    pub status: u16,
+    /// When it came in.
+    pub at: Timestamp,
+}
+
+/// A running stand-in; it ends when dropped.
+pub struct Ecs {
+    shared: Arc<Shared>,
+    server: Server,
+    driver: JoinHandle<()>,
+}
+
+struct Shared {
+    model: Mutex<Model>,
+    calls: Mutex<Vec<Call>>,
+    faults: Faults<Fault>,
+    timeline: Timeline,
+    wake: Notify,
+    in_service: watch::Sender<Vec<RunningTask>>,
+    /// Counts the changes of the model, for whoever awaits a state.
+    changes: watch::Sender<u64>,
+}
+
+impl Ecs {
+    /// Starts it on a free port.
+    pub async fn start(
+        settings: Settings,
+        runner: Arc<dyn TaskRunner>,
+        timeline: Timeline,
+    ) -> io::Result<Self> {
+        let shared = Arc::new(Shared {
+            model: Mutex::new(Model::new(settings)),
+            calls: Mutex::default(),
+            faults: Faults::default(),
+            timeline,
+            wake: Notify::new(),
+            in_service: watch::Sender::new(Vec::new()),
+            changes: watch::Sender::new(0),
+        });
+        let server = Server::start(http::router(Arc::clone(&shared))).await?;
+        let driver = tokio::spawn(drive(Arc::clone(&shared), runner));
+        Ok(Self { shared, server, driver })
+    }
+
+    /// Its endpoint, for `AWS_ENDPOINT_URL`.
+    pub fn url(&self) -> String {
+        self.server.url()
+    }
+
+    /// Calls an operation past HTTP: not recorded, and no fault meets it.
+    pub fn call(&self, operation: &str, body: &Value) -> Result<Value, EcsError> {
+        self.shared.apply(Origin::Hand, operation, body)
+    }
+
+    /// Every call that came in over HTTP, oldest first.
+    pub fn calls(&self) -> Vec<Call> {
+        lock(&self.shared.calls).clone()
+    }
+
+    /// Every change of a service's task definition that took effect, oldest first, with the one
+    /// that created the service.
+    pub fn mutations(&self, service: &str) -> Vec<Mutation> {
+        let model = lock(&self.shared.model);
+        model.mutations().iter().filter(|change| change.service == service).cloned().collect()
+    }
+
+    /// The next `times` calls of `operation` meet `fault`.
+    pub fn fault(&self, operation: &str, fault: &Fault, times: usize) {
+        self.shared.faults.plan(operation, fault, times);
+    }
+
+    /// No more faults.
+    pub fn clear_faults(&self) {
+        self.shared.faults.clear();
+    }
+
+    /// Pushes an image: from now on its tag means this digest.
+    pub fn push_image(&self, image: &str, digest: &str) {
+        lock(&self.shared.model).push_image(image, digest);
+    }
+
+    /// The task definition of the service's PRIMARY deployment, as an ARN.
+    pub fn task_definition(&self, service: &str) -> Option<String> {
+        let model = lock(&self.shared.model);
+        Some(model.find_service(service)?.task_definition()?.to_owned())
+    }
+
+    /// The identifier (`ecs-svc/...`) of the service's PRIMARY deployment.
+    pub fn primary_id(&self, service: &str) -> Option<String> {
+        let model = lock(&self.shared.model);
+        Some(model.find_service(service)?.primary_id()?.to_owned())
+    }
+
+    /// The tasks that are in service, kept up to date: what a load balancer knows.
+    pub fn in_service(&self) -> watch::Receiver<Vec<RunningTask>> {
+        self.shared.in_service.subscribe()
+    }
+
+    /// Waits until a service has come to rest. Panics after a minute: a roll-out that takes
+    /// longer is stuck.
+    pub async fn wait_stable(&self, service: &str) {
+        self.wait_until(service, "is stable", |model| {
+            model.find_service(service).is_some_and(model::Service::is_stable)
+        })
+        .await;
+    }
+
+    /// Waits until `tasks` of the service run `definition`, an ARN. Panics after a minute.
+    pub async fn wait_running(&self, service: &str, definition: &str, tasks: usize) {
+        self.wait_until(service, "runs enough tasks", |model| {
+            let running = model.running_tasks();
+            let ours = running.iter().filter(|t| t.service == service);
+            ours.filter(|t| t.task_definition == definition).count() >= tasks
+        })
+        .await;
+    }
+
+    async fn wait_until(&self, service: &str, what: &str, holds: impl Fn(&Model) -> bool) {
+        let mut changes = self.shared.changes.subscribe();
+        let reached = changes.wait_for(|_| holds(&lock(&self.shared.model)));
+        let reached = tokio::time::timeout(Duration::from_mins(1), reached).await;
+        assert!(reached.is_ok(), "after a minute it is still not true that {service} {what}");
+    }
+}
+
+impl Drop for Ecs {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+impl Shared {
+    fn apply(&self, origin: Origin, operation: &str, body: &Value) -> Result<Value, EcsError> {
+        let answer = lock(&self.model).call(origin, operation, body, now());
+        self.wake.notify_one();
+        answer
+    }
+}
+
+/// Keeps the model moving, and the runner and everybody who waits informed.
+async fn drive(shared: Arc<Shared>, runner: Arc<dyn TaskRunner>) {
+    loop {
+        let effects = lock(&shared.model).advance(now());
+        shared.publish();
+        for effect in effects {
+            match effect {
+                Effect::Start(spec) => {
+                    let address = runner.start(&spec).await.ok();
+                    lock(&shared.model).task_started(&spec.task, address);
+                }
+                Effect::Stop { task } => runner.stop(&task).await,
+                Effect::Note(text) => shared.timeline.tell(Side::Ecs, text),
+            }
+        }
+        let due = lock(&shared.model).next_due();
+        let pause = due.map(|due| Duration::try_from(due.duration_since(now())));
+        match pause {
+            // Overdue already: a negative duration does not convert.
+            Some(pause) => {
+                let pause = pause.unwrap_or(Duration::ZERO);
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => {}
+                    () = shared.wake.notified() => {}
+                }
+            }
+            None => shared.wake.notified().await,
+        }
+    }
+}
+
+impl Shared {
+    fn publish(&self) {
+        let running = lock(&self.model).running_tasks();
+        self.in_service.send_if_modified(|known| {
+            let changed = *known != running;
+            *known = running;
+            changed
+        });
+        self.changes.send_modify(|count| *count += 1);
+    }
+}

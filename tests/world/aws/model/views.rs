@@ -1,0 +1,345 @@
+//! The model as the API shows it.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use super::Service;
+use super::requests::{Configuration, Controller, Strategy};
+use super::service::{Deployment, Revision, Rollout, ServiceDeployment};
+use super::tasks::{Life, Task};
+
+/// Seconds since 1970, with milliseconds, as the protocol writes times.
+pub fn seconds(at: Timestamp) -> f64 {
+    at.as_duration().as_secs_f64()
+}
+
+/// [`seconds`] as JSON.
+pub fn epoch(at: Timestamp) -> Value {
+    json!((seconds(at) * 1000.0).round() / 1000.0)
+}
+
+/// A failure of a batch call.
+pub fn missing(arn: &str) -> Value {
+    json!({ "arn": arn, "reason": "MISSING" })
+}
+
+/// Adds the token of the next page.
+pub fn with_token(mut answer: Value, next: Option<String>) -> Value {
+    if let Some(token) = next {
+        answer["nextToken"] = json!(token);
+    }
+    answer
+}
+
+fn launch_type(service: &Service) -> &str {
+    service.launch_type.as_deref().unwrap_or("EC2")
+}
+
+/// What only a service on Fargate shows.
+fn add_platform(service: &Service, answer: &mut Value) {
+    if launch_type(service) == "FARGATE" {
+        answer["platformVersion"] = json!("1.4.0");
+        answer["platformFamily"] = json!("Linux");
+    }
+}
+
+/// A cluster.
+pub fn cluster(arn: &str, name: &str, services: &BTreeMap<String, Service>) -> Value {
+    let count = |which: fn(&Task) -> bool| {
+        services.values().flat_map(|service| &service.tasks).filter(|task| which(task)).count()
+    };
+    json!({
+        "clusterArn": arn,
+        "clusterName": name,
+        "status": "ACTIVE",
+        "registeredContainerInstancesCount": 0,
+        "runningTasksCount": count(Task::is_running),
+        "pendingTasksCount": count(Task::is_pending),
+        "activeServicesCount": services.len(),
+        "statistics": [],
+        "tags": [],
+        "settings": [{ "name": "containerInsights", "value": "disabled" }],
+        "capacityProviders": [],
+        "defaultCapacityProviderStrategy": [],
+    })
+}
+
+/// A service as `DescribeServices` and `UpdateService` answer it.
+pub fn service(service: &Service) -> Value {
+    let counted = |which: fn(&Task) -> bool| service.tasks.iter().filter(|t| which(t)).count();
+    let controller = match service.controller {
+        Controller::Ecs => "ECS",
+        Controller::CodeDeploy => "CODE_DEPLOY",
+        Controller::External => "EXTERNAL",
+    };
+    let events = service.events.iter();
+    let deployments = service.deployments.iter().enumerate();
+    let current = service.history.first().filter(|entry| entry.status.in_flight());
+    let mut answer = json!({
+        "serviceArn": service.arn,
+        "serviceName": service.name,
+        "clusterArn": service.cluster_arn,
+        "status": "ACTIVE",
+        "desiredCount": service.desired,
+        "runningCount": counted(Task::is_running),
+        "pendingCount": counted(Task::is_pending),
+        "launchType": launch_type(service),
+        "taskDefinition": service.task_definition(),
+        "loadBalancers": service.load_balancers.clone().unwrap_or_else(|| json!([])),
+        "serviceRegistries": [],
+        "deploymentConfiguration": configuration(&service.configuration),
+        "deployments": deployments
+            .map(|(index, one)| deployment(service, one, index == 0))
+            .collect::<Vec<_>>(),
+        "events": events
+            .map(|e| json!({ "id": e.id, "createdAt": epoch(e.at), "message": e.message }))
+            .collect::<Vec<_>>(),
+        "createdAt": epoch(service.created_at),
+        "placementConstraints": [],
+        "placementStrategy": [],
+        "schedulingStrategy": "REPLICA",
+        "deploymentController": { "type": controller },
+        "enableECSManagedTags": false,
+        "enableExecuteCommand": false,
+        "propagateTags": "NONE",
+    });
+    add_platform(service, &mut answer);
+    if let Some(network) = &service.network {
+        answer["networkConfiguration"] = network.clone();
+    }
+    if let Some(current) = current {
+        answer["currentServiceDeployment"] = json!(current.arn);
+    }
+    if service.controller == Controller::Ecs {
+        answer["currentServiceRevisions"] = current_revisions(service);
+    }
+    answer
+}
+
+fn current_revisions(service: &Service) -> Value {
+    let revisions = service.deployments.iter().map(|one| summary(service, &one.revision));
+    Value::Array(revisions.collect())
+}
+
+fn configuration(configuration: &Configuration) -> Value {
+    let breaker = configuration.deployment_circuit_breaker;
+    let strategy = match configuration.strategy {
+        Strategy::Rolling => "ROLLING",
+    };
+    json!({
+        "deploymentCircuitBreaker": { "enable": breaker.enable, "rollback": breaker.rollback },
+        "maximumPercent": configuration.maximum_percent,
+        "minimumHealthyPercent": configuration.minimum_healthy_percent,
+        "strategy": strategy,
+        "bakeTimeInMinutes": 0,
+    })
+}
+
+fn deployment(service: &Service, one: &Deployment, primary: bool) -> Value {
+    let running = service.count(&one.id, Task::is_running);
+    let mut answer = json!({
+        "id": one.id,
+        "status": if primary { "PRIMARY" } else { "ACTIVE" },
+        "taskDefinition": one.task_definition,
+        "desiredCount": if primary { service.desired } else { running },
+        "runningCount": running,
+        "pendingCount": service.count(&one.id, Task::is_pending),
+        "failedTasks": one.failed,
+        "createdAt": epoch(one.created_at),
+        "updatedAt": epoch(one.updated_at),
+        "launchType": launch_type(service),
+    });
+    add_platform(service, &mut answer);
+    if service.controller == Controller::Ecs {
+        answer["rolloutState"] = json!(match one.rollout {
+            Rollout::InProgress => "IN_PROGRESS",
+            Rollout::Completed => "COMPLETED",
+            Rollout::Failed => "FAILED",
+        });
+        answer["rolloutStateReason"] = json!(one.reason);
+    }
+    answer
+}
+
+/// A line of `ListServiceDeployments`.
+pub fn brief(service: &Service, entry: &ServiceDeployment) -> Value {
+    let mut answer = json!({
+        "serviceDeploymentArn": entry.arn,
+        "serviceArn": service.arn,
+        "clusterArn": service.cluster_arn,
+        "createdAt": epoch(entry.created_at),
+        "targetServiceRevisionArn": entry.target,
+        "status": entry.status.name(),
+    });
+    let times = [("startedAt", entry.started_at), ("finishedAt", entry.finished_at)];
+    set_times(&mut answer, &times);
+    if let Some(reason) = &entry.reason {
+        answer["statusReason"] = json!(reason);
+    }
+    answer
+}
+
+/// An entry of `DescribeServiceDeployments`.
+pub fn service_deployment(service: &Service, entry: &ServiceDeployment) -> Value {
+    let breaker = service.configuration.deployment_circuit_breaker;
+    let breaker_status = match (breaker.enable, entry.breaker_tripped) {
+        (false, _) => "DISABLED",
+        (true, true) => "TRIGGERED",
+        (true, false) if entry.status.in_flight() => "MONITORING",
+        (true, false) => "MONITORING_COMPLETE",
+    };
+    let sources: Vec<Value> = entry.sources.iter().map(|arn| summary(service, arn)).collect();
+    let mut answer = json!({
+        "serviceDeploymentArn": entry.arn,
+        "serviceArn": service.arn,
+        "clusterArn": service.cluster_arn,
+        "createdAt": epoch(entry.created_at),
+        "updatedAt": epoch(entry.updated_at),
+        "sourceServiceRevisions": sources,
+        "targetServiceRevision": summary(service, &entry.target),
+        "status": entry.status.name(),
+        "deploymentConfiguration": configuration(&service.configuration),
+        "deploymentCircuitBreaker": {
+            "status": breaker_status,
+            "failureCount": entry.failures,
+            "threshold": service.breaker_threshold(),
+        },
+    });
+    let times = [
+        ("startedAt", entry.started_at),
+        ("finishedAt", entry.finished_at),
+        ("stoppedAt", entry.stopped_at),
+    ];
+    set_times(&mut answer, &times);
+    if let Some(reason) = &entry.reason {
+        answer["statusReason"] = json!(reason);
+    }
+    if let Some(rollback) = &entry.rollback {
+        answer["rollback"] = json!({
+            "reason": rollback.reason,
+            "startedAt": epoch(rollback.started_at),
+            "serviceRevisionArn": rollback.revision,
+        });
+    }
+    answer
+}
+
+fn summary(service: &Service, revision: &str) -> Value {
+    let of_it = |which: fn(&Task) -> bool| {
+        service.tasks.iter().filter(|task| task.revision == revision && which(task)).count()
+    };
+    let primary = service.deployments.first().is_some_and(|one| one.revision == revision);
+    let running = of_it(Task::is_running);
+    json!({
+        "arn": revision,
+        "requestedTaskCount": if primary { service.desired } else { running },
+        "runningTaskCount": running,
+        "pendingTaskCount": of_it(Task::is_pending),
+    })
+}
+
+/// An entry of `DescribeServiceRevisions`.
+pub fn service_revision(service: &Service, revision: &Revision) -> Value {
+    let images = revision.template.containers.iter();
+    let images = images.map(|container| {
+        json!({
+            "containerName": container.name,
+            "image": container.image,
+            "imageDigest": container.digest,
+        })
+    });
+    let mut answer = json!({
+        "serviceRevisionArn": revision.arn,
+        "serviceArn": service.arn,
+        "clusterArn": service.cluster_arn,
+        "taskDefinition": revision.template.task_definition,
+        "launchType": launch_type(service),
+        "containerImages": images.collect::<Vec<_>>(),
+        "guardDutyEnabled": false,
+        "createdAt": epoch(revision.created_at),
+    });
+    add_platform(service, &mut answer);
+    if let Some(network) = &service.network {
+        answer["networkConfiguration"] = network.clone();
+    }
+    answer
+}
+
+/// A task of `DescribeTasks`.
+pub fn task(service: &Service, task: &Task) -> Value {
+    let template = service.revision(&task.revision).map(|revision| &revision.template);
+    let (last, desired) = match &task.life {
+        Life::Pending => ("PENDING", "RUNNING"),
+        Life::Running => ("RUNNING", "RUNNING"),
+        Life::Stopped { .. } => ("STOPPED", "STOPPED"),
+    };
+    let templates = template.map(|template| template.containers.iter());
+    let containers = task.containers.iter().zip(templates.into_iter().flatten());
+    let containers = containers.map(|(arn, container)| {
+        let mut shown = Map::new();
+        shown.insert("containerArn".into(), json!(arn));
+        shown.insert("taskArn".into(), json!(task.arn));
+        shown.insert("name".into(), json!(container.name));
+        shown.insert("image".into(), json!(container.image));
+        shown.insert("imageDigest".into(), json!(container.digest));
+        shown.insert("lastStatus".into(), json!(last));
+        shown.insert("networkInterfaces".into(), json!([]));
+        shown.insert("healthStatus".into(), json!("UNKNOWN"));
+        shown.insert("networkBindings".into(), bindings(task));
+        if matches!(task.life, Life::Stopped { .. }) {
+            shown.insert("exitCode".into(), json!(i32::from(task.crashes)));
+        }
+        Value::Object(shown)
+    });
+    let mut answer = json!({
+        "taskArn": task.arn,
+        "clusterArn": service.cluster_arn,
+        "taskDefinitionArn": service.definition_of(&task.revision),
+        "containers": containers.collect::<Vec<_>>(),
+        "createdAt": epoch(task.created_at),
+        "desiredStatus": desired,
+        "lastStatus": last,
+        "group": format!("service:{}", service.name),
+        "startedBy": task.deployment,
+        "launchType": launch_type(service),
+        "attachments": [],
+        "overrides": { "containerOverrides": [] },
+        "healthStatus": "UNKNOWN",
+        "version": 1,
+        "tags": [],
+    });
+    for (member, size) in [
+        ("cpu", template.and_then(|template| template.cpu.clone())),
+        ("memory", template.and_then(|template| template.memory.clone())),
+    ] {
+        if let Some(size) = size {
+            answer[member] = json!(size);
+        }
+    }
+    set_times(&mut answer, &[("startedAt", task.started_at)]);
+    if let Life::Stopped { at, code, reason } = &task.life {
+        set_times(&mut answer, &[("stoppingAt", Some(*at)), ("stoppedAt", Some(*at))]);
+        answer["stopCode"] = json!(code);
+        answer["stoppedReason"] = json!(reason);
+    }
+    answer
+}
+
+fn bindings(task: &Task) -> Value {
+    let shown = task.address.iter().map(|address| {
+        let port = address.port();
+        let ip = address.ip().to_string();
+        json!({ "bindIP": ip, "containerPort": port, "hostPort": port, "protocol": "tcp" })
+    });
+    Value::Array(shown.collect())
+}
+
+fn set_times(answer: &mut Value, times: &[(&str, Option<Timestamp>)]) {
+    for (member, at) in times {
+        if let Some(at) = at {
+            answer[*member] = epoch(*at);
+        }
+    }
+}

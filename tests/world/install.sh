@@ -1,0 +1,29 @@
+#!/bin/sh
+# Installs what the tests need beside Rust: Prometheus, and a Python with AWS's service model and
+# moto. Does nothing that has been done already.
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+venv=${CARGO_TARGET_DIR:-$here/../../target}/venv
+requirements='botocore==1.44.5 moto[server,ecs]==5.2.5'
+
+missing=
+command -v prometheus >/dev/null || missing="$missing prometheus"
+python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3 python3-venv"
+if [ -n "$missing" ]; then
+    as_root=
+    [ "$(id -u)" = 0 ] || as_root=sudo
+    export DEBIAN_FRONTEND=noninteractive
+    $as_root apt-get -q update
+    # shellcheck disable=SC2086 # several words on purpose
+    $as_root apt-get -qy install --no-install-recommends $missing
+fi
+
+# The folder carries what it was made for, so that a new version makes it anew.
+if [ "$(cat "$venv/.installed" 2>/dev/null)" != "$requirements" ]; then
+    rm -rf "$venv"
+    python3 -m venv "$venv"
+    # shellcheck disable=SC2086
+    "$venv/bin/pip" install -q --disable-pip-version-check $requirements
+    printf '%s\n' "$requirements" >"$venv/.installed"
+fi
