@@ -6,7 +6,7 @@ use aws_config::BehaviorVersion;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_ecs::Client;
-use aws_sdk_ecs::config::Region;
+use aws_sdk_ecs::config::{Region, SharedCredentialsProvider};
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 
@@ -20,7 +20,10 @@ const ATTEMPTS: u32 = 3;
 
 /// Reads are retried a few times within [`OPERATION`]; for calls that change
 /// something see [`without_retries`].
-pub(super) async fn connect(settings: &EcsSettings) -> Client {
+pub(super) async fn connect(
+    settings: &EcsSettings,
+    credentials: Option<SharedCredentialsProvider>,
+) -> Client {
     let http = aws_smithy_http_client::Builder::new()
         .tls_provider(Provider::Rustls(CryptoMode::Ring))
         .build_https();
@@ -41,6 +44,9 @@ pub(super) async fn connect(settings: &EcsSettings) -> Client {
     }
     if let Some(endpoint) = &settings.endpoint {
         loader = loader.endpoint_url(endpoint);
+    }
+    if let Some(credentials) = credentials {
+        loader = loader.credentials_provider(credentials);
     }
     Client::new(&loader.load().await)
 }

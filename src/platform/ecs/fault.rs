@@ -64,6 +64,9 @@ impl Fault {
             SdkError::DispatchFailure(failure) if failure.is_timeout() => {
                 unknown(format!("no connection in time: {}", root_cause(error)))
             }
+            SdkError::DispatchFailure(_) if is_about_credentials(error) => {
+                unknown(format!("no usable credentials: {}", root_cause(error)))
+            }
             SdkError::DispatchFailure(_) => unknown(format!("not reached: {}", root_cause(error))),
             SdkError::ResponseError(_) => {
                 unknown(format!("unreadable answer: {}", root_cause(error)))
@@ -123,6 +126,11 @@ impl From<Fault> for ActFailure {
     }
 }
 
+/// The SDK has no type of its own for "the credentials could not be had".
+fn is_about_credentials(error: &(dyn Error + 'static)) -> bool {
+    error.to_string().contains("credential") || error.source().is_some_and(is_about_credentials)
+}
+
 /// The innermost cause, which says what happened without naming the request.
 fn root_cause(error: &(dyn Error + 'static)) -> String {
     let mut cause = error;
@@ -164,6 +172,9 @@ mod tests {
         let timeout = Fault::of("UpdateService", &Lost::timeout_error("too slow"));
         assert_eq!(timeout.kind, Kind::Unknown);
         assert!(matches!(ActFailure::from(timeout), ActFailure::Transient(_)));
+        let keyless = aws_sdk_ecs::error::ConnectorError::other("no credentials".into(), None);
+        let keyless = Fault::of("UpdateService", &Lost::dispatch_failure(keyless));
+        assert_eq!(keyless.words, "UpdateService: no usable credentials: no credentials");
         let unsent = Fault::of("UpdateService", &Lost::construction_failure("no region"));
         assert_eq!(unsent.kind, Kind::Refused);
     }

@@ -19,6 +19,7 @@ mod roll_back;
 use std::sync::Arc;
 
 use aws_sdk_ecs::Client;
+use aws_sdk_ecs::config::SharedCredentialsProvider;
 use jiff::Timestamp;
 
 use super::{LookError, Platform};
@@ -54,7 +55,19 @@ impl Ecs {
     /// Prepares the client, with the default chain for credentials. Nothing is
     /// sent to ECS; wrong credentials show at the first look.
     pub async fn connect(settings: EcsSettings) -> Self {
-        let client = client::connect(&settings).await;
+        Self::connected(settings, None).await
+    }
+
+    /// As [`Ecs::connect`], with these credentials instead of the default chain's.
+    pub async fn connect_as(settings: EcsSettings, credentials: SharedCredentialsProvider) -> Self {
+        Self::connected(settings, Some(credentials)).await
+    }
+
+    async fn connected(
+        settings: EcsSettings,
+        credentials: Option<SharedCredentialsProvider>,
+    ) -> Self {
+        let client = client::connect(&settings, credentials).await;
         let history = History::new(client.clone());
         Self { inner: Arc::new(Inner { target: settings.target, client, history }) }
     }
