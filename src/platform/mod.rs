@@ -29,9 +29,10 @@ pub trait Platform {
     /// The services that run in `cluster`.
     async fn services(&self, cluster: &str) -> Result<Vec<ServiceKey>, LookError>;
 
-    /// Looks at services at `now`, in as few calls as the platform allows. A
-    /// service that no longer exists is left out; a failed call costs only its
-    /// own batch.
+    /// Looks at services at `now`, in as few calls as the platform allows, and
+    /// answers once for each distinct one, in any order. `Ok(None)` is a service
+    /// that no longer exists or has nothing in place; a failed call costs only
+    /// its own batch.
     async fn look(
         &self,
         services: &[ServiceKey],

@@ -76,7 +76,7 @@ impl Stream {
         for turn in 0_usize.. {
             pace.tick().await;
             let Some(address) = self.pick(turn) else { continue };
-            let Ok(place) = Arc::clone(&self.under_way).try_acquire_owned() else { continue };
+            let Ok(permit) = Arc::clone(&self.under_way).try_acquire_owned() else { continue };
             let (method, path) = ROUTES[turn % ROUTES.len()].clone();
             let request = self.client.request(method, format!("http://{address}{path}")).send();
             let unanswered = Arc::clone(&self.unanswered);
@@ -84,7 +84,7 @@ impl Stream {
                 if request.await.is_err() {
                     unanswered.fetch_add(1, Ordering::Relaxed);
                 }
-                drop(place);
+                drop(permit);
             });
         }
     }

@@ -1,10 +1,12 @@
 //! The whole outside world of deployguard, on loopback: Amazon ECS with a service that really
 //! runs, its customers, a Prometheus that scrapes it, and a Slack workspace.
 #![allow(dead_code)] // Each test binary uses a part of it.
+#![allow(clippy::expect_used, clippy::missing_panics_doc)] // A world that breaks fails its test.
 
 pub mod aws;
 pub mod faults;
 pub mod http;
+pub mod leash;
 pub mod load;
 pub mod prometheus;
 pub mod server;
@@ -17,6 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::broadcast;
 
@@ -93,6 +96,8 @@ impl World {
             "serviceName": config.service,
             "taskDefinition": first,
             "desiredCount": config.tasks,
+            "launchType": "FARGATE",
+            "networkConfiguration": { "awsvpcConfiguration": { "subnets": ["subnet-1"] } },
             "deploymentConfiguration": { "deploymentCircuitBreaker": breaker },
         });
         call(&ecs, "CreateService", &service)?;
@@ -212,6 +217,12 @@ fn register(
     let answer = call(ecs, "RegisterTaskDefinition", &body)?;
     let arn = answer["taskDefinition"]["taskDefinitionArn"].as_str();
     arn.map(str::to_owned).context("the answer names the task definition")
+}
+
+/// The time: the world is outside, and has the real clock.
+#[allow(clippy::disallowed_methods)]
+pub(crate) fn now() -> Timestamp {
+    Timestamp::now()
 }
 
 /// Locks, also after a panic elsewhere: that panic is the failure to report, not this lock.

@@ -4,7 +4,6 @@ use std::fs::{self, File};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -16,6 +15,7 @@ use tokio::sync::watch;
 
 use super::aws::model::RunningTask;
 use super::http::client_builder;
+use super::leash::Leashed;
 use super::server::Server;
 
 /// A port that was free a moment ago can be taken by somebody else in between.
@@ -24,7 +24,7 @@ const READY_WITHIN: Duration = Duration::from_secs(15);
 
 /// A running Prometheus; killed, and its folder removed, when dropped.
 pub struct Prometheus {
-    process: Option<Child>,
+    process: Option<Leashed>,
     port: u16,
     folder: TempDir,
     client: reqwest::Client,
@@ -57,11 +57,7 @@ impl Prometheus {
 
     /// An outage: the process is killed, its history stays.
     pub fn stop(&mut self) {
-        if let Some(mut process) = self.process.take() {
-            // Both fail only when it has ended already, which is what is wanted.
-            drop(process.kill());
-            drop(process.wait());
-        }
+        drop(self.process.take());
     }
 
     /// The end of the outage: on the same port, with its history.
@@ -69,19 +65,16 @@ impl Prometheus {
         self.stop();
         let log = File::options().create(true).append(true).open(self.log())?;
         let folder = self.folder.path();
-        let process = Command::new("prometheus")
-            .arg(format!("--config.file={}", folder.join("prometheus.yml").display()))
-            .arg(format!("--storage.tsdb.path={}", folder.join("data").display()))
-            .arg(format!("--web.listen-address=127.0.0.1:{}", self.port))
-            .arg("--storage.tsdb.retention.time=2h")
-            .arg("--scrape.discovery-reload-interval=1s")
-            .arg("--log.level=warn")
-            .env("GOMAXPROCS", "2")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .context("cannot run `prometheus`: is the Debian package installed?")?;
+        let command = [
+            "prometheus".into(),
+            format!("--config.file={}", folder.join("prometheus.yml").display()),
+            format!("--storage.tsdb.path={}", folder.join("data").display()),
+            format!("--web.listen-address=127.0.0.1:{}", self.port),
+            "--storage.tsdb.retention.time=2h".into(),
+            "--scrape.discovery-reload-interval=1s".into(),
+            "--log.level=warn".into(),
+        ];
+        let process = Leashed::start(command, log)?;
         self.process = Some(process);
         let ready = tokio::time::timeout(READY_WITHIN, self.ready()).await;
         ready.context("Prometheus did not become ready").flatten()
@@ -90,8 +83,8 @@ impl Prometheus {
     async fn ready(&mut self) -> anyhow::Result<()> {
         let url = format!("{}/-/ready", self.url());
         loop {
-            if let Some(ended) = self.process.as_mut().map(Child::try_wait).transpose()?.flatten() {
-                bail!("Prometheus ended at once: {ended}");
+            if let Some(ended) = self.process.as_mut().map(Leashed::ended).transpose()?.flatten() {
+                bail!("Prometheus ended at once ({ended}): is the Debian package installed?");
             }
             let answer = self.client.get(&url).send().await;
             if answer.is_ok_and(|answer| answer.status().is_success()) {
@@ -138,12 +131,6 @@ impl Prometheus {
 
     fn log(&self) -> PathBuf {
         self.folder.path().join("prometheus.log")
-    }
-}
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        self.stop();
     }
 }
 

@@ -12,9 +12,9 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::faults::Faults;
-use super::lock;
 use super::server::Server;
 use super::timeline::{Side, Timeline};
+use super::{lock, now};
 
 pub use render::render;
 
@@ -170,7 +170,7 @@ impl Slack {
 impl Record {
     /// A message's identifier: the time in microseconds, never the same twice.
     fn next_ts(&mut self) -> String {
-        self.last_ts = Timestamp::now().as_microsecond().max(self.last_ts + 1);
+        self.last_ts = now().as_microsecond().max(self.last_ts + 1);
         format!("{}.{:06}", self.last_ts / 1_000_000, self.last_ts % 1_000_000)
     }
 }

@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use tokio::sync::broadcast;
 
+use super::now;
+
 /// Who saw it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
@@ -39,7 +41,7 @@ impl Timeline {
     /// Tells that something happened just now.
     pub fn tell(&self, side: Side, text: impl Into<String>) {
         // Nobody has to listen.
-        drop(self.0.send(Moment { at: Timestamp::now(), side, text: text.into() }));
+        drop(self.0.send(Moment { at: now(), side, text: text.into() }));
     }
 
     /// Everything from now on.

@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 
 use super::model::{EcsError, Origin};
 use super::{Call, Fault, Shared};
-use crate::world::lock;
 use crate::world::server::Wire;
+use crate::world::{lock, now};
 
 const TARGET_PREFIX: &str = "AmazonEC2ContainerServiceV20141113.";
 
@@ -28,7 +28,7 @@ async fn answer(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let at = Timestamp::now();
+    let at = now();
     let (operation, body) = match read(&headers, &body) {
         Ok(call) => call,
         Err((code, message)) => return error(StatusCode::BAD_REQUEST, code, message).1,

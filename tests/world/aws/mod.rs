@@ -16,9 +16,9 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use super::faults::Faults;
-use super::lock;
 use super::server::Server;
 use super::timeline::{Side, Timeline};
+use super::{lock, now};
 use model::{EcsError, Effect, Model, Mutation, Origin, RunningTask, Settings, TaskSpec};
 
 /// What a [`TaskRunner`] promises to answer.
@@ -190,7 +190,7 @@ impl Ecs {
     async fn wait_until(&self, service: &str, what: &str, holds: impl Fn(&Model) -> bool) {
         let mut changes = self.shared.changes.subscribe();
         let reached = changes.wait_for(|_| holds(&lock(&self.shared.model)));
-        let reached = tokio::time::timeout(Duration::from_secs(60), reached).await;
+        let reached = tokio::time::timeout(Duration::from_mins(1), reached).await;
         assert!(reached.is_ok(), "after a minute it is still not true that {service} {what}");
     }
 }
@@ -203,7 +203,7 @@ impl Drop for Ecs {
 
 impl Shared {
     fn apply(&self, origin: Origin, operation: &str, body: &Value) -> Result<Value, EcsError> {
-        let answer = lock(&self.model).call(origin, operation, body, Timestamp::now());
+        let answer = lock(&self.model).call(origin, operation, body, now());
         self.wake.notify_one();
         answer
     }
@@ -212,7 +212,7 @@ impl Shared {
 /// Keeps the model moving, and the runner and everybody who waits informed.
 async fn drive(shared: Arc<Shared>, runner: Arc<dyn TaskRunner>) {
     loop {
-        let effects = lock(&shared.model).advance(Timestamp::now());
+        let effects = lock(&shared.model).advance(now());
         shared.publish();
         for effect in effects {
             match effect {
@@ -225,7 +225,7 @@ async fn drive(shared: Arc<Shared>, runner: Arc<dyn TaskRunner>) {
             }
         }
         let due = lock(&shared.model).next_due();
-        let pause = due.map(|due| Duration::try_from(due.duration_since(Timestamp::now())));
+        let pause = due.map(|due| Duration::try_from(due.duration_since(now())));
         match pause {
             // Overdue already: a negative duration does not convert.
             Some(pause) => {

@@ -107,23 +107,23 @@ impl Model {
     ) -> Result<Value, EcsError> {
         self.context.origin = origin;
         match operation {
-            "CreateCluster" => self.create_cluster(read(operation, body)?),
+            "CreateCluster" => Ok(self.create_cluster(read(operation, body)?)),
             "RegisterTaskDefinition" => self.register_task_definition(body, now),
             "DeregisterTaskDefinition" => {
-                self.deregister_task_definition(read(operation, body)?, now)
+                self.deregister_task_definition(&read(operation, body)?, now)
             }
-            "DescribeTaskDefinition" => self.describe_task_definition(read(operation, body)?),
+            "DescribeTaskDefinition" => self.describe_task_definition(&read(operation, body)?),
             "CreateService" => self.create_service(read(operation, body)?, now),
             "UpdateService" => self.update_service(read(operation, body)?, now),
-            "DescribeServices" => self.describe_services(read(operation, body)?),
-            "ListServices" => self.list_services(read(operation, body)?),
-            "ListTasks" => self.list_tasks(read(operation, body)?),
-            "DescribeTasks" => self.describe_tasks(read(operation, body)?),
-            "ListServiceDeployments" => self.list_service_deployments(read(operation, body)?),
+            "DescribeServices" => self.describe_services(&read(operation, body)?),
+            "ListServices" => self.list_services(&read(operation, body)?),
+            "ListTasks" => self.list_tasks(&read(operation, body)?),
+            "DescribeTasks" => self.describe_tasks(&read(operation, body)?),
+            "ListServiceDeployments" => self.list_service_deployments(&read(operation, body)?),
             "DescribeServiceDeployments" => {
-                self.describe_service_deployments(read(operation, body)?)
+                self.describe_service_deployments(&read(operation, body)?)
             }
-            "DescribeServiceRevisions" => self.describe_service_revisions(read(operation, body)?),
+            "DescribeServiceRevisions" => self.describe_service_revisions(&read(operation, body)?),
             "StopServiceDeployment" => self.stop_service_deployment(read(operation, body)?, now),
             other => Err(EcsError::not_modelled(format!("the operation {other}"))),
         }
@@ -174,10 +174,10 @@ impl Model {
         self.context.digests.insert(image.into(), digest.into());
     }
 
-    fn create_cluster(&mut self, request: requests::CreateCluster) -> Result<Value, EcsError> {
+    fn create_cluster(&mut self, request: requests::CreateCluster) -> Value {
         let name = request.cluster_name.unwrap_or_else(|| "default".into());
         let services = self.clusters.entry(name.clone()).or_default();
-        Ok(json!({ "cluster": views::cluster(&self.context.ids.cluster(&name), &name, services) }))
+        json!({ "cluster": views::cluster(&self.context.ids.cluster(&name), &name, services) })
     }
 
     /// The services of a cluster given by name or ARN; `default` when none is given.

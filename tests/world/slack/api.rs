@@ -9,12 +9,11 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use axum::{Json, Router};
-use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::{CHANNEL, CHANNEL_NAME, Message, Record, Shared, SlackCall, SlackFault, TOKEN, limits};
-use crate::world::lock;
 use crate::world::server::Wire;
+use crate::world::{lock, now};
 
 const TEAM: &str = "T0SHOPFLOW1";
 const USER: &str = "U0GUARD0001";
@@ -37,7 +36,7 @@ async fn answer(
         Ok(arguments) => arguments,
         Err(error) => return refused(error).into_response(),
     };
-    let call = SlackCall { method: method.clone(), arguments, at: Timestamp::now() };
+    let call = SlackCall { method: method.clone(), arguments, at: now() };
     let arguments = call.arguments.clone();
     lock(&shared.record).calls.push(call);
     let token = headers.get("authorization").and_then(|value| value.to_str().ok());

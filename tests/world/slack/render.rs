@@ -69,7 +69,7 @@ fn readable(text: &str) -> String {
         plain.push_str(before);
         match link.split_once('|') {
             Some((target, label)) if target.starts_with("http") => {
-                plain.push_str(&format!("{label} ({target})"));
+                plain.extend([label, " (", target, ")"]);
             }
             Some((_, label)) => plain.push_str(label),
             None => plain.push_str(link.trim_start_matches('!')),

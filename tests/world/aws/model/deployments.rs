@@ -10,7 +10,7 @@ use super::{EcsError, Model, Service, ids, views};
 impl Model {
     pub(super) fn list_service_deployments(
         &self,
-        request: requests::ListServiceDeployments,
+        request: &requests::ListServiceDeployments,
     ) -> Result<Value, EcsError> {
         let (_, services) = self.cluster(request.cluster.as_deref())?;
         let service = services
@@ -33,7 +33,7 @@ impl Model {
 
     pub(super) fn describe_service_deployments(
         &self,
-        request: requests::DescribeServiceDeployments,
+        request: &requests::DescribeServiceDeployments,
     ) -> Result<Value, EcsError> {
         at_most_20(&request.service_deployment_arns, "serviceDeploymentArns")?;
         let (mut found, mut failures) = (Vec::new(), Vec::new());
@@ -52,7 +52,7 @@ impl Model {
 
     pub(super) fn describe_service_revisions(
         &self,
-        request: requests::DescribeServiceRevisions,
+        request: &requests::DescribeServiceRevisions,
     ) -> Result<Value, EcsError> {
         at_most_20(&request.service_revision_arns, "serviceRevisionArns")?;
         let (mut found, mut failures) = (Vec::new(), Vec::new());

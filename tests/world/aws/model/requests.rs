@@ -136,7 +136,7 @@ pub enum Controller {
     /// ECS itself, by rolling updates.
     #[serde(rename = "ECS")]
     Ecs,
-    /// AWS CodeDeploy.
+    /// AWS `CodeDeploy`.
     #[serde(rename = "CODE_DEPLOY")]
     CodeDeploy,
     /// A third party, by task sets.
@@ -158,9 +158,9 @@ pub fn page<T>(
             .ok_or_else(|| EcsError::invalid("Invalid token"))?,
     };
     let total = all.len();
-    let taken = all.into_iter().skip(start).take(size).collect();
+    let page = all.into_iter().skip(start).take(size).collect();
     let next = (start + size < total).then(|| format!("next-{}", start + size));
-    Ok((taken, next))
+    Ok((page, next))
 }
 
 /// The page size that was asked for, when it is within its limits.

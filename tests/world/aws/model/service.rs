@@ -33,7 +33,7 @@ pub struct Service {
     pub(super) due: Option<Timestamp>,
 }
 
-/// One entry of `deployments` in DescribeServices.
+/// One entry of `deployments` in `DescribeServices`.
 #[derive(Debug, Clone)]
 pub struct Deployment {
     pub(super) id: String,

@@ -87,7 +87,7 @@ impl Model {
 
     pub(super) fn describe_services(
         &self,
-        request: requests::DescribeServices,
+        request: &requests::DescribeServices,
     ) -> Result<Value, EcsError> {
         let (_, services) = self.cluster(request.cluster.as_deref())?;
         if request.services.is_empty() {
@@ -106,7 +106,10 @@ impl Model {
         Ok(json!({ "services": found, "failures": failures }))
     }
 
-    pub(super) fn list_services(&self, request: requests::ListServices) -> Result<Value, EcsError> {
+    pub(super) fn list_services(
+        &self,
+        request: &requests::ListServices,
+    ) -> Result<Value, EcsError> {
         let (_, services) = self.cluster(request.cluster.as_deref())?;
         let arns = services.values().map(|service| service.arn.clone()).collect();
         let size = page_size(request.max_results, 10)?;

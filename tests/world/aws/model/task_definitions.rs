@@ -79,7 +79,10 @@ impl TaskDefinition {
         for list in ["volumes", "placementConstraints"] {
             answer.entry(list).or_insert_with(|| json!([]));
         }
-        answer.entry("compatibilities").or_insert_with(|| json!(["EC2", "FARGATE"]));
+        let sized = ["cpu", "memory"].iter().all(|size| self.given.contains_key(*size));
+        let fargate = sized && self.given.get("networkMode").is_some_and(|mode| mode == "awsvpc");
+        let compatible = if fargate { json!(["EC2", "FARGATE"]) } else { json!(["EC2"]) };
+        answer.insert("compatibilities".into(), compatible);
         Value::Object(answer)
     }
 }
@@ -93,8 +96,7 @@ impl Context {
         }
         let made = || {
             let hash = Sha256::digest(image.as_bytes());
-            let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-            format!("sha256:{hex}")
+            hash.iter().fold(String::from("sha256:"), |text, byte| text + &format!("{byte:02x}"))
         };
         self.digests.entry(image.into()).or_insert_with(made).clone()
     }
@@ -137,7 +139,7 @@ impl Model {
 
     pub(super) fn deregister_task_definition(
         &mut self,
-        request: requests::DeregisterTaskDefinition,
+        request: &requests::DeregisterTaskDefinition,
         now: Timestamp,
     ) -> Result<Value, EcsError> {
         if !request.task_definition.contains(':') {
@@ -155,12 +157,12 @@ impl Model {
 
     pub(super) fn describe_task_definition(
         &self,
-        request: requests::DescribeTaskDefinition,
+        request: &requests::DescribeTaskDefinition,
     ) -> Result<Value, EcsError> {
         let unknown = |_| EcsError::client("Unable to describe task definition.");
         let definition = self.task_definition(&request.task_definition).map_err(unknown)?;
         let mut answer = json!({ "taskDefinition": definition.json() });
-        if request.include.is_some_and(|include| include.iter().any(|what| what == "TAGS")) {
+        if request.include.iter().any(|include| include.iter().any(|what| what == "TAGS")) {
             answer["tags"] = definition.tags.clone();
         }
         Ok(answer)

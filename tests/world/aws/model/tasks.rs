@@ -84,7 +84,7 @@ impl Task {
 }
 
 impl Model {
-    pub(super) fn list_tasks(&self, request: requests::ListTasks) -> Result<Value, EcsError> {
+    pub(super) fn list_tasks(&self, request: &requests::ListTasks) -> Result<Value, EcsError> {
         let (_, services) = self.cluster(request.cluster.as_deref())?;
         let named = request.service_name.as_deref().map(ids::last_part);
         if named.is_some_and(|name| !services.contains_key(name)) {
@@ -108,7 +108,7 @@ impl Model {
 
     pub(super) fn describe_tasks(
         &self,
-        request: requests::DescribeTasks,
+        request: &requests::DescribeTasks,
     ) -> Result<Value, EcsError> {
         if request.tasks.is_empty() {
             return Err(EcsError::invalid("Tasks cannot be empty."));

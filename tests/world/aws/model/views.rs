@@ -33,6 +33,18 @@ pub fn with_token(mut answer: Value, next: Option<String>) -> Value {
     answer
 }
 
+fn launch_type(service: &Service) -> &str {
+    service.launch_type.as_deref().unwrap_or("EC2")
+}
+
+/// What only a service on Fargate shows.
+fn add_platform(service: &Service, answer: &mut Value) {
+    if launch_type(service) == "FARGATE" {
+        answer["platformVersion"] = json!("1.4.0");
+        answer["platformFamily"] = json!("Linux");
+    }
+}
+
 /// A cluster.
 pub fn cluster(arn: &str, name: &str, services: &BTreeMap<String, Service>) -> Value {
     let count = |which: fn(&Task) -> bool| {
@@ -54,7 +66,7 @@ pub fn cluster(arn: &str, name: &str, services: &BTreeMap<String, Service>) -> V
     })
 }
 
-/// A service as DescribeServices and UpdateService answer it.
+/// A service as `DescribeServices` and `UpdateService` answer it.
 pub fn service(service: &Service) -> Value {
     let counted = |which: fn(&Task) -> bool| service.tasks.iter().filter(|t| which(t)).count();
     let controller = match service.controller {
@@ -73,8 +85,7 @@ pub fn service(service: &Service) -> Value {
         "desiredCount": service.desired,
         "runningCount": counted(Task::is_running),
         "pendingCount": counted(Task::is_pending),
-        "launchType": service.launch_type.as_deref().unwrap_or("FARGATE"),
-        "platformVersion": "LATEST",
+        "launchType": launch_type(service),
         "taskDefinition": service.task_definition(),
         "loadBalancers": service.load_balancers.clone().unwrap_or_else(|| json!([])),
         "serviceRegistries": [],
@@ -94,6 +105,7 @@ pub fn service(service: &Service) -> Value {
         "enableExecuteCommand": false,
         "propagateTags": "NONE",
     });
+    add_platform(service, &mut answer);
     if let Some(network) = &service.network {
         answer["networkConfiguration"] = network.clone();
     }
@@ -137,10 +149,9 @@ fn deployment(service: &Service, one: &Deployment, primary: bool) -> Value {
         "failedTasks": one.failed,
         "createdAt": epoch(one.created_at),
         "updatedAt": epoch(one.updated_at),
-        "launchType": service.launch_type.as_deref().unwrap_or("FARGATE"),
-        "platformVersion": "1.4.0",
-        "platformFamily": "Linux",
+        "launchType": launch_type(service),
     });
+    add_platform(service, &mut answer);
     if service.controller == Controller::Ecs {
         answer["rolloutState"] = json!(match one.rollout {
             Rollout::InProgress => "IN_PROGRESS",
@@ -152,7 +163,7 @@ fn deployment(service: &Service, one: &Deployment, primary: bool) -> Value {
     answer
 }
 
-/// A line of ListServiceDeployments.
+/// A line of `ListServiceDeployments`.
 pub fn brief(service: &Service, entry: &ServiceDeployment) -> Value {
     let mut answer = json!({
         "serviceDeploymentArn": entry.arn,
@@ -170,7 +181,7 @@ pub fn brief(service: &Service, entry: &ServiceDeployment) -> Value {
     answer
 }
 
-/// An entry of DescribeServiceDeployments.
+/// An entry of `DescribeServiceDeployments`.
 pub fn service_deployment(service: &Service, entry: &ServiceDeployment) -> Value {
     let breaker = service.configuration.deployment_circuit_breaker;
     let breaker_status = match (breaker.enable, entry.breaker_tripped) {
@@ -229,7 +240,7 @@ fn summary(service: &Service, revision: &str) -> Value {
     })
 }
 
-/// An entry of DescribeServiceRevisions.
+/// An entry of `DescribeServiceRevisions`.
 pub fn service_revision(service: &Service, revision: &Revision) -> Value {
     let images = revision.template.containers.iter();
     let images = images.map(|container| {
@@ -244,20 +255,19 @@ pub fn service_revision(service: &Service, revision: &Revision) -> Value {
         "serviceArn": service.arn,
         "clusterArn": service.cluster_arn,
         "taskDefinition": revision.template.task_definition,
-        "launchType": service.launch_type.as_deref().unwrap_or("FARGATE"),
-        "platformVersion": "1.4.0",
-        "platformFamily": "Linux",
+        "launchType": launch_type(service),
         "containerImages": images.collect::<Vec<_>>(),
         "guardDutyEnabled": false,
         "createdAt": epoch(revision.created_at),
     });
+    add_platform(service, &mut answer);
     if let Some(network) = &service.network {
         answer["networkConfiguration"] = network.clone();
     }
     answer
 }
 
-/// A task of DescribeTasks.
+/// A task of `DescribeTasks`.
 pub fn task(service: &Service, task: &Task) -> Value {
     let template = service.revision(&task.revision).map(|revision| &revision.template);
     let (last, desired) = match &task.life {
@@ -293,7 +303,7 @@ pub fn task(service: &Service, task: &Task) -> Value {
         "lastStatus": last,
         "group": format!("service:{}", service.name),
         "startedBy": task.deployment,
-        "launchType": service.launch_type.as_deref().unwrap_or("FARGATE"),
+        "launchType": launch_type(service),
         "attachments": [],
         "overrides": { "containerOverrides": [] },
         "healthStatus": "UNKNOWN",

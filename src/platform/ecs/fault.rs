@@ -1,0 +1,181 @@
+//! A failed call, as what it means for the guard.
+
+use std::error::Error;
+
+use aws_sdk_ecs::config::http::HttpResponse;
+use aws_sdk_ecs::error::{ProvideErrorMetadata, SdkError};
+
+use crate::model::ActFailure;
+use crate::platform::LookError;
+
+/// Why a call failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Fault {
+    pub(super) kind: Kind,
+    /// AWS's name of the error, where there was an answer.
+    pub(super) code: Option<String>,
+    /// Operation, code and message.
+    pub(super) words: String,
+}
+
+/// What a failed call says about its effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Stopped at the door: no effect, and a later try may succeed.
+    Throttled,
+    /// Time-out, lost connection, 5xx: nobody knows whether it had an effect.
+    Unknown,
+    /// AWS said no, and will say so again.
+    Refused,
+}
+
+const THROTTLES: [&str; 9] = [
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "RequestThrottledException",
+    "RequestThrottled",
+    "TooManyRequestsException",
+    "RequestLimitExceeded",
+    "PriorRequestNotComplete",
+    "SlowDown",
+];
+
+/// Turned away before anything was done, but credentials are renewed.
+const STALE: [&str; 4] =
+    ["ExpiredToken", "ExpiredTokenException", "RequestExpired", "RequestTimeTooSkewed"];
+
+impl Fault {
+    pub(super) fn of<E>(operation: &str, error: &SdkError<E, HttpResponse>) -> Self
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        let unknown = |what: String| Self {
+            kind: Kind::Unknown,
+            code: None,
+            words: format!("{operation}: {what}"),
+        };
+        match error {
+            SdkError::ServiceError(service) => {
+                let status = service.raw().status().as_u16();
+                Self::answered(operation, status, service.err().code(), service.err().message())
+            }
+            SdkError::TimeoutError(_) => unknown("no answer in time".into()),
+            SdkError::DispatchFailure(failure) if failure.is_timeout() => {
+                unknown(format!("no connection in time: {}", root_cause(error)))
+            }
+            SdkError::DispatchFailure(_) if is_about_credentials(error) => {
+                unknown(format!("no usable credentials: {}", root_cause(error)))
+            }
+            SdkError::DispatchFailure(_) => unknown(format!("not reached: {}", root_cause(error))),
+            SdkError::ResponseError(_) => {
+                unknown(format!("unreadable answer: {}", root_cause(error)))
+            }
+            // Nothing was sent: no region, no credentials.
+            SdkError::ConstructionFailure(_) => Self {
+                kind: Kind::Refused,
+                code: None,
+                words: format!("{operation}: not sent: {}", root_cause(error)),
+            },
+            other => unknown(root_cause(other)),
+        }
+    }
+
+    fn answered(operation: &str, status: u16, code: Option<&str>, message: Option<&str>) -> Self {
+        let kind = match code {
+            Some(code) if THROTTLES.contains(&code) || STALE.contains(&code) => Kind::Throttled,
+            _ if status == 429 => Kind::Throttled,
+            Some("ServerException") => Kind::Unknown,
+            _ if status >= 500 => Kind::Unknown,
+            _ => Kind::Refused,
+        };
+        let named = code.map_or_else(|| format!("HTTP {status}"), str::to_owned);
+        let words = match message {
+            Some(message) => format!("{operation}: {named}: {message}"),
+            None => format!("{operation}: {named}"),
+        };
+        Self { kind, code: code.map(str::to_owned), words }
+    }
+
+    /// Whether `code` is what AWS called the error.
+    pub(super) fn is(&self, code: &str) -> bool {
+        self.code.as_deref() == Some(code)
+    }
+
+    /// An answer that can't be used.
+    pub(super) fn odd(operation: &str, words: &str) -> Self {
+        Self { kind: Kind::Unknown, code: None, words: format!("{operation}: {words}") }
+    }
+}
+
+impl From<Fault> for LookError {
+    fn from(fault: Fault) -> Self {
+        match fault.kind {
+            Kind::Throttled | Kind::Unknown => Self::Transient(fault.words),
+            Kind::Refused => Self::Permanent(fault.words),
+        }
+    }
+}
+
+impl From<Fault> for ActFailure {
+    fn from(fault: Fault) -> Self {
+        match fault.kind {
+            Kind::Throttled | Kind::Unknown => Self::Transient(fault.words),
+            Kind::Refused => Self::Permanent(fault.words),
+        }
+    }
+}
+
+/// The SDK has no type of its own for "the credentials could not be had".
+fn is_about_credentials(error: &(dyn Error + 'static)) -> bool {
+    error.to_string().contains("credential") || error.source().is_some_and(is_about_credentials)
+}
+
+/// The innermost cause, which says what happened without naming the request.
+fn root_cause(error: &(dyn Error + 'static)) -> String {
+    let mut cause = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answered_error_is_known_by_its_code_first() {
+        let cases = [
+            (400, Some("ThrottlingException"), Kind::Throttled),
+            (400, Some("ExpiredTokenException"), Kind::Throttled),
+            (429, None, Kind::Throttled),
+            (400, Some("ServerException"), Kind::Unknown),
+            (500, None, Kind::Unknown),
+            (503, Some("ServiceUnavailable"), Kind::Unknown),
+            (400, Some("AccessDeniedException"), Kind::Refused),
+            (400, Some("ClientException"), Kind::Refused),
+            (403, None, Kind::Refused),
+        ];
+        for (status, code, kind) in cases {
+            let fault = Fault::answered("UpdateService", status, code, Some("why"));
+            assert_eq!(fault.kind, kind, "{fault:?}");
+        }
+        let fault = Fault::answered("UpdateService", 400, Some("ClientException"), Some("why"));
+        assert_eq!(fault.words, "UpdateService: ClientException: why");
+        assert_eq!(Fault::answered("X", 403, None, None).words, "X: HTTP 403");
+    }
+
+    #[test]
+    fn what_was_sent_and_not_answered_may_have_had_an_effect() {
+        type Lost = SdkError<aws_sdk_ecs::operation::update_service::UpdateServiceError>;
+        let timeout = Fault::of("UpdateService", &Lost::timeout_error("too slow"));
+        assert_eq!(timeout.kind, Kind::Unknown);
+        assert!(matches!(ActFailure::from(timeout), ActFailure::Transient(_)));
+        let keyless = aws_sdk_ecs::error::ConnectorError::other("no credentials".into(), None);
+        let keyless = Fault::of("UpdateService", &Lost::dispatch_failure(keyless));
+        assert_eq!(keyless.words, "UpdateService: no usable credentials: no credentials");
+        let unsent = Fault::of("UpdateService", &Lost::construction_failure("no region"));
+        assert_eq!(unsent.kind, Kind::Refused);
+    }
+}

@@ -1,0 +1,92 @@
+//! Whether a rollback's target can be put back, and what that would not restore.
+
+use aws_sdk_ecs::types::TaskDefinitionStatus;
+
+use super::Ecs;
+use super::compare::{moved_tags, not_restored};
+use super::decode::controller;
+use super::fault::{Fault, Kind};
+use crate::model::{Controller, Inspection, Revision, ServiceKey};
+use crate::platform::LookError;
+
+impl Ecs {
+    pub(super) async fn inspect_target(
+        &self,
+        key: &ServiceKey,
+        judged: &Revision,
+        target: &Revision,
+    ) -> Result<Inspection, LookError> {
+        let stopped_by = |words: String| Inspection { obstacle: Some(words), not_restored: vec![] };
+        if target.task_definition == judged.task_definition {
+            return Ok(stopped_by(nothing_to_restore(target)));
+        }
+        let Some(service) = self.describe_one(key).await? else {
+            return Ok(stopped_by(format!("{key} does not exist")));
+        };
+        if let Some(words) = not_ours(controller(&service)) {
+            return Ok(stopped_by(words));
+        }
+        if let Some(words) = self.unplaceable(target).await? {
+            return Ok(stopped_by(words));
+        }
+        Ok(Inspection { obstacle: None, not_restored: self.differences(judged, target).await })
+    }
+
+    /// Why `target` can't be placed, in words; `None` when it can.
+    pub(super) async fn unplaceable(&self, target: &Revision) -> Result<Option<String>, Fault> {
+        let asked = self.inner.client.describe_task_definition();
+        let sent = asked.task_definition(&target.task_definition).send().await;
+        let name = target.short();
+        match sent.map_err(|e| Fault::of("DescribeTaskDefinition", &e)) {
+            Ok(answer) => Ok(match answer.task_definition().and_then(|found| found.status()) {
+                None | Some(TaskDefinitionStatus::Active) => None,
+                Some(status) => Some(format!("task definition {name} is {}", status.as_str())),
+            }),
+            // What ECS answers for a task definition that it does not have.
+            Err(fault) if fault.kind == Kind::Refused && fault.is("ClientException") => {
+                Ok(Some(format!("task definition {name} does not exist ({})", fault.words)))
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// Best effort: what can't be read is not compared.
+    async fn differences(&self, judged: &Revision, target: &Revision) -> Vec<String> {
+        let mut words = moved_tags(judged, target);
+        let (Some(now), Some(then)) = (&judged.service_revision, &target.service_revision) else {
+            return words;
+        };
+        let arns = [now.clone(), then.clone()];
+        let described =
+            self.inner.history.describe_revisions(&arns).await.unwrap_or_else(|fault| {
+                tracing::debug!(fault = fault.words, "the revisions are not compared");
+                Vec::new()
+            });
+        let by_arn = |arn: &str| described.iter().find(|r| r.service_revision_arn() == Some(arn));
+        if let (Some(now), Some(then)) = (by_arn(now), by_arn(then)) {
+            words.extend(not_restored(now, then));
+        }
+        words
+    }
+}
+
+/// Why a service under `controller` is not changed; `None` when it is ECS's.
+pub(super) fn not_ours(controller: Controller) -> Option<String> {
+    let words = match controller {
+        Controller::Ecs => return None,
+        Controller::CodeDeploy => {
+            "CodeDeploy deploys this service: ECS does not let anyone else change its task \
+             definition, so the rollback has to be made in CodeDeploy"
+        }
+        Controller::External => {
+            "an external controller deploys this service: ECS does not let anyone else change its \
+             task definition"
+        }
+    };
+    Some(words.to_owned())
+}
+
+/// Why a rollback to the same task definition is none.
+pub(super) fn nothing_to_restore(target: &Revision) -> String {
+    format!("both sides are {}: putting it back would restore nothing", target.short())
+}

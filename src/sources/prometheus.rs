@@ -1,1 +1,0 @@
-//! Prometheus, through its instant-query API.

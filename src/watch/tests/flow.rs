@@ -1,0 +1,301 @@
+//! One deployment from its start to its end.
+
+use jiff::SignedDuration;
+
+use super::world::{Guard, at, policy, revision, sighting};
+use crate::model::{
+    ActFailure, Inspection, Mode, Outcome, RollOut, RollbackSafe, Route, Severity, Standing,
+    Unusable,
+};
+use crate::policy::{Action, Actions};
+use crate::watch::{Ceiling, Command, Event, Stage};
+
+#[test]
+fn a_good_deployment_passes_and_is_known_good() {
+    let mut guard = Guard::settled(policy());
+    while guard.watch.is_open() {
+        guard.reads(0.0);
+    }
+    assert_eq!(guard.watch.outcome(), Some(Outcome::Passed));
+    let standings: Vec<_> = guard.ledger.iter().map(|entry| entry.standing).collect();
+    assert_eq!(standings, [Standing::Provisional, Standing::Good]);
+    assert!(guard.said().is_empty(), "a good deployment is one quiet line: {:?}", guard.said());
+}
+
+#[test]
+fn a_bad_deployment_is_rolled_back_watched_to_recovery_and_closed() {
+    let mut guard = Guard::settled(policy());
+    guard.reads(40.0);
+    assert!(!guard.wants_rollback(), "one sample is not enough");
+    guard.reads(40.0);
+    assert!(guard.wants_rollback());
+    guard.accepts(Route::UpdateService);
+    assert!(!guard.wants_rollback(), "accepted once, never wanted again");
+    guard.sees(sighting(60, "ecs-svc/3", 1, RollOut::InProgress));
+    guard.sees(sighting(70, "ecs-svc/3", 1, RollOut::Completed));
+    guard.reads(40.0);
+    for _ in 0..4 {
+        guard.reads(0.0);
+    }
+    assert_eq!(guard.watch.outcome(), Some(Outcome::RolledBack));
+    assert!(guard.ledger.iter().any(|entry| {
+        entry.standing == Standing::Bad && entry.revision.same_as(&revision(2))
+    }));
+    let said = guard.said();
+    assert!(said[0].contains("rolling back"), "{said:?}");
+    assert!(said.last().unwrap().contains("Recovered"), "{said:?}");
+}
+
+#[test]
+fn evidence_in_the_grace_rolls_nothing_back() {
+    let mut guard = Guard::settled(policy());
+    guard.clock = 0;
+    guard.reads(40.0);
+    guard.reads(40.0);
+    assert!(!guard.wants_rollback());
+}
+
+#[test]
+fn missing_data_alerts_once_and_never_rolls_back() {
+    let mut guard = Guard::settled(policy());
+    for _ in 0..30 {
+        guard.reads_as(Err(Unusable::Unreachable("prometheus is down".into())));
+    }
+    assert!(!guard.wants_rollback());
+    assert_eq!(guard.said().len(), 1, "{:?}", guard.said());
+    while guard.watch.is_open() {
+        guard.reads_as(Err(Unusable::Empty));
+    }
+    assert_eq!(guard.watch.outcome(), Some(Outcome::Inconclusive), "blind is never passed");
+}
+
+#[test]
+fn observe_only_says_what_it_would_have_done() {
+    let mut guard = Guard::settled(crate::policy::Policy { mode: Mode::Observe, ..policy() });
+    guard.reads(40.0);
+    guard.reads(40.0);
+    assert!(!guard.wants_rollback());
+    assert!(guard.said()[0].contains("would have been rolled back"), "{:?}", guard.said());
+    assert!(guard.presses(Command::Rollback).is_err(), "observe does nothing, pressed or not");
+    while guard.watch.is_open() {
+        guard.reads(40.0);
+    }
+    assert_eq!(guard.watch.outcome(), Some(Outcome::Breached));
+}
+
+#[test]
+fn ask_does_nothing_unpressed_and_acts_when_pressed() {
+    let mut guard = Guard::settled(crate::policy::Policy { mode: Mode::Ask, ..policy() });
+    guard.reads(40.0);
+    guard.reads(40.0);
+    guard.waits(20 * 60);
+    assert!(!guard.wants_rollback(), "a time-out is no press");
+    assert!(guard.said()[1].contains("nobody has decided"), "{:?}", guard.said());
+    guard.presses(Command::Rollback).unwrap();
+    assert!(guard.wants_rollback());
+}
+
+#[test]
+fn silence_is_answered_with_a_rollback_only_where_policy_and_mode_say_so() {
+    let mut guard = Guard::settled(policy());
+    guard.reads(5.0);
+    guard.reads(5.0);
+    assert!(!guard.wants_rollback(), "SEV2 asks");
+    guard.waits(15 * 60);
+    assert!(guard.wants_rollback(), "the policy's on_timeout is rollback");
+}
+
+#[test]
+fn hold_stops_the_timer_once() {
+    let mut guard = Guard::settled(policy());
+    guard.reads(5.0);
+    guard.reads(5.0);
+    guard.presses(Command::Hold).unwrap();
+    assert!(guard.presses(Command::Hold).is_err());
+    guard.waits(15 * 60);
+    assert!(!guard.wants_rollback());
+    guard.waits(15 * 60);
+    assert!(guard.wants_rollback());
+}
+
+#[test]
+fn what_nobody_announced_as_safe_is_asked_about() {
+    let mut guard = Guard::with(policy(), RollbackSafe::Unknown);
+    guard.settle();
+    guard.reads(40.0);
+    guard.reads(40.0);
+    assert!(!guard.wants_rollback());
+    assert!(guard.said()[0].contains("A person has to decide"), "{:?}", guard.said());
+}
+
+#[test]
+fn a_migration_is_never_rolled_back_automatically_and_pages_at_once() {
+    let mut guard = Guard::with(policy(), RollbackSafe::No);
+    guard.settle();
+    guard.reads(40.0);
+    guard.reads(40.0);
+    assert!(!guard.wants_rollback());
+    assert_eq!(guard.pages(), 1, "{:?}", guard.said());
+}
+
+#[test]
+fn late_in_a_watch_the_policy_may_ask_instead() {
+    let by_severity = [(Severity::Sev1, Action::Rollback)].into();
+    let actions = Actions { by_severity, ask_after: Some(SignedDuration::from_secs(100)) };
+    let mut guard = Guard::settled(crate::policy::Policy { actions, ..policy() });
+    guard.clock = 200;
+    guard.reads(40.0);
+    guard.reads(40.0);
+    assert!(!guard.wants_rollback());
+    assert!(guard.said()[0].contains("A person has to decide"));
+}
+
+#[test]
+fn a_pause_stops_a_rollback_that_the_platform_has_not_accepted() {
+    let mut guard = Guard::settled(policy());
+    guard.reads(40.0);
+    guard.reads(40.0);
+    let paused = Ceiling { mode: Mode::Observe, because: Some("paused by dana".into()) };
+    guard.take(Event::CeilingChanged(paused)).unwrap();
+    assert!(!guard.wants_rollback());
+    let again = Ceiling { mode: Mode::Auto, because: None };
+    guard.take(Event::CeilingChanged(again)).unwrap();
+    assert!(guard.wants_rollback());
+}
+
+#[test]
+fn a_ceiling_never_rises_above_the_policy_of_the_watch() {
+    let mut guard = Guard::settled(crate::policy::Policy { mode: Mode::Observe, ..policy() });
+    let raised = Ceiling { mode: Mode::Auto, because: None };
+    guard.take(Event::CeilingChanged(raised)).unwrap();
+    assert_eq!(guard.watch.ceiling.mode, Mode::Observe);
+}
+
+#[test]
+fn the_platform_that_does_not_answer_is_asked_again_and_then_people_are() {
+    let mut guard = Guard::settled(policy());
+    guard.reads(40.0);
+    guard.reads(40.0);
+    let mut tries = 0;
+    while guard.wants_rollback() {
+        tries += 1;
+        let lost = ActFailure::Transient("time-out".into());
+        guard.take(Event::Acted(Err(lost))).unwrap();
+        guard.clock += 200;
+    }
+    assert_eq!(tries, 6);
+    assert_eq!(guard.pages(), 1);
+    while guard.watch.is_open() {
+        guard.reads(40.0);
+    }
+    assert_eq!(guard.watch.outcome(), Some(Outcome::RollbackFailed));
+}
+
+#[test]
+fn refused_by_the_brakes_it_becomes_a_question() {
+    let mut guard = Guard::settled(policy());
+    guard.reads(40.0);
+    guard.reads(40.0);
+    let refused = ActFailure::Refused("3 rollbacks within 10m".into());
+    guard.take(Event::Acted(Err(refused))).unwrap();
+    guard.waits(3000);
+    assert!(!guard.wants_rollback());
+    guard.presses(Command::Rollback).unwrap();
+    assert!(guard.wants_rollback());
+}
+
+#[test]
+fn without_a_target_people_are_told_at_the_start_and_paged_at_a_breach() {
+    let mut guard = Guard::over(policy());
+    guard.sees(sighting(0, "ecs-svc/2", 2, RollOut::Completed));
+    let target = Err("api:1 is INACTIVE".to_owned());
+    guard.take(Event::Inspected { target, inspection: Inspection::default() }).unwrap();
+    assert!(guard.said()[0].contains("could not be rolled back"), "{:?}", guard.said());
+    guard.clock = 30;
+    guard.reads(40.0);
+    guard.reads(40.0);
+    assert!(!guard.wants_rollback());
+    assert_eq!(guard.pages(), 1);
+}
+
+#[test]
+fn no_phase_ends_while_the_roll_out_goes_on() {
+    let mut guard = Guard::over(policy());
+    guard.sees(sighting(0, "ecs-svc/2", 2, RollOut::InProgress));
+    guard.clock = 2000;
+    guard.reads(0.0);
+    assert_eq!(guard.watch.phase_name(), "immediate");
+    guard.sees(sighting(2010, "ecs-svc/2", 2, RollOut::Completed));
+    guard.reads(0.0);
+    assert_eq!(guard.watch.phase_name(), "short-term");
+}
+
+#[test]
+fn a_rollback_by_ecs_itself_is_reported_and_watched_not_fought() {
+    let mut guard = Guard::settled(policy());
+    let mut back = sighting(40, "ecs-svc/9", 1, RollOut::InProgress);
+    back.native_rollback = Some("circuit breaker".into());
+    guard.sees(back);
+    assert!(!guard.wants_rollback());
+    assert!(guard.said()[0].contains("circuit breaker"), "{:?}", guard.said());
+    guard.sees(sighting(50, "ecs-svc/9", 1, RollOut::Completed));
+    for _ in 0..4 {
+        guard.reads(0.0);
+    }
+    assert_eq!(guard.watch.outcome(), Some(Outcome::RolledBack));
+}
+
+#[test]
+fn a_rollback_that_is_undone_pages_and_is_not_repeated() {
+    let mut guard = Guard::settled(policy());
+    guard.reads(40.0);
+    guard.reads(40.0);
+    guard.accepts(Route::UpdateService);
+    guard.sees(sighting(60, "ecs-svc/3", 1, RollOut::Completed));
+    guard.sees(sighting(70, "ecs-svc/2", 2, RollOut::Completed));
+    assert!(!guard.wants_rollback());
+    assert_eq!(guard.pages(), 1);
+}
+
+#[test]
+fn numbers_that_do_not_come_back_page_and_stay_open() {
+    let mut guard = Guard::settled(policy());
+    guard.reads(40.0);
+    guard.reads(40.0);
+    guard.accepts(Route::UpdateService);
+    guard.sees(sighting(60, "ecs-svc/3", 1, RollOut::Completed));
+    for _ in 0..10 {
+        guard.reads(40.0);
+    }
+    guard.waits(1000);
+    assert_eq!(guard.pages(), 1);
+    assert!(guard.watch.has_open_incident());
+    assert!(matches!(guard.watch.stage, Stage::RollingBack(_)));
+}
+
+#[test]
+fn a_breach_that_goes_away_by_itself_is_resolved_and_withdraws_the_question() {
+    let mut guard = Guard::settled(policy());
+    guard.reads(5.0);
+    guard.reads(5.0);
+    for _ in 0..4 {
+        guard.reads(0.0);
+    }
+    assert!(!guard.watch.has_open_incident());
+    assert!(guard.watch.pending.is_none());
+    guard.waits(3000);
+    assert!(!guard.wants_rollback());
+}
+
+#[test]
+fn a_superseded_or_cancelled_watch_does_nothing_more() {
+    let mut guard = Guard::settled(policy());
+    guard.take(Event::Superseded { by: "api:3".into() }).unwrap();
+    assert_eq!(guard.watch.outcome(), Some(Outcome::Superseded));
+    assert!(guard.wants().is_empty());
+    assert!(guard.watch.next_wake().is_none());
+    let mut guard = Guard::settled(policy());
+    guard.presses(Command::Cancel).unwrap();
+    assert_eq!(guard.watch.outcome(), Some(Outcome::Cancelled));
+    assert!(guard.watch.handle(&Event::Woke, at(99)).is_err());
+}

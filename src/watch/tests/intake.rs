@@ -1,0 +1,175 @@
+//! One deployment is one watch, by whichever path it is heard of.
+
+use super::world::{Guard, at, key, pinned, policy, revision, service, sighting};
+use crate::model::{
+    Announcement, Deployment, Facts, Mode, RollOut, RollbackSafe, Route, Sighting, Standing,
+};
+use crate::watch::{
+    Ceiling, Event, IntakeStep, Poison, Seen, Watch, candidates, on_announcement, on_sighting,
+};
+
+fn seen(platform_id: &str, number: u32) -> Seen {
+    let revision = revision(number);
+    Seen { service: key(), platform_id: platform_id.into(), revision, poison: None }
+}
+
+fn new_primary() -> Sighting {
+    sighting(5, "ecs-svc/2", 2, RollOut::InProgress)
+}
+
+fn announcement(id: &str, task_definition: Option<&str>) -> Announcement {
+    Announcement {
+        id: id.into(),
+        service: service(),
+        task_definition: task_definition.map(ToOwned::to_owned),
+        platform_id: None,
+        at: at(0),
+        facts: Facts { announced_by: Some("ci".into()), ..Facts::default() },
+    }
+}
+
+fn announced(id: &str, task_definition: Option<&str>) -> Watch {
+    let IntakeStep::Open(deployment, by) =
+        on_announcement(&announcement(id, task_definition), &[])
+    else {
+        panic!("an announcement without a watch opens one");
+    };
+    open(*deployment, by)
+}
+
+fn open(deployment: Deployment, announcement: Option<Box<Announcement>>) -> Watch {
+    let event = Event::Opened {
+        deployment: Box::new(deployment),
+        pinned: Box::new(pinned(policy())),
+        ceiling: Ceiling { mode: Mode::Auto, because: None },
+        announcement,
+    };
+    Watch::open(&event, at(0)).unwrap().0
+}
+
+#[test]
+fn the_running_revision_is_presumed_good_at_install() {
+    let stable = sighting(5, "ecs-svc/1", 1, RollOut::Completed);
+    let steps = on_sighting(&stable, None, &[], &service());
+    assert!(matches!(&steps[..], [IntakeStep::Adopt(e)] if e.standing == Standing::Presumed));
+}
+
+#[test]
+fn a_new_primary_is_a_deployment_and_the_same_one_again_is_not() {
+    let steps = on_sighting(&new_primary(), Some(&seen("ecs-svc/1", 1)), &[], &service());
+    let [IntakeStep::Open(deployment, None)] = &steps[..] else { panic!("{steps:?}") };
+    assert!(deployment.source.as_ref().unwrap().same_as(&revision(1)));
+    assert!(on_sighting(&new_primary(), Some(&seen("ecs-svc/2", 2)), &[], &service()).is_empty());
+}
+
+#[test]
+fn a_hook_that_comes_first_is_bound_to_the_deployment_that_it_names() {
+    let wrong = announced("one", Some("api:7"));
+    let right = announced("two", Some("api:2"));
+    let steps =
+        on_sighting(&new_primary(), Some(&seen("ecs-svc/1", 1)), &[&wrong, &right], &service());
+    let [IntakeStep::Deliver(id, event)] = &steps[..] else { panic!("{steps:?}") };
+    assert_eq!(*id, right.id);
+    assert!(matches!(**event, Event::Bound { .. }));
+}
+
+#[test]
+fn a_hook_that_names_nothing_is_bound_only_when_it_is_the_only_one() {
+    let (one, two) = (announced("one", None), announced("two", None));
+    let before = seen("ecs-svc/1", 1);
+    let alone = on_sighting(&new_primary(), Some(&before), &[&one], &service());
+    assert!(matches!(&alone[..], [IntakeStep::Deliver(id, _)] if *id == one.id));
+    let both = on_sighting(&new_primary(), Some(&before), &[&one, &two], &service());
+    assert!(matches!(&both[..], [IntakeStep::Open(..)]), "{both:?}");
+}
+
+#[test]
+fn a_hook_that_comes_late_joins_the_watch_that_the_platform_began() {
+    let guard = Guard::over(policy());
+    let named = on_announcement(&announcement("gha-1", Some("api:2")), &[&guard.watch]);
+    assert!(matches!(named, IntakeStep::Deliver(id, _) if id == guard.watch.id));
+    let other = on_announcement(&announcement("gha-1", Some("api:9")), &[&guard.watch]);
+    assert!(matches!(other, IntakeStep::Open(..)));
+    let unnamed = on_announcement(&announcement("gha-1", None), &[&guard.watch]);
+    assert!(matches!(unnamed, IntakeStep::Deliver(..)));
+}
+
+#[test]
+fn a_hook_that_never_appears_ends_inconclusive_and_says_so() {
+    let mut watch = announced("gha-1", None);
+    let until = watch.next_wake().unwrap();
+    assert_eq!(until, at(600));
+    watch.handle(&Event::Woke, until).unwrap();
+    assert!(watch.status_line().contains("never appeared"), "{}", watch.status_line());
+}
+
+#[test]
+fn our_own_rollback_is_no_deployment_even_before_its_answer_is_known() {
+    let mut guard = Guard::settled(policy());
+    guard.reads(40.0);
+    guard.reads(40.0);
+    let back = sighting(60, "ecs-svc/3", 1, RollOut::InProgress);
+    let steps = on_sighting(&back, Some(&seen("ecs-svc/2", 2)), &[&guard.watch], &service());
+    assert!(matches!(&steps[..], [IntakeStep::Deliver(_, e)] if matches!(**e, Event::Sighted(_))));
+    guard.accepts(Route::UpdateService);
+    let steps = on_sighting(&back, Some(&seen("ecs-svc/2", 2)), &[&guard.watch], &service());
+    assert!(matches!(&steps[..], [IntakeStep::Deliver(..)]));
+}
+
+#[test]
+fn a_return_to_the_former_revision_is_no_deployment() {
+    let guard = Guard::settled(policy());
+    let back = sighting(60, "ecs-svc/3", 1, RollOut::InProgress);
+    let steps = on_sighting(&back, Some(&seen("ecs-svc/2", 2)), &[&guard.watch], &service());
+    assert!(matches!(&steps[..], [IntakeStep::Deliver(_, e)] if matches!(**e, Event::Sighted(_))));
+}
+
+#[test]
+fn a_newer_deployment_supersedes_and_inherits_what_was_never_clean() {
+    let mut guard = Guard::with(policy(), RollbackSafe::No);
+    guard.settle();
+    let poison = guard.watch.poison();
+    let expected = Poison { clean_until: at(0), not_safe: true };
+    assert_eq!(poison, Some(expected));
+    let mut newer = sighting(500, "ecs-svc/4", 4, RollOut::InProgress);
+    newer.primary.created_at = at(490);
+    let before = Seen { poison, ..seen("ecs-svc/2", 2) };
+    let steps = on_sighting(&newer, Some(&before), &[&guard.watch], &service());
+    let [IntakeStep::Deliver(_, event), IntakeStep::Open(deployment, _)] = &steps[..] else {
+        panic!("{steps:?}")
+    };
+    assert!(matches!(**event, Event::Superseded { .. }));
+    assert_eq!(deployment.baseline_end, at(0), "guilt is not washed by deploying over it");
+    assert_eq!(deployment.facts.rollback_safe, RollbackSafe::No);
+}
+
+#[test]
+fn a_target_is_known_good_and_young_and_never_bad_or_the_judged_one() {
+    let entry = |number, standing, second| crate::model::LedgerEntry {
+        service: key(),
+        revision: revision(number),
+        standing,
+        at: at(second),
+        watch: None,
+    };
+    let day = 86400;
+    let ledger = [
+        entry(1, Standing::Good, 0),
+        entry(2, Standing::Good, 5 * day),
+        entry(3, Standing::Bad, 8 * day),
+        entry(4, Standing::Presumed, 9 * day),
+        entry(5, Standing::Good, 9 * day),
+    ];
+    let rule = policy().rollback;
+    let targets = |judged, source: u32| -> Vec<String> {
+        let source = revision(source);
+        candidates(&rule, &ledger, &revision(judged), Some(&source), at(10 * day))
+            .into_iter()
+            .map(|candidate| candidate.revision.short().to_owned())
+            .collect()
+    };
+    assert_eq!(targets(5, 2), ["api:2", "api:4"]);
+    assert_eq!(targets(5, 3), ["api:2", "api:4"], "the source was found bad");
+    assert_eq!(targets(5, 9), ["api:2", "api:4", "api:9"], "never watched: last");
+    assert_eq!(targets(9, 2), ["api:2", "api:5", "api:4"], "of known-good ones, the source first");
+}

@@ -1,0 +1,14 @@
+//! The adapters against the real protocols.
+#![allow(clippy::expect_used)] // That is how a test fails.
+
+#[path = "../world/mod.rs"]
+mod world;
+
+#[path = "../stand_in/client.rs"]
+#[allow(dead_code)] // Another binary uses the rest of it.
+mod client;
+
+mod ecs;
+mod looking;
+mod prometheus;
+mod rolling_back;
