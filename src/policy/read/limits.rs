@@ -34,7 +34,7 @@ fn unit_mistake(measure: &Measure, bound: &Bound) -> Option<Mistake> {
     let mistake = Mistake::new(format!(
         "the limits of {what} are {}, and `{bound}` is {}",
         in_words(unit),
-        in_words(bound.unit)
+        one_in_words(bound.unit)
     ));
     let (sign, value) = (sign(bound.side), bound.value);
     Some(match (unit, bound.unit) {
@@ -56,6 +56,15 @@ fn in_words(unit: Unit) -> &'static str {
         Unit::Seconds => "times (`ms`, `s`)",
         Unit::Bytes => "in bytes (`MB`, `GiB`)",
         Unit::Number => "numbers without a unit",
+    }
+}
+
+fn one_in_words(unit: Unit) -> &'static str {
+    match unit {
+        Unit::Ratio => "in percent",
+        Unit::Seconds => "a time",
+        Unit::Bytes => "in bytes",
+        Unit::Number => "a number without a unit",
     }
 }
 
