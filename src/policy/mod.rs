@@ -2,12 +2,21 @@
 //!
 //! `rules` is the meaning, `read` the way from files to it.
 
+mod diagnostic;
+mod glob;
 mod question;
+mod read;
 mod rules;
+mod selector;
+mod set;
+mod template;
 
+pub use diagnostic::{Diagnostic, nearest};
 pub use question::Vars;
+pub use read::{MAX_BYTES, SourceFile, nothing_there, read, schema};
 pub use rules::{
     Action, Actions, Against, BaselineRule, Bound, Check, Counted, Fallback, LabelNames, Limit,
     Match, Measure, NotifyRule, OnTimeout, Part, Phase, Policy, RollbackRule, Side, Unannounced,
     Unit,
 };
+pub use set::{Matches, Origin, PolicySet, Written};

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
 
-use super::{Check, Policy};
-use crate::model::{Deployment, Question};
+use super::selector::with_matcher;
+use super::template::Template;
+use super::{Check, Counted, Measure, Part, Policy};
+use crate::model::{Deployment, Question, Shape};
 
 /// The variables of a query, by name (`service`, `labels.x`, ...). `${window}`
 /// is not among them: it comes with the call.
@@ -13,9 +15,31 @@ use crate::model::{Deployment, Question};
 pub struct Vars(BTreeMap<String, String>);
 
 impl Vars {
-    /// The variables of a deployment under `policy`.
-    pub fn of(_deployment: &Deployment) -> Self {
-        todo!()
+    /// The variables of a deployment. What the deployment does not know is
+    /// empty: its version before anybody announced it, its revision before the
+    /// platform showed it.
+    pub fn of(deployment: &Deployment) -> Self {
+        let service = &deployment.service;
+        let revision = deployment.revision.as_ref().map(|revision| revision.short().to_owned());
+        let named = [
+            ("service", Some(service.name.clone())),
+            ("environment", Some(service.environment.clone())),
+            ("cluster", Some(service.key.cluster.clone())),
+            ("version", deployment.facts.version.clone()),
+            ("revision", revision),
+        ];
+        let labels = deployment.facts.labels.iter();
+        Self(
+            named
+                .into_iter()
+                .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+                .chain(labels.map(|(name, value)| (format!("labels.{name}"), value.clone())))
+                .collect(),
+        )
+    }
+
+    fn get(&self, name: &str) -> &str {
+        self.0.get(name).map_or("", String::as_str)
     }
 }
 
@@ -23,7 +47,40 @@ impl Policy {
     /// What `check` asks its source over the last `window`. Pure: the same
     /// arguments give the same question, so equal questions of several watches
     /// can share a request.
-    pub fn question(&self, _check: &Check, _vars: &Vars, _window: SignedDuration) -> Question {
-        todo!()
+    pub fn question(&self, check: &Check, vars: &Vars, window: SignedDuration) -> Question {
+        let expand = |text: &str| Template::of(text).expand(window, |name| vars.get(name));
+        let select = |counter: &str| {
+            let selector = expand(counter);
+            match &self.labels.service {
+                Some(label) => with_matcher(&selector, label, vars.get("service")),
+                None => selector,
+            }
+        };
+        // The range goes through the same writing as a `${window}` of a query.
+        let increase =
+            |selector: &str| format!("sum(increase({selector}{}))", expand("[${window}]"));
+        let count = |counted: &Counted| match counted {
+            Counted::Counter(counter) => increase(&select(counter)),
+            Counted::Query(query) => expand(query),
+        };
+        match &check.measure {
+            Measure::Ratio { part, of, total } => Question {
+                shape: match part {
+                    Part::Bad => Shape::BadOfTotal,
+                    Part::Good => Shape::GoodOfTotal,
+                },
+                queries: vec![count(of), count(total)],
+            },
+            Measure::Latency { quantile, counter } => {
+                let buckets = select(counter);
+                let rate = format!("rate({buckets}{})", expand("[${window}]"));
+                let all = increase(&with_matcher(&buckets, "le", "+Inf"));
+                let quantile = format!("histogram_quantile({quantile}, sum by (le) ({rate}))");
+                Question { shape: Shape::Quantile, queries: vec![quantile, all] }
+            }
+            Measure::Gauge { query, .. } => {
+                Question { shape: Shape::Gauge, queries: vec![expand(query)] }
+            }
+        }
     }
 }

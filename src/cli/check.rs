@@ -1,0 +1,50 @@
+//! `deployguard check`: every mistake of the policies, before they are merged.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::policy::{Diagnostic, PolicySet, read};
+use crate::policy_repo::collect;
+
+/// Checks files and folders; with `expand`, prints each policy as one file with
+/// everything that it inherits. Exit 1 if there is any mistake.
+pub fn run(paths: &[PathBuf], expand: bool, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    match collect(paths).and_then(|files| read(&files)) {
+        Ok(set) if expand => expanded(&set, out)?,
+        Ok(set) => {
+            let checks = set.iter().map(|written| written.policy.checks.len()).sum();
+            let (policies, checks) =
+                (count(set.len(), "policy", "policies"), count(checks, "check", "checks"));
+            writeln!(out, "{policies}, {checks}: no mistakes")?;
+        }
+        Err(mistakes) => {
+            told(&mistakes, out)?;
+            return Ok(ExitCode::FAILURE);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Each mistake on its line, and their number.
+pub(super) fn told(mistakes: &[Diagnostic], out: &mut impl Write) -> std::io::Result<()> {
+    for mistake in mistakes {
+        writeln!(out, "{mistake}")?;
+    }
+    writeln!(out, "{}", count(mistakes.len(), "mistake", "mistakes"))
+}
+
+fn expanded(set: &PolicySet, out: &mut impl Write) -> std::io::Result<()> {
+    for (index, written) in set.iter().enumerate() {
+        if index > 0 {
+            writeln!(out, "---")?;
+        }
+        writeln!(out, "# {}, sha256 {}", written.file, written.digest)?;
+        write!(out, "{}", written.text)?;
+    }
+    Ok(())
+}
+
+fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}

@@ -1,0 +1,213 @@
+//! From a check as it is written to what it means.
+
+use std::collections::BTreeMap;
+
+use jiff::SignedDuration;
+use marked_yaml::Marker;
+
+use super::desk::Desk;
+use super::limits;
+use super::raw::{BaselineText, BreachText, CheckText, CountText, LatencyText, RatioText};
+use super::scalar::At;
+use crate::model::Severity;
+use crate::policy::diagnostic::{Mistake, quoted};
+use crate::policy::{Against, BaselineRule, Bound, Check, Counted, Limit, Measure, Part, Unit};
+
+/// Events in the window below which there is too little traffic to tell.
+const MIN_TRAFFIC: f64 = 20.0;
+
+/// The limits of a check with their places.
+#[derive(Debug)]
+pub(super) struct Limits {
+    pub normal: Option<At<Bound>>,
+    /// From the worst severity on.
+    pub breach: Vec<(Severity, At<Limit>)>,
+}
+
+impl Limits {
+    fn of(text: &CheckText) -> Self {
+        let BreachText { sev1, sev2, sev3 } = &text.breach;
+        let breach = [(Severity::Sev1, sev1), (Severity::Sev2, sev2), (Severity::Sev3, sev3)];
+        Self {
+            normal: text.normal.clone(),
+            breach: breach
+                .into_iter()
+                .filter_map(|(severity, limit)| Some((severity, limit.clone()?)))
+                .collect(),
+        }
+    }
+
+    /// Every bound, the normal range first.
+    pub fn bounds(&self) -> Vec<(Bound, Marker)> {
+        let normal = self.normal.iter().map(|normal| (normal.value, normal.marker));
+        normal
+            .chain(self.breach.iter().map(|(_, limit)| (limit.value.bound, limit.marker)))
+            .collect()
+    }
+}
+
+/// Reads the check named `name`. `None`: the report says why.
+pub(super) fn check(name: &str, text: &CheckText, desk: &mut Desk) -> Option<Check> {
+    let limits = Limits::of(text);
+    let measure = measure(name, text, &limits, desk);
+    if let Some(measure) = &measure {
+        limits::check(measure, &limits, desk);
+    }
+    if limits.breach.is_empty() && text.baseline.is_none() {
+        let mistake = Mistake::new(format!("the check `{name}` can't fail"))
+            .mend("give it `breach:` limits or a `baseline:`");
+        desk.missing(&["checks", name, "breach"], mistake);
+    }
+    let baseline = text.baseline.as_ref().map(|text| baseline(name, text, &limits, desk));
+    if let Some(window) = &text.window
+        && window.value.0 < SignedDuration::from_secs(1)
+    {
+        desk.at(window.marker, Mistake::new("a window is at least `1s` long"));
+    }
+    if let (Some(Measure::Gauge { .. }), Some(traffic)) = (&measure, &text.min_traffic) {
+        let mistake = Mistake::new("a `query` counts no events: it has no `min_traffic`")
+            .mend("remove it, or measure a `ratio` or a `latency`");
+        desk.at(traffic.marker, mistake);
+    }
+    Some(Check {
+        name: name.to_owned(),
+        measure: measure?,
+        normal: limits.normal.as_ref().map(|normal| normal.value),
+        breach: limits
+            .breach
+            .iter()
+            .map(|(severity, limit)| (*severity, limit.value))
+            .collect::<BTreeMap<_, _>>(),
+        baseline: match baseline {
+            Some(rule) => Some(rule?),
+            None => None,
+        },
+        min_traffic: text.min_traffic.as_ref().map_or(MIN_TRAFFIC, |traffic| traffic.value.0),
+        window: text.window.as_ref().map(|window| window.value.0),
+    })
+}
+
+fn measure(name: &str, text: &CheckText, limits: &Limits, desk: &mut Desk) -> Option<Measure> {
+    let kinds = [
+        ("ratio", text.ratio.is_some()),
+        ("latency", text.latency.is_some()),
+        ("query", text.query.is_some()),
+    ];
+    one_of(&kinds, &["checks", name], desk, "a check measures one thing", || {
+        Mistake::new(format!("the check `{name}` measures nothing"))
+            .mend("give it `ratio:`, `latency:` or `query:`, or extend a bundle that does")
+    })?;
+    if let Some(text) = &text.ratio {
+        return ratio(name, text, desk);
+    }
+    if let Some(text) = &text.latency {
+        return latency(name, text, desk);
+    }
+    let query = text.query.as_ref()?.value.0.clone();
+    let unit = limits.bounds().first().map_or(Unit::Number, |(bound, _)| bound.unit);
+    Some(Measure::Gauge { query, unit })
+}
+
+fn ratio(name: &str, text: &RatioText, desk: &mut Desk) -> Option<Measure> {
+    let path = ["checks", name, "ratio"];
+    let total = match &text.total {
+        Some(total) => counted(&[path.as_slice(), &["total"]].concat(), total, desk),
+        None => {
+            let mistake = Mistake::new(format!("the ratio of `{name}` has no `total`"))
+                .mend("give it the counter of all events");
+            desk.missing(&[path.as_slice(), &["total"]].concat(), mistake);
+            None
+        }
+    };
+    let kinds = [("bad", text.bad.is_some()), ("good", text.good.is_some())];
+    one_of(&kinds, &path, desk, "a ratio counts one part of its total", || {
+        Mistake::new(format!("the ratio of `{name}` has neither `bad` nor `good`"))
+    })?;
+    let (part, key, of) = match (&text.bad, &text.good) {
+        (Some(bad), _) => (Part::Bad, "bad", bad),
+        (None, Some(good)) => (Part::Good, "good", good),
+        (None, None) => return None,
+    };
+    let of = counted(&[path.as_slice(), &[key]].concat(), of, desk);
+    Some(Measure::Ratio { part, of: of?, total: total? })
+}
+
+fn counted(path: &[&str], text: &CountText, desk: &mut Desk) -> Option<Counted> {
+    let kinds = [("counter", text.counter.is_some()), ("query", text.query.is_some())];
+    one_of(&kinds, path, desk, "a count comes from one place", || {
+        Mistake::new("the count has neither `counter` nor `query`")
+    })?;
+    match (&text.counter, &text.query) {
+        (Some(counter), _) => Some(Counted::Counter(counter.value.0.clone())),
+        (None, Some(query)) => Some(Counted::Query(query.value.0.clone())),
+        (None, None) => None,
+    }
+}
+
+fn latency(name: &str, text: &LatencyText, desk: &mut Desk) -> Option<Measure> {
+    for (key, there) in [("counter", text.counter.is_some()), ("quantile", text.quantile.is_some())]
+    {
+        if !there {
+            let mistake = Mistake::new(format!("the latency of `{name}` has no `{key}`"));
+            desk.missing(&["checks", name, "latency", key], mistake);
+        }
+    }
+    let quantile = text.quantile.as_ref()?.value.0;
+    Some(Measure::Latency { quantile, counter: text.counter.as_ref()?.value.0.clone() })
+}
+
+/// Exactly one of `kinds` must be in `section`; `None` when not.
+fn one_of(
+    kinds: &[(&str, bool)],
+    section: &[&str],
+    desk: &mut Desk,
+    rule: &str,
+    none: impl FnOnce() -> Mistake,
+) -> Option<()> {
+    let there: Vec<&str> =
+        kinds.iter().filter(|(_, there)| *there).map(|(kind, _)| *kind).collect();
+    match there.as_slice() {
+        [_] => Some(()),
+        [] => {
+            let paths: Vec<_> =
+                kinds.iter().map(|(kind, _)| [section, &[*kind]].concat()).collect();
+            desk.missing_all(&paths, none());
+            None
+        }
+        [first, .., last] => {
+            let other = desk.key(&[section, &[*first]].concat());
+            let mistake = Mistake::new(format!("{rule}, and here are {}", quoted(&there)))
+                .mend(format!("`{first}` stands in {}", desk.report.place(other)));
+            desk.at(desk.key(&[section, &[*last]].concat()), mistake);
+            None
+        }
+    }
+}
+
+fn baseline(
+    name: &str,
+    text: &BaselineText,
+    limits: &Limits,
+    desk: &mut Desk,
+) -> Option<BaselineRule> {
+    let path = ["checks", name, "baseline", "worse_by"];
+    if text.worse_by.is_none() {
+        let mistake = Mistake::new(format!("the baseline of `{name}` has no `worse_by`"))
+            .mend("write `worse_by: 2x`");
+        desk.missing(&path, mistake);
+    }
+    let against = match &text.against {
+        None => vec![Against::Before],
+        Some(list) if list.is_empty() => {
+            desk.missing(&path[..3], Mistake::new("the baseline is measured `against` nothing"));
+            return None;
+        }
+        Some(list) => list.iter().map(|against| against.value).collect(),
+    };
+    let mildest = limits.breach.last().map_or(Severity::Sev3, |(severity, _)| *severity);
+    Some(BaselineRule {
+        against,
+        worse_by: text.worse_by.as_ref()?.value.0,
+        severity: text.severity.as_ref().map_or(mildest, |severity| severity.value),
+    })
+}

@@ -1,0 +1,137 @@
+//! The way from files to policies: bytes to trees ([`source`]), trees over one
+//! another ([`layers`]), one tree to raw structs ([`decode`], [`raw`]), and
+//! those to what they mean ([`build`]). Every step goes on after a mistake, so
+//! that one run tells all of them.
+
+mod build;
+mod check;
+mod decode;
+mod desk;
+mod emit;
+mod layers;
+mod limit;
+mod limits;
+mod neighbours;
+mod phases;
+mod raw;
+mod report;
+mod scalar;
+mod source;
+
+use marked_yaml::Marker;
+use marked_yaml::types::MarkedMappingNode;
+
+use self::decode::decode;
+use self::desk::Desk;
+use self::raw::PolicyFile;
+use self::report::Report;
+use self::scalar::Bundle;
+use super::diagnostic::{Diagnostic, Mistake};
+use super::set::{PolicySet, Written};
+
+pub use raw::schema;
+pub use source::{MAX_BYTES, SourceFile};
+
+const DEFAULTS: (&str, &str) = ("<defaults>", include_str!("../bundles/defaults.yaml"));
+const ECS_WEB: (&str, &str) = ("<bundle ecs-web>", include_str!("../bundles/ecs-web.yaml"));
+
+/// Reads the policies of `files`, among which each `_defaults.yaml` gives its
+/// values to the policies in its folder and below.
+///
+/// # Errors
+/// Every mistake of every file, sorted by file and place.
+pub fn read(files: &[SourceFile]) -> Result<PolicySet, Vec<Diagnostic>> {
+    let built_in = [DEFAULTS, ECS_WEB]
+        .map(|(name, text)| SourceFile { path: name.to_owned(), bytes: text.as_bytes().to_vec() });
+    let sources: Vec<&SourceFile> = built_in.iter().chain(files).collect();
+    let mut report = Report::new(sources.iter().map(|file| file.path.clone()).collect());
+    let trees: Vec<_> = sources
+        .iter()
+        .enumerate()
+        .map(|(index, file)| source::tree(index, file, &mut report))
+        .collect();
+    let shelf = Shelf { sources, trees };
+    let mut written = Vec::new();
+    for index in built_in.len()..shelf.sources.len() {
+        written.extend(shelf.policy(index, &mut report));
+    }
+    neighbours::check(&written, &mut report);
+    if report.is_clean() {
+        Ok(PolicySet::new(written.into_iter().map(|found| found.written).collect()))
+    } else {
+        Err(report.finish())
+    }
+}
+
+/// Everything that policies are made of.
+struct Shelf<'a> {
+    /// The built-in defaults, the bundle, and the files.
+    sources: Vec<&'a SourceFile>,
+    /// `None` where a source is no readable YAML.
+    trees: Vec<Option<MarkedMappingNode>>,
+}
+
+/// A policy that could be read, and where its neighbours would point to.
+struct Found {
+    written: Written,
+    /// Of its name and of its `match.service`.
+    name_at: Marker,
+    service_at: Marker,
+}
+
+impl Shelf<'_> {
+    /// Reads the file at `index`; `None` for a `_defaults.yaml`, or with
+    /// mistakes in the report.
+    fn policy(&self, index: usize, report: &mut Report) -> Option<Found> {
+        let path = &self.sources[index].path;
+        let own = self.trees[index].as_ref()?;
+        if layers::is_defaults(path) {
+            // Its values are judged where they are used; its keys always are.
+            decode::<PolicyFile>(own, report);
+            return None;
+        }
+        let (sources, lacks_one) = self.below(index);
+        let mut trees: Vec<_> = sources.iter().filter_map(|at| self.trees[*at].as_ref()).collect();
+        let bundle = match layers::bundle_of(&trees) {
+            Some(Bundle::EcsWeb) => self.trees[1].as_ref().map(|tree| layers::wanted(tree, &trees)),
+            None => None,
+        };
+        trees.splice(0..0, self.trees[0].iter().chain(bundle.as_ref()));
+        let tree = layers::merge(&trees)?;
+        let decoded = decode::<PolicyFile>(&tree, report);
+        let top = own.span().start().copied().unwrap_or_else(|| Marker::new(index, 0, 1, 1));
+        let mut desk = Desk {
+            tree: &tree,
+            left_out: decoded.left_out,
+            top,
+            lost_keys: lacks_one || sources.iter().any(|source| report.lost_keys(*source)),
+            report,
+        };
+        let policy = build::policy(&decoded.value, &mut desk)?;
+        let (name_at, service_at) = (desk.key(&["policy"]), desk.key(&["match", "service"]));
+        let text = emit::yaml(&tree);
+        let origins = emit::origins(&tree, report);
+        let written = Written::new(policy, path.clone(), text, origins);
+        Some(Found { written, name_at, service_at })
+    }
+
+    /// The files that the policy at `index` is made of, lowest first, and
+    /// whether one of them could not be read.
+    fn below(&self, index: usize) -> (Vec<usize>, bool) {
+        let path = &self.sources[index].path;
+        let mut below: Vec<(usize, usize)> = (0..self.sources.len())
+            .filter(|at| layers::is_defaults(&self.sources[*at].path))
+            .filter_map(|at| Some((layers::depth_above(&self.sources[at].path, path)?, at)))
+            .collect();
+        below.sort_unstable();
+        let sources: Vec<usize> = below.into_iter().map(|(_, at)| at).chain([index]).collect();
+        let lacks_one = sources.iter().any(|at| self.trees[*at].is_none());
+        (sources, lacks_one)
+    }
+}
+
+/// A mistake about a whole folder or set of files.
+pub fn nothing_there(path: &str) -> Diagnostic {
+    let mistake = Mistake::new("no policies are here").mend("a policy is a file `*.yaml`");
+    Diagnostic { mend: mistake.mend, ..Diagnostic::of_file(path, mistake.message) }
+}

@@ -1,0 +1,121 @@
+//! The stretches of a watch.
+
+use std::collections::BTreeMap;
+
+use jiff::SignedDuration;
+use marked_yaml::Marker;
+
+use super::desk::Desk;
+use super::raw::PhaseText;
+use super::scalar::At;
+use crate::policy::Phase;
+use crate::policy::diagnostic::Mistake;
+
+/// The longest watch.
+const LONGEST: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// The shortest time from one sample to the next.
+const SHORTEST: SignedDuration = SignedDuration::from_secs(1);
+
+/// The phases in order of their end. `None`: the report says why.
+pub(super) fn phases(texts: &BTreeMap<String, PhaseText>, desk: &mut Desk) -> Option<Vec<Phase>> {
+    if texts.is_empty() {
+        let mistake = Mistake::new("the policy has no `phases`").mend(
+            "add `extends: ecs-web`, or `phases: { immediate: { until: 15m, interval: 15s } }`",
+        );
+        desk.missing(&["phases"], mistake);
+        return None;
+    }
+    let before = desk.report.count();
+    let mut phases = Vec::new();
+    for name in desk.names("phases") {
+        let Some(text) = texts.get(&name) else { continue };
+        for (key, there) in [("until", text.until.is_some()), ("interval", text.interval.is_some())]
+        {
+            if !there {
+                let mistake = Mistake::new(format!("the phase `{name}` has no `{key}`"));
+                desk.missing(&["phases", &name, key], mistake);
+            }
+        }
+        if let (Some(until), Some(interval)) = (&text.until, &text.interval) {
+            single(until.value.0, until.marker, interval.value.0, interval.marker, desk);
+            let phase = Phase { name, until: until.value.0, interval: interval.value.0 };
+            phases.push((phase, until.marker, interval.marker));
+        }
+    }
+    written_rising(&phases, desk);
+    phases.sort_by_key(|(phase, ..)| phase.until);
+    lengths(&phases, desk);
+    let whole = desk.report.count() == before && phases.len() == texts.len();
+    whole.then(|| phases.into_iter().map(|(phase, ..)| phase).collect())
+}
+
+fn single(
+    until: SignedDuration,
+    at: Marker,
+    interval: SignedDuration,
+    of: Marker,
+    desk: &mut Desk,
+) {
+    if until > LONGEST {
+        desk.at(at, Mistake::new("a watch lasts at most `7d`"));
+    }
+    if until.is_zero() {
+        desk.at(at, Mistake::new("a phase can't end before it begins"));
+    }
+    if interval < SHORTEST {
+        desk.at(of, Mistake::new("the interval is at least `1s`"));
+    }
+}
+
+/// Within one file phases stand in the order in which they happen. A file above
+/// another may change any of them.
+fn written_rising(phases: &[(Phase, Marker, Marker)], desk: &mut Desk) {
+    for pair in phases.windows(2) {
+        let [(first, above, _), (second, at, _)] = pair else { continue };
+        if above.source() == at.source() && second.until <= first.until {
+            let mistake = Mistake::new(format!(
+                "the phase `{}` ends at {:#}, and `{}` before it at {:#}",
+                second.name, second.until, first.name, first.until
+            ));
+            desk.at(*at, mistake.mend("phases follow one another: `until` counts from the start"));
+        }
+    }
+}
+
+fn lengths(phases: &[(Phase, Marker, Marker)], desk: &mut Desk) {
+    let mut start = SignedDuration::ZERO;
+    for (index, (phase, until, interval)) in phases.iter().enumerate() {
+        let length = phase.until - start;
+        let same_file = index > 0 && phases[index - 1].1.source() == until.source();
+        if length.is_zero() && index > 0 && !same_file {
+            let mistake = format!("the phase `{}` ends together with another", phase.name);
+            desk.at(*until, Mistake::new(mistake));
+        } else if !length.is_zero() && phase.interval >= length {
+            let mistake = format!(
+                "the interval of `{}` is not shorter than the phase ({length:#})",
+                phase.name
+            );
+            desk.at(*interval, Mistake::new(mistake));
+        }
+        start = phase.until;
+    }
+}
+
+/// The phase at whose end a revision is provisionally known-good.
+pub(super) fn known_good_after(
+    named: Option<&At<String>>,
+    phases: &[Phase],
+    desk: &mut Desk,
+) -> Option<String> {
+    if let Some(named) = named {
+        if phases.is_empty() || phases.iter().any(|phase| phase.name == named.value) {
+            return Some(named.value.clone());
+        }
+        let names: Vec<&str> = phases.iter().map(|phase| phase.name.as_str()).collect();
+        let mistake = Mistake::new(format!("there is no phase `{}`", named.value));
+        desk.at(named.marker, mistake.mend_from(&named.value, &names));
+        return None;
+    }
+    let usual = phases.iter().find(|phase| phase.name == "short-term");
+    usual.or(phases.get(1)).or(phases.first()).map(|phase| phase.name.clone())
+}

@@ -1,0 +1,278 @@
+//! A policy file as it is written. The descriptions here are what `deployguard
+//! schema` prints, and editors show.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
+
+use super::scalar::{
+    ActionWord, AskInstead, At, Buckets, Bundle, Count, CountQuery, Counter, KnownGood, LabelName,
+    MEND, Pattern, Quantile, Query, Scalar, Share, SlackId, Stretch, Times, Version,
+};
+use crate::model::{Mode, Severity};
+use crate::policy::{Against, Bound, Fallback, Limit, OnTimeout, Unannounced};
+
+/// Which services are guarded, and how. A `_defaults.yaml` has the same keys
+/// and gives its values to every policy in its folder and below.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, expecting = "the keys of a policy")]
+#[schemars(title = "deployguard policy")]
+pub(super) struct PolicyFile {
+    /// The version of the policy language: 1.
+    pub version: Option<At<Version>>,
+    /// The policy's name, unique among all files.
+    pub policy: Option<At<String>>,
+    /// The environment of the services (`production`, `staging`).
+    pub environment: Option<At<String>>,
+    /// Which services it guards.
+    #[serde(rename = "match")]
+    pub matches: Option<MatchText>,
+    /// A bundle of rules to start from.
+    pub extends: Option<At<Bundle>>,
+    /// A ceiling on what the guard may do: `observe` only says what it would do, `ask` does nothing that nobody pressed, `auto` may act. Default: observe.
+    pub mode: Option<At<Mode>>,
+    /// The labels of the series that say which service, version and instance they are about.
+    pub labels: LabelsText,
+    /// The stretches of a watch, by name, in order of their end.
+    pub phases: BTreeMap<String, PhaseText>,
+    /// How long the first new task is in service before evidence counts. Default: 2m.
+    pub grace: Option<At<Stretch>>,
+    /// What is measured, by name.
+    pub checks: BTreeMap<String, CheckText>,
+    /// What is done about a breach, by severity.
+    pub actions: ActionsText,
+    /// What happens when the source gives nothing usable. Never a rollback.
+    pub no_data: NoDataText,
+    /// The share of each check's samples that must be measured for a watch to end as passed. Default: 50%.
+    pub min_coverage: Option<At<Share>>,
+    /// How a rollback chooses its target, and what follows it.
+    pub rollback: RollbackText,
+    /// Who is told.
+    pub notify: NotifyText,
+}
+
+/// Patterns over whole names: `*` for any characters, `?` for one, `{a,b}` for either.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, expecting = "`{ cluster: ..., service: ... }`")]
+pub(super) struct MatchText {
+    /// The settings' name of an account and region. Default: any.
+    pub target: Option<At<Pattern>>,
+    /// The ECS cluster.
+    pub cluster: Option<At<Pattern>>,
+    /// The ECS service.
+    pub service: Option<At<Pattern>>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, expecting = "labels by what they say")]
+pub(super) struct LabelsText {
+    /// Added with the service's name to every `counter` that does not speak of it itself.
+    pub service: Option<At<LabelName>>,
+    pub version: Option<At<LabelName>>,
+    pub instance: Option<At<LabelName>>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, expecting = "`{ until: 15m, interval: 15s }`")]
+pub(super) struct PhaseText {
+    /// Its end, counted from the first new task in service.
+    pub until: Option<At<Stretch>>,
+    /// From one sample to the next. At least 1s.
+    pub interval: Option<At<Stretch>>,
+}
+
+/// One measured thing: exactly one of `ratio`, `latency` and `query`, with limits.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, expecting = "the keys of a check")]
+pub(super) struct CheckText {
+    /// A share of events; its limits are in percent.
+    pub ratio: Option<RatioText>,
+    /// A quantile of a histogram; its limits are times.
+    pub latency: Option<LatencyText>,
+    /// Any instant query; of several series the worst counts.
+    pub query: Option<At<Query>>,
+    /// Inside it the check is healthy, whatever its baseline says.
+    pub normal: Option<At<Bound>>,
+    /// Limits by severity, with `for 5m` if they must hold for a while.
+    pub breach: BreachText,
+    /// When the check is worse than before the deployment.
+    pub baseline: Option<BaselineText>,
+    /// Events in the window below which there is too little traffic to tell. Default: 20.
+    pub min_traffic: Option<At<Count>>,
+    /// How far back a sample looks. Default: the phase's interval, at least 1m.
+    pub window: Option<At<Stretch>>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, expecting = "`{ bad: ..., total: ... }`")]
+pub(super) struct RatioText {
+    /// The events that are bad. The limits speak of their share.
+    pub bad: Option<CountText>,
+    /// The events that are good, where the bad ones can't be counted. The limits speak of their share.
+    pub good: Option<CountText>,
+    /// All events.
+    pub total: Option<CountText>,
+}
+
+/// Where a count comes from: exactly one of both.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, expecting = "`{ counter: SELECTOR }` or `{ query: PROMQL }`")]
+pub(super) struct CountText {
+    /// A selector of counters, without functions: the window is added to it.
+    pub counter: Option<At<Counter>>,
+    /// A query that counts the events within `[${window}]`.
+    pub query: Option<At<CountQuery>>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, expecting = "`{ counter: ..._bucket, quantile: 0.95 }`")]
+pub(super) struct LatencyText {
+    /// A selector of a histogram's buckets, in seconds.
+    pub counter: Option<At<Buckets>>,
+    /// Between 0 and 1.
+    pub quantile: Option<At<Quantile>>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, expecting = "limits by severity: `{ SEV2: \"> 1%\" }`")]
+pub(super) struct BreachText {
+    #[serde(rename = "SEV1")]
+    pub sev1: Option<At<Limit>>,
+    #[serde(rename = "SEV2")]
+    pub sev2: Option<At<Limit>>,
+    #[serde(rename = "SEV3")]
+    pub sev3: Option<At<Limit>>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, expecting = "`{ against: [before], worse_by: 2x }`")]
+pub(super) struct BaselineText {
+    /// `before`: the stretch just before the roll-out. Default: [before].
+    pub against: Option<Vec<At<Against>>>,
+    /// How many times as bad as the baseline a breach is.
+    pub worse_by: Option<At<Times>>,
+    /// Of a baseline breach. Default: the mildest of the check's limits, or SEV3.
+    pub severity: Option<At<Severity>>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, expecting = "actions by severity")]
+pub(super) struct ActionsText {
+    /// Default: rollback.
+    #[serde(rename = "SEV1")]
+    pub sev1: Option<ActionText>,
+    /// Default: { ask: 15m, `on_timeout`: escalate }.
+    #[serde(rename = "SEV2")]
+    pub sev2: Option<ActionText>,
+    /// Default: notify.
+    #[serde(rename = "SEV3")]
+    pub sev3: Option<ActionText>,
+    /// `{ 1h: ask }`: after that long in service a rollback is asked for instead of done; `{}`: never.
+    pub after: BTreeMap<String, At<AskInstead>>,
+}
+
+/// What is done about a breach.
+#[derive(Debug)]
+pub(super) enum ActionText {
+    Word(ActionWord),
+    Ask(AskText),
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct AskText {
+    /// How long an answer is waited for.
+    pub ask: Option<At<Stretch>>,
+    /// What follows when nobody answers. Default: escalate.
+    pub on_timeout: Option<At<OnTimeout>>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, expecting = "`{ notify_after: 3m }`")]
+pub(super) struct NoDataText {
+    /// How long a check may be without data before people are told. Default: 3m.
+    pub notify_after: Option<At<Stretch>>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, expecting = "the keys of `rollback`")]
+pub(super) struct RollbackText {
+    /// The newest revision that a watch found good.
+    pub to: Option<At<KnownGood>>,
+    /// The phase at whose end a revision is provisionally known-good. Default: short-term, or else the second phase.
+    pub known_good_after: Option<At<String>>,
+    /// A known-good revision older than this is no target. Default: 7d.
+    pub max_age: Option<At<Stretch>>,
+    /// Where no known-good revision is left: what was in place before, or a person decides. Default: previous.
+    pub fallback: Option<At<Fallback>>,
+    /// What a deployment gets of which nobody said whether a rollback is safe. Default: ask.
+    pub unannounced: Option<At<Unannounced>>,
+    /// How long the numbers may take to come back before people are paged. Default: 15m.
+    pub recover_within: Option<At<Stretch>>,
+    /// How long after a rollback of a service the next one waits for a person. Default: 1h.
+    pub cooldown: Option<At<Stretch>>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, expecting = "`{ slack: { channel: C0123ABC } }`")]
+pub(super) struct NotifyText {
+    pub slack: SlackText,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, expecting = "`{ channel: C0123ABC }`")]
+pub(super) struct SlackText {
+    /// The channel's id.
+    pub channel: Option<At<SlackId>>,
+    /// The ids of the people and groups that a page mentions.
+    pub page: Option<Vec<At<SlackId>>>,
+}
+
+impl<'de> Deserialize<'de> for ActionText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct WordOrMapping;
+        impl<'de> Visitor<'de> for WordOrMapping {
+            type Value = ActionText;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("`rollback`, `notify` or `{ ask: 15m }`")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<ActionText, E> {
+                ActionWord::parse(text).map(ActionText::Word).map_err(|mistake| {
+                    E::custom(format!(
+                        "{}{MEND}{}",
+                        mistake.message,
+                        mistake.mend.unwrap_or_default()
+                    ))
+                })
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<ActionText, M::Error> {
+                AskText::deserialize(MapAccessDeserializer::new(map)).map(ActionText::Ask)
+            }
+        }
+        deserializer.deserialize_any(WordOrMapping)
+    }
+}
+
+impl JsonSchema for ActionText {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Action".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let words = ActionWord::schema();
+        let ask = generator.subschema_for::<AskText>();
+        json_schema!({ "description": "What is done about a breach.", "anyOf": [words, ask] })
+    }
+}
+
+/// The JSON Schema of a policy file.
+pub fn schema() -> Schema {
+    schemars::schema_for!(PolicyFile)
+}

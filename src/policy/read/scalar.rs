@@ -1,0 +1,416 @@
+//! Single values of a policy file, each with its place.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use jiff::SignedDuration;
+use marked_yaml::{Marker, Spanned};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
+
+use crate::model::{Mode, Severity};
+use crate::policy::diagnostic::{Mistake, quoted};
+use crate::policy::glob::Glob;
+use crate::policy::selector;
+use crate::policy::{Against, Fallback, OnTimeout, Unannounced};
+
+/// Parts a message and its mend on their way through serde, which carries one string.
+pub(super) const MEND: char = '\u{1f}';
+
+/// A value with the place where it stands.
+#[derive(Debug, Clone)]
+pub(super) struct At<T> {
+    pub value: T,
+    pub marker: Marker,
+}
+
+/// What a single value of a policy can be.
+pub(super) trait Scalar: Sized {
+    /// In a message: "expected {EXPECTED}, found a mapping".
+    const EXPECTED: &'static str;
+
+    fn parse(text: &str) -> Result<Self, Mistake>;
+
+    fn schema() -> Schema {
+        json_schema!({ "type": "string", "description": Self::EXPECTED })
+    }
+}
+
+impl<'de, T: Scalar> Deserialize<'de> for At<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let spanned = Spanned::<Text<T>>::deserialize(deserializer)?;
+        let start = spanned.span().start().copied();
+        let marker = start.ok_or_else(|| D::Error::custom("a value without a place"))?;
+        T::parse(&spanned.0).map(|value| Self { value, marker }).map_err(|mistake| {
+            D::Error::custom(match mistake.mend {
+                Some(mend) => format!("{}{MEND}{mend}", mistake.message),
+                None => mistake.message,
+            })
+        })
+    }
+}
+
+impl<T: Scalar> JsonSchema for At<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        T::EXPECTED.into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        T::schema()
+    }
+}
+
+struct Text<T>(String, PhantomData<T>);
+
+impl<'de, T: Scalar> Deserialize<'de> for Text<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Plain<T>(PhantomData<T>);
+        impl<T: Scalar> Visitor<'_> for Plain<T> {
+            type Value = Text<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(T::EXPECTED)
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Text(text.to_owned(), PhantomData))
+            }
+        }
+        deserializer.deserialize_str(Plain(PhantomData))
+    }
+}
+
+/// Values that are one of a few words.
+macro_rules! words {
+    ($($type:ty, $expected:literal, [$($word:literal => $value:expr),+ $(,)?];)+) => {$(
+        impl Scalar for $type {
+            const EXPECTED: &'static str = $expected;
+
+            fn parse(text: &str) -> Result<Self, Mistake> {
+                match text {
+                    $($word => Ok($value),)+
+                    _ => Err(not_a_word(text, Self::EXPECTED, &[$($word),+])),
+                }
+            }
+
+            fn schema() -> Schema {
+                json_schema!({ "enum": [$($word),+] })
+            }
+        }
+    )+};
+}
+
+/// What a rollback goes to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct KnownGood;
+
+/// What is done after a while instead of a rollback.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct AskInstead;
+
+/// What is done about a breach, in one word.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum ActionWord {
+    Rollback,
+    Ask,
+    Notify,
+}
+
+/// Rules that ship with deployguard.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Bundle {
+    EcsWeb,
+}
+
+/// The version of the policy language.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Version;
+
+words! {
+    Mode, "a mode", ["observe" => Mode::Observe, "ask" => Mode::Ask, "auto" => Mode::Auto];
+    Severity, "a severity", ["SEV1" => Severity::Sev1, "SEV2" => Severity::Sev2, "SEV3" => Severity::Sev3];
+    Against, "a baseline", ["before" => Against::Before];
+    Fallback, "a fallback", ["previous" => Fallback::Previous, "ask" => Fallback::Ask];
+    Unannounced, "what an unannounced deployment gets", ["ask" => Unannounced::Ask, "rollback" => Unannounced::Rollback];
+    OnTimeout, "what follows when nobody answers", ["escalate" => OnTimeout::Escalate, "rollback" => OnTimeout::Rollback];
+    KnownGood, "a rollback's target", ["known-good" => KnownGood];
+    AskInstead, "what replaces a rollback", ["ask" => AskInstead];
+    ActionWord, "an action", ["rollback" => ActionWord::Rollback, "ask" => ActionWord::Ask, "notify" => ActionWord::Notify];
+    Bundle, "a bundle", ["ecs-web" => Bundle::EcsWeb];
+}
+
+/// Words of the policy language that this version does not act on yet.
+const COMING: [&str; 5] = ["last-week", "last-day", "yesterday", "stable", "freeze"];
+
+fn not_a_word(text: &str, expected: &str, words: &[&str]) -> Mistake {
+    if COMING.contains(&text) {
+        return Mistake::new(format!("`{text}` is not implemented yet"))
+            .mend(format!("use {}", quoted(words)));
+    }
+    Mistake::new(format!("`{text}` is not {expected}")).mend_from(text, words)
+}
+
+/// PromQL in a policy, by what it is for.
+macro_rules! promql {
+    ($($(#[$doc:meta])* $type:ident, $expected:literal, $check:path;)+) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone)]
+        pub(super) struct $type(pub String);
+
+        impl Scalar for $type {
+            const EXPECTED: &'static str = $expected;
+
+            fn parse(text: &str) -> Result<Self, Mistake> {
+                $check(text).map(|()| Self(text.trim().to_owned()))
+            }
+        }
+    )+};
+}
+
+promql! {
+    /// A plain selector of counters.
+    Counter, "a selector such as `http_requests_total{status=~\"5..\"}`", selector::check_counter;
+    /// A plain selector of a histogram's buckets.
+    Buckets, "a selector such as `http_request_duration_seconds_bucket`", selector::check_buckets;
+    /// A query that counts events within `${window}`.
+    CountQuery, "a query such as `sum(increase(NAME[${window}]))`", selector::check_count_query;
+    /// Any query that answers with values.
+    Query, "a PromQL query", selector::check_query;
+}
+
+impl Scalar for Version {
+    const EXPECTED: &'static str = "the version of the policy language, `1`";
+
+    fn parse(text: &str) -> Result<Self, Mistake> {
+        match text {
+            "1" => Ok(Self),
+            _ => Err(Mistake::new(format!("this deployguard reads `version: 1`, not `{text}`"))),
+        }
+    }
+
+    fn schema() -> Schema {
+        json_schema!({ "const": 1 })
+    }
+}
+
+/// A name that people read: of a policy or an environment.
+impl Scalar for String {
+    const EXPECTED: &'static str = "a text";
+
+    fn parse(text: &str) -> Result<Self, Mistake> {
+        if text.trim().is_empty() {
+            return Err(Mistake::new("an empty text"));
+        }
+        if text.chars().count() > 128 {
+            return Err(Mistake::new("a name has at most 128 characters"));
+        }
+        if text.chars().any(char::is_control) {
+            return Err(Mistake::new("a name has no line breaks"));
+        }
+        Ok(text.to_owned())
+    }
+}
+
+/// A pattern over names.
+#[derive(Debug, Clone)]
+pub(super) struct Pattern(pub String);
+
+impl Scalar for Pattern {
+    const EXPECTED: &'static str = "a name or a pattern such as `shopflow-*`";
+
+    fn parse(text: &str) -> Result<Self, Mistake> {
+        Glob::parse(text).map(|_| Self(text.to_owned())).map_err(Mistake::new)
+    }
+}
+
+/// A label's name, as Prometheus allows it.
+#[derive(Debug, Clone)]
+pub(super) struct LabelName(pub String);
+
+impl Scalar for LabelName {
+    const EXPECTED: &'static str = "a label's name";
+
+    fn parse(text: &str) -> Result<Self, Mistake> {
+        let fits = |(at, char): (usize, char)| {
+            char == '_' || char.is_ascii_alphabetic() || (at > 0 && char.is_ascii_digit())
+        };
+        if !text.is_empty() && text.chars().enumerate().all(fits) {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(Mistake::new(format!("`{text}` can't be a label's name"))
+            .mend("it has letters, digits and `_`"))
+    }
+}
+
+/// A Slack id: `C0123ABC`, `S0ONCALL`.
+#[derive(Debug, Clone)]
+pub(super) struct SlackId(pub String);
+
+impl Scalar for SlackId {
+    const EXPECTED: &'static str = "a Slack id such as `C0123ABC`";
+
+    fn parse(text: &str) -> Result<Self, Mistake> {
+        let tail = text.strip_prefix(['C', 'G', 'S', 'U', 'W']).unwrap_or_default();
+        let fits = |char: char| char.is_ascii_uppercase() || char.is_ascii_digit();
+        if tail.len() >= 2 && tail.chars().all(fits) {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(Mistake::new(format!("`{text}` is not a Slack id"))
+            .mend("ids don't change when names do: `C0123ABC` from the channel's details"))
+    }
+}
+
+/// A stretch of time: `15m`, `1h30m`, `1 day`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stretch(pub SignedDuration);
+
+impl Scalar for Stretch {
+    const EXPECTED: &'static str = "a duration such as `15m` or `1h30m`";
+
+    fn parse(text: &str) -> Result<Self, Mistake> {
+        stretch(text).map(Self)
+    }
+}
+
+/// Days are 24 hours, weeks seven of them; nothing longer, nothing negative.
+pub(super) fn stretch(text: &str) -> Result<SignedDuration, Mistake> {
+    if text.parse::<f64>().is_ok() {
+        let mend = format!("did you mean `{text}s` or `{text}m`?");
+        return Err(Mistake::new(format!("`{text}` has no unit")).mend(mend));
+    }
+    let no = || Mistake::new(format!("`{text}` is not a duration"));
+    let span: jiff::Span =
+        text.parse().map_err(|_| no().mend("write `30s`, `15m`, `1h30m` or `7d`"))?;
+    if span.get_years() != 0 || span.get_months() != 0 {
+        return Err(no().mend("a watch is counted in days at most"));
+    }
+    let relative = jiff::SpanRelativeTo::days_are_24_hours();
+    let duration = span.to_duration(relative).map_err(|_| no())?;
+    if duration.is_negative() {
+        return Err(Mistake::new("a duration can't be negative"));
+    }
+    Ok(duration)
+}
+
+/// A share, 0-1, written in percent.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Share(pub f64);
+
+impl Scalar for Share {
+    const EXPECTED: &'static str = "a share such as `50%`";
+
+    fn parse(text: &str) -> Result<Self, Mistake> {
+        let number = text.strip_suffix('%').map(|number| number.trim().parse::<f64>());
+        match number {
+            Some(Ok(percent)) if (0.0..=100.0).contains(&percent) => Ok(Self(percent / 100.0)),
+            Some(_) => Err(Mistake::new(format!("`{text}` is not between `0%` and `100%`"))),
+            None => Err(Mistake::new(format!("`{text}` is not a share")).mend("write it as `50%`")),
+        }
+    }
+}
+
+/// `2x`: this many times as bad; above 1.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Times(pub f64);
+
+impl Scalar for Times {
+    const EXPECTED: &'static str = "a factor such as `2x`";
+
+    fn parse(text: &str) -> Result<Self, Mistake> {
+        match text.strip_suffix('x').map(|number| number.trim().parse::<f64>()) {
+            Some(Ok(times)) if times > 1.0 && times <= 1000.0 => Ok(Self(times)),
+            Some(Ok(_)) => Err(Mistake::new(format!("`{text}` must be above `1x`"))),
+            Some(Err(_)) | None => {
+                Err(Mistake::new(format!("`{text}` is not a factor")).mend("write it as `2x`"))
+            }
+        }
+    }
+}
+
+/// A quantile, between 0 and 1 and neither.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Quantile(pub f64);
+
+impl Scalar for Quantile {
+    const EXPECTED: &'static str = "a quantile such as `0.95`";
+
+    fn parse(text: &str) -> Result<Self, Mistake> {
+        match text.parse::<f64>() {
+            Ok(quantile) if quantile > 0.0 && quantile < 1.0 => Ok(Self(quantile)),
+            _ => {
+                let no = Mistake::new(format!("`{text}` is not a quantile between 0 and 1"));
+                let percent = text.trim_start_matches(['p', 'P']).trim_end_matches('%');
+                Err(match percent.parse::<u32>() {
+                    Ok(percent @ 1..=99) => no.mend(format!("did you mean `0.{percent:02}`?")),
+                    Ok(_) | Err(_) => no,
+                })
+            }
+        }
+    }
+
+    fn schema() -> Schema {
+        json_schema!({ "type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1 })
+    }
+}
+
+/// A number of events, not negative.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Count(pub f64);
+
+impl Scalar for Count {
+    const EXPECTED: &'static str = "a number of events";
+
+    fn parse(text: &str) -> Result<Self, Mistake> {
+        match text.parse::<f64>() {
+            Ok(count) if (0.0..=1e12).contains(&count) => Ok(Self(count)),
+            _ => Err(Mistake::new(format!("`{text}` is not a number of events"))),
+        }
+    }
+
+    fn schema() -> Schema {
+        json_schema!({ "type": "number", "minimum": 0 })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_as_people_write_them() {
+        let hour = SignedDuration::from_hours(1);
+        for (text, duration) in [
+            ("15m", SignedDuration::from_mins(15)),
+            ("24h", hour * 24),
+            ("1h30m", SignedDuration::from_mins(90)),
+            ("1 day", hour * 24),
+            ("7d", hour * 168),
+            ("2 weeks", hour * 336),
+            ("90s", SignedDuration::from_secs(90)),
+        ] {
+            assert_eq!(stretch(text), Ok(duration), "{text}");
+        }
+        for text in ["15", "-15m", "15 minuts", "", "1 month", "m", "1e9", "99999999999999999h"] {
+            assert!(stretch(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_quantile_in_percent_is_mended() {
+        assert_eq!(Quantile::parse("p95").unwrap_err().mend.unwrap(), "did you mean `0.95`?");
+        assert!(Quantile::parse("0.95").is_ok());
+        assert!(Quantile::parse("NaN").is_err());
+    }
+
+    #[test]
+    fn a_share_is_written_in_percent() {
+        assert!((Share::parse("50%").unwrap().0 - 0.5).abs() < 1e-12);
+        assert!(Share::parse("0.5").is_err());
+        assert!(Share::parse("nan%").is_err());
+        assert!(Share::parse("101%").is_err());
+    }
+}
