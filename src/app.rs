@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -53,11 +53,8 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
         store: store.clone(),
         platform: platform.clone(),
         prometheus,
-        policies: Arc::new(loaded),
-        brake: FleetBrake {
-            rollbacks: settings.brake.rollbacks,
-            within: settings.brake.within.0,
-        },
+        policies: Arc::new(loaded.clone()),
+        brake: FleetBrake { rollbacks: settings.brake.rollbacks, within: settings.brake.within.0 },
         metrics: metrics.clone(),
         status: status.clone(),
         mail: mail.clone(),
@@ -88,7 +85,7 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
         },
         stop.clone(),
     ));
-    around.spawn(watch_policies(repo, handle, stop.clone()));
+    around.spawn(watch_policies(repo.watch(&loaded), handle, stop.clone()));
     if let Some(slack) = &settings.slack {
         let slack = Slack::connect(&slack.api_url, slack.token.expose())?;
         around.spawn(deliver_forever(store, Arc::new(slack), metrics, mail, stop.clone()));
@@ -110,16 +107,15 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
 }
 
 async fn watch_policies(
-    repo: PolicyRepo,
+    mut reloads: mpsc::Receiver<Reload>,
     handle: engine::EngineHandle,
     stop: CancellationToken,
 ) {
-    let mut reloads = repo.watch();
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             reload = reloads.recv() => match reload {
-                Some(reload) => handle.policies(Reload::clone(&reload)).await,
+                Some(reload) => handle.policies(reload).await,
                 None => return,
             },
         }

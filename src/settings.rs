@@ -198,7 +198,11 @@ impl<'de> Deserialize<'de> for Secret {
                 .map_err(|_| D::Error::custom(format!("the environment has no `{name}`")))?,
             (None, Some(path)) => std::fs::read_to_string(&path)
                 .map_err(|error| D::Error::custom(format!("{}: {error}", path.display())))?,
-            _ => return Err(D::Error::custom("give a secret as `{ env: NAME }` or `{ file: PATH }`")),
+            _ => {
+                return Err(D::Error::custom(
+                    "give a secret as `{ env: NAME }` or `{ file: PATH }`",
+                ));
+            }
         };
         let text = text.trim().to_owned();
         if text.is_empty() {

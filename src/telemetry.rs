@@ -34,8 +34,7 @@ pub struct Metrics {
 
 /// The stages of a watch that are shown apart.
 const STAGES: [&str; 4] = ["announced", "starting", "watching", "rolling_back"];
-const VERDICTS: [&str; 6] =
-    ["none", "no_data", "low_traffic", "healthy", "elevated", "breach"];
+const VERDICTS: [&str; 6] = ["none", "no_data", "low_traffic", "healthy", "elevated", "breach"];
 
 impl Metrics {
     pub fn new() -> Result<Metrics, prometheus::Error> {
@@ -52,8 +51,18 @@ impl Metrics {
         registry.register(Box::new(measuring.clone()))?;
         Ok(Metrics {
             watches: gauges(&registry, "watches", "Open watches by stage.", &["stage"])?,
-            verdicts: gauges(&registry, "checks", "Checks of open watches by verdict.", &["verdict"])?,
-            ended: counters(&registry, "watches_ended_total", "Ended watches by outcome.", &["outcome"])?,
+            verdicts: gauges(
+                &registry,
+                "checks",
+                "Checks of open watches by verdict.",
+                &["verdict"],
+            )?,
+            ended: counters(
+                &registry,
+                "watches_ended_total",
+                "Ended watches by outcome.",
+                &["outcome"],
+            )?,
             rollbacks: counters(
                 &registry,
                 "rollback_attempts_total",
@@ -244,10 +253,11 @@ pub enum LogFormat {
 /// Sends the log to stderr. `filter` is tracing's, such as `info,deployguard=debug`.
 pub fn init_log(format: LogFormat, filter: &str) -> anyhow::Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_new(filter)?;
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
-        LogFormat::Text => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
+        LogFormat::Text => {
+            builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init()
+        }
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     }
     .map_err(|error| anyhow::anyhow!("{error}"))

@@ -34,9 +34,8 @@ impl Server {
     ) -> anyhow::Result<T> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
-            let client = reqwest::Client::builder()
-                .timeout(std::time::Duration::from_secs(20))
-                .build()?;
+            let client =
+                reqwest::Client::builder().timeout(std::time::Duration::from_secs(20)).build()?;
             let url = format!("{}{path}", self.url.trim_end_matches('/'));
             let mut request = client.request(method, &url);
             if let Some(token) = &self.token {
@@ -45,13 +44,16 @@ impl Server {
             if let Some(body) = body {
                 request = request.json(body);
             }
-            let response =
-                request.send().await.with_context(|| format!("no deployguard answers at {}", self.url))?;
+            let response = request
+                .send()
+                .await
+                .with_context(|| format!("no deployguard answers at {}", self.url))?;
             let status = response.status();
             let text = response.text().await?;
             if status.is_success() {
-                return serde_json::from_str(&text)
-                    .with_context(|| format!("{url} answered something that is not deployguard's"));
+                return serde_json::from_str(&text).with_context(|| {
+                    format!("{url} answered something that is not deployguard's")
+                });
             }
             let problem: Value = serde_json::from_str(&text).unwrap_or_default();
             let detail = problem["detail"].as_str().unwrap_or("no detail").to_owned();

@@ -114,7 +114,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Serve { config } => serve::run(&config),
         Command::Check { paths, expand } => check::run(&paths, expand, out),
         Command::Schema => schema::run(out),
-        Command::Match { service, policies } => matching::run(&service, &policies, out),
+        Command::Match { service, policies } => matching::run(&policies, &service, out),
         Command::Watches { id: None, server } => watches::list(&server, out),
         Command::Watches { id: Some(id), server } => watches::show(&server, &id, out),
         Command::Rollback { watch, act } => watches::press(&act, &watch, "rollback", out),
@@ -128,7 +128,5 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
 
 /// `deployguard watches | head` is no mistake.
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    error
-        .downcast_ref::<io::Error>()
-        .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }

@@ -110,7 +110,12 @@ pub fn show(server: &Server, id: &str, out: &mut impl Write) -> anyhow::Result<E
     Ok(ExitCode::SUCCESS)
 }
 
-pub fn press(act: &Act, watch: &str, command: &str, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+pub fn press(
+    act: &Act,
+    watch: &str,
+    command: &str,
+    out: &mut impl Write,
+) -> anyhow::Result<ExitCode> {
     let path = format!("/api/v1/watches/{watch}/{command}");
     let view: WatchView = act.server.post(&path, &json!({ "reason": act.reason }))?;
     writeln!(out, "{}", line(&view))?;
@@ -120,7 +125,10 @@ pub fn press(act: &Act, watch: &str, command: &str, out: &mut impl Write) -> any
 pub fn pause(act: &Act, scope: &str, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let body = json!({ "scope": scope, "reason": act.reason });
     let _: Value = act.server.post("/api/v1/pause", &body)?;
-    writeln!(out, "paused: {scope}. Nothing is rolled back by itself until `deployguard unpause --scope {scope}`")?;
+    writeln!(
+        out,
+        "paused: {scope}. Nothing is rolled back by itself until `deployguard unpause --scope {scope}`"
+    )?;
     Ok(ExitCode::SUCCESS)
 }
 

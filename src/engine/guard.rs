@@ -28,7 +28,7 @@ pub(super) fn guarded(loaded: &Loaded, key: &ServiceKey) -> Option<Guarded> {
         }
     };
     let pinned = Pinned {
-        policy: entry.policy.clone(),
+        policy: (*entry.policy).clone(),
         file: entry.file.clone(),
         text: entry.text.clone(),
         commit: loaded.commit.clone(),
@@ -39,11 +39,7 @@ pub(super) fn guarded(loaded: &Loaded, key: &ServiceKey) -> Option<Guarded> {
 
 /// The service under the name and environment of the policy that guards it.
 pub(super) fn service(key: &ServiceKey, policy: &Policy) -> Service {
-    Service {
-        name: key.service.clone(),
-        environment: policy.environment.clone(),
-        key: key.clone(),
-    }
+    Service { name: key.service.clone(), environment: policy.environment.clone(), key: key.clone() }
 }
 
 /// The most that a watch may do: the lowest of all that has a say.
@@ -84,8 +80,9 @@ pub(super) fn covers(pause: &Pause, key: &ServiceKey, environment: &str) -> bool
         "all" => true,
         scope => match scope.strip_prefix("environment:") {
             Some(paused) => paused == environment,
-            None => scope_glob(scope)
-                .is_ok_and(|glob| glob.compile_matcher().is_match(key.to_string())),
+            None => {
+                scope_glob(scope).is_ok_and(|glob| glob.compile_matcher().is_match(key.to_string()))
+            }
         },
     }
 }

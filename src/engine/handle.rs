@@ -12,14 +12,33 @@ use crate::watch::{Event, Press};
 
 /// What comes into the engine.
 pub(super) enum Input {
-    Announce { announcement: Box<Announcement>, digest: String, reply: Reply<Announced> },
-    Press { watch: WatchId, press: Press, reply: Reply<()> },
-    Pause { pause: Pause, reply: Reply<()> },
-    Unpause { scope: String, by: String, reply: Reply<()> },
+    Announce {
+        announcement: Box<Announcement>,
+        digest: String,
+        reply: Reply<Announced>,
+    },
+    Press {
+        watch: WatchId,
+        press: Press,
+        reply: Reply<()>,
+    },
+    Pause {
+        pause: Pause,
+        reply: Reply<()>,
+    },
+    Unpause {
+        scope: String,
+        by: String,
+        reply: Reply<()>,
+    },
     Looked(Vec<(ServiceKey, Result<Option<Sighting>, LookError>)>),
     Policies(Box<Reload>),
     /// What a want came to; no event: to be tried again after the pause.
-    Done { watch: WatchId, want: WantKind, event: Result<Box<Event>, Duration> },
+    Done {
+        watch: WatchId,
+        want: WantKind,
+        event: Result<Box<Event>, Duration>,
+    },
 }
 
 /// The kinds of wants, each of which a watch has at most one of under way.

@@ -41,17 +41,6 @@ impl Live {
         Ok(Live { watches, seen, ledger, pauses })
     }
 
-    /// The open watches of a service.
-    pub(super) fn of<'a>(
-        &'a self,
-        service: &'a ServiceKey,
-    ) -> impl Iterator<Item = &'a Watch> + 'a {
-        self.watches
-            .values()
-            .map(|kept| &kept.watch)
-            .filter(move |watch| watch.deployment.service.key == *service)
-    }
-
     pub(super) fn ledger_of(&self, service: &ServiceKey) -> Vec<LedgerEntry> {
         self.ledger.iter().filter(|entry| entry.service == *service).cloned().collect()
     }

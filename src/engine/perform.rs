@@ -12,11 +12,13 @@ use super::handle::{Input, WantKind};
 use super::run::Engine;
 use crate::crash;
 use crate::judge::Baseline;
-use crate::model::{ActFailure, Inspection, LedgerEntry, Reading, RollbackPlan, WatchId};
+use crate::model::{
+    ActFailure, Inspection, LedgerEntry, Reading, Revision, RollbackPlan, ServiceKey, WatchId,
+};
 use crate::platform::ecs::Ecs;
 use crate::platform::{LookError, Platform};
 use crate::policy::Vars;
-use crate::sources::plan::{Due, measure};
+use crate::sources::{Due, measure};
 use crate::store::{Store, StoreError};
 use crate::watch::{Candidate, Event, Want, Watch, candidates};
 
@@ -98,17 +100,12 @@ impl Engine {
         };
         let ledger: Vec<LedgerEntry> = self.live.ledger_of(&key);
         let source = watch.deployment.source.as_ref();
-        let found =
-            candidates(&watch.policy().rollback, &ledger, &judged, source, clock::now());
+        let found = candidates(&watch.policy().rollback, &ledger, &judged, source, clock::now());
         let same = source.is_some_and(|source| source.same_as(&judged));
         let platform = self.parts.platform.clone();
         let id = watch.id.clone();
         self.spawn(id, WantKind::Inspect, async move {
-            inspect(&platform, found, same, |target| {
-                let (platform, key, judged) = (platform.clone(), key.clone(), judged.clone());
-                async move { platform.inspect(&key, &judged, &target).await }
-            })
-            .await
+            inspect(&platform, &key, &judged, found, same).await
         });
     }
 
@@ -182,28 +179,29 @@ fn baselines(watch: &Watch, until: Timestamp, interval: SignedDuration) -> Vec<D
         })
         .map(|check| Due {
             key: (watch.id.clone(), WantKind::Baseline, check.name.clone()),
-            question: policy.question_before(check, &vars, check.window(interval) * BASELINE_WINDOWS),
+            question: {
+                let window = check.window(interval);
+                policy.question_before(check, &vars, window, window * BASELINE_WINDOWS)
+            },
             at: until,
         })
         .collect()
 }
 
 /// Looks for the first candidate that can be placed.
-async fn inspect<F>(
-    _platform: &Arc<Ecs>,
+async fn inspect(
+    platform: &Ecs,
+    service: &ServiceKey,
+    judged: &Revision,
     found: Vec<Candidate>,
     same_on_both_sides: bool,
-    look: impl Fn(crate::model::Revision) -> F,
-) -> Result<Event, Duration>
-where
-    F: Future<Output = Result<Inspection, LookError>>,
-{
+) -> Result<Event, Duration> {
     let none = |because: String| {
         Ok(Event::Inspected { target: Err(because), inspection: Inspection::default() })
     };
     let mut obstacles = Vec::new();
     for candidate in found.into_iter().take(INSPECTED) {
-        match look(candidate.revision.clone()).await {
+        match platform.inspect(service, judged, &candidate.revision).await {
             Ok(inspection) => match &inspection.obstacle {
                 None => {
                     let target = Ok((candidate.revision, candidate.because));
@@ -251,8 +249,7 @@ impl Undo {
                 return Ok(Event::Acted(Err(ActFailure::Refused(why))));
             }
         }
-        let permit =
-            self.store.permit(&plan.service, &plan.judged, &self.watch, now).await?;
+        let permit = self.store.permit(&plan.service, &plan.judged, &self.watch, now).await?;
         let Some(permit) = permit else {
             let why = "another watch holds the permit for this deployment".to_owned();
             return Ok(Event::Acted(Err(ActFailure::Refused(why))));

@@ -271,11 +271,19 @@ impl Engine {
                             health.policy_commit.clone_from(&loaded.commit);
                             health.policies = loaded.set.len();
                         });
-                        tracing::info!(policies = loaded.set.len(), commit = loaded.commit, "policies in force");
+                        tracing::info!(
+                            policies = loaded.set.len(),
+                            commit = loaded.commit,
+                            "policies in force"
+                        );
                     }
                     Reload::Broken(mistakes) => {
-                        let mistakes: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
-                        tracing::error!(?mistakes, "policies are broken; the last good ones stay in force");
+                        let mistakes: Vec<String> =
+                            mistakes.iter().map(ToString::to_string).collect();
+                        tracing::error!(
+                            ?mistakes,
+                            "policies are broken; the last good ones stay in force"
+                        );
                         self.parts.metrics.policies_read(false);
                         self.parts.status.set(|health| health.policy_mistakes = mistakes);
                     }
@@ -341,7 +349,8 @@ impl Engine {
             .map(|kept| &kept.watch)
             .flat_map(|watch| {
                 let tick = watch.next_tick.filter(|_| idle(&watch.id, WantKind::Sample));
-                let retry = watch.rollback_not_before().filter(|_| idle(&watch.id, WantKind::RollBack));
+                let retry =
+                    watch.rollback_not_before().filter(|_| idle(&watch.id, WantKind::RollBack));
                 [watch.next_wake(), tick, retry]
             })
             .flatten()

@@ -55,10 +55,11 @@ impl<'a> Step<'a> {
     /// The open watches of a service, as this step has them.
     pub(super) fn of(&self, service: &ServiceKey) -> Vec<&Watch> {
         let touched = self.touched.values().map(|touched| &touched.watch);
-        let others = self.live.of(service).filter(|watch| !self.touched.contains_key(&watch.id));
+        let live = self.live.watches.values().map(|kept| &kept.watch);
+        let others = live.filter(|watch| !self.touched.contains_key(&watch.id));
         touched
-            .filter(|watch| watch.deployment.service.key == *service && watch.is_open())
             .chain(others)
+            .filter(|watch| watch.deployment.service.key == *service && watch.is_open())
             .collect()
     }
 
@@ -85,9 +86,11 @@ impl<'a> Step<'a> {
                     .get(id)
                     .ok_or_else(|| Illegal(format!("no open watch is called {id}")))?;
                 let Kept { watch, version } = kept.clone();
-                self.touched
-                    .entry(id.clone())
-                    .or_insert(Touched { watch, version, events: Vec::new() })
+                self.touched.entry(id.clone()).or_insert(Touched {
+                    watch,
+                    version,
+                    events: Vec::new(),
+                })
             }
         };
         let said = touched.watch.handle(&event, now)?;

@@ -37,9 +37,7 @@ impl Engine {
                 let event = Event::Pressed(press.clone());
                 Outcome::Plain(match step.watch(watch) {
                     None => Err(Refused::NotFound(format!("no open watch is called {watch}"))),
-                    Some(_) => {
-                        step.deliver(watch, event).map_err(|why| Refused::Conflict(why.0))
-                    }
+                    Some(_) => step.deliver(watch, event).map_err(|why| Refused::Conflict(why.0)),
                 })
             }
             Input::Pause { pause, .. } => Outcome::Plain(match check_scope(&pause.scope) {
@@ -105,7 +103,10 @@ impl Engine {
         }
         let key = &announcement.service.key;
         let Some(guarded) = guarded(self.loaded(), key) else {
-            let nearest = self.loaded().set.nearest(&key.service, self.seen_names());
+            let mut nearest = self.loaded().set.nearest(key);
+            let seen = self.live.seen.keys().map(|seen| seen.service.as_str());
+            nearest
+                .extend(crate::policy::nearest(&key.service, seen).into_iter().map(str::to_owned));
             return Ok(Announced::Unguarded { nearest });
         };
         let mut announcement = announcement.clone();
@@ -131,10 +132,6 @@ impl Engine {
             watch: watch.clone(),
         });
         Ok(Announced::Watched(watch))
-    }
-
-    fn seen_names(&self) -> Vec<String> {
-        self.live.seen.keys().map(|key| key.service.clone()).collect()
     }
 
     /// One look at one service.
@@ -203,7 +200,8 @@ impl Engine {
             .map(|kept| &kept.watch)
             .filter_map(|watch| {
                 let key = &watch.deployment.service.key;
-                let current = self.loaded().set.policy(&watch.policy().name);
+                let current =
+                    self.loaded().set.named(&watch.policy().name).map(|written| &*written.policy);
                 let overlap = guarded(self.loaded(), key).and_then(|guarded| guarded.overlap);
                 let guarded = Guarded { pinned: watch.pinned.clone(), overlap };
                 let ceiling = ceiling(&guarded, current, step.pauses(), key);

@@ -44,6 +44,28 @@ impl Vars {
 }
 
 impl Policy {
+    /// What `check` asks about the whole `stretch` before a deployment, for its
+    /// baseline: counts over all of it, the median of a gauge.
+    pub fn question_before(
+        &self,
+        check: &Check,
+        vars: &Vars,
+        window: SignedDuration,
+        stretch: SignedDuration,
+    ) -> Question {
+        match &check.measure {
+            Measure::Ratio { .. } | Measure::Latency { .. } => self.question(check, vars, stretch),
+            Measure::Gauge { .. } => {
+                let mut question = self.question(check, vars, window);
+                let (stretch, step) = (stretch.as_secs().max(1), (stretch.as_secs() / 30).max(1));
+                for query in &mut question.queries {
+                    *query = format!("quantile_over_time(0.5, ({query})[{stretch}s:{step}s])");
+                }
+                question
+            }
+        }
+    }
+
     /// What `check` asks its source over the last `window`. Pure: the same
     /// arguments give the same question, so equal questions of several watches
     /// can share a request.

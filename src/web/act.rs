@@ -1,9 +1,9 @@
 //! What people do: commands to a watch, pause and unpause.
 
+use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
-use axum::Json;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -68,9 +68,10 @@ pub async fn press(
 
 /// A watch by its id.
 pub async fn find(face: &Face, id: &WatchId) -> Result<Watch, Problem> {
-    face.store.watch::<Watch>(id).await?.ok_or_else(|| {
-        Problem::new(StatusCode::NOT_FOUND, format!("no watch is called `{id}`"))
-    })
+    face.store
+        .watch::<Watch>(id)
+        .await?
+        .ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, format!("no watch is called `{id}`")))
 }
 
 pub async fn pause(

@@ -83,8 +83,7 @@ impl Caller {
         if in_services && in_environments {
             Ok(())
         } else {
-            let detail =
-                format!("the token `{}` is not for {service} in {environment}", self.name);
+            let detail = format!("the token `{}` is not for {service} in {environment}", self.name);
             Err(Problem::new(StatusCode::FORBIDDEN, detail))
         }
     }

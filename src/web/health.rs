@@ -37,10 +37,8 @@ pub async fn readyz(State(face): State<Face>) -> Response {
 
 pub async fn metrics(State(face): State<Face>) -> Response {
     match face.metrics.text() {
-        Ok(text) => {
-            ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
-                .into_response()
-        }
+        Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
+            .into_response(),
         Err(error) => {
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response()
         }

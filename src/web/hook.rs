@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::Json;
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Deserializer};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -17,6 +17,7 @@ use super::Face;
 use super::problem::Problem;
 use crate::engine::{Announced, clock};
 use crate::model::{Announcement, Facts, RollbackSafe, Service, ServiceKey};
+use crate::policy::Matches;
 use crate::settings::Role;
 use crate::watch::Seen;
 
@@ -95,8 +96,8 @@ pub async fn announce(
     }
     let Some(key) = face.locate(&hook).await? else {
         let known = face.known_services().await?;
-        let names = known.iter().map(|key| key.service.clone()).collect();
-        let nearest = face.policies.borrow().set.nearest(&hook.service, names);
+        let names = known.iter().map(|key| key.service.as_str());
+        let nearest = crate::policy::nearest(&hook.service, names);
         return Ok(unguarded(&hook.service, &nearest));
     };
     if let Some(expected) = face.environment_of(&key)
@@ -136,7 +137,7 @@ pub async fn announce(
     }
 }
 
-fn unguarded(service: &str, nearest: &[String]) -> Response {
+fn unguarded<S: serde::Serialize>(service: &str, nearest: &[S]) -> Response {
     let detail = format!("no policy guards `{service}`");
     let body = json!({ "guarded": false, "detail": detail, "nearest": nearest });
     (StatusCode::OK, Json(body)).into_response()
@@ -178,7 +179,11 @@ impl Face {
 
     fn environment_of(&self, key: &ServiceKey) -> Option<String> {
         let loaded = self.policies.borrow();
-        let first = loaded.set.matching(key).first()?;
+        let first = match loaded.set.matching(key) {
+            Matches::None => return None,
+            Matches::One(written) => written,
+            Matches::Several(all) => *all.first()?,
+        };
         Some(first.policy.environment.clone())
     }
 }
@@ -223,7 +228,8 @@ fn check_texts(hook: &Hook) -> Result<(), Problem> {
     let given = optional.into_iter().filter_map(|(field, text)| Some((field, text.as_ref()?)));
     for (field, text) in required.into_iter().chain(given) {
         if text.chars().count() > TEXT_LIMIT || text.chars().any(char::is_control) {
-            let detail = format!("at most {TEXT_LIMIT} characters, none of them control characters");
+            let detail =
+                format!("at most {TEXT_LIMIT} characters, none of them control characters");
             return Err(Problem::field(field, detail));
         }
     }

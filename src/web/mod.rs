@@ -28,7 +28,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 
 pub use auth::Tokens;
-pub use view::WatchView;
+pub use view::{WatchDetail, WatchView};
 
 use crate::engine::{EngineHandle, Status};
 use crate::policy_repo::Loaded;
@@ -75,7 +75,11 @@ pub fn router(face: Face) -> Router {
 }
 
 /// Serves until `stop`, then lets the requests under way end.
-pub async fn serve(listener: TcpListener, face: Face, stop: CancellationToken) -> std::io::Result<()> {
+pub async fn serve(
+    listener: TcpListener,
+    face: Face,
+    stop: CancellationToken,
+) -> std::io::Result<()> {
     axum::serve(listener, router(face))
         .with_graceful_shutdown(async move { stop.cancelled().await })
         .await

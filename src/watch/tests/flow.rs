@@ -38,9 +38,11 @@ fn a_bad_deployment_is_rolled_back_watched_to_recovery_and_closed() {
         guard.reads(0.0);
     }
     assert_eq!(guard.watch.outcome(), Some(Outcome::RolledBack));
-    assert!(guard.ledger.iter().any(|entry| {
-        entry.standing == Standing::Bad && entry.revision.same_as(&revision(2))
-    }));
+    assert!(
+        guard.ledger.iter().any(|entry| {
+            entry.standing == Standing::Bad && entry.revision.same_as(&revision(2))
+        })
+    );
     let said = guard.said();
     assert!(said[0].contains("rolling back"), "{said:?}");
     assert!(said.last().unwrap().contains("Recovered"), "{said:?}");

@@ -29,8 +29,7 @@ fn announcement(id: &str, task_definition: Option<&str>) -> Announcement {
 }
 
 fn announced(id: &str, task_definition: Option<&str>) -> Watch {
-    let IntakeStep::Open(deployment, by) =
-        on_announcement(&announcement(id, task_definition), &[])
+    let IntakeStep::Open(deployment, by) = on_announcement(&announcement(id, task_definition), &[])
     else {
         panic!("an announcement without a watch opens one");
     };

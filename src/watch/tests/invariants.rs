@@ -141,7 +141,8 @@ fn story(safe: RollbackSafe, mode: Mode, events: &[Happens]) -> Result<(), TestC
         holds(&guard, safe, &mut seen)?;
     }
     prop_assert_eq!(&guard.replayed(), &guard.watch, "7: the journal tells another story");
-    let text = serde_json::to_string(&guard.watch).map_err(|e| TestCaseError::fail(e.to_string()))?;
+    let text =
+        serde_json::to_string(&guard.watch).map_err(|e| TestCaseError::fail(e.to_string()))?;
     let read = serde_json::from_str(&text).map_err(|e| TestCaseError::fail(e.to_string()))?;
     prop_assert_eq!(&guard.watch, &read, "8: a restart forgets something");
     Ok(())
@@ -151,7 +152,10 @@ fn story(safe: RollbackSafe, mode: Mode, events: &[Happens]) -> Result<(), TestC
 fn seed() -> [u8; 32] {
     let mut seed = [0; 32];
     let number = std::env::var("DEPLOYGUARD_SEED").map_or_else(
-        |_| u64::from(std::process::id()) ^ u64::from(std::time::Instant::now().elapsed().subsec_nanos()),
+        |_| {
+            u64::from(std::process::id())
+                ^ u64::from(std::time::Instant::now().elapsed().subsec_nanos())
+        },
         |text| text.parse().expect("DEPLOYGUARD_SEED is a number"),
     );
     seed[..8].copy_from_slice(&number.to_le_bytes());
@@ -171,7 +175,5 @@ fn the_invariants_hold_in_any_order_of_events() {
     ];
     let mode = prop_oneof![1 => Just(Mode::Observe), 1 => Just(Mode::Ask), 4 => Just(Mode::Auto)];
     let events = proptest::collection::vec(anything(), 1..60);
-    runner
-        .run(&(safe, mode, events), |(safe, mode, events)| story(safe, mode, &events))
-        .unwrap();
+    runner.run(&(safe, mode, events), |(safe, mode, events)| story(safe, mode, &events)).unwrap();
 }

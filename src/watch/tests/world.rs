@@ -33,10 +33,8 @@ pub fn revision(number: u32) -> Revision {
 
 pub fn policy() -> Policy {
     let secs = SignedDuration::from_secs;
-    let limit = |value| Limit {
-        bound: Bound { side: Side::Above, value, unit: Unit::Ratio },
-        hold: None,
-    };
+    let limit =
+        |value| Limit { bound: Bound { side: Side::Above, value, unit: Unit::Ratio }, hold: None };
     let errors = Check {
         name: "errors".into(),
         measure: Measure::Ratio {
@@ -65,10 +63,7 @@ pub fn policy() -> Policy {
         actions: Actions {
             by_severity: BTreeMap::from([
                 (Severity::Sev1, Action::Rollback),
-                (
-                    Severity::Sev2,
-                    Action::Ask { wait: secs(900), on_timeout: OnTimeout::Rollback },
-                ),
+                (Severity::Sev2, Action::Ask { wait: secs(900), on_timeout: OnTimeout::Rollback }),
             ]),
             ask_after: None,
         },
