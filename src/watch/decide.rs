@@ -106,6 +106,7 @@ impl Watch {
     pub(super) fn respond(&mut self, severity: Severity, now: Timestamp, said: &mut Said) {
         let decision = match &self.rollback_spent {
             Some(why) => Decision::Page(why.clone()),
+            None if self.rollback_accepted => Decision::Page("it was rolled back once".to_owned()),
             None => decide(self.policy(), &self.standpoint(severity, now)),
         };
         match decision {
@@ -173,6 +174,7 @@ impl Watch {
             (pending.severity, pending.on_timeout, pending.asked_at);
         // Decided again: what forbids a rollback may have come up since.
         let free = self.ceiling.mode == Mode::Auto
+            && !self.rollback_accepted
             && matches!(self.stage, Stage::Watching)
             && reason_to_ask(self.policy(), &self.standpoint(severity, asked_at)).is_none();
         if on_timeout == OnTimeout::Rollback && free {

@@ -46,6 +46,11 @@ impl Watch {
                 "the mode is observe ({because}): nothing is done"
             )));
         }
+        if self.rollback_accepted {
+            return Err(Illegal::because(
+                "it was rolled back once; that is done once a deployment",
+            ));
+        }
         match (&self.stage, &self.preflight) {
             (Stage::RollingBack(_), _) if !self.is_stopped() => {
                 Err(Illegal::because("a rollback is on its way already"))

@@ -48,9 +48,13 @@ impl Watch {
     pub(super) fn sighted(&mut self, sighting: &Sighting, now: Timestamp, said: &mut Said) {
         let judged_in_place = self.platform_id() == Some(sighting.primary.id.as_str());
         self.sighting = Some(sighting.clone());
-        if judged_in_place {
+        let seen = &sighting.primary.revision;
+        if judged_in_place
+            && let Some(judged) = self.deployment.revision.as_mut()
+            && judged.task_definition == seen.task_definition
+        {
             // Digests may be resolved only after the first look.
-            self.deployment.revision = Some(sighting.primary.revision.clone());
+            *judged = seen.clone();
         }
         match &self.stage {
             Stage::Announced { .. } | Stage::Ended { .. } => {}

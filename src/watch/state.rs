@@ -36,6 +36,8 @@ pub struct Watch {
     pub preflight: PreflightState,
     /// A rollback was due or tried and is not to be had: why. One per watch.
     pub rollback_spent: Option<String>,
+    /// The platform has accepted a rollback: there is never a second one.
+    pub rollback_accepted: bool,
     pub sighting: Option<Sighting>,
     pub next_tick: Option<Timestamp>,
     pub last_tick: Option<Timestamp>,
@@ -192,6 +194,7 @@ impl Watch {
             pending: None,
             preflight: PreflightState::Unknown,
             rollback_spent: None,
+            rollback_accepted: false,
             sighting: None,
             next_tick: None,
             last_tick: None,

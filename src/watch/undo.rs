@@ -60,6 +60,7 @@ impl Watch {
         };
         match result {
             Ok(acted) => {
+                self.rollback_accepted = true;
                 run.step = RunStep::Settling {
                     route: acted.route,
                     deployment: acted.deployment.clone(),
