@@ -112,6 +112,19 @@ async fn a_call_without_an_effect_is_transient_and_made_once() {
 }
 
 #[tokio::test]
+async fn silence_ends_with_the_time_out_and_what_came_of_it_is_looked_for() {
+    let stage = Stage::at_rest().await;
+    let plan = stage.deploy_to_the_end().await;
+    stage.account.ecs.fault("UpdateService", &Fault::Hang(Duration::from_mins(1)), 1);
+    let begun = tokio::time::Instant::now();
+    let failure = stage.roll_back(&plan).await.expect_err("no answer");
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    let ActFailure::Transient(words) = failure else { panic!("{failure:?}") };
+    assert!(words.starts_with("UpdateService: no answer in time; after 3 looks"), "{words}");
+    assert_eq!(stage.calls("UpdateService"), 2, "the deployment, and one try");
+}
+
+#[tokio::test]
 async fn reads_are_tried_again_before_acting() {
     let stage = Stage::at_rest().await;
     let plan = stage.deploy_to_the_end().await;
