@@ -64,13 +64,13 @@ impl Stage {
     }
 
     pub async fn sighting(&self) -> Sighting {
-        let mut looks = self.ecs.look(&[key()], now()).await;
+        let mut looks = spawnable(self.ecs.look(&[key()], now())).await;
         assert_eq!(looks.len(), 1);
         looks.remove(0).1.expect("seen").expect("in place")
     }
 
     pub async fn roll_back(&self, plan: &RollbackPlan) -> Result<Acted, ActFailure> {
-        self.ecs.roll_back(&permit(true), plan).await
+        spawnable(self.ecs.roll_back(&permit(true), plan)).await
     }
 
     /// What was changed since `before` changes, by operation.
@@ -87,6 +87,11 @@ impl Stage {
     pub fn calls(&self, operation: &str) -> usize {
         self.account.ecs.calls().iter().filter(|call| call.operation == operation).count()
     }
+}
+
+/// The engine spawns its calls: they have to be `Send`.
+pub fn spawnable<F: Future + Send>(call: F) -> F {
+    call
 }
 
 pub fn key() -> ServiceKey {

@@ -4,7 +4,7 @@ use deployguard::model::{Revision, RollOut, ServiceKey};
 use deployguard::platform::{LookError, Platform};
 
 use crate::client::{Account, CLUSTER, SERVICE};
-use crate::ecs::{Stage, key};
+use crate::ecs::{Stage, key, spawnable};
 use crate::world::aws::Fault;
 use crate::world::now;
 
@@ -73,7 +73,7 @@ async fn a_failed_batch_costs_only_its_own_services() {
         creation.task_definition("api:1").desired_count(0).send().await.expect("a service");
         keys.push(ServiceKey { service: name, ..key() });
     }
-    let listed = stage.ecs.services(CLUSTER).await.expect("listed");
+    let listed = spawnable(stage.ecs.services(CLUSTER)).await.expect("listed");
     assert_eq!(listed.len(), keys.len());
     let calls = stage.calls("DescribeServices");
     let looks = stage.ecs.look(&keys, now()).await;
@@ -113,7 +113,7 @@ async fn an_inspection_names_every_obstacle() {
     let inspect = |target: Revision| {
         let ecs = stage.ecs.clone();
         let judged = judged.clone();
-        async move { ecs.inspect(&key(), &judged, &target).await.expect("inspected") }
+        async move { spawnable(ecs.inspect(&key(), &judged, &target)).await.expect("inspected") }
     };
     let fine = inspect(target.clone()).await;
     assert_eq!((fine.obstacle, fine.not_restored), (None, Vec::new()));

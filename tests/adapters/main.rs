@@ -8,6 +8,7 @@ mod world;
 #[allow(dead_code)] // Another binary uses the rest of it.
 mod client;
 
+mod between;
 mod ecs;
 mod looking;
 mod prometheus;

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use deployguard::model::{ActFailure, Revision, Route};
+use aws_sdk_ecs::types::{DeploymentController, DeploymentControllerType};
+use deployguard::model::{ActFailure, Controller, Revision, RollbackPlan, Route, ServiceKey};
 use deployguard::platform::Platform;
 
-use crate::client::{Account, SERVICE, shape};
-use crate::ecs::{Stage, permit};
+use crate::client::{Account, CLUSTER, SERVICE, shape};
+use crate::ecs::{Stage, key, permit};
 use crate::world::aws::Fault;
+use crate::world::now;
 
 async fn is_back(stage: &Stage) {
     stage.account.ecs.wait_stable(SERVICE).await;
@@ -110,6 +112,19 @@ async fn a_call_without_an_effect_is_transient_and_made_once() {
 }
 
 #[tokio::test]
+async fn silence_ends_with_the_time_out_and_what_came_of_it_is_looked_for() {
+    let stage = Stage::at_rest().await;
+    let plan = stage.deploy_to_the_end().await;
+    stage.account.ecs.fault("UpdateService", &Fault::Hang(Duration::from_mins(1)), 1);
+    let begun = tokio::time::Instant::now();
+    let failure = stage.roll_back(&plan).await.expect_err("no answer");
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    let ActFailure::Transient(words) = failure else { panic!("{failure:?}") };
+    assert!(words.starts_with("UpdateService: no answer in time; after 3 looks"), "{words}");
+    assert_eq!(stage.calls("UpdateService"), 2, "the deployment, and one try");
+}
+
+#[tokio::test]
 async fn reads_are_tried_again_before_acting() {
     let stage = Stage::at_rest().await;
     let plan = stage.deploy_to_the_end().await;
@@ -138,9 +153,8 @@ async fn what_cannot_be_put_back_is_refused_and_nothing_is_called() {
     let stage = Stage::at_rest().await;
     let plan = stage.deploy_to_the_end().await;
     let before = stage.changes();
-    let same =
-        deployguard::model::RollbackPlan { target: plan.judged_revision.clone(), ..plan.clone() };
-    let absent = deployguard::model::RollbackPlan {
+    let same = RollbackPlan { target: plan.judged_revision.clone(), ..plan.clone() };
+    let absent = RollbackPlan {
         target: Revision::of_task_definition(&plan.target.task_definition.replace(":1", ":77")),
         ..plan.clone()
     };
@@ -167,4 +181,47 @@ async fn the_platforms_own_rollback_is_reported_and_never_fought() {
     let acted = stage.roll_back(&plan).await.expect("in place");
     assert_eq!(acted.route, Route::AlreadyInPlace);
     assert_eq!(stage.changes(), before);
+}
+
+#[tokio::test]
+async fn a_service_that_another_controller_deploys_is_seen_and_left_alone() {
+    let stage = Stage::at_rest().await;
+    let plan = stage.deploy_to_the_end().await;
+    for (kind, expected) in [
+        (DeploymentControllerType::CodeDeploy, Controller::CodeDeploy),
+        (DeploymentControllerType::External, Controller::External),
+    ] {
+        let service = ServiceKey { service: format!("by-{kind}"), ..key() };
+        let controller = DeploymentController::builder().r#type(kind).build().expect("a type");
+        let creation = stage.account.client.create_service().cluster(CLUSTER);
+        let creation = creation.service_name(&service.service).task_definition("api:2");
+        creation.deployment_controller(controller).send().await.expect("created");
+        let look = stage.ecs.look(std::slice::from_ref(&service), now()).await.remove(0).1;
+        let seen = look.expect("seen").expect("in place");
+        assert_eq!(seen.controller, expected);
+        let plan = RollbackPlan { service, judged: seen.primary.id, ..plan.clone() };
+        let inspect = stage.ecs.inspect(&plan.service, &plan.judged_revision, &plan.target);
+        let obstacle = inspect.await.expect("inspected").obstacle.expect("an obstacle");
+        assert!(obstacle.contains("deploys this service"), "{obstacle}");
+        let failure = stage.roll_back(&plan).await.expect_err("refused");
+        assert_eq!(failure, ActFailure::Refused(obstacle));
+    }
+    assert_eq!(stage.calls("UpdateService"), 1, "only the deployment itself");
+}
+
+#[tokio::test]
+async fn a_deployment_that_comes_after_a_lost_answer_supersedes_and_is_not_fought() {
+    let stage = Stage::at_rest().await;
+    let plan = stage.deploy_to_the_end().await;
+    let third = stage.account.register(&[("N", "3")]).await;
+    // Ours has its effect, its answer is lost, and somebody deploys api:3 on top.
+    let before = stage.changes();
+    stage.account.ecs.fault("UpdateService", &Fault::DropConnectionAfterApplying, 1);
+    let (acted, ()) = tokio::join!(stage.roll_back(&plan), async {
+        stage.account.ecs.wait_running(SERVICE, &plan.target.task_definition, 1).await;
+        stage.account.update(&third).await;
+    });
+    let failure = acted.expect_err("api:3 is in place");
+    assert!(matches!(failure, ActFailure::Superseded(_)), "{failure:?}");
+    assert_eq!(stage.changes_after(before), ["UpdateService", "UpdateService"]);
 }

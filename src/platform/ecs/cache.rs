@@ -1,3 +1,5 @@
+//! A bounded memory of what does not change any more.
+
 use std::borrow::Borrow;
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;

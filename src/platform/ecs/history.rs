@@ -10,15 +10,23 @@ use aws_sdk_ecs::types::{Service, ServiceDeployment, ServiceRevision};
 use jiff::{SignedDuration, Timestamp};
 
 use super::cache::Cache;
+use super::decode::controller;
 use super::fault::{Fault, Kind};
 use super::flight::{self, Flight};
-use crate::model::{Revision, ServiceKey};
+use crate::model::{Controller, Revision, ServiceKey};
 
 /// The most ARNs that one Describe call takes.
 const BATCH: usize = 20;
 /// How long the history is left alone after AWS refused it: permissions change.
 const REST: SignedDuration = SignedDuration::from_mins(10);
 const REMEMBERED: usize = 4096;
+/// What `ListServiceDeployments` says of a service that has no history.
+const NOT_THIS_SERVICE: [&str; 4] = [
+    "ServiceNotFoundException",
+    "ClusterNotFoundException",
+    "InvalidParameterException",
+    "ClientException",
+];
 
 /// Reads the history and remembers of it what can't change any more.
 pub(super) struct History {
@@ -110,17 +118,24 @@ impl History {
 
     /// The newest service deployment of a service that names none as current:
     /// asked once for each PRIMARY deployment, and again only while that is
-    /// still rolling out without one.
+    /// still rolling out without one. Other controllers than ECS's have none.
     async fn newest(&self, key: &ServiceKey, service: &Service) -> Result<Option<String>, Fault> {
         let primary = service.deployments().iter().find(|one| one.status() == Some("PRIMARY"));
-        let Some(primary) = primary else { return Ok(None) };
+        let (Some(primary), Controller::Ecs) = (primary, controller(service)) else {
+            return Ok(None);
+        };
         let Some(id) = primary.id() else { return Ok(None) };
         if let Some(known) = self.newest.get(id) {
             return Ok(known);
         }
         let asked = self.client.list_service_deployments().cluster(&key.cluster);
         let sent = asked.service(&key.service).max_results(100).send().await;
-        let answer = sent.map_err(|e| Fault::of("ListServiceDeployments", &e))?;
+        let answer = match sent.map_err(|e| Fault::of("ListServiceDeployments", &e)) {
+            Ok(answer) => answer,
+            // About this service alone: the others' history is still to be had.
+            Err(fault) if NOT_THIS_SERVICE.iter().any(|code| fault.is(code)) => return Ok(None),
+            Err(fault) => return Err(fault),
+        };
         let newest = answer
             .service_deployments()
             .iter()

@@ -116,6 +116,17 @@ async fn an_endless_answer_is_cut_off() {
 }
 
 #[tokio::test]
+async fn credentials_in_the_url_are_sent_as_a_header() {
+    let handler = |uri: axum::http::Uri, headers: axum::http::HeaderMap| async move {
+        let sent = headers.get(header::AUTHORIZATION).is_some_and(|v| v == "Basic Z3VhcmQ6cHc=");
+        if sent && !uri.to_string().contains("pw") { ONE } else { "unauthorised" }
+    };
+    let address = serve(Router::new().fallback(handler)).await;
+    let prometheus = connect(&format!("http://guard:pw@{address}"), DEFAULT_TIMEOUT, 1);
+    assert!(prometheus.ask("up", at()).await.is_ok());
+}
+
+#[tokio::test]
 async fn credentials_never_reach_a_message() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
