@@ -1,5 +1,7 @@
 //! Slack: what it takes, what it refuses, and what it remembers.
 
+use std::collections::HashSet;
+
 use serde_json::{Value, json};
 
 use crate::world::http::client_builder;
@@ -57,6 +59,8 @@ async fn a_message_is_edited_in_place_and_its_thread_keeps_order() {
     assert_eq!(workspace.call("chat.update", &edit).await["ok"], true);
     let thread = &workspace.slack.threads()[0];
     assert_eq!((thread.text.as_str(), thread.edits), ("v2 passed", 1));
+    let identifiers: HashSet<_> = workspace.slack.messages().into_iter().map(|m| m.ts).collect();
+    assert_eq!(identifiers.len(), 3, "each message has its own");
     let ask = json!({ "channel": CHANNEL, "include_all_metadata": true });
     let history = workspace.call("conversations.history", &ask).await;
     assert_eq!(history["messages"].as_array().map(Vec::len), Some(1));
