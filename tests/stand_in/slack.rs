@@ -2,7 +2,9 @@
 
 use std::collections::HashSet;
 
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use slack_morphism::prelude::*;
 
 use crate::world::http::client_builder;
 use crate::world::slack::{CHANNEL, Slack, SlackFault, TOKEN};
@@ -137,4 +139,40 @@ async fn planned_faults_post_nothing_unless_they_say_so() {
     workspace.slack.fault("chat.postMessage", &SlackFault::PostedButNoAnswer, 1);
     assert!(send().await.is_err(), "no answer");
     assert_eq!(workspace.slack.messages().len(), 1);
+}
+
+#[tokio::test]
+async fn its_answers_read_as_the_slack_library_expects_them() {
+    let workspace = Workspace::open().await;
+    let reading = async |method: &str, arguments: Value| workspace.call(method, &arguments).await;
+    let blocks = json!([
+        { "type": "header", "text": { "type": "plain_text", "text": "v2" } },
+        { "type": "section", "fields": [{ "type": "mrkdwn", "text": "*Status*\nwatching" }] },
+        { "type": "context", "elements": [{ "type": "mrkdwn", "text": "watch 1" }] },
+    ]);
+    let message = json!({ "channel": CHANNEL, "text": "v2", "blocks": blocks });
+    let posted: SlackApiChatPostMessageResponse = read(reading("chat.postMessage", message).await);
+    let ts = posted.ts.0;
+    let reply = json!({ "channel": CHANNEL, "text": "fine", "thread_ts": ts });
+    let _: SlackApiChatPostMessageResponse = read(reading("chat.postMessage", reply).await);
+    let edit = json!({ "channel": CHANNEL, "ts": ts, "text": "v2 passed" });
+    let edited: SlackApiChatUpdateResponse = read(reading("chat.update", edit).await);
+    assert_eq!(edited.ts.0, ts);
+    let here = json!({ "channel": CHANNEL, "ts": ts, "user": "U1" });
+    let history: SlackApiConversationsHistoryResponse =
+        read(reading("conversations.history", json!({ "channel": CHANNEL })).await);
+    assert_eq!(history.messages.len(), 1);
+    let replies: SlackApiConversationsRepliesResponse =
+        read(reading("conversations.replies", here.clone()).await);
+    assert_eq!(replies.messages.len(), 2);
+    let channel: SlackApiConversationsInfoResponse =
+        read(reading("conversations.info", here.clone()).await);
+    assert_eq!(channel.channel.id.0, CHANNEL);
+    let _: SlackApiUsersInfoResponse = read(reading("users.info", here).await);
+    let _: SlackApiAuthTestResponse = read(reading("auth.test", json!({})).await);
+}
+
+fn read<T: DeserializeOwned>(answer: Value) -> T {
+    let text = answer.to_string();
+    serde_json::from_value(answer).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
