@@ -1,6 +1,10 @@
 //! Slack: what it takes, what it refuses, and what it remembers.
 
+use std::collections::HashSet;
+
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use slack_morphism::prelude::*;
 
 use crate::world::http::client_builder;
 use crate::world::slack::{CHANNEL, Slack, SlackFault, TOKEN};
@@ -57,6 +61,8 @@ async fn a_message_is_edited_in_place_and_its_thread_keeps_order() {
     assert_eq!(workspace.call("chat.update", &edit).await["ok"], true);
     let thread = &workspace.slack.threads()[0];
     assert_eq!((thread.text.as_str(), thread.edits), ("v2 passed", 1));
+    let identifiers: HashSet<_> = workspace.slack.messages().into_iter().map(|m| m.ts).collect();
+    assert_eq!(identifiers.len(), 3, "each message has its own");
     let ask = json!({ "channel": CHANNEL, "include_all_metadata": true });
     let history = workspace.call("conversations.history", &ask).await;
     assert_eq!(history["messages"].as_array().map(Vec::len), Some(1));
@@ -133,4 +139,40 @@ async fn planned_faults_post_nothing_unless_they_say_so() {
     workspace.slack.fault("chat.postMessage", &SlackFault::PostedButNoAnswer, 1);
     assert!(send().await.is_err(), "no answer");
     assert_eq!(workspace.slack.messages().len(), 1);
+}
+
+#[tokio::test]
+async fn its_answers_read_as_the_slack_library_expects_them() {
+    let workspace = Workspace::open().await;
+    let reading = async |method: &str, arguments: Value| workspace.call(method, &arguments).await;
+    let blocks = json!([
+        { "type": "header", "text": { "type": "plain_text", "text": "v2" } },
+        { "type": "section", "fields": [{ "type": "mrkdwn", "text": "*Status*\nwatching" }] },
+        { "type": "context", "elements": [{ "type": "mrkdwn", "text": "watch 1" }] },
+    ]);
+    let message = json!({ "channel": CHANNEL, "text": "v2", "blocks": blocks });
+    let posted: SlackApiChatPostMessageResponse = read(reading("chat.postMessage", message).await);
+    let ts = posted.ts.0;
+    let reply = json!({ "channel": CHANNEL, "text": "fine", "thread_ts": ts });
+    let _: SlackApiChatPostMessageResponse = read(reading("chat.postMessage", reply).await);
+    let edit = json!({ "channel": CHANNEL, "ts": ts, "text": "v2 passed" });
+    let edited: SlackApiChatUpdateResponse = read(reading("chat.update", edit).await);
+    assert_eq!(edited.ts.0, ts);
+    let here = json!({ "channel": CHANNEL, "ts": ts, "user": "U1" });
+    let history: SlackApiConversationsHistoryResponse =
+        read(reading("conversations.history", json!({ "channel": CHANNEL })).await);
+    assert_eq!(history.messages.len(), 1);
+    let replies: SlackApiConversationsRepliesResponse =
+        read(reading("conversations.replies", here.clone()).await);
+    assert_eq!(replies.messages.len(), 2);
+    let channel: SlackApiConversationsInfoResponse =
+        read(reading("conversations.info", here.clone()).await);
+    assert_eq!(channel.channel.id.0, CHANNEL);
+    let _: SlackApiUsersInfoResponse = read(reading("users.info", here).await);
+    let _: SlackApiAuthTestResponse = read(reading("auth.test", json!({})).await);
+}
+
+fn read<T: DeserializeOwned>(answer: Value) -> T {
+    let text = answer.to_string();
+    serde_json::from_value(answer).unwrap_or_else(|error| panic!("{error}: {text}"))
 }

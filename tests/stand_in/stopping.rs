@@ -64,9 +64,29 @@ async fn a_deployment_that_is_over_cannot_be_stopped() {
     let arn = over.service_deployment_arn().expect("an ARN");
     let refused = account.stop(arn).await.expect_err("it is over");
     assert_eq!(refused.0.as_deref(), Some("ConflictException"));
+    account.register(&[]).await;
+    account.update("api:3").await;
+    let while_another_is = account.stop(arn).await.expect_err("it is still over");
+    assert_eq!(while_another_is.0.as_deref(), Some("ConflictException"));
+    account.ecs.wait_stable(SERVICE).await;
     let unknown = account.stop(&format!("{arn}x")).await.expect_err("unknown");
     assert_eq!(unknown.0.as_deref(), Some("ServiceDeploymentNotFoundException"));
-    assert_eq!(shape(&account.service().await), [("PRIMARY".into(), "api:2".into(), 3)]);
+    assert_eq!(shape(&account.service().await), [("PRIMARY".into(), "api:3".into(), 3)]);
+}
+
+#[tokio::test]
+async fn tasks_of_the_source_that_still_run_are_kept_by_a_rollback() {
+    let account = Account::with_service(None).await;
+    let second = account.register(&[]).await;
+    account.update("api:2").await;
+    account.ecs.wait_running(SERVICE, &second, 1).await;
+    let first = account.ecs.in_service().borrow().clone();
+    let arn = account.service().await.current_service_deployment().expect("in flight").to_owned();
+    account.stop(&arn).await.expect("stopped");
+    account.ecs.wait_stable(SERVICE).await;
+    let last = account.ecs.in_service().borrow().clone();
+    let kept = last.iter().filter(|task| first.contains(task)).count();
+    assert!(kept >= 2 && last.len() == 3, "{kept} of {} are old", last.len());
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! The whole outside world of deployguard, on loopback: Amazon ECS with a service that really
-//! runs, its customers, a Prometheus that scrapes it, and a Slack workspace.
+//! runs, its customers, a Prometheus that scrapes it, and a Slack workspace. A test binary or
+//! the demo mounts it at its root, as `world`.
 #![allow(dead_code)] // Each test binary uses a part of it.
 #![allow(clippy::expect_used, clippy::missing_panics_doc)] // A world that breaks fails its test.
 

@@ -129,7 +129,7 @@ impl Service {
             let id = ids::last_part(&pending.arn).to_owned();
             self.deployments[0].failed = 0;
             self.deployments[0].updated_at = now;
-            if let Some(current) = self.current() {
+            if let Some(current) = self.current().filter(|entry| !entry.breaker_tripped) {
                 current.failures = 0;
             }
             let definition = ids::last_part(&self.deployments[0].task_definition).to_owned();
