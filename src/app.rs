@@ -71,7 +71,7 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
         target: settings.target(),
         address: listener.local_addr()?,
     };
-    tracing::info!(address = %face.address, "listening");
+    tracing::info!(address = %face.address, pid = std::process::id(), "listening");
 
     let around = TaskTracker::new();
     around.spawn(poll_forever(

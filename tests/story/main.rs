@@ -1,0 +1,7 @@
+//! The whole story on real parts: a real Prometheus, a real shop under load, the real
+//! protocols of ECS and Slack, and the real binary.
+
+mod whole;
+
+#[path = "../world/mod.rs"]
+mod world;
