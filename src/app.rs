@@ -20,6 +20,42 @@ use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::web::{self, Face, Tokens};
 
+/// Everything that the daemon talks to.
+struct Adapters {
+    store: Store,
+    platform: Arc<Ecs>,
+    prometheus: Arc<Prometheus>,
+    slack: Option<Arc<Slack>>,
+}
+
+impl Adapters {
+    async fn connect(settings: &Settings) -> anyhow::Result<Adapters> {
+        let store = Store::open(&settings.store)
+            .await
+            .with_context(|| format!("the store {} can't be opened", settings.store))?;
+        let ecs = EcsSettings {
+            target: settings.target(),
+            region: settings.aws.region.clone(),
+            endpoint: None,
+        };
+        let prometheus = Prometheus::connect(
+            &settings.prometheus.url,
+            settings.prometheus.timeout.std(),
+            settings.prometheus.max_concurrent,
+        )?;
+        let slack = settings
+            .slack
+            .as_ref()
+            .map(|slack| Slack::connect(&slack.api_url, slack.token.expose()).map(Arc::new))
+            .transpose()?;
+        if slack.is_none() {
+            tracing::warn!("no slack in the settings: what is said is only logged");
+        }
+        let platform = Arc::new(Ecs::connect(ecs).await);
+        Ok(Adapters { store, platform, prometheus: Arc::new(prometheus), slack })
+    }
+}
+
 /// Runs the daemon until `stop`; then drains, and loses nothing.
 pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Result<()> {
     let repo = PolicyRepo::open(&settings.policies);
@@ -27,43 +63,26 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
         let lines: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
         anyhow::anyhow!("the policies have mistakes:\n{}", lines.join("\n"))
     })?;
-    let store = Store::open(&settings.store)
-        .await
-        .with_context(|| format!("the store {} can't be opened", settings.store))?;
-    let platform = Arc::new(
-        Ecs::connect(EcsSettings {
-            target: settings.target(),
-            region: settings.aws.region.clone(),
-            endpoint: None,
-        })
-        .await,
-    );
-    let prometheus = Arc::new(Prometheus::connect(
-        &settings.prometheus.url,
-        settings.prometheus.timeout.std(),
-        settings.prometheus.max_concurrent,
-    )?);
-    let metrics = Arc::new(Metrics::new()?);
-    let status = Arc::new(Status::default());
-    let mail = Arc::new(Notify::new());
+    let adapters = Adapters::connect(&settings).await?;
     let listener = TcpListener::bind(settings.listen)
         .await
         .with_context(|| format!("{} can't be listened on", settings.listen))?;
-    let engine = Engine::load(Parts {
-        store: store.clone(),
-        platform: platform.clone(),
-        prometheus,
+    let parts = Parts {
+        store: adapters.store.clone(),
+        platform: adapters.platform.clone(),
+        prometheus: adapters.prometheus.clone(),
         policies: Arc::new(loaded.clone()),
         brake: FleetBrake { rollbacks: settings.brake.rollbacks, within: settings.brake.within.0 },
-        metrics: metrics.clone(),
-        status: status.clone(),
-        mail: mail.clone(),
-    })
-    .await?;
-    let handle = engine.handle();
+        metrics: Arc::new(Metrics::new()?),
+        status: Arc::new(Status::default()),
+        mail: Arc::new(Notify::new()),
+    };
+    let (metrics, mail) = (parts.metrics.clone(), parts.mail.clone());
+    let status = parts.status.clone();
+    let engine = Engine::load(parts).await?;
     let face = Face {
-        engine: handle.clone(),
-        store: store.clone(),
+        engine: engine.handle(),
+        store: adapters.store.clone(),
         policies: engine.policies(),
         status,
         metrics: metrics.clone(),
@@ -75,8 +94,8 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
 
     let around = TaskTracker::new();
     around.spawn(poll_forever(
-        platform,
-        handle.clone(),
+        adapters.platform,
+        engine.handle(),
         engine.policies(),
         engine.looking(),
         PollSettings {
@@ -85,18 +104,26 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
         },
         stop.clone(),
     ));
-    around.spawn(watch_policies(repo.watch(&loaded), handle, stop.clone()));
-    if let Some(slack) = &settings.slack {
-        let slack = Slack::connect(&slack.api_url, slack.token.expose())?;
-        around.spawn(deliver_forever(store, Arc::new(slack), metrics, mail, stop.clone()));
-    } else {
-        tracing::warn!("no slack in the settings: what is said is only logged");
+    around.spawn(watch_policies(repo.watch(&loaded), engine.handle(), stop.clone()));
+    if let Some(slack) = adapters.slack {
+        around.spawn(deliver_forever(adapters.store, slack, metrics, mail, stop.clone()));
     }
     around.close();
-    let serving = tokio::spawn(web::serve(listener, face, stop.clone()));
-    // Requests end first, so that every one of them can still be kept.
+    run(engine, listener, face, around, stop).await
+}
+
+/// Runs until `stop`. Requests end first, then what is around the engine, then
+/// the engine, so that everything that still comes in is kept.
+async fn run(
+    engine: Engine,
+    listener: TcpListener,
+    face: Face,
+    around: TaskTracker,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
     let engine_stop = CancellationToken::new();
     let running = tokio::spawn(engine.run(engine_stop.clone()));
+    let serving = tokio::spawn(web::serve(listener, face, stop.clone()));
     stop.cancelled().await;
     tracing::info!("stopping");
     serving.await??;

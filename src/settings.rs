@@ -235,8 +235,9 @@ impl Settings {
     fn check(&self) -> anyhow::Result<()> {
         let mut names: Vec<&str> = self.tokens.iter().map(|token| token.name.as_str()).collect();
         names.sort_unstable();
-        if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-            bail!("two tokens are named `{}`", twice[0]);
+        names.dedup();
+        if names.len() < self.tokens.len() {
+            bail!("two tokens have the same name: the journal could not tell who acted");
         }
         if let Some(short) = self.tokens.iter().find(|token| token.token.expose().len() < 16) {
             bail!("the token of `{}` is shorter than 16 characters", short.name);

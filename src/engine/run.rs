@@ -30,6 +30,8 @@ use crate::watch::{Event, Stage, Watch};
 const INBOX: usize = 1024;
 /// Inputs that are kept in one transaction.
 const BATCH: usize = 256;
+/// The engine looks around this often even if nothing happens.
+const LONGEST_NAP: Duration = Duration::from_mins(1);
 /// How long a stop waits for calls to the platform that are under way.
 const DRAIN: Duration = Duration::from_secs(25);
 
@@ -358,9 +360,9 @@ impl Engine {
             .min();
         let wait = match next {
             Some(at) => Duration::try_from(at.duration_since(now)).unwrap_or_default(),
-            None => Duration::from_secs(60),
+            None => LONGEST_NAP,
         };
         // A floor, so that a time that has passed can't spin.
-        wait.clamp(Duration::from_millis(10), Duration::from_secs(60))
+        wait.clamp(Duration::from_millis(10), LONGEST_NAP)
     }
 }

@@ -77,22 +77,15 @@ impl<'a> Step<'a> {
     /// Brings an event to an open watch.
     pub(super) fn deliver(&mut self, id: &WatchId, event: Event) -> Result<(), Illegal> {
         let now = self.now;
-        let touched = match self.touched.get_mut(id) {
-            Some(touched) => touched,
-            None => {
-                let kept = self
-                    .live
-                    .watches
-                    .get(id)
-                    .ok_or_else(|| Illegal(format!("no open watch is called {id}")))?;
-                let Kept { watch, version } = kept.clone();
-                self.touched.entry(id.clone()).or_insert(Touched {
-                    watch,
-                    version,
-                    events: Vec::new(),
-                })
-            }
-        };
+        if !self.touched.contains_key(id)
+            && let Some(Kept { watch, version }) = self.live.watches.get(id).cloned()
+        {
+            self.touched.insert(id.clone(), Touched { watch, version, events: Vec::new() });
+        }
+        let touched = self
+            .touched
+            .get_mut(id)
+            .ok_or_else(|| Illegal(format!("no open watch is called {id}")))?;
         let said = touched.watch.handle(&event, now)?;
         touched.events.push(event);
         self.keep_said(id, said);

@@ -146,7 +146,7 @@ impl Engine {
         let steps = on_sighting(sighting, step.seen(key), &open, &named);
         let primary = &sighting.primary;
         for intake in steps {
-            self.carry_out(step, intake, guarded.as_ref(), key);
+            carry_out(step, intake, guarded.as_ref(), key);
         }
         if step.seen(key).is_none_or(|seen| {
             seen.platform_id != primary.id || !seen.revision.same_as(&primary.revision)
@@ -162,32 +162,6 @@ impl Engine {
                 revision: primary.revision.clone(),
                 poison,
             });
-        }
-    }
-
-    fn carry_out(
-        &self,
-        step: &mut Step<'_>,
-        intake: IntakeStep,
-        guarded: Option<&Guarded>,
-        key: &ServiceKey,
-    ) {
-        let result = match (intake, guarded) {
-            (IntakeStep::Adopt(entry), _) => {
-                tracing::info!(service = %key, revision = entry.revision.short(), "presumed good");
-                step.enter(entry);
-                Ok(())
-            }
-            (IntakeStep::Deliver(watch, event), _) => step.deliver(&watch, *event),
-            // Nothing guards it any more: its former watch ends, no new one begins.
-            (IntakeStep::Open(..), None) => Ok(()),
-            (IntakeStep::Open(deployment, by), Some(guarded)) => {
-                let at_most = ceiling(guarded, None, step.pauses(), key);
-                step.open(*deployment, by, guarded.pinned.clone(), at_most).map(|_| ())
-            }
-        };
-        if let Err(why) = result {
-            tracing::error!(service = %key, %why, "a look could not be taken in");
         }
     }
 
@@ -213,5 +187,25 @@ impl Engine {
                 tracing::error!(watch = %watch, %why, "the mode could not be changed");
             }
         }
+    }
+}
+
+fn carry_out(step: &mut Step<'_>, intake: IntakeStep, guarded: Option<&Guarded>, key: &ServiceKey) {
+    let result = match (intake, guarded) {
+        (IntakeStep::Adopt(entry), _) => {
+            tracing::info!(service = %key, revision = entry.revision.short(), "presumed good");
+            step.enter(entry);
+            Ok(())
+        }
+        (IntakeStep::Deliver(watch, event), _) => step.deliver(&watch, *event),
+        // Nothing guards it any more: its former watch ends, no new one begins.
+        (IntakeStep::Open(..), None) => Ok(()),
+        (IntakeStep::Open(deployment, by), Some(guarded)) => {
+            let at_most = ceiling(guarded, None, step.pauses(), key);
+            step.open(*deployment, by, guarded.pinned.clone(), at_most).map(|_| ())
+        }
+    };
+    if let Err(why) = result {
+        tracing::error!(service = %key, %why, "a look could not be taken in");
     }
 }

@@ -15,6 +15,8 @@ pub struct Incident {
     /// The checks that have breached since it opened.
     pub checks: BTreeSet<String>,
     pub resolved_at: Option<Timestamp>,
+    /// What was measured when it was at its worst, one line a check.
+    pub evidence: Vec<String>,
 }
 
 /// Where an incident stands.

@@ -106,12 +106,17 @@ impl Watch {
                 status: IncidentStatus::Investigating,
                 checks: names.into_iter().collect(),
                 resolved_at: None,
+                evidence: Vec::new(),
             });
         } else if let Some(incident) = self.incident.as_mut() {
             incident.severity = incident.severity.min(severity);
             incident.checks.extend(names);
         }
         if worse {
+            let evidence = self.measured_evidence();
+            if let Some(incident) = self.incident.as_mut() {
+                incident.evidence = evidence;
+            }
             self.respond(severity, now, said);
         }
     }

@@ -182,23 +182,30 @@ impl Watch {
         if lines.is_empty() { "a breach".to_owned() } else { lines.join("; ") }
     }
 
-    /// One line per check of the incident.
+    /// What was measured when the incident was at its worst.
     fn evidence(&self) -> Vec<String> {
+        self.incident.as_ref().map(|incident| incident.evidence.clone()).unwrap_or_default()
+    }
+
+    /// Value against limit against baseline, one line per check of the incident.
+    pub(super) fn measured_evidence(&self) -> Vec<String> {
         let Some(incident) = &self.incident else { return Vec::new() };
+        let interval = self.interval();
         incident
             .checks
             .iter()
             .filter_map(|name| {
                 let (check, state) = (self.policy().check(name)?, self.checks.get(name)?);
                 let last = state.last.as_ref()?;
-                let traffic = last
-                    .traffic
-                    .map(|events| format!(" of {events:.0} events"))
-                    .unwrap_or_default();
                 let before = baseline_in_words(check, &state.baseline)
                     .map(|before| format!("; {before}"))
                     .unwrap_or_default();
-                Some(format!("{name}: {}{traffic}{before}", last.reason))
+                let window = check.window(interval);
+                let traffic = last
+                    .traffic
+                    .map(|events| format!("; {events:.0} events in {window:#}"))
+                    .unwrap_or_default();
+                Some(format!("{name} {}{before}{traffic}", last.reason))
             })
             .collect()
     }
@@ -210,7 +217,10 @@ impl Watch {
         vec![
             field("Status", incident.status.in_template().to_owned()),
             field("Severity", incident.severity.to_string()),
-            field("Impact", self.breach_in_words()),
+            field(
+                "Impact",
+                list(&incident.checks.iter().cloned().collect::<Vec<_>>()) + " outside the limits",
+            ),
             field("Start Time", full(incident.opened_at)),
             field("Resolution", resolution.to_owned()),
             field("ETA", eta.to_owned()),
@@ -253,7 +263,10 @@ impl Watch {
             Actor::Platform => "the platform is rolling back".to_owned(),
         };
         let target = format!("{} ({})", run.plan.target.short(), run.plan.target_because);
-        let resolution = format!("{who} to {target}: {}", run.because);
+        let resolution = match &run.by {
+            Actor::Guard => format!("{who} to {target}"),
+            Actor::Person(_) | Actor::Platform => format!("{who} to {target}: {}", run.because),
+        };
         let headline =
             format!("{}: {who} {} to {}", self.severity(), self.title(), run.plan.target.short());
         let mut reply = self.incident_reply(Tone::Bad, headline, &resolution, "not known");
