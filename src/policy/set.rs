@@ -1,5 +1,6 @@
 //! The policies of a folder, and what each of them pins.
 
+use std::fmt::Write;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -69,7 +70,7 @@ impl Written {
             policy: Arc::new(policy),
             file,
             text,
-            digest: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+            digest: hexadecimal(&digest),
             origins,
         }
     }
@@ -85,6 +86,13 @@ impl Written {
             && matches(&self.cluster, &key.cluster)
             && matches(&self.service, &key.service)
     }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 impl PolicySet {

@@ -3,6 +3,7 @@
 //! those to what they mean ([`build`]). Every step goes on after a mistake, so
 //! that one run tells all of them.
 
+mod amount;
 mod build;
 mod check;
 mod decode;
@@ -99,7 +100,8 @@ impl Shelf<'_> {
         trees.splice(0..0, self.trees[0].iter().chain(bundle.as_ref()));
         let tree = layers::merge(&trees)?;
         let decoded = decode::<PolicyFile>(&tree, report);
-        let top = own.span().start().copied().unwrap_or_else(|| Marker::new(index, 0, 1, 1));
+        let first = own.keys().next().and_then(|key| key.span().start().copied());
+        let top = first.unwrap_or_else(|| Marker::new(index, 0, 1, 1));
         let mut desk = Desk {
             tree: &tree,
             left_out: decoded.left_out,
@@ -108,7 +110,8 @@ impl Shelf<'_> {
             report,
         };
         let policy = build::policy(&decoded.value, &mut desk)?;
-        let (name_at, service_at) = (desk.key(&["policy"]), desk.key(&["match", "service"]));
+        let name_at = decoded.value.policy.as_ref()?.marker;
+        let service_at = decoded.value.matches.as_ref()?.service.as_ref()?.marker;
         let text = emit::yaml(&tree);
         let origins = emit::origins(&tree, report);
         let written = Written::new(policy, path.clone(), text, origins);

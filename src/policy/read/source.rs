@@ -48,6 +48,7 @@ pub(super) fn tree(
             Marker::new(index, 0, line, column),
             Mistake::new("the file goes on after its policy").mend("one file holds one policy"),
         );
+        return None;
     }
     let Node::Mapping(mut root) = node else { return None };
     if root.is_empty() {
