@@ -202,7 +202,7 @@ impl Scalar for String {
 
     fn parse(text: &str) -> Result<Self, Mistake> {
         if text.trim().is_empty() {
-            return Err(Mistake::new("an empty text"));
+            return Err(Mistake::new("an empty name"));
         }
         if text.chars().count() > 128 {
             return Err(Mistake::new("a name has at most 128 characters"));
@@ -222,6 +222,10 @@ impl Scalar for Pattern {
     const EXPECTED: &'static str = "a name or a pattern such as `shopflow-*`";
 
     fn parse(text: &str) -> Result<Self, Mistake> {
+        if text.contains(['/', ':']) {
+            return Err(Mistake::new(format!("`{text}` is not a name"))
+                .mend("of an ARN, give the part behind the last `/`"));
+        }
         Glob::parse(text).map(|_| Self(text.to_owned())).map_err(Mistake::new)
     }
 }
