@@ -62,11 +62,11 @@ impl PolicyRepo {
     }
 
     /// Sends each change that makes a difference, beginning with the first
-    /// after `known`. Ends when the receiver is dropped. Must be called within
-    /// a tokio runtime.
-    pub fn watch(self, known: &Loaded) -> mpsc::Receiver<Reload> {
+    /// after `known`; with `None`, beginning with what is there now. Ends when
+    /// the receiver is dropped. Must be called within a tokio runtime.
+    pub fn watch(self, known: Option<&Loaded>) -> mpsc::Receiver<Reload> {
         let (sender, receiver) = mpsc::channel(1);
-        let known = Seen::Good(fingerprint(known));
+        let known = known.map_or(Seen::Nothing, |known| Seen::Good(fingerprint(known)));
         tokio::spawn(self.follow(known, sender));
         receiver
     }
@@ -88,9 +88,10 @@ impl PolicyRepo {
                 // Again each time: the folder itself may have been replaced.
                 let _ = watcher.watch(&self.root, RecursiveMode::Recursive);
             }
+            let patience = if seen == Seen::Nothing { Duration::ZERO } else { BACKSTOP };
             tokio::select! {
                 () = sender.closed() => return,
-                () = tokio::time::sleep(BACKSTOP) => {}
+                () = tokio::time::sleep(patience) => {}
                 Some(()) = hints.recv() => {
                     tokio::time::sleep(SETTLE).await;
                     let _ = hints.try_recv();
@@ -117,6 +118,7 @@ impl PolicyRepo {
 /// What the receiver knows already.
 #[derive(Debug, PartialEq)]
 enum Seen {
+    Nothing,
     Good(Fingerprint),
     Broken(Vec<Diagnostic>),
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::Policy;
-use super::diagnostic::nearest;
+use super::diagnostic::{Diagnostic, nearest};
 use super::glob::Glob;
 use crate::model::ServiceKey;
 
@@ -18,6 +18,7 @@ const OWN_NAME: &str = "deployguard";
 #[derive(Debug, Clone, Default)]
 pub struct PolicySet {
     policies: Arc<[Written]>,
+    overlaps: Arc<[Diagnostic]>,
 }
 
 /// A policy with the words that it was read from.
@@ -97,8 +98,13 @@ fn hexadecimal(bytes: &[u8]) -> String {
 
 impl PolicySet {
     /// Policies that were checked together.
-    pub(super) fn new(policies: Vec<Written>) -> Self {
-        Self { policies: policies.into() }
+    pub(super) fn new(policies: Vec<Written>, overlaps: Vec<Diagnostic>) -> Self {
+        Self { policies: policies.into(), overlaps: overlaps.into() }
+    }
+
+    /// Pairs of policies that guard one service; see [`Matches::Several`].
+    pub fn overlaps(&self) -> &[Diagnostic] {
+        &self.overlaps
     }
 
     /// Which policies guard the service at `key`.

@@ -102,6 +102,18 @@ fn match_without_a_target_says_which_target_has_the_policy() {
 }
 
 #[test]
+fn two_policies_of_one_service_are_a_mistake_to_check_and_both_shown_by_match() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a.yaml"), BASE).unwrap();
+    std::fs::write(folder.path().join("b.yaml"), BASE.replace("policy: shop", "policy: b"))
+        .unwrap();
+    let (good, said) = checked(&[folder.path().to_owned()], false);
+    assert!(!good && said.contains("b.yaml:4:34: `shop` and `b` both guard `shop/api`"), "{said}");
+    let (good, said) = matched(folder.path(), "shop/api");
+    assert!(!good && said.starts_with("2 policies guard shop/api: only notifications"), "{said}");
+}
+
+#[test]
 fn the_schema_describes_every_key() {
     let mut out = Vec::new();
     schema::run(&mut out).unwrap();

@@ -85,7 +85,7 @@ fn a_folder_outside_git_has_no_commit_and_is_never_clean() {
 async fn an_edit_is_seen_whichever_way_it_is_written() {
     let folder = folder();
     let loaded = repo(&folder).load().unwrap();
-    let mut reloads = repo(&folder).watch(&loaded);
+    let mut reloads = repo(&folder).watch(Some(&loaded));
     tokio::time::sleep(Duration::from_millis(200)).await;
     let file = folder.path().join("policies/team/shop.yaml");
 
@@ -112,7 +112,7 @@ async fn an_edit_is_seen_whichever_way_it_is_written() {
 async fn a_broken_edit_is_told_once_and_its_mending_too() {
     let folder = folder();
     let loaded = repo(&folder).load().unwrap();
-    let mut reloads = repo(&folder).watch(&loaded);
+    let mut reloads = repo(&folder).watch(Some(&loaded));
     tokio::time::sleep(Duration::from_millis(200)).await;
     let file = folder.path().join("policies/team/shop.yaml");
 
@@ -129,7 +129,7 @@ async fn a_broken_edit_is_told_once_and_its_mending_too() {
 async fn what_changes_nothing_is_not_told() {
     let folder = folder();
     let loaded = repo(&folder).load().unwrap();
-    let mut reloads = repo(&folder).watch(&loaded);
+    let mut reloads = repo(&folder).watch(Some(&loaded));
     tokio::time::sleep(Duration::from_millis(200)).await;
     let file = folder.path().join("policies/team/shop.yaml");
     std::fs::write(&file, BASE).unwrap();
@@ -138,12 +138,24 @@ async fn what_changes_nothing_is_not_told() {
 }
 
 #[tokio::test]
+async fn a_watch_that_begins_with_a_broken_folder_says_so_and_sees_it_mended() {
+    let folder = folder();
+    let file = folder.path().join("policies/team/shop.yaml");
+    std::fs::write(&file, "version: 2").unwrap();
+    let mut reloads = repo(&folder).watch(None);
+    assert!(matches!(next(&mut reloads).await, Reload::Broken(_)));
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    std::fs::write(&file, BASE).unwrap();
+    assert!(matches!(next(&mut reloads).await, Reload::Good(_)));
+}
+
+#[tokio::test]
 async fn a_watch_ends_with_its_receiver() {
     let folder = folder();
     let loaded = repo(&folder).load().unwrap();
     let tasks = tokio::runtime::Handle::current().metrics();
     let before = tasks.num_alive_tasks();
-    let reloads = repo(&folder).watch(&loaded);
+    let reloads = repo(&folder).watch(Some(&loaded));
     drop(reloads);
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(tasks.num_alive_tasks(), before);

@@ -230,7 +230,7 @@ fn two_policies_share_neither_name_nor_service() {
         )
     };
     let both = |second: String| {
-        told(read(&[file("a.yaml", with("a", "shop", "web-*")), file("b.yaml", second)]))
+        told(check(&[file("a.yaml", with("a", "shop", "web-*")), file("b.yaml", second)]))
     };
     assert_eq!(
         both(with("a", "other", "x")),
@@ -245,7 +245,36 @@ fn two_policies_share_neither_name_nor_service() {
     assert_eq!(both(with("b", "shop2", "web-*")), "2 policies\n");
     let target = with("b", "shop", "web-1").replace("{ cluster", "{ target: eu, cluster");
     let other = with("a", "shop", "web-*").replace("{ cluster", "{ target: us, cluster");
-    assert_eq!(told(read(&[file("a.yaml", other), file("b.yaml", target)])), "2 policies\n");
+    assert_eq!(told(check(&[file("a.yaml", other), file("b.yaml", target)])), "2 policies\n");
+}
+
+#[test]
+fn policies_that_guard_one_service_are_all_found_while_the_guard_runs() {
+    let second = BASE.replace("policy: shop", "policy: b").replace("service: api", "service: a*");
+    let files = [file("a.yaml", BASE), file("b.yaml", second)];
+    assert!(check(&files).is_err());
+    let set = read(&files).unwrap();
+    let Matches::Several(all) = set.matching(&key("shop", "api")) else { panic!("two guard it") };
+    assert_eq!(all.len(), 2);
+    assert!(matches!(set.matching(&key("shop", "admin")), Matches::One(_)));
+    assert_eq!(set.overlaps().len(), 1);
+}
+
+#[test]
+fn known_good_comes_after_short_term_or_else_the_second_phase_or_the_only_one() {
+    let after = |phases: &str| {
+        let text = BASE.replace(
+            "  immediate: { until: 15m, interval: 15s }\n  short-term: { until: 1h, interval: 30s }\n",
+            phases,
+        );
+        let set = read_one(text).unwrap();
+        set.named("shop").unwrap().policy.rollback.known_good_after.clone()
+    };
+    let (a, b) = ("  a: { until: 5m, interval: 5s }\n", "  b: { until: 10m, interval: 5s }\n");
+    let short = "  short-term: { until: 1h, interval: 30s }\n";
+    assert_eq!(after(&format!("{a}{b}{short}")), "short-term");
+    assert_eq!(after(&format!("{a}{b}")), "b");
+    assert_eq!(after(a), "a");
 }
 
 #[test]
@@ -290,6 +319,8 @@ fn what_is_no_text_is_refused_at_its_place() {
         let told = says(format!("x: {deep}").into_bytes());
         assert!(told.starts_with("policies/x.yaml:1:") && told.lines().count() == 1, "{told:.200}");
     }
+    let mappings = format!("x: {}1{}", "{a: ".repeat(20), "}".repeat(20));
+    assert_eq!(says(mappings.into_bytes()), "policies/x.yaml:1:64: nested more than 16 deep\n");
     let stairs: String = (0..600).flat_map(|n| [" ".repeat(n), "a:\n".to_owned()]).collect();
     assert!(says(stairs.into_bytes()).contains("columns"));
 }

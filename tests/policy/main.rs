@@ -7,7 +7,7 @@ mod commands;
 mod folder;
 mod good;
 
-use deployguard::policy::{Diagnostic, PolicySet, SourceFile, read};
+use deployguard::policy::{Diagnostic, PolicySet, SourceFile, check, read};
 
 fn file(path: &str, text: impl Into<Vec<u8>>) -> SourceFile {
     SourceFile { path: path.to_owned(), bytes: text.into() }

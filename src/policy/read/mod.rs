@@ -40,7 +40,9 @@ const ECS_WEB: (&str, &str) = ("<bundle ecs-web>", include_str!("../bundles/ecs-
 /// values to the policies in its folder and below.
 ///
 /// # Errors
-/// Every mistake of every file, sorted by file and place.
+/// Every mistake of every file, sorted by file and place. That two policies
+/// guard one service is none while the guard runs: the set says so, and for
+/// that service it only notifies.
 pub fn read(files: &[SourceFile]) -> Result<PolicySet, Vec<Diagnostic>> {
     let built_in = [DEFAULTS, ECS_WEB]
         .map(|(name, text)| SourceFile { path: name.to_owned(), bytes: text.as_bytes().to_vec() });
@@ -56,12 +58,25 @@ pub fn read(files: &[SourceFile]) -> Result<PolicySet, Vec<Diagnostic>> {
     for index in built_in.len()..shelf.sources.len() {
         written.extend(shelf.policy(index, &mut report));
     }
-    neighbours::check(&written, &mut report);
+    let overlaps = neighbours::check(&written, &mut report);
     if report.is_clean() {
-        Ok(PolicySet::new(written.into_iter().map(|found| found.written).collect()))
+        Ok(PolicySet::new(written.into_iter().map(|found| found.written).collect(), overlaps))
     } else {
+        for overlap in overlaps {
+            report.push(overlap);
+        }
         Err(report.finish())
     }
+}
+
+/// Reads the policies of `files` as [`read`] does, for people who can still
+/// mend them.
+///
+/// # Errors
+/// Every mistake of every file, policies that guard one service among them.
+pub fn check(files: &[SourceFile]) -> Result<PolicySet, Vec<Diagnostic>> {
+    let set = read(files)?;
+    if set.overlaps().is_empty() { Ok(set) } else { Err(set.overlaps().to_vec()) }
 }
 
 /// Everything that policies are made of.

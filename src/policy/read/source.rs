@@ -40,7 +40,10 @@ pub(super) fn tree(
         Err(error) => {
             let (marker, mistake) = load_mistake(index, text, &error);
             report.at(marker, mistake);
-            return None;
+            let LoadError::DuplicateKey(_) = error else { return None };
+            // The rest can be read, with the last of the two.
+            let lax = LoaderOptions::default().prevent_coercion(true);
+            parse_yaml_with_options(index, text, lax).ok()?
         }
     };
     if let Some((line, column)) = leftover(text, &node) {
