@@ -4,13 +4,16 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::policy::{Diagnostic, PolicySet, read};
+use crate::policy::{Diagnostic, PolicySet, check};
 use crate::policy_repo::collect;
 
 /// Checks files and folders; with `expand`, prints each policy as one file with
 /// everything that it inherits. Exit 1 if there is any mistake.
 pub fn run(paths: &[PathBuf], expand: bool, out: &mut impl Write) -> anyhow::Result<ExitCode> {
-    match collect(paths).and_then(|files| read(&files)) {
+    if paths.is_empty() {
+        anyhow::bail!("say which files or folders to check");
+    }
+    match collect(paths).and_then(|files| check(&files)) {
         Ok(set) if expand => expanded(&set, out)?,
         Ok(set) => {
             let checks = set.iter().map(|written| written.policy.checks.len()).sum();

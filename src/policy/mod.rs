@@ -13,7 +13,7 @@ mod template;
 
 pub use diagnostic::{Diagnostic, nearest};
 pub use question::Vars;
-pub use read::{MAX_BYTES, SourceFile, nothing_there, read, schema};
+pub use read::{MAX_BYTES, SourceFile, check, nothing_there, read, schema};
 pub use rules::{
     Action, Actions, Against, BaselineRule, Bound, Check, Counted, Fallback, LabelNames, Limit,
     Match, Measure, NotifyRule, OnTimeout, Part, Phase, Policy, RollbackRule, Side, Unannounced,

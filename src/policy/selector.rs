@@ -6,7 +6,9 @@ use promql_parser::parser::{Expr, VectorSelector, parse};
 use super::diagnostic::Mistake;
 use super::template::{Template, escape};
 
-/// Characters of a query; Prometheus itself takes more.
+/// What the parser says where it has no better reason.
+const INVALID_QUERY_INFO: &str = "invalid promql query";
+/// Bytes of a query; Prometheus itself takes more.
 const MAX_LENGTH: usize = 4_096;
 /// Brackets within brackets: more than anybody reads.
 const MAX_DEPTH: usize = 64;
@@ -120,7 +122,12 @@ fn parsed(text: &str) -> Result<Expr, Mistake> {
         return Err(Mistake::new(format!("a query nests at most {MAX_DEPTH} brackets")));
     }
     let sample = template.expand(SignedDuration::from_mins(1), |_| "x");
-    parse(&sample).map_err(|reason| Mistake::new(format!("not PromQL: {}", reason.trim())))
+    parse(&sample).map_err(|reason| match reason.trim() {
+        INVALID_QUERY_INFO => {
+            Mistake::new("not PromQL").mend("try it on Prometheus' own page, which shows the place")
+        }
+        reason => Mistake::new(format!("not PromQL: {reason}")),
+    })
 }
 
 /// How deep brackets nest, or signs follow one another, whichever is more.

@@ -1,12 +1,13 @@
 //! The policies of a folder, and what each of them pins.
 
+use std::fmt::Write;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::Policy;
-use super::diagnostic::nearest;
+use super::diagnostic::{Diagnostic, nearest};
 use super::glob::Glob;
 use crate::model::ServiceKey;
 
@@ -17,6 +18,7 @@ const OWN_NAME: &str = "deployguard";
 #[derive(Debug, Clone, Default)]
 pub struct PolicySet {
     policies: Arc<[Written]>,
+    overlaps: Arc<[Diagnostic]>,
 }
 
 /// A policy with the words that it was read from.
@@ -69,7 +71,7 @@ impl Written {
             policy: Arc::new(policy),
             file,
             text,
-            digest: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+            digest: hexadecimal(&digest),
             origins,
         }
     }
@@ -87,10 +89,22 @@ impl Written {
     }
 }
 
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
 impl PolicySet {
     /// Policies that were checked together.
-    pub(super) fn new(policies: Vec<Written>) -> Self {
-        Self { policies: policies.into() }
+    pub(super) fn new(policies: Vec<Written>, overlaps: Vec<Diagnostic>) -> Self {
+        Self { policies: policies.into(), overlaps: overlaps.into() }
+    }
+
+    /// Pairs of policies that guard one service; see [`Matches::Several`].
+    pub fn overlaps(&self) -> &[Diagnostic] {
+        &self.overlaps
     }
 
     /// Which policies guard the service at `key`.

@@ -1,6 +1,8 @@
 //! PromQL with `${variables}`: finding them, and putting values in so that no
 //! value can change anything but the string it stands in.
 
+use std::fmt::Write;
+
 use jiff::SignedDuration;
 
 use super::diagnostic::Mistake;
@@ -219,7 +221,7 @@ pub(super) fn escape(value: &str, quote: char, out: &mut String) {
             char if char == quote => out.extend(['\\', quote]),
             // Prometheus refuses the replacement character, taking it for broken UTF-8.
             char if char.is_control() || char == '\u{fffd}' => {
-                out.push_str(&format!("\\u{:04x}", u32::from(char)));
+                let _ = write!(out, "\\u{:04x}", u32::from(char));
             }
             char => out.push(char),
         }
@@ -346,7 +348,7 @@ mod tests {
             ("x[${service}]", "`${service}` stands outside a string"),
             ("x offset ${window}", "`${window}` stands outside a string"),
             ("x{a=\"\\${service}\"}", "a backslash stands before `${service}`"),
-            ("x{a=\"${service\"}", "unknown variable `${service\"}`"),
+            ("x{a=\"${service\"}", "a `${` without a name, or without its `}`"),
             ("x ${service", "a `${` without a name, or without its `}`"),
         ];
         for (text, message) in cases {

@@ -18,7 +18,7 @@ fn every_mistake_is_told_at_its_place_with_a_mend() {
     let mut wrong = Vec::new();
     for path in names {
         let name = path.file_name().unwrap().to_str().unwrap();
-        let said = told(read(&[file(name, std::fs::read(&path).unwrap())]));
+        let said = told(check(&[file(name, std::fs::read(&path).unwrap())]));
         let beside = path.with_extension("txt");
         if std::env::var_os("UPDATE_EXPECTED").is_some() {
             std::fs::write(&beside, &said).unwrap();

@@ -1,1 +1,129 @@
+//! `check`, `match` and `schema` as a person sees them.
 
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use deployguard::cli::{check, matching, schema};
+
+const BASE: &str = include_str!("good_base.yaml");
+
+fn checked(paths: &[PathBuf], expand: bool) -> (bool, String) {
+    let mut out = Vec::new();
+    let code = check::run(paths, expand, &mut out).unwrap();
+    (code == ExitCode::SUCCESS, String::from_utf8(out).unwrap())
+}
+
+fn matched(folder: &Path, service: &str) -> (bool, String) {
+    let mut out = Vec::new();
+    let code = matching::run(folder, service, &mut out).unwrap();
+    (code == ExitCode::SUCCESS, String::from_utf8(out).unwrap())
+}
+
+fn ours() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("policies")
+}
+
+#[test]
+fn the_policies_that_ship_have_no_mistakes() {
+    assert_eq!(checked(&[ours()], false), (true, "2 policies, 9 checks: no mistakes\n".into()));
+}
+
+#[test]
+fn a_single_file_is_checked_with_the_defaults_of_its_folder() {
+    let (good, said) = checked(&[ours().join("shopflow.yaml")], true);
+    assert!(good, "{said}");
+    assert!(said.contains("labels:\n  service: service\n"), "{said}");
+    let (_, twice) = checked(&[ours().join("shopflow.yaml"), ours()], false);
+    assert_eq!(twice, "2 policies, 9 checks: no mistakes\n", "a file named twice is read once");
+}
+
+#[test]
+fn every_mistake_is_told_and_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let bad = folder.path().join("bad.yaml");
+    std::fs::write(&bad, BASE.replace("breach: { SEV2: \"> 1%\" }", "braech: { SEV2: \"> 1%\" }"))
+        .unwrap();
+    let (good, said) = checked(&[folder.path().to_owned()], false);
+    assert!(!good);
+    let place = format!("{}:14:5", bad.display());
+    assert_eq!(said, format!("{place}: unknown key `braech`; did you mean `breach`?\n1 mistake\n"));
+}
+
+#[test]
+fn a_path_that_holds_no_policies_is_a_mistake() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join(".hidden.yaml"), "x").unwrap();
+    let (good, said) = checked(&[folder.path().to_owned()], false);
+    assert!(!good && said.contains("no policies are here"), "{said}");
+    let (good, said) = checked(&[folder.path().join("none.yaml")], false);
+    assert!(!good && said.contains("none.yaml:1:1: No such file"), "{said}");
+}
+
+#[test]
+fn match_says_which_file_set_each_value() {
+    let (good, said) = matched(&ours(), "shopflow-production/shopflow-api");
+    assert!(good);
+    let place = |file: &str, line: usize| format!("{}:{line}", ours().join(file).display());
+    let text = std::fs::read_to_string(ours().join("shopflow.yaml")).unwrap();
+    let line = text.lines().position(|line| line.contains("SEV2: \"< 95%\"")).unwrap() + 1;
+    for (start, end) in [
+        (place("shopflow.yaml", line), "checks.order success.breach.SEV2: < 95%"),
+        (place("_defaults.yaml", 3), "labels.service: service"),
+        ("<defaults>:3".to_owned(), "grace: 2m"),
+        ("<bundle ecs-web>:8".to_owned(), "phases.immediate.until: 15m"),
+    ] {
+        let found = said.lines().any(|line| line.trim().starts_with(&start) && line.ends_with(end));
+        assert!(found, "{start} {end} in\n{said}");
+    }
+}
+
+#[test]
+fn match_of_a_service_without_a_policy_names_the_nearest() {
+    assert_eq!(
+        matched(&ours(), "taskflow-productoin/taskflow-api"),
+        (
+            false,
+            "no policy guards taskflow-productoin/taskflow-api\n  \
+             did you mean taskflow-production/taskflow-api?\n"
+                .into()
+        )
+    );
+    assert!(matching::run(&ours(), "api", &mut Vec::new()).is_err());
+}
+
+#[test]
+fn match_without_a_target_says_which_target_has_the_policy() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = BASE.replace("{ cluster", "{ target: prod-us, cluster");
+    std::fs::write(folder.path().join("x.yaml"), text).unwrap();
+    let (good, said) = matched(folder.path(), "shop/api");
+    assert!(!good && said.contains("at the target prod-us, `shop` does"), "{said}");
+    assert!(matched(folder.path(), "prod-us/shop/api").0);
+}
+
+#[test]
+fn two_policies_of_one_service_are_a_mistake_to_check_and_both_shown_by_match() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a.yaml"), BASE).unwrap();
+    std::fs::write(folder.path().join("b.yaml"), BASE.replace("policy: shop", "policy: b"))
+        .unwrap();
+    let (good, said) = checked(&[folder.path().to_owned()], false);
+    assert!(!good && said.contains("b.yaml:4:34: `shop` and `b` both guard `shop/api`"), "{said}");
+    let (good, said) = matched(folder.path(), "shop/api");
+    assert!(!good && said.starts_with("2 policies guard shop/api: only notifications"), "{said}");
+}
+
+#[test]
+fn the_schema_describes_every_key() {
+    let mut out = Vec::new();
+    schema::run(&mut out).unwrap();
+    let schema: serde_json::Value = serde_json::from_slice(&out).unwrap();
+    let keys: Vec<_> = schema["properties"].as_object().unwrap().keys().collect();
+    for key in ["version", "policy", "match", "extends", "checks", "actions", "notify"] {
+        assert!(keys.iter().any(|known| *known == key), "{key} in {keys:?}");
+    }
+    assert_eq!(schema["additionalProperties"], false);
+    let mode = &schema["properties"]["mode"];
+    assert!(mode["description"].as_str().unwrap().starts_with("A ceiling"), "{mode}");
+    insta::assert_json_snapshot!("schema", schema);
+}

@@ -1,11 +1,13 @@
 //! Policies from the outside: files in, words out.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may end there")]
+
 mod bad;
 mod commands;
 mod folder;
 mod good;
 
-use deployguard::policy::{Diagnostic, PolicySet, SourceFile, read};
+use deployguard::policy::{Diagnostic, PolicySet, SourceFile, check, read};
 
 fn file(path: &str, text: impl Into<Vec<u8>>) -> SourceFile {
     SourceFile { path: path.to_owned(), bytes: text.into() }
@@ -14,7 +16,9 @@ fn file(path: &str, text: impl Into<Vec<u8>>) -> SourceFile {
 fn told(result: Result<PolicySet, Vec<Diagnostic>>) -> String {
     match result {
         Ok(set) => format!("{} policies\n", set.len()),
-        Err(mistakes) => mistakes.iter().map(|mistake| format!("{mistake}\n")).collect(),
+        Err(mistakes) => {
+            mistakes.iter().flat_map(|mistake| [mistake.to_string(), "\n".to_owned()]).collect()
+        }
     }
 }
 

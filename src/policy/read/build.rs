@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
 
+use super::amount::{Stretch, stretch};
 use super::check::check;
 use super::desk::Desk;
 use super::phases::{known_good_after, phases};
 use super::raw::{ActionText, ActionsText, NotifyText, PolicyFile, RollbackText};
-use super::scalar::{ActionWord, At, Scalar, Stretch, stretch};
+use super::scalar::{ActionWord, At, LabelName, Scalar};
 use crate::model::Severity;
 use crate::policy::diagnostic::Mistake;
 use crate::policy::{
@@ -87,9 +88,7 @@ fn matches(text: &PolicyFile, desk: &mut Desk) -> Option<Match> {
 }
 
 fn labels(text: &PolicyFile) -> LabelNames {
-    let name = |label: &Option<At<super::scalar::LabelName>>| {
-        label.as_ref().map(|label| label.value.0.clone())
-    };
+    let name = |label: &Option<At<LabelName>>| label.as_ref().map(|label| label.value.0.clone());
     LabelNames {
         service: name(&text.labels.service),
         version: name(&text.labels.version),

@@ -16,6 +16,14 @@ use crate::policy::{Against, BaselineRule, Bound, Check, Counted, Limit, Measure
 /// Events in the window below which there is too little traffic to tell.
 const MIN_TRAFFIC: f64 = 20.0;
 
+/// What a check measures, as far as its limits must know.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Kind {
+    Ratio,
+    Latency,
+    Gauge(Unit),
+}
+
 /// The limits of a check with their places.
 #[derive(Debug)]
 pub(super) struct Limits {
@@ -37,6 +45,11 @@ impl Limits {
         }
     }
 
+    /// The unit of a check that has none by nature: its first limit's.
+    fn unit(&self) -> Unit {
+        self.bounds().first().map_or(Unit::Number, |(bound, _)| bound.unit)
+    }
+
     /// Every bound, the normal range first.
     pub fn bounds(&self) -> Vec<(Bound, Marker)> {
         let normal = self.normal.iter().map(|normal| (normal.value, normal.marker));
@@ -50,8 +63,8 @@ impl Limits {
 pub(super) fn check(name: &str, text: &CheckText, desk: &mut Desk) -> Option<Check> {
     let limits = Limits::of(text);
     let measure = measure(name, text, &limits, desk);
-    if let Some(measure) = &measure {
-        limits::check(measure, &limits, desk);
+    if let Some(kind) = kind(text, &limits) {
+        limits::check(kind, &limits, desk);
     }
     if limits.breach.is_empty() && text.baseline.is_none() {
         let mistake = Mistake::new(format!("the check `{name}` can't fail"))
@@ -104,20 +117,29 @@ fn measure(name: &str, text: &CheckText, limits: &Limits, desk: &mut Desk) -> Op
         return latency(name, text, desk);
     }
     let query = text.query.as_ref()?.value.0.clone();
-    let unit = limits.bounds().first().map_or(Unit::Number, |(bound, _)| bound.unit);
-    Some(Measure::Gauge { query, unit })
+    Some(Measure::Gauge { query, unit: limits.unit() })
+}
+
+/// What kind of check it is meant to be, whether or not all of it could be read.
+fn kind(text: &CheckText, limits: &Limits) -> Option<Kind> {
+    match (&text.ratio, &text.latency, &text.query) {
+        (Some(_), None, None) => Some(Kind::Ratio),
+        (None, Some(_), None) => Some(Kind::Latency),
+        (None, None, Some(_)) => Some(Kind::Gauge(limits.unit())),
+        (_, _, _) => None,
+    }
 }
 
 fn ratio(name: &str, text: &RatioText, desk: &mut Desk) -> Option<Measure> {
     let path = ["checks", name, "ratio"];
-    let total = match &text.total {
-        Some(total) => counted(&[path.as_slice(), &["total"]].concat(), total, desk),
-        None => {
-            let mistake = Mistake::new(format!("the ratio of `{name}` has no `total`"))
-                .mend("give it the counter of all events");
-            desk.missing(&[path.as_slice(), &["total"]].concat(), mistake);
-            None
-        }
+    let total_path = [path.as_slice(), &["total"]].concat();
+    let total = if let Some(total) = &text.total {
+        counted(&total_path, total, desk)
+    } else {
+        let mistake = Mistake::new(format!("the ratio of `{name}` has no `total`"))
+            .mend("give it the counter of all events");
+        desk.missing(&total_path, mistake);
+        None
     };
     let kinds = [("bad", text.bad.is_some()), ("good", text.good.is_some())];
     one_of(&kinds, &path, desk, "a ratio counts one part of its total", || {

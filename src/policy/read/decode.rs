@@ -150,6 +150,10 @@ fn mistake(error: &FromNodeError) -> Mistake {
             Mistake::new(format!("`{field}` is not implemented yet"))
                 .mend("remove it: nothing in a policy is ignored")
         }
+        SerdeError::UnknownFieldError(field, ..) if field == "<<" => {
+            Mistake::new("merge keys (`<<`) are not read in a policy")
+                .mend("put what is shared into `_defaults.yaml`")
+        }
         SerdeError::UnknownFieldError(field, known, _) => {
             Mistake::new(format!("unknown key `{field}`")).mend_from(field, known)
         }

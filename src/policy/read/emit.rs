@@ -39,7 +39,7 @@ pub(super) fn yaml(tree: &MarkedMappingNode) -> String {
 pub(super) fn origins(tree: &MarkedMappingNode, report: &Report) -> Vec<Origin> {
     let mut origins = Vec::new();
     for (key, value) in in_order(tree) {
-        collect(key.to_owned(), value, report, &mut origins);
+        collect(key, value, report, &mut origins);
     }
     origins
 }
@@ -48,11 +48,11 @@ fn in_order(tree: &MarkedMappingNode) -> impl Iterator<Item = (&'static str, &No
     ORDER.iter().filter_map(|key| Some((*key, tree.get(*key)?)))
 }
 
-fn collect(path: String, value: &Node, report: &Report, origins: &mut Vec<Origin>) {
+fn collect(path: &str, value: &Node, report: &Report, origins: &mut Vec<Origin>) {
     let marker = value.span().start().copied().unwrap_or_else(|| Marker::new(0, 0, 1, 1));
     let mut told = |value: String| {
         origins.push(Origin {
-            path: path.clone(),
+            path: path.to_owned(),
             value,
             file: report.name(marker).to_owned(),
             line: marker.line(),
@@ -60,13 +60,14 @@ fn collect(path: String, value: &Node, report: &Report, origins: &mut Vec<Origin
     };
     match value {
         Node::Scalar(scalar) => {
-            told(scalar.as_str().split_whitespace().collect::<Vec<_>>().join(" "))
+            let words: Vec<&str> = scalar.as_str().split_whitespace().collect();
+            told(words.join(" "));
         }
         Node::Sequence(_) => told(inline(value)),
         Node::Mapping(mapping) if mapping.is_empty() => told("{}".to_owned()),
         Node::Mapping(mapping) => {
             for (key, value) in mapping.iter() {
-                collect(format!("{path}.{}", key.as_str()), value, report, origins);
+                collect(&format!("{path}.{}", key.as_str()), value, report, origins);
             }
         }
     }

@@ -2,7 +2,8 @@
 
 use schemars::{Schema, json_schema};
 
-use super::scalar::{Scalar, stretch};
+use super::amount::stretch;
+use super::scalar::Scalar;
 use crate::policy::diagnostic::Mistake;
 use crate::policy::{Bound, Limit, Side, Unit};
 
@@ -106,7 +107,6 @@ mod tests {
     }
 
     #[test]
-    #[expect(clippy::float_cmp, reason = "limits are exact where they are written so")]
     fn limits_are_kept_in_base_units() {
         assert_eq!(reads("> 5%"), (0.05, Unit::Ratio));
         assert_eq!(reads(">=0.1 %"), (0.001, Unit::Ratio));

@@ -2,17 +2,17 @@
 
 use marked_yaml::Marker;
 
-use super::check::Limits;
+use super::check::{Kind, Limits};
 use super::desk::Desk;
 use super::scalar::At;
 use crate::model::Severity;
 use crate::policy::diagnostic::Mistake;
-use crate::policy::{Bound, Limit, Measure, Side, Unit};
+use crate::policy::{Bound, Limit, Side, Unit};
 
-pub(super) fn check(measure: &Measure, limits: &Limits, desk: &mut Desk) {
+pub(super) fn check(kind: Kind, limits: &Limits, desk: &mut Desk) {
     let before = desk.report.count();
     for (bound, marker) in limits.bounds() {
-        if let Some(mistake) = unit_mistake(measure, &bound) {
+        if let Some(mistake) = unit_mistake(kind, &bound) {
             desk.at(marker, mistake);
         }
     }
@@ -22,14 +22,14 @@ pub(super) fn check(measure: &Measure, limits: &Limits, desk: &mut Desk) {
     }
 }
 
-fn unit_mistake(measure: &Measure, bound: &Bound) -> Option<Mistake> {
-    let (what, unit) = match measure {
-        Measure::Ratio { .. } => ("a ratio", Unit::Ratio),
-        Measure::Latency { .. } => ("a latency", Unit::Seconds),
-        Measure::Gauge { unit, .. } => ("this check", *unit),
+fn unit_mistake(kind: Kind, bound: &Bound) -> Option<Mistake> {
+    let (what, unit) = match kind {
+        Kind::Ratio => ("a ratio", Unit::Ratio),
+        Kind::Latency => ("a latency", Unit::Seconds),
+        Kind::Gauge(unit) => ("this check", unit),
     };
     if bound.unit == unit {
-        return out_of_range(measure, bound);
+        return out_of_range(kind, bound);
     }
     let mistake = Mistake::new(format!(
         "the limits of {what} are {}, and `{bound}` is {}",
@@ -70,13 +70,11 @@ fn one_in_words(unit: Unit) -> &'static str {
 
 /// A ratio stays between 0% and 100%, and a limit that it always or never
 /// crosses says nothing.
-fn out_of_range(measure: &Measure, bound: &Bound) -> Option<Mistake> {
-    let Measure::Ratio { .. } = measure else { return None };
+fn out_of_range(kind: Kind, bound: &Bound) -> Option<Mistake> {
+    let Kind::Ratio = kind else { return None };
     let always_or_never = match bound.side {
-        Side::Above => bound.value >= 1.0 || bound.value < 0.0,
-        Side::AtLeast => bound.value > 1.0 || bound.value <= 0.0,
-        Side::Below => bound.value > 1.0 || bound.value <= 0.0,
-        Side::AtMost => bound.value >= 1.0 || bound.value < 0.0,
+        Side::Above | Side::AtMost => bound.value >= 1.0 || bound.value < 0.0,
+        Side::AtLeast | Side::Below => bound.value > 1.0 || bound.value <= 0.0,
     };
     always_or_never.then(|| {
         Mistake::new(format!("a ratio is always or never `{bound}`: it goes from 0% to 100%"))

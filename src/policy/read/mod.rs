@@ -3,6 +3,7 @@
 //! those to what they mean ([`build`]). Every step goes on after a mistake, so
 //! that one run tells all of them.
 
+mod amount;
 mod build;
 mod check;
 mod decode;
@@ -39,7 +40,9 @@ const ECS_WEB: (&str, &str) = ("<bundle ecs-web>", include_str!("../bundles/ecs-
 /// values to the policies in its folder and below.
 ///
 /// # Errors
-/// Every mistake of every file, sorted by file and place.
+/// Every mistake of every file, sorted by file and place. That two policies
+/// guard one service is none while the guard runs: the set says so, and for
+/// that service it only notifies.
 pub fn read(files: &[SourceFile]) -> Result<PolicySet, Vec<Diagnostic>> {
     let built_in = [DEFAULTS, ECS_WEB]
         .map(|(name, text)| SourceFile { path: name.to_owned(), bytes: text.as_bytes().to_vec() });
@@ -55,12 +58,25 @@ pub fn read(files: &[SourceFile]) -> Result<PolicySet, Vec<Diagnostic>> {
     for index in built_in.len()..shelf.sources.len() {
         written.extend(shelf.policy(index, &mut report));
     }
-    neighbours::check(&written, &mut report);
+    let overlaps = neighbours::check(&written, &mut report);
     if report.is_clean() {
-        Ok(PolicySet::new(written.into_iter().map(|found| found.written).collect()))
+        Ok(PolicySet::new(written.into_iter().map(|found| found.written).collect(), overlaps))
     } else {
+        for overlap in overlaps {
+            report.push(overlap);
+        }
         Err(report.finish())
     }
+}
+
+/// Reads the policies of `files` as [`read`] does, for people who can still
+/// mend them.
+///
+/// # Errors
+/// Every mistake of every file, policies that guard one service among them.
+pub fn check(files: &[SourceFile]) -> Result<PolicySet, Vec<Diagnostic>> {
+    let set = read(files)?;
+    if set.overlaps().is_empty() { Ok(set) } else { Err(set.overlaps().to_vec()) }
 }
 
 /// Everything that policies are made of.
@@ -99,7 +115,8 @@ impl Shelf<'_> {
         trees.splice(0..0, self.trees[0].iter().chain(bundle.as_ref()));
         let tree = layers::merge(&trees)?;
         let decoded = decode::<PolicyFile>(&tree, report);
-        let top = own.span().start().copied().unwrap_or_else(|| Marker::new(index, 0, 1, 1));
+        let first = own.keys().next().and_then(|key| key.span().start().copied());
+        let top = first.unwrap_or_else(|| Marker::new(index, 0, 1, 1));
         let mut desk = Desk {
             tree: &tree,
             left_out: decoded.left_out,
@@ -108,7 +125,8 @@ impl Shelf<'_> {
             report,
         };
         let policy = build::policy(&decoded.value, &mut desk)?;
-        let (name_at, service_at) = (desk.key(&["policy"]), desk.key(&["match", "service"]));
+        let name_at = decoded.value.policy.as_ref()?.marker;
+        let service_at = decoded.value.matches.as_ref()?.service.as_ref()?.marker;
         let text = emit::yaml(&tree);
         let origins = emit::origins(&tree, report);
         let written = Written::new(policy, path.clone(), text, origins);

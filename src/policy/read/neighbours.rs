@@ -3,16 +3,20 @@
 use super::Found;
 use super::report::Report;
 use crate::policy::Match;
-use crate::policy::diagnostic::Mistake;
+use crate::policy::diagnostic::{Diagnostic, Mistake};
 use crate::policy::glob::Glob;
 
-pub(super) fn check(found: &[Found], report: &mut Report) {
+/// Reports names that are there twice, and returns the pairs that guard one
+/// service: a running guard lives with those, by only notifying.
+pub(super) fn check(found: &[Found], report: &mut Report) -> Vec<Diagnostic> {
+    let mut overlaps = Vec::new();
     for (index, second) in found.iter().enumerate() {
         for first in &found[..index] {
             names(first, second, report);
-            services(first, second, report);
+            overlaps.extend(overlap(first, second, report));
         }
     }
+    overlaps
 }
 
 fn names(first: &Found, second: &Found, report: &mut Report) {
@@ -24,16 +28,13 @@ fn names(first: &Found, second: &Found, report: &mut Report) {
     }
 }
 
-fn services(first: &Found, second: &Found, report: &mut Report) {
+fn overlap(first: &Found, second: &Found, report: &Report) -> Option<Diagnostic> {
     let (a, b) = (&first.written.policy, &second.written.policy);
-    if let Some(example) = shared(&a.matches, &b.matches) {
-        let mistake = Mistake::new(format!("`{}` and `{}` both guard {example}", a.name, b.name))
-            .mend(format!(
-                "a service has one policy; the other is in {}",
-                report.place(first.service_at)
-            ));
-        report.at(second.service_at, mistake);
-    }
+    let example = shared(&a.matches, &b.matches)?;
+    let other = report.place(first.service_at);
+    let mistake = Mistake::new(format!("`{}` and `{}` both guard {example}", a.name, b.name))
+        .mend(format!("a service has one policy; the other is in {other}"));
+    Some(report.placed(second.service_at, mistake))
 }
 
 /// A service that both match, as `cluster/service`.

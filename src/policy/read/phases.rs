@@ -74,7 +74,7 @@ fn written_rising(phases: &[(Phase, Marker, Marker)], desk: &mut Desk) {
         let [(first, above, _), (second, at, _)] = pair else { continue };
         if above.source() == at.source() && second.until <= first.until {
             let mistake = Mistake::new(format!(
-                "the phase `{}` ends at {:#}, and `{}` before it at {:#}",
+                "the phase `{}` ends at {:#}, and `{}` above it at {:#}",
                 second.name, second.until, first.name, first.until
             ));
             desk.at(*at, mistake.mend("phases follow one another: `until` counts from the start"));
@@ -111,9 +111,9 @@ pub(super) fn known_good_after(
         if phases.is_empty() || phases.iter().any(|phase| phase.name == named.value) {
             return Some(named.value.clone());
         }
-        let names: Vec<&str> = phases.iter().map(|phase| phase.name.as_str()).collect();
+        let known: Vec<&str> = phases.iter().map(|phase| phase.name.as_str()).collect();
         let mistake = Mistake::new(format!("there is no phase `{}`", named.value));
-        desk.at(named.marker, mistake.mend_from(&named.value, &names));
+        desk.at(named.marker, mistake.mend_from(&named.value, &known));
         return None;
     }
     let usual = phases.iter().find(|phase| phase.name == "short-term");

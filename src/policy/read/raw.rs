@@ -8,10 +8,12 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
+use serde_json::Value;
 
+use super::amount::{Count, Quantile, Share, Stretch, Times};
 use super::scalar::{
-    ActionWord, AskInstead, At, Buckets, Bundle, Count, CountQuery, Counter, KnownGood, LabelName,
-    MEND, Pattern, Quantile, Query, Scalar, Share, SlackId, Stretch, Times, Version,
+    ActionWord, AskInstead, At, Buckets, Bundle, CountQuery, Counter, KnownGood, LabelName, MEND,
+    Pattern, Query, Scalar, SlackId, Version,
 };
 use crate::model::{Mode, Severity};
 use crate::policy::{Against, Bound, Fallback, Limit, OnTimeout, Unannounced};
@@ -165,7 +167,7 @@ pub(super) struct ActionsText {
     /// Default: rollback.
     #[serde(rename = "SEV1")]
     pub sev1: Option<ActionText>,
-    /// Default: { ask: 15m, `on_timeout`: escalate }.
+    /// Default: ask for 15m, then escalate.
     #[serde(rename = "SEV2")]
     pub sev2: Option<ActionText>,
     /// Default: notify.
@@ -274,5 +276,37 @@ impl JsonSchema for ActionText {
 
 /// The JSON Schema of a policy file.
 pub fn schema() -> Schema {
-    schemars::schema_for!(PolicyFile)
+    let mut schema = schemars::schema_for!(PolicyFile);
+    if let Some(object) = schema.as_object_mut() {
+        object.values_mut().for_each(without_null);
+    }
+    schema
+}
+
+/// A key may be missing, but never without a value.
+fn without_null(value: &mut Value) {
+    if let Value::Object(object) = value {
+        for key in ["type", "enum"] {
+            if let Some(Value::Array(words)) = object.get_mut(key) {
+                words.retain(|word| !word.is_null() && word != "null");
+                if let (true, Some(only)) = (key == "type" && words.len() == 1, words.first()) {
+                    let only = only.clone();
+                    object.insert(key.to_owned(), only);
+                }
+            }
+        }
+        if let Some(Value::Array(choices)) = object.get_mut("anyOf") {
+            choices.retain(|choice| choice.get("type").is_none_or(|only| only != "null"));
+            if let ([Value::Object(only)], true) = (choices.as_slice(), choices.len() == 1) {
+                let only = only.clone();
+                object.remove("anyOf");
+                only.into_iter().for_each(|(key, value)| {
+                    object.entry(key).or_insert(value);
+                });
+            }
+        }
+        object.values_mut().for_each(without_null);
+    } else if let Value::Array(values) = value {
+        values.iter_mut().for_each(without_null);
+    }
 }

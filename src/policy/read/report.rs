@@ -27,13 +27,18 @@ impl Report {
     }
 
     pub fn at(&mut self, marker: Marker, mistake: Mistake) {
-        self.push(Diagnostic {
+        self.push(self.placed(marker, mistake));
+    }
+
+    /// A mistake with its place, for the caller to keep.
+    pub fn placed(&self, marker: Marker, mistake: Mistake) -> Diagnostic {
+        Diagnostic {
             file: self.name(marker).to_owned(),
             line: marker.line(),
             column: marker.column(),
             message: mistake.message,
             mend: mistake.mend,
-        });
+        }
     }
 
     pub fn span(&mut self, span: &Span, mistake: Mistake) {

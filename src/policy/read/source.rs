@@ -40,7 +40,10 @@ pub(super) fn tree(
         Err(error) => {
             let (marker, mistake) = load_mistake(index, text, &error);
             report.at(marker, mistake);
-            return None;
+            let LoadError::DuplicateKey(_) = error else { return None };
+            // The rest can be read, with the last of the two.
+            let lax = LoaderOptions::default().prevent_coercion(true);
+            parse_yaml_with_options(index, text, lax).ok()?
         }
     };
     if let Some((line, column)) = leftover(text, &node) {
@@ -48,6 +51,7 @@ pub(super) fn tree(
             Marker::new(index, 0, line, column),
             Mistake::new("the file goes on after its policy").mend("one file holds one policy"),
         );
+        return None;
     }
     let Node::Mapping(mut root) = node else { return None };
     if root.is_empty() {
@@ -133,14 +137,32 @@ fn scan_mistake(text: &str, at: Marker, info: &str) -> Mistake {
     if indent.contains('\t') {
         return Mistake::new("a tab can't indent YAML").mend("use spaces");
     }
+    let conflict = ["<<<<<<<", "=======", ">>>>>>>"];
+    if text.lines().any(|line| conflict.iter().any(|mark| line.starts_with(mark))) {
+        return Mistake::new("not YAML: a merge conflict is left in the file");
+    }
     let mistake = Mistake::new(format!("not YAML: {info}"));
     match info {
+        "while parsing node, found unknown anchor" => {
+            Mistake::new("aliases (`*name`) are not read in a policy")
+                .mend("put patterns between quotes: `\"*-api\"`")
+        }
+        // The parser goes on to the next line before it gives up.
+        _ if text.lines().take(at.line()).skip(at.line().saturating_sub(2)).any(has_odd_space) => {
+            mistake.mend("a space in this line or the one above is not a plain one")
+        }
+        _ if line.contains(": *") => mistake.mend("put patterns between quotes: `\"api-*\"`"),
         _ if line.contains(": >") || line.contains(": %") => {
             mistake.mend("put limits between quotes: `\"> 5%\"`")
         }
         "recursion limit exceeded" => Mistake::new("nested too deeply"),
         _ => mistake,
     }
+}
+
+/// A space that looks like one and is none to YAML.
+fn has_odd_space(line: &str) -> bool {
+    line.contains(['\u{a0}', '\u{202f}', '\u{3000}'])
 }
 
 /// The key whose mapping holds the key at `place`.
