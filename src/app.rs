@@ -104,7 +104,7 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
         },
         stop.clone(),
     ));
-    around.spawn(watch_policies(repo.watch(&loaded), engine.handle(), stop.clone()));
+    around.spawn(watch_policies(repo.watch(Some(&loaded)), engine.handle(), stop.clone()));
     if let Some(slack) = adapters.slack {
         around.spawn(deliver_forever(adapters.store, slack, metrics, mail, stop.clone()));
     }

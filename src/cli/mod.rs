@@ -1,9 +1,9 @@
 //! The command line: one file a subcommand.
 
-mod check;
+pub mod check;
 mod client;
-mod matching;
-mod schema;
+pub mod matching;
+pub mod schema;
 mod serve;
 mod watches;
 
