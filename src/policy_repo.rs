@@ -3,7 +3,7 @@
 mod files;
 mod standing;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use notify::{RecursiveMode, Watcher};
@@ -35,6 +35,18 @@ pub struct Loaded {
     /// Whether the policy files are not exactly those of the commit. True
     /// outside git.
     pub dirty: bool,
+    /// The folder that was read.
+    root: PathBuf,
+}
+
+impl Loaded {
+    /// A policy file's path as people in the repository know it: from the
+    /// folder's own name on.
+    pub fn shown(&self, file: &str) -> String {
+        let above = self.root.parent().unwrap_or(&self.root);
+        let path = Path::new(file);
+        path.strip_prefix(above).unwrap_or(path).display().to_string()
+    }
 }
 
 /// What a change of the folder came to.
@@ -58,7 +70,8 @@ impl PolicyRepo {
     pub fn load(&self) -> Result<Loaded, Vec<Diagnostic>> {
         let files = collect(std::slice::from_ref(&self.root))?;
         let (commit, dirty) = standing(&self.root, &files);
-        read(&files).map(|set| Loaded { set, commit, dirty })
+        let root = self.root.clone();
+        read(&files).map(|set| Loaded { set, commit, dirty, root })
     }
 
     /// Sends each change that makes a difference, beginning with the first

@@ -29,7 +29,7 @@ pub(super) fn guarded(loaded: &Loaded, key: &ServiceKey) -> Option<Guarded> {
     };
     let pinned = Pinned {
         policy: (*entry.policy).clone(),
-        file: entry.file.clone(),
+        file: loaded.shown(&entry.file),
         text: entry.text.clone(),
         commit: loaded.commit.clone(),
         dirty: loaded.dirty,

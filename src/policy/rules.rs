@@ -312,12 +312,20 @@ impl Unit {
             Self::Ratio => format!("{}%", significant(value * 100.0)),
             Self::Seconds if value.abs() < 1.0 => format!("{}ms", significant(value * 1000.0)),
             Self::Seconds => format!("{}s", significant(value)),
-            Self::Bytes if (0.0..1e18).contains(&value) => {
-                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-                let bytes = value as u64;
-                bytesize::ByteSize::b(bytes).display().iec().to_string()
+            Self::Bytes => {
+                const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+                let mut shown = value;
+                let mut units = UNITS.iter();
+                let mut unit = units.next();
+                while shown.abs() >= 1024.0
+                    && let Some(larger) = units.next()
+                {
+                    shown /= 1024.0;
+                    unit = Some(larger);
+                }
+                format!("{} {}", significant(shown), unit.unwrap_or(&""))
             }
-            Self::Bytes | Self::Number => significant(value),
+            Self::Number => significant(value),
         }
     }
 }

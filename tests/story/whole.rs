@@ -3,36 +3,22 @@
 use std::path::Path;
 use std::time::Duration;
 
-use serde_json::json;
+use anyhow::Context;
+use jiff::Timestamp;
+use serde_json::{Value, json};
 
 use crate::world::daemon::{Daemon, STORY};
 use crate::world::{World, WorldConfig};
+use crate::{BINARY, announcement};
 
-pub const BINARY: &str = env!("CARGO_BIN_EXE_deployguard");
 const MINUTE: Duration = Duration::from_mins(1);
-
-/// What a pipeline announces for a version.
-fn announcement(version: &str, task_definition: &str) -> serde_json::Value {
-    json!({
-        "id": format!("gha-{version}"),
-        "service": "shopflow-api",
-        "environment": "production",
-        "platform": { "ecs": {
-            "cluster": "shopflow-production",
-            "task_definition": task_definition,
-        }},
-        "version": version,
-        "commit": "4f1c2aa",
-        "author": "dana",
-        "rollback_safe": true,
-    })
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_good_deployment_passes_and_a_bad_one_is_rolled_back() -> anyhow::Result<()> {
     let world = World::start(WorldConfig::default()).await?;
     let mut daemon = Daemon::at_home(Path::new(BINARY), &world, STORY)?;
     daemon.start().await?;
+    daemon.knows_its_world(&world).await?;
 
     world.deploy("v2", &[])?;
     let (status, answer) = daemon.announce(&announcement("v2", "shopflow-api:2")).await?;
@@ -46,10 +32,56 @@ async fn a_good_deployment_passes_and_a_bad_one_is_rolled_back() -> anyhow::Resu
     assert_eq!(bad["outcome"], "rolled_back", "{bad:#}");
     assert_eq!(bad["incident"]["status"], "resolved", "{bad:#}");
     assert_eq!(world.task_definition_in_place(), "shopflow-api:2");
-    assert_eq!(world.mutations_by_client().len(), 1, "exactly one rollback");
-    println!("{}", daemon.logs());
-    for thread in world.slack.threads() {
-        println!("{thread:#?}");
-    }
+    let rollbacks = world.mutations_by_client();
+    assert_eq!(rollbacks.len(), 1, "exactly one rollback");
+    assert_eq!(world.slack.violations(), Vec::<String>::new());
+
+    let first_bad = first_bad_scrape(&world).await?;
+    let took = rollbacks[0].at.duration_since(first_bad);
+    println!("from the first bad scrape to the rollback call: {:.2} s", took.as_secs_f64());
+    Ok(())
+}
+
+/// The time of the first scrape that shows an error.
+async fn first_bad_scrape(world: &World) -> anyhow::Result<Timestamp> {
+    let samples = world.prometheus.query("http_requests_total{status=\"500\"}[5m]").await?;
+    let first = samples
+        .iter()
+        .filter_map(|series| series["values"].as_array())
+        .flatten()
+        .filter(|sample| sample[1].as_str().is_some_and(|value| value != "0"))
+        .filter_map(|sample| sample[0].as_f64())
+        .min_by(f64::total_cmp)
+        .context("a scrape showed errors")?;
+    #[expect(clippy::cast_possible_truncation)]
+    Ok(Timestamp::from_millisecond((first * 1000.0) as i64)?)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_that_nobody_announced_is_found_and_asked_about() -> anyhow::Result<()> {
+    let world = World::start(WorldConfig::default()).await?;
+    let mut daemon = Daemon::at_home(Path::new(BINARY), &world, STORY)?;
+    daemon.start().await?;
+    daemon.knows_its_world(&world).await?;
+    world.deploy("v2", &[("ERROR_RATE", "0.4")])?;
+    let asked = |watch: &Value| watch["status"].as_str().is_some_and(|s| s.contains("a person"));
+    let watch = daemon
+        .wait_for("the question", MINUTE, async |daemon| {
+            Ok(daemon.watches().await?.into_iter().find(asked))
+        })
+        .await?;
+    assert_eq!(watch["version"], "shopflow-api:2");
+    assert!(world.mutations_by_client().is_empty(), "nobody said that it is safe");
+
+    let id = watch["id"].as_str().unwrap_or_default();
+    let path = format!("/api/v1/watches/{id}/rollback");
+    let why = json!({ "reason": "no migration in it" });
+    let (status, answer) = daemon.post(&path, crate::world::daemon::OPS_TOKEN, &why).await?;
+    assert_eq!(status, 200, "{answer}");
+    let ended = daemon.outcome_of("shopflow-api:2", 2 * MINUTE).await?;
+    assert_eq!(ended["outcome"], "rolled_back", "{ended:#}");
+    assert_eq!(world.task_definition_in_place(), "shopflow-api:1");
+    let journal = daemon.get(&format!("/api/v1/watches/{id}/journal")).await?;
+    assert!(journal.to_string().contains("\"by\":\"oncall\""), "the journal names the person");
     Ok(())
 }

@@ -147,6 +147,17 @@ impl Daemon {
         }
     }
 
+    /// Returns once it has looked at ECS, and Prometheus has history enough for a baseline.
+    pub async fn knows_its_world(&self, world: &World) -> anyhow::Result<()> {
+        let history = "sum(increase(http_requests_total[10s]))";
+        world.prometheus.wait_for(history, Duration::from_secs(20), |n| n > 300.0).await?;
+        self.wait_for("the first look at ECS", Duration::from_secs(20), async |daemon| {
+            let ready = daemon.get("/readyz").await?;
+            Ok((!ready["detail"]["looked_at"].is_null()).then_some(()))
+        })
+        .await
+    }
+
     /// The log of the newest start.
     pub fn log(&self) -> PathBuf {
         self.home().join(format!("log-{}.json", self.starts))

@@ -1,0 +1,228 @@
+//! The daemon is killed, at every effect boundary of the story and at random times, and
+//! started again: the same end, one effective rollback, no message lost or said twice.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context;
+use deployguard::model::WatchId;
+use deployguard::store::Store;
+use deployguard::watch::{Event, Watch};
+use serde_json::Value;
+
+use crate::world::daemon::{Daemon, STORY};
+use crate::world::{World, WorldConfig};
+use crate::{BINARY, announcement};
+
+/// Everything around one bad deployment.
+struct Story {
+    world: World,
+    daemon: Daemon,
+    kills: u32,
+}
+
+impl Story {
+    async fn begin() -> anyhow::Result<Self> {
+        let world = World::start(WorldConfig::default()).await?;
+        let mut daemon = Daemon::at_home(Path::new(BINARY), &world, STORY)?;
+        daemon.start().await?;
+        daemon.knows_its_world(&world).await?;
+        daemon.terminate().await?;
+        Ok(Self { world, daemon, kills: 0 })
+    }
+
+    /// Deploys the bad version with the daemon set to die at `point`.
+    async fn deploy_bad(&mut self, point: &str) -> anyhow::Result<()> {
+        self.start_to_die_at(point).await?;
+        self.world.deploy("v2", &[("ERROR_RATE", "0.4")])?;
+        self.announce().await
+    }
+
+    /// Announces as a pipeline does: again until it is acknowledged.
+    async fn announce(&mut self) -> anyhow::Result<()> {
+        for _ in 0..100 {
+            let said = self.daemon.announce(&announcement("v2", "shopflow-api:2")).await;
+            match said {
+                Ok((202, _)) => return Ok(()),
+                Ok((status, answer)) => anyhow::bail!("{status}: {answer}"),
+                Err(_) if self.daemon.has_died() => {
+                    self.kills += 1;
+                    self.daemon.start().await?;
+                }
+                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+        }
+        anyhow::bail!("the hook was never acknowledged")
+    }
+
+    async fn start_to_die_at(&mut self, point: &str) -> anyhow::Result<()> {
+        let action = point.replace('@', "=");
+        let action = if action.contains('=') { action } else { format!("{action}=1*return->off") };
+        self.daemon.start_with(&[("FAILPOINTS", &action)]).await
+    }
+
+    /// Waits until the daemon has died at its point. `false`: it never came there.
+    async fn dies(&mut self, within: Duration) -> bool {
+        let deadline = tokio::time::Instant::now() + within;
+        while tokio::time::Instant::now() < deadline {
+            if self.daemon.has_died() {
+                self.kills += 1;
+                self.daemon.kill();
+                return true;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        false
+    }
+
+    /// What must hold however often it was killed.
+    async fn ends_well(&mut self) -> anyhow::Result<()> {
+        let watch = self.daemon.outcome_of("v2", Duration::from_mins(3)).await?;
+        assert_eq!(watch["outcome"], "rolled_back", "{watch:#}");
+        assert_eq!(watch["incident"]["status"], "resolved", "{watch:#}");
+        assert_eq!(self.world.task_definition_in_place(), "shopflow-api:1");
+        let rollbacks = self.world.mutations_by_client();
+        assert_eq!(rollbacks.len(), 1, "one effective rollback: {rollbacks:?}");
+        self.daemon
+            .wait_for("an empty outbox", Duration::from_secs(30), async |daemon| {
+                let ready = daemon.get("/readyz").await?;
+                Ok((ready["outbox"]["pending"] == 0).then_some(()))
+            })
+            .await?;
+        self.thread_is_whole();
+        self.daemon.terminate().await?;
+        self.journal_tells_the_state(watch["id"].as_str().unwrap_or_default()).await
+    }
+
+    /// One thread with each message once, in order.
+    fn thread_is_whole(&self) {
+        let messages = self.world.slack.messages();
+        let mut keys = BTreeMap::new();
+        for message in &messages {
+            let key = message.metadata["event_payload"]["key"].to_string();
+            *keys.entry(key).or_insert(0) += 1;
+        }
+        assert!(keys.values().all(|times| *times == 1), "said twice: {keys:?}");
+        let threads = self.world.slack.threads();
+        let [thread] = &threads[..] else { panic!("one deployment, one thread: {threads:#?}") };
+        assert!(thread.text.contains("rolled back: the numbers recovered"), "{thread:#?}");
+        let story = ["is rolling back", "is back in place", "Recovered"];
+        assert_eq!(thread.replies.len(), story.len(), "{thread:#?}");
+        for (reply, words) in thread.replies.iter().zip(story) {
+            assert!(reply.contains(words), "{words}: {thread:#?}");
+        }
+    }
+
+    /// The fold of the journal is the state, to the last byte.
+    async fn journal_tells_the_state(&self, id: &str) -> anyhow::Result<()> {
+        let path = self.daemon.home().join("deployguard.db");
+        let store = Store::open(&format!("sqlite://{}", path.display())).await?;
+        let id = WatchId::typed(id);
+        let kept: Value = store.watch(&id).await?.context("the watch is kept")?;
+        let journal = store.journal::<Event>(&id).await?;
+        let ((opened_at, opened), rest) = journal.split_first().context("a journal")?;
+        let (mut watch, _) = Watch::open(opened, *opened_at)?;
+        for (now, event) in rest {
+            watch.handle(event, *now)?;
+        }
+        assert_eq!(serde_json::to_value(&watch)?, kept);
+        store.close().await;
+        Ok(())
+    }
+}
+
+/// Dies at each of these in turn within one story, and at some of them late.
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_every_boundary_of_one_story_it_ends_the_same() -> anyhow::Result<()> {
+    let mut story = Story::begin().await?;
+    story.deploy_bad("commit-before@2*off->1*return->off").await?;
+    let boundaries = [
+        "commit-after",
+        "send-before",
+        "send-after",
+        "commit-before@4*off->1*return->off",
+        "commit-after@4*off->1*return->off",
+        "permit-before",
+        "permit-after",
+        "ecs-before-act",
+        "ecs-after-act",
+        "act-after",
+        "commit-before",
+        "send-before",
+        "send-after",
+        "commit-after@6*off->1*return->off",
+    ];
+    for boundary in boundaries {
+        story.daemon.kill();
+        story.start_to_die_at(boundary).await?;
+        // A boundary that this story has passed already is not waited for for ever.
+        if !story.dies(Duration::from_secs(25)).await {
+            println!("never came to {boundary}");
+        }
+    }
+    if story.daemon.has_died() {
+        story.daemon.start().await?;
+    }
+    println!("kills: {}", story.kills);
+    assert!(story.kills >= 12, "only {} kills", story.kills);
+    story.ends_well().await
+}
+
+/// Dies once, exactly there.
+async fn killed_once_at(point: &str) -> anyhow::Result<()> {
+    let mut story = Story::begin().await?;
+    story.deploy_bad(point).await?;
+    assert!(story.dies(Duration::from_mins(1)).await, "the story comes to {point}");
+    story.daemon.start().await?;
+    story.ends_well().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_with_the_permit_in_hand_it_rolls_back_once() -> anyhow::Result<()> {
+    killed_once_at("permit-after").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_right_before_the_call_it_rolls_back_once() -> anyhow::Result<()> {
+    killed_once_at("ecs-before-act").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_right_after_the_call_it_rolls_back_once() -> anyhow::Result<()> {
+    killed_once_at("ecs-after-act").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_before_the_answer_is_kept_it_rolls_back_once() -> anyhow::Result<()> {
+    killed_once_at("act-after").await
+}
+
+/// Kills at random times until the story is over.
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_random_times_it_ends_the_same() -> anyhow::Result<()> {
+    let mut random = seed();
+    let mut story = Story::begin().await?;
+    story.daemon.start().await?;
+    story.world.deploy("v2", &[("ERROR_RATE", "0.4")])?;
+    story.announce().await?;
+    for _ in 0..12 {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        tokio::time::sleep(Duration::from_millis(200 + random % 2500)).await;
+        story.daemon.kill();
+        story.kills += 1;
+        story.daemon.start().await?;
+    }
+    println!("kills: {}", story.kills);
+    story.ends_well().await
+}
+
+/// `DEPLOYGUARD_SEED` repeats the times of a run.
+fn seed() -> u64 {
+    let seed = std::env::var("DEPLOYGUARD_SEED").ok().and_then(|text| text.parse().ok());
+    let seed = seed.unwrap_or_else(|| u64::from(std::process::id()) * 2_654_435_761 + 1);
+    println!("DEPLOYGUARD_SEED={seed}");
+    seed
+}
