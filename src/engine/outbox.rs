@@ -97,13 +97,12 @@ async fn deliver(store: &Store, slack: &Slack, queued: &Queued) -> Result<Tried,
         None => None,
     };
     let letter = Letter {
-        notice: queued.notice.clone(),
+        notice: store.outbox_trying(queued.seq).await?,
         channel: queued.address.channel.clone(),
         mentions: queued.address.mentions.clone(),
         thread,
         maybe_sent: queued.attempts > 0,
     };
-    store.outbox_trying(queued.seq).await?;
     crash::point("send-before");
     let result = slack.deliver(&letter).await;
     crash::point("send-after");

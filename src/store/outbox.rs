@@ -103,13 +103,16 @@ impl Store {
     }
 
     /// Counts a try, before it is made: after a crash the next one looks first
-    /// whether this one arrived.
-    pub async fn outbox_trying(&self, seq: i64) -> Result<(), StoreError> {
-        sqlx::query("UPDATE outbox SET attempts = attempts + 1 WHERE seq = $1")
-            .bind(seq)
-            .execute(&self.pool)
-            .await?;
-        Ok(())
+    /// whether this one arrived. Returns the notice to deliver, which may be a
+    /// newer card than when the queue was read; from here on none replaces it.
+    pub async fn outbox_trying(&self, seq: i64) -> Result<Notice, StoreError> {
+        let row = sqlx::query(
+            "UPDATE outbox SET attempts = attempts + 1 WHERE seq = $1 RETURNING notice",
+        )
+        .bind(seq)
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(serde_json::from_str(row.get::<&str, _>(0))?)
     }
 
     /// A notice has arrived; `thread` is the deployment's message.

@@ -42,6 +42,23 @@ impl Watch {
         }
     }
 
+    /// Ends a watch whose roll-out has not ended by the watch's own end: no phase
+    /// ends mid-roll-out, but a watch must.
+    fn give_up_roll_out(&mut self, now: Timestamp, said: &mut Said) {
+        if self.is_rolling_out() && self.horizon_at().is_some_and(|end| now >= end) {
+            if self.has_open_incident() || self.rollback_spent.is_some() {
+                self.conclude(now, said);
+            } else {
+                let because = "the roll-out has not come to its end".to_owned();
+                self.end(Outcome::Inconclusive, because, now, said);
+            }
+        }
+    }
+
+    fn horizon_at(&self) -> Option<Timestamp> {
+        self.in_service_at?.checked_add(self.policy().horizon()).ok()
+    }
+
     /// The end of the last phase: what the watch comes to.
     fn conclude(&mut self, now: Timestamp, said: &mut Said) {
         if let Some(why) = self.rollback_spent.clone() {
@@ -137,6 +154,7 @@ impl Watch {
             Stage::Watching => {
                 self.answer_silence(now, said);
                 self.advance(now, said);
+                self.give_up_roll_out(now, said);
             }
             Stage::RollingBack(_) => self.rollback_overdue(now, said),
             Stage::Announced { .. } | Stage::Ended { .. } => {}
@@ -157,7 +175,8 @@ impl Watch {
                 self.deployment.started_at.checked_add(patience).ok()
             }
             Stage::Watching => {
-                let phase = self.phase_ends_at().filter(|_| !self.is_rolling_out());
+                let phase =
+                    if self.is_rolling_out() { self.horizon_at() } else { self.phase_ends_at() };
                 let silence = self.pending.as_ref().and_then(|pending| pending.until);
                 [phase, silence].into_iter().flatten().min()
             }

@@ -81,6 +81,7 @@ pub async fn pause(
 ) -> Result<Json<Pause>, Problem> {
     let caller = face.caller(&headers, Role::Operate)?;
     let (asked, _): (Scope, _) = read_json(body).await?;
+    caller.may_pause(&asked.scope)?;
     let pause =
         Pause { scope: asked.scope, by: caller.name, reason: asked.reason, at: clock::now() };
     face.engine.pause(pause.clone()).await?;
@@ -94,6 +95,7 @@ pub async fn unpause(
 ) -> Result<Json<Value>, Problem> {
     let caller = face.caller(&headers, Role::Operate)?;
     let (asked, _): (Scope, _) = read_json(body).await?;
+    caller.may_pause(&asked.scope)?;
     face.engine.unpause(asked.scope.clone(), caller.name).await?;
     Ok(Json(json!({ "scope": asked.scope, "paused": false })))
 }

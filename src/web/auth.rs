@@ -89,6 +89,30 @@ impl Caller {
     }
 }
 
+impl Caller {
+    /// Whether the token's own scope takes the whole of a pause's scope in. Only
+    /// what is written out can be compared: a scoped token names its services.
+    pub fn may_pause(&self, scope: &str) -> Result<(), Problem> {
+        let free = self.services.is_none() && self.environments.is_empty();
+        let within = match (scope.strip_prefix("environment:"), scope.rsplit('/').next()) {
+            (Some(environment), _) => {
+                self.services.is_none() && self.environments.iter().any(|own| own == environment)
+            }
+            (None, Some(service)) => {
+                self.environments.is_empty()
+                    && !service.contains(['*', '?', '[', '{'])
+                    && self.services.as_ref().is_some_and(|set| set.is_match(service))
+            }
+            (None, None) => false,
+        };
+        if free || within {
+            return Ok(());
+        }
+        let detail = format!("the token `{}` may not pause `{scope}`", self.name);
+        Err(Problem::new(StatusCode::FORBIDDEN, detail))
+    }
+}
+
 impl Face {
     /// The caller, if their token's role is enough.
     pub fn caller(&self, headers: &HeaderMap, least: Role) -> Result<Caller, Problem> {

@@ -219,6 +219,10 @@ fn check_texts(hook: &Hook) -> Result<(), Problem> {
             return Err(Problem::field(field, "must not be empty"));
         }
     }
+    if let Some(ecs) = &hook.platform.ecs {
+        ecs_name("platform.ecs.cluster", &ecs.cluster)?;
+        ecs_name("platform.ecs.service", ecs.service.as_ref().unwrap_or(&hook.service))?;
+    }
     let optional = [
         ("version", &hook.version),
         ("commit", &hook.commit),
@@ -234,4 +238,14 @@ fn check_texts(hook: &Hook) -> Result<(), Problem> {
         }
     }
     Ok(())
+}
+
+/// ECS's own rule for the names of clusters and services.
+fn ecs_name(field: &str, name: &str) -> Result<(), Problem> {
+    let fits = |char: char| char.is_ascii_alphanumeric() || char == '-' || char == '_';
+    if !name.is_empty() && name.len() <= 255 && name.chars().all(fits) {
+        return Ok(());
+    }
+    let detail = format!("`{name}` is no name in ECS: letters, digits, `-` and `_`, at most 255");
+    Err(Problem::field(field, detail))
 }

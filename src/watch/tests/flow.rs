@@ -233,6 +233,14 @@ fn no_phase_ends_while_the_roll_out_goes_on() {
 }
 
 #[test]
+fn a_roll_out_that_never_ends_ends_the_watch_at_its_horizon() {
+    let mut guard = Guard::over(policy());
+    guard.sees(sighting(0, "ecs-svc/2", 2, RollOut::InProgress));
+    guard.waits(3600);
+    assert_eq!(guard.watch.outcome(), Some(Outcome::Inconclusive));
+}
+
+#[test]
 fn a_rollback_by_ecs_itself_is_reported_and_watched_not_fought() {
     let mut guard = Guard::settled(policy());
     let mut back = sighting(40, "ecs-svc/9", 1, RollOut::InProgress);
