@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::words::{clock, full, list};
 use super::{Actor, PreflightState, RollbackRun, RunStep, Stage, Watch};
-use crate::model::{Mode, Outcome, Reply, Severity, Tone};
+use crate::model::{Outcome, Reply, Severity, Tone};
 use crate::policy::OnTimeout;
 
 impl Watch {

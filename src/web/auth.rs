@@ -89,6 +89,28 @@ impl Caller {
     }
 }
 
+impl Caller {
+    /// Whether the token's scope takes in everything that a pause of `scope` would stop.
+    pub fn may_pause(&self, scope: &str) -> Result<(), Problem> {
+        let allowed = match (&self.services, self.environments.as_slice()) {
+            (None, []) => true,
+            (None, environments) => scope
+                .strip_prefix("environment:")
+                .is_some_and(|name| environments.iter().any(|allowed| allowed == name)),
+            // One service by its name; a pattern may take others in.
+            (Some(services), []) => scope.splitn(3, '/').nth(2).is_some_and(|service| {
+                !service.contains(['*', '?', '[', '{', '\\', '/']) && services.is_match(service)
+            }),
+            (Some(_), _) => false,
+        };
+        if allowed {
+            return Ok(());
+        }
+        let detail = format!("the token `{}` is not for all that `{scope}` takes in", self.name);
+        Err(Problem::new(StatusCode::FORBIDDEN, detail))
+    }
+}
+
 impl Face {
     /// The caller, if their token's role is enough.
     pub fn caller(&self, headers: &HeaderMap, least: Role) -> Result<Caller, Problem> {
