@@ -41,14 +41,7 @@ impl Metrics {
         let registry = Registry::new();
         let build = gauges(&registry, "build_info", "The build; always 1.", &["version"])?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
-        let measuring = Histogram::with_opts(
-            HistogramOpts::new(
-                "deployguard_measure_duration_seconds",
-                "Time to measure all the checks that were due at one moment.",
-            )
-            .buckets(vec![0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0]),
-        )?;
-        registry.register(Box::new(measuring.clone()))?;
+        let measuring = measuring(&registry)?;
         Ok(Metrics {
             watches: gauges(&registry, "watches", "Open watches by stage.", &["stage"])?,
             verdicts: gauges(
@@ -231,6 +224,17 @@ fn gauges(
     labels: &[&str],
 ) -> Result<IntGaugeVec, prometheus::Error> {
     let metric = IntGaugeVec::new(Opts::new(format!("deployguard_{name}"), help), labels)?;
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
+}
+
+fn measuring(registry: &Registry) -> Result<Histogram, prometheus::Error> {
+    let options = HistogramOpts::new(
+        "deployguard_measure_duration_seconds",
+        "Time to measure all the checks that were due at one moment.",
+    );
+    let buckets = vec![0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+    let metric = Histogram::with_opts(options.buckets(buckets))?;
     registry.register(Box::new(metric.clone()))?;
     Ok(metric)
 }

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, bail};
 use clap::Args;
-use reqwest::{Method, StatusCode};
+use reqwest::{Method, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -18,26 +18,34 @@ pub struct Server {
 }
 
 impl Server {
-    pub fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
+    pub fn get<T: DeserializeOwned>(&self, path: &[&str]) -> anyhow::Result<T> {
         self.call(Method::GET, path, None)
     }
 
-    pub fn post<T: DeserializeOwned>(&self, path: &str, body: &Value) -> anyhow::Result<T> {
+    pub fn post<T: DeserializeOwned>(&self, path: &[&str], body: &Value) -> anyhow::Result<T> {
         self.call(Method::POST, path, Some(body))
+    }
+
+    /// What people type is never taken for more than one step of the path.
+    fn address(&self, path: &[&str]) -> anyhow::Result<Url> {
+        let wrong = || format!("`{}` is no address: give http://HOST:PORT", self.url);
+        let mut url = Url::parse(&self.url).with_context(wrong)?;
+        url.path_segments_mut().ok().with_context(wrong)?.pop_if_empty().extend(path);
+        Ok(url)
     }
 
     fn call<T: DeserializeOwned>(
         &self,
         method: Method,
-        path: &str,
+        path: &[&str],
         body: Option<&Value>,
     ) -> anyhow::Result<T> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             let client =
                 reqwest::Client::builder().timeout(std::time::Duration::from_secs(20)).build()?;
-            let url = format!("{}{path}", self.url.trim_end_matches('/'));
-            let mut request = client.request(method, &url);
+            let url = self.address(path)?;
+            let mut request = client.request(method, url.clone());
             if let Some(token) = &self.token {
                 request = request.bearer_auth(token);
             }

@@ -28,7 +28,7 @@ struct List {
 }
 
 pub fn list(server: &Server, out: &mut impl Write) -> anyhow::Result<ExitCode> {
-    let list: List = server.get("/api/v1/watches")?;
+    let list: List = server.get(&["api", "v1", "watches"])?;
     let (open, ended): (Vec<_>, Vec<_>) =
         list.watches.iter().partition(|watch| watch.outcome.is_none());
     if open.is_empty() {
@@ -70,7 +70,7 @@ fn sign(verdict: Option<Verdict>) -> &'static str {
 }
 
 pub fn show(server: &Server, id: &str, out: &mut impl Write) -> anyhow::Result<ExitCode> {
-    let detail: WatchDetail = server.get(&format!("/api/v1/watches/{id}"))?;
+    let detail: WatchDetail = server.get(&["api", "v1", "watches", id])?;
     let watch = &detail.watch;
     writeln!(out, "{} {} in {}", watch.service, watch.version, watch.environment)?;
     writeln!(out, "  {}", watch.status)?;
@@ -78,7 +78,8 @@ pub fn show(server: &Server, id: &str, out: &mut impl Write) -> anyhow::Result<E
     writeln!(out, "  mode      {}{because}", watch.mode)?;
     writeln!(out, "  place     {}", watch.place)?;
     if let Some(definition) = &detail.task_definition {
-        let was = detail.source_task_definition.as_deref().unwrap_or("nothing");
+        let definition = short(definition);
+        let was = detail.source_task_definition.as_deref().map_or("nothing", short);
         writeln!(out, "  revision  {definition}\n  was       {was}")?;
     }
     let target = match &detail.rollback {
@@ -110,13 +111,18 @@ pub fn show(server: &Server, id: &str, out: &mut impl Write) -> anyhow::Result<E
     Ok(ExitCode::SUCCESS)
 }
 
+/// `arn:aws:ecs:...:task-definition/api:42` is `api:42`.
+fn short(definition: &str) -> &str {
+    definition.rsplit('/').next().unwrap_or(definition)
+}
+
 pub fn press(
     act: &Act,
     watch: &str,
     command: &str,
     out: &mut impl Write,
 ) -> anyhow::Result<ExitCode> {
-    let path = format!("/api/v1/watches/{watch}/{command}");
+    let path = ["api", "v1", "watches", watch, command];
     let view: WatchView = act.server.post(&path, &json!({ "reason": act.reason }))?;
     writeln!(out, "{}", line(&view))?;
     Ok(ExitCode::SUCCESS)
@@ -124,7 +130,7 @@ pub fn press(
 
 pub fn pause(act: &Act, scope: &str, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let body = json!({ "scope": scope, "reason": act.reason });
-    let _: Value = act.server.post("/api/v1/pause", &body)?;
+    let _: Value = act.server.post(&["api", "v1", "pause"], &body)?;
     writeln!(
         out,
         "paused: {scope}. Nothing is rolled back by itself until `deployguard unpause --scope {scope}`"
@@ -133,8 +139,9 @@ pub fn pause(act: &Act, scope: &str, out: &mut impl Write) -> anyhow::Result<Exi
 }
 
 pub fn unpause(act: &Act, scope: &str, out: &mut impl Write) -> anyhow::Result<ExitCode> {
-    let _: Value =
-        act.server.post("/api/v1/unpause", &json!({ "scope": scope, "reason": act.reason }))?;
+    let _: Value = act
+        .server
+        .post(&["api", "v1", "unpause"], &json!({ "scope": scope, "reason": act.reason }))?;
     writeln!(out, "no longer paused: {scope}")?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,3 +1,5 @@
+//! How long a breach has lasted: `for` in a policy.
+
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 

@@ -1,3 +1,5 @@
+//! A deployment: what changed, who says so, and what they said about it.
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;

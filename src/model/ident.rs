@@ -1,3 +1,5 @@
+//! Names: of a service, its place, and a watch.
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};

@@ -1,3 +1,5 @@
+//! An incident: what is open while a deployment does harm.
+
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;

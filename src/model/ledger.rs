@@ -1,3 +1,5 @@
+//! The ledger: which revisions are known to be good, and which bad.
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 

@@ -1,3 +1,5 @@
+//! What is said of a check and of a watch: verdict, severity, mode, outcome.
+
 use std::fmt;
 
 use schemars::JsonSchema;

@@ -1,3 +1,5 @@
+//! What can happen to a watch, and why an event is not taken.
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;

@@ -13,6 +13,7 @@ mod event;
 mod intake;
 mod phase;
 mod press;
+mod replies;
 mod sampling;
 mod sight;
 mod state;

@@ -1,12 +1,11 @@
-//! What the guard says, in finished words. How it looks is the notifier's.
+//! How a watch stands, in finished words: its line, its card, its evidence. What is
+//! said in the thread is in `replies`; how it looks is the notifier's.
 
 use jiff::Timestamp;
 
-use super::{Actor, PreflightState, RollbackRun, RunStep, Said, Stage, Watch};
+use super::{PreflightState, RunStep, Said, Stage, Watch};
 use crate::judge::{Baseline, CheckState, Judgement};
-use crate::model::{
-    Body, Card, CardCheck, IncidentStatus, Mode, Outcome, Reply, Severity, Tone, Verdict,
-};
+use crate::model::{Body, Card, CardCheck, IncidentStatus, Mode, Outcome, Tone, Verdict};
 use crate::policy::{Check, OnTimeout};
 
 impl Watch {
@@ -183,7 +182,7 @@ impl Watch {
     }
 
     /// What was measured when the incident was at its worst.
-    fn evidence(&self) -> Vec<String> {
+    pub(super) fn evidence(&self) -> Vec<String> {
         self.incident.as_ref().map(|incident| incident.evidence.clone()).unwrap_or_default()
     }
 
@@ -208,265 +207,6 @@ impl Watch {
                 Some(format!("{name} {}{before}{traffic}", last.reason))
             })
             .collect()
-    }
-
-    /// The incident in ShopFlow's six fields.
-    fn template(&self, resolution: &str, eta: &str) -> Vec<(String, String)> {
-        let Some(incident) = &self.incident else { return Vec::new() };
-        let field = |name: &str, value: String| (name.to_owned(), value);
-        vec![
-            field("Status", incident.status.in_template().to_owned()),
-            field("Severity", incident.severity.to_string()),
-            field(
-                "Impact",
-                list(&incident.checks.iter().cloned().collect::<Vec<_>>()) + " outside the limits",
-            ),
-            field("Start Time", full(incident.opened_at)),
-            field("Resolution", resolution.to_owned()),
-            field("ETA", eta.to_owned()),
-        ]
-    }
-
-    fn incident_reply(&self, tone: Tone, headline: String, resolution: &str, eta: &str) -> Reply {
-        Reply {
-            tone,
-            headline,
-            fields: self.template(resolution, eta),
-            lines: self.evidence(),
-            broadcast: self.is_sev1(),
-            page: false,
-        }
-    }
-
-    fn is_sev1(&self) -> bool {
-        self.incident.as_ref().is_some_and(|incident| incident.severity == Severity::Sev1)
-    }
-
-    fn severity(&self) -> String {
-        self.incident.as_ref().map_or("incident".to_owned(), |i| i.severity.to_string())
-    }
-
-    fn target_in_words(&self) -> String {
-        match &self.preflight {
-            PreflightState::Ready { target, because, .. } => {
-                format!("{} ({because})", target.short())
-            }
-            PreflightState::Impossible { because } => format!("none: {because}"),
-            PreflightState::Unknown => "not found yet".to_owned(),
-        }
-    }
-
-    pub(super) fn say_rolling_back(&self, run: &RollbackRun) -> Reply {
-        let who = match &run.by {
-            Actor::Guard => "deployguard is rolling back".to_owned(),
-            Actor::Person(name) => format!("{name} is rolling back"),
-            Actor::Platform => "the platform is rolling back".to_owned(),
-        };
-        let target = format!("{} ({})", run.plan.target.short(), run.plan.target_because);
-        let resolution = match &run.by {
-            Actor::Guard => format!("{who} to {target}"),
-            Actor::Person(_) | Actor::Platform => format!("{who} to {target}: {}", run.because),
-        };
-        let headline =
-            format!("{}: {who} {} to {}", self.severity(), self.title(), run.plan.target.short());
-        let mut reply = self.incident_reply(Tone::Bad, headline, &resolution, "not known");
-        if reply.fields.is_empty() {
-            reply.lines = vec![resolution];
-        }
-        reply
-    }
-
-    pub(super) fn say_undone_by_platform(&self, run: &RollbackRun) -> Reply {
-        let headline = format!("{} is being undone: {}", self.title(), run.because);
-        let lines = vec![format!(
-            "{} is coming back; deployguard watches the recovery",
-            run.plan.target.short()
-        )];
-        Reply { lines, ..self.plain(Tone::Warn, headline) }
-    }
-
-    pub(super) fn say_in_place(&self) -> Reply {
-        let Stage::RollingBack(run) = &self.stage else {
-            return self.plain(Tone::Warn, "the target is in place".to_owned());
-        };
-        let by = self.policy().rollback.recover_within;
-        let headline = format!(
-            "{} is back in place; checking that the numbers recover",
-            run.plan.target.short()
-        );
-        let lines = vec![format!("people are paged if they have not within {by:#}")];
-        Reply { lines, ..self.plain(Tone::Warn, headline) }
-    }
-
-    pub(super) fn say_recovered(&self, since: Timestamp) -> Reply {
-        let target = match &self.stage {
-            Stage::RollingBack(run) => run.plan.target.short().to_owned(),
-            _ => "the target".to_owned(),
-        };
-        let headline =
-            format!("Recovered: {} is healthy on {target}", self.deployment.service.name);
-        let resolution =
-            format!("{target} was back in place at {}; the numbers recovered", full(since));
-        self.incident_reply(Tone::Good, headline, &resolution, "recovered")
-    }
-
-    pub(super) fn say_not_recovered(&self) -> Reply {
-        let headline = match &self.stage {
-            Stage::RollingBack(run) => match run.step {
-                RunStep::Recovering { .. } => format!(
-                    "The numbers have not recovered on {}: the deployment may not be the cause",
-                    run.plan.target.short()
-                ),
-                RunStep::Acting { .. } | RunStep::Settling { .. } => {
-                    format!("The platform has not put {} in place yet", run.plan.target.short())
-                }
-            },
-            _ => "The numbers have not recovered".to_owned(),
-        };
-        let reply = self.incident_reply(Tone::Bad, headline, "a person has to look", "not known");
-        Reply { page: true, ..reply }
-    }
-
-    pub(super) fn say_rollback_failed(&self, why: &str) -> Reply {
-        let headline = format!("{} was NOT rolled back: {why}", self.title());
-        let reply =
-            self.incident_reply(Tone::Bad, headline, "a person has to act now", "not known");
-        Reply { page: true, ..reply }
-    }
-
-    pub(super) fn say_mismatch(&self, mismatch: &str) -> Reply {
-        let headline = "The rollback replaced something else than what was judged".to_owned();
-        let lines = vec![mismatch.to_owned()];
-        Reply { lines, page: true, ..self.plain(Tone::Bad, headline) }
-    }
-
-    pub(super) fn say_decision_due(&self) -> Reply {
-        let Some(pending) = &self.pending else { return self.plain(Tone::Warn, String::new()) };
-        let (eta, then) = match (pending.until, pending.on_timeout) {
-            (Some(until), OnTimeout::Rollback) => (
-                format!("decision due {}", full(until)),
-                format!("unanswered, it is rolled back at {}", clock(until)),
-            ),
-            (Some(until), OnTimeout::Escalate) => (
-                format!("decision due {}", full(until)),
-                format!(
-                    "unanswered, people are paged again at {}; nothing is rolled back by itself",
-                    clock(until)
-                ),
-            ),
-            (None, _) => ("not known".to_owned(), "nothing happens by itself".to_owned()),
-        };
-        let headline =
-            format!("{}: roll {} back? A person has to decide", pending.severity, self.title());
-        let resolution = format!("proposed: back to {}", self.target_in_words());
-        let mut reply = self.incident_reply(Tone::Bad, headline, &resolution, &eta);
-        reply.lines.push(format!("asked because {}", pending.because));
-        reply.lines.push(then);
-        reply.lines.push(format!("to roll back: deployguard rollback {}", self.id));
-        reply.page = true;
-        reply
-    }
-
-    pub(super) fn say_nobody_answered(&self) -> Reply {
-        let headline = format!("{}: nobody has decided about {}", self.severity(), self.title());
-        let reply = self.incident_reply(Tone::Bad, headline, "waiting for a person", "not known");
-        Reply { page: true, ..reply }
-    }
-
-    pub(super) fn say_held(&self, by: &str, reason: &str) -> Reply {
-        let until = self.pending.as_ref().and_then(|pending| pending.until);
-        let until = until.map(full).unwrap_or_default();
-        self.plain(Tone::Warn, format!("{by} holds the decision until {until}{reason}"))
-    }
-
-    pub(super) fn say_would(&self, what: &str) -> Reply {
-        let headline = format!(
-            "{}: {} is in breach; in mode auto it would have been {what}",
-            self.severity(),
-            self.title()
-        );
-        let because =
-            self.ceiling.because.as_deref().map(|b| format!(" ({b})")).unwrap_or_default();
-        let resolution =
-            format!("none: mode observe{because}; target would be {}", self.target_in_words());
-        self.incident_reply(Tone::Bad, headline, &resolution, "not known")
-    }
-
-    pub(super) fn say_noted(&self) -> Reply {
-        let headline = format!("{}: {} is in breach", self.severity(), self.title());
-        self.incident_reply(
-            Tone::Warn,
-            headline,
-            "noted; the policy asks for no action",
-            "not known",
-        )
-    }
-
-    pub(super) fn say_cannot_roll_back(&self, because: &str) -> Reply {
-        let headline = format!(
-            "{}: {} is in breach and CANNOT be rolled back by itself",
-            self.severity(),
-            self.title()
-        );
-        let mut reply =
-            self.incident_reply(Tone::Bad, headline, "a person has to act now", "not known");
-        reply.lines.push(format!("no automatic rollback: {because}"));
-        reply.page = true;
-        reply
-    }
-
-    pub(super) fn say_resolved_by_itself(&self) -> Reply {
-        let headline = format!("{} is back to normal by itself", self.title());
-        self.incident_reply(Tone::Good, headline, "none needed", "recovered")
-    }
-
-    pub(super) fn say_missing_data(&self, names: &[String]) -> Reply {
-        let lines = names
-            .iter()
-            .filter_map(|name| {
-                let last = self.checks.get(name)?.last.as_ref()?;
-                Some(format!("{name}: {} ({})", last.verdict.as_str(), last.reason))
-            })
-            .collect();
-        let headline = format!("{}: {} can't be judged right now", self.title(), list(names));
-        Reply { lines, ..self.plain(Tone::Warn, headline) }
-    }
-
-    pub(super) fn say_roll_out_failed(&self, reason: Option<String>) -> Reply {
-        let headline = format!("ECS says that the roll-out of {} failed", self.title());
-        let lines = reason.into_iter().collect();
-        Reply { lines, page: true, ..self.plain(Tone::Bad, headline) }
-    }
-
-    pub(super) fn say_not_in_service(&self) -> Reply {
-        let headline = format!("No task of {} has come into service yet", self.title());
-        Reply { page: true, ..self.plain(Tone::Warn, headline) }
-    }
-
-    pub(super) fn say_no_target(&self) -> Reply {
-        let headline = format!("{} could not be rolled back", self.title());
-        let lines = vec![self.target_in_words()];
-        Reply { lines, ..self.plain(Tone::Warn, headline) }
-    }
-
-    pub(super) fn say_ceiling(&self, lowered: bool) -> Reply {
-        let because = self.ceiling.because.as_deref().map(|b| format!(": {b}")).unwrap_or_default();
-        let way = if lowered { "lowered" } else { "raised" };
-        self.plain(Tone::Warn, format!("The mode is {way} to {}{because}", self.ceiling.mode))
-    }
-
-    pub(super) fn say_ended_open(&self) -> Reply {
-        let headline = format!("{}: {}", self.title(), self.status_line());
-        let page = self.has_open_incident()
-            && !matches!(self.outcome(), Some(Outcome::Superseded | Outcome::Cancelled));
-        let resolution = "open when the watch ended";
-        let reply = self.incident_reply(Tone::Warn, headline, resolution, "not known");
-        Reply { page, broadcast: false, ..reply }
-    }
-
-    fn plain(&self, tone: Tone, headline: String) -> Reply {
-        let broadcast = tone == Tone::Bad && self.is_sev1();
-        Reply { tone, headline, fields: Vec::new(), lines: Vec::new(), broadcast, page: false }
     }
 
     /// What a `passed` rests on: every check that was measured only in part is named.
@@ -503,7 +243,7 @@ fn baseline_in_words(check: &Check, baseline: &Baseline) -> Option<String> {
     }
 }
 
-fn list(names: &[String]) -> String {
+pub(super) fn list(names: &[String]) -> String {
     match names {
         [] => String::new(),
         [one] => one.clone(),
@@ -512,10 +252,10 @@ fn list(names: &[String]) -> String {
 }
 
 /// "10:30 UTC", or with seconds where phases are short enough to need them.
-fn clock(at: Timestamp) -> String {
+pub(super) fn clock(at: Timestamp) -> String {
     at.strftime("%H:%M:%S UTC").to_string()
 }
 
-fn full(at: Timestamp) -> String {
+pub(super) fn full(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }

@@ -8,10 +8,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Face;
-use super::hook::read_json;
+use super::body::{optional_json, read_json};
 use super::problem::Problem;
 use super::view::WatchView;
-use crate::engine::clock;
+use crate::engine::{Refused, clock};
 use crate::model::WatchId;
 use crate::settings::Role;
 use crate::store::Pause;
@@ -84,7 +84,10 @@ pub async fn pause(
     caller.may_pause(&asked.scope)?;
     let pause =
         Pause { scope: asked.scope, by: caller.name, reason: asked.reason, at: clock::now() };
-    face.engine.pause(pause.clone()).await?;
+    face.engine.pause(pause.clone()).await.map_err(|refused| match refused {
+        Refused::Invalid(why) => Problem::field("scope", why),
+        Refused::NotFound(_) | Refused::Conflict(_) | Refused::Unavailable(_) => refused.into(),
+    })?;
     Ok(Json(pause))
 }
 
@@ -98,15 +101,4 @@ pub async fn unpause(
     caller.may_pause(&asked.scope)?;
     face.engine.unpause(asked.scope.clone(), caller.name).await?;
     Ok(Json(json!({ "scope": asked.scope, "paused": false })))
-}
-
-/// A body that may be left out.
-async fn optional_json<T>(headers: &HeaderMap, body: Body) -> Result<T, Problem>
-where
-    T: serde::de::DeserializeOwned + Default,
-{
-    let length = headers.get(axum::http::header::CONTENT_LENGTH);
-    let empty = length.is_none_or(|length| length == "0")
-        && !headers.contains_key(axum::http::header::TRANSFER_ENCODING);
-    if empty { Ok(T::default()) } else { Ok(read_json(body).await?.0) }
 }

@@ -90,25 +90,23 @@ impl Caller {
 }
 
 impl Caller {
-    /// Whether the token's own scope takes the whole of a pause's scope in. Only
-    /// what is written out can be compared: a scoped token names its services.
+    /// Whether the token's scope takes in everything that a pause of `scope` would stop.
     pub fn may_pause(&self, scope: &str) -> Result<(), Problem> {
-        let free = self.services.is_none() && self.environments.is_empty();
-        let within = match (scope.strip_prefix("environment:"), scope.rsplit('/').next()) {
-            (Some(environment), _) => {
-                self.services.is_none() && self.environments.iter().any(|own| own == environment)
-            }
-            (None, Some(service)) => {
-                self.environments.is_empty()
-                    && !service.contains(['*', '?', '[', '{'])
-                    && self.services.as_ref().is_some_and(|set| set.is_match(service))
-            }
-            (None, None) => false,
+        let allowed = match (&self.services, self.environments.as_slice()) {
+            (None, []) => true,
+            (None, environments) => scope
+                .strip_prefix("environment:")
+                .is_some_and(|name| environments.iter().any(|allowed| allowed == name)),
+            // One service by its name; a pattern may take others in.
+            (Some(services), []) => scope.splitn(3, '/').nth(2).is_some_and(|service| {
+                !service.contains(['*', '?', '[', '{', '\\', '/']) && services.is_match(service)
+            }),
+            (Some(_), _) => false,
         };
-        if free || within {
+        if allowed {
             return Ok(());
         }
-        let detail = format!("the token `{}` may not pause `{scope}`", self.name);
+        let detail = format!("the token `{}` is not for all that `{scope}` takes in", self.name);
         Err(Problem::new(StatusCode::FORBIDDEN, detail))
     }
 }

@@ -8,12 +8,11 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use jiff::{SignedDuration, Timestamp};
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::json;
-use sha2::{Digest, Sha256};
 
 use super::Face;
+use super::body::read_json;
 use super::problem::Problem;
 use crate::engine::{Announced, clock};
 use crate::model::{Announcement, Facts, RollbackSafe, Service, ServiceKey};
@@ -21,12 +20,12 @@ use crate::policy::Matches;
 use crate::settings::Role;
 use crate::watch::Seen;
 
-/// The largest body that is read, in bytes.
-pub const BODY_LIMIT: usize = 64 * 1024;
 /// How far the announcer's clock may run ahead.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(2);
 /// The longest text in any field, in characters.
 const TEXT_LIMIT: usize = 1024;
+/// The most labels.
+const LABEL_LIMIT: usize = 64;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -100,6 +99,8 @@ pub async fn announce(
         let nearest = crate::policy::nearest(&hook.service, names);
         return Ok(unguarded(&hook.service, &nearest));
     };
+    // The name that is announced and the service that is meant may differ.
+    caller.may_speak_of(&key.service, &hook.environment)?;
     if let Some(expected) = face.environment_of(&key)
         && expected != hook.environment
     {
@@ -188,33 +189,26 @@ impl Face {
     }
 }
 
-/// Reads a bounded JSON body, with its digest.
-pub async fn read_json<T: DeserializeOwned>(body: Body) -> Result<(T, String), Problem> {
-    let bytes = axum::body::to_bytes(body, BODY_LIMIT).await.map_err(|_| {
-        let detail = format!("the body is larger than {} KiB", BODY_LIMIT / 1024);
-        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
-    })?;
-    let deserializer = &mut serde_json::Deserializer::from_slice(&bytes);
-    let value = serde_path_to_error::deserialize(deserializer).map_err(|error| {
-        let path = error.path().to_string();
-        let inner = error.into_inner();
-        match inner.classify() {
-            serde_json::error::Category::Data => Problem::field(&path, inner.to_string()),
-            _ => Problem::new(StatusCode::BAD_REQUEST, format!("the body is no JSON: {inner}")),
-        }
-    })?;
-    let digest = Sha256::digest(&bytes).iter().fold(String::new(), |mut text, byte| {
-        use std::fmt::Write as _;
-        let _ = write!(text, "{byte:02x}");
-        text
-    });
-    Ok((value, digest))
-}
-
 fn check_texts(hook: &Hook) -> Result<(), Problem> {
     let required =
         [("id", &hook.id), ("service", &hook.service), ("environment", &hook.environment)];
-    for (field, text) in required {
+    let optional = [
+        ("version", &hook.version),
+        ("commit", &hook.commit),
+        ("author", &hook.author),
+        ("url", &hook.url),
+    ];
+    let ecs = hook.platform.ecs.as_ref().map(|ecs| {
+        [
+            ("platform.ecs.cluster", Some(&ecs.cluster)),
+            ("platform.ecs.service", ecs.service.as_ref()),
+            ("platform.ecs.task_definition", ecs.task_definition.as_ref()),
+            ("platform.ecs.deployment", ecs.deployment.as_ref()),
+        ]
+    });
+    let places = ecs.into_iter().flatten();
+    let places = places.filter_map(|(field, text)| Some((field, text?))).collect::<Vec<_>>();
+    for (field, text) in required.into_iter().chain(places.iter().copied()) {
         if text.trim().is_empty() {
             return Err(Problem::field(field, "must not be empty"));
         }
@@ -223,19 +217,24 @@ fn check_texts(hook: &Hook) -> Result<(), Problem> {
         ecs_name("platform.ecs.cluster", &ecs.cluster)?;
         ecs_name("platform.ecs.service", ecs.service.as_ref().unwrap_or(&hook.service))?;
     }
-    let optional = [
-        ("version", &hook.version),
-        ("commit", &hook.commit),
-        ("author", &hook.author),
-        ("url", &hook.url),
-    ];
     let given = optional.into_iter().filter_map(|(field, text)| Some((field, text.as_ref()?)));
-    for (field, text) in required.into_iter().chain(given) {
-        if text.chars().count() > TEXT_LIMIT || text.chars().any(char::is_control) {
-            let detail =
-                format!("at most {TEXT_LIMIT} characters, none of them control characters");
-            return Err(Problem::field(field, detail));
-        }
+    for (field, text) in required.into_iter().chain(places).chain(given) {
+        check_text(field, text)?;
+    }
+    if hook.labels.len() > LABEL_LIMIT {
+        return Err(Problem::field("labels", format!("at most {LABEL_LIMIT} of them")));
+    }
+    for (name, text) in &hook.labels {
+        check_text("labels", name)?;
+        check_text(&format!("labels.{name}"), text)?;
+    }
+    Ok(())
+}
+
+fn check_text(field: &str, text: &str) -> Result<(), Problem> {
+    if text.chars().count() > TEXT_LIMIT || text.chars().any(char::is_control) {
+        let detail = format!("at most {TEXT_LIMIT} characters, none of them control characters");
+        return Err(Problem::field(field, detail));
     }
     Ok(())
 }

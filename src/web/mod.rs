@@ -5,6 +5,7 @@
 
 mod act;
 mod auth;
+mod body;
 mod health;
 mod hook;
 mod problem;

@@ -1,8 +1,9 @@
 //! Reading: watches, journals, pauses.
 
 use axum::Json;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -18,16 +19,19 @@ use crate::watch::Watch;
 const MOST: u32 = 1000;
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Page {
     limit: Option<u32>,
 }
 
 pub async fn watches(
     State(face): State<Face>,
-    Query(page): Query<Page>,
+    page: Result<Query<Page>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Json<Value>, Problem> {
     face.may_read(&headers)?;
+    let Query(page) =
+        page.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.body_text()))?;
     let limit = page.limit.unwrap_or(100).min(MOST);
     let watches = face.store.watches::<Watch>(limit).await?;
     let views: Vec<WatchView> = watches.iter().map(WatchView::of).collect();

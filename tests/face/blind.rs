@@ -1,0 +1,49 @@
+//! A Prometheus that is none.
+
+use anyhow::ensure;
+use axum::Router;
+use axum::response::Html;
+use serde_json::json;
+
+use crate::house::{House, LONG};
+use crate::world::daemon::STORY;
+use crate::world::server::Server;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_page_in_place_of_prometheus_is_no_data_and_never_a_rollback() -> anyhow::Result<()>
+{
+    let page = || async { Html("<!doctype html><title>Log in</title>") };
+    let proxy = Server::start(Router::new().fallback(page)).await?;
+    let policy = format!("{STORY}no_data: {{ notify_after: 3s }}\n");
+    let url = proxy.url();
+    let house = House::open(&policy, |settings| settings["prometheus"]["url"] = json!(url)).await?;
+
+    house.deploy("v2", &[("ERROR_RATE", "0.5")]).await?;
+    let ended = house.daemon.outcome_of("v2", LONG).await?;
+    assert_eq!(ended["outcome"], "inconclusive", "{ended:#}");
+    let status = ended["status"].as_str().unwrap_or_default();
+    assert!(status.contains("too little was measured of error rate"), "{ended:#}");
+    assert_eq!(ended["incident"], json!(null), "{ended:#}");
+    for check in ended["checks"].as_array().into_iter().flatten() {
+        assert_eq!(
+            (&check["verdict"], &check["value"]),
+            (&json!("no_data"), &json!(null)),
+            "{check:#}"
+        );
+        let reason = check["reason"].as_str().unwrap_or_default();
+        assert!(reason.contains("answered HTML, not Prometheus JSON"), "{check:#}");
+    }
+    ensure!(house.world.mutations_by_client().is_empty(), "missing data is no guilt");
+
+    house
+        .until("the words in Slack", async |house| {
+            let replies = house.world.slack.threads().into_iter().flat_map(|one| one.replies);
+            let said = replies.filter(|reply| reply.contains("can't be judged right now"));
+            Ok(said.last().filter(|reply| reply.contains("is a proxy or login page in between?")))
+        })
+        .await?;
+    let metrics = house.daemon.text("/metrics").await?;
+    assert!(metrics.contains("deployguard_readings_total{result=\"unreachable\"}"), "{metrics}");
+    assert!(!metrics.contains("deployguard_readings_total{result=\"ok\"}"), "{metrics}");
+    Ok(())
+}

@@ -1,0 +1,15 @@
+//! The faces: hooks, API, command line, the daemon's own health, on the real binary.
+//!
+//! A world takes a while to start, so each test is a house with a story, told in
+//! sentences; what fails names its sentence.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may end there")]
+
+mod blind;
+mod house;
+mod policies;
+mod requests;
+mod silent;
+
+#[path = "../world/mod.rs"]
+mod world;

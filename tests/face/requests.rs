@@ -1,0 +1,360 @@
+//! Requests of every kind, wrong ones first.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, ensure};
+use jiff::{SignedDuration, Timestamp};
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use crate::house::{
+    Answer, BILLING_OPS_TOKEN, BILLING_TOKEN, House, READ_TOKEN, announcement, cli, long_story,
+};
+use crate::world::daemon::{CI_TOKEN, OPS_TOKEN};
+use crate::world::now;
+
+const HOOK: &str = "/hooks/deployments";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_is_answered_in_plain_words_and_kept_before_it_is_answered() -> anyhow::Result<()>
+{
+    let mut house = House::open(&long_story(), |settings| {
+        settings["open_reads"] = json!(false);
+    })
+    .await?;
+    nobody_acts_without_a_token_that_may(&house).await?;
+    a_wrong_field_is_named(&house).await?;
+    what_is_no_json_or_too_much_of_it_is_refused(&house).await?;
+    ensure!(watches(&house).await?.is_empty(), "a refused request leaves nothing behind");
+    an_unguarded_service_is_answered_with_the_nearest_names(&house).await?;
+    ensure!(watches(&house).await?.is_empty(), "nothing is watched that nobody guards");
+    the_same_announcement_is_the_same_watch(&mut house).await?;
+    commands_are_refused_where_they_make_no_sense(&house).await?;
+    the_command_line_says_what_went_wrong(&house).await?;
+    the_daemon_tells_how_it_is(&house).await?;
+    Ok(())
+}
+
+async fn watches(house: &House) -> anyhow::Result<Vec<Value>> {
+    let list = house.ask(Method::GET, "/api/v1/watches", Some(READ_TOKEN), "").await?;
+    list.body["watches"].as_array().cloned().context("a list of watches")
+}
+
+/// A hook as it should be, with `change` made to it.
+fn hook_but(change: impl FnOnce(&mut Value)) -> Value {
+    let mut hook = announcement("v9", "shopflow-api:9");
+    change(&mut hook);
+    hook
+}
+
+async fn nobody_acts_without_a_token_that_may(house: &House) -> anyhow::Result<()> {
+    let body = hook_but(|_| ()).to_string();
+    let ask = async |method: Method, path: &str, token: Option<&str>| {
+        house.ask(method, path, token, body.clone()).await
+    };
+    let (post, get) = (Method::POST, Method::GET);
+    let pressing = "/api/v1/watches/w-1/rollback";
+
+    for path in [HOOK, "/api/v1/pause", "/api/v1/unpause", pressing] {
+        ask(post.clone(), path, None).await?.is_problem(401, "give a token");
+        ask(post.clone(), path, Some("wrong-token-0123456789"))
+            .await?
+            .is_problem(401, "the token is unknown");
+        ask(post.clone(), path, Some(READ_TOKEN)).await?.is_problem(403, "has the role read");
+    }
+    for path in ["/api/v1/watches", "/api/v1/watches/w-1", "/api/v1/watches/w-1/journal"] {
+        ask(get.clone(), path, None).await?.is_problem(401, "give a token");
+    }
+    for path in ["/api/v1/pause", pressing] {
+        ask(post.clone(), path, Some(CI_TOKEN)).await?.is_problem(403, "this needs operate");
+    }
+    ask(post.clone(), HOOK, Some(BILLING_TOKEN))
+        .await?
+        .is_problem(403, "the token `billing` is not for shopflow-api in production");
+
+    // A name that the token may speak of does not open another service's door.
+    let under_another_name = hook_but(|hook| {
+        hook["service"] = json!("billing-api");
+        hook["platform"]["ecs"]["service"] = json!("shopflow-api");
+    });
+    house
+        .ask(post.clone(), HOOK, Some(BILLING_TOKEN), under_another_name.to_string())
+        .await?
+        .is_problem(403, "is not for shopflow-api");
+
+    // Who acts for some services stops nobody else's guard.
+    let scope = json!({ "scope": "all" }).to_string();
+    house
+        .ask(post, "/api/v1/pause", Some(BILLING_OPS_TOKEN), scope)
+        .await?
+        .is_problem(403, "billing-oncall");
+    Ok(())
+}
+
+async fn a_wrong_field_is_named(house: &House) -> anyhow::Result<()> {
+    let unknown = house.hook(&hook_but(|hook| hook["verison"] = json!("v2"))).await?;
+    unknown.blames("verison");
+    assert!(unknown.detail().contains("expected one of `id`"), "{unknown:?}");
+    let deep = hook_but(|hook| hook["platform"]["ecs"]["clutser"] = json!("x"));
+    house.hook(&deep).await?.blames("platform.ecs.clutser");
+
+    let missing = hook_but(|hook| drop(hook.as_object_mut().unwrap().remove("environment")));
+    house.hook(&missing).await?.blames("environment");
+    let missing = hook_but(|hook| hook["platform"] = json!({ "ecs": {} }));
+    house.hook(&missing).await?.blames("platform.ecs.cluster");
+
+    house.hook(&hook_but(|hook| hook["service"] = json!(7))).await?.blames("service");
+    house.hook(&hook_but(|hook| hook["at"] = json!("tomorrow"))).await?.blames("at");
+    house.hook(&hook_but(|hook| hook["labels"] = json!({ "a": 1 }))).await?.blames("labels.a");
+    let safe = house.hook(&hook_but(|hook| hook["rollback_safe"] = json!("maybe"))).await?;
+    safe.blames("rollback_safe");
+    assert!(safe.detail().contains("true, false or \"unknown\""), "{safe:?}");
+
+    let later: Timestamp = now() + SignedDuration::from_mins(10);
+    let future = house.hook(&hook_but(|hook| hook["at"] = json!(later))).await?;
+    future.blames("at");
+    assert!(future.detail().contains("lies in the future"), "{future:?}");
+
+    house.hook(&hook_but(|hook| hook["id"] = json!(" "))).await?.blames("id");
+    house.hook(&hook_but(|hook| hook["id"] = json!("x".repeat(2000)))).await?.blames("id");
+    house.hook(&hook_but(|hook| hook["author"] = json!("a\u{1b}[2Jb"))).await?.blames("author");
+    house
+        .hook(&hook_but(|hook| hook["labels"] = json!({ "x": "\u{0}" })))
+        .await?
+        .blames("labels.x");
+    let cluster = hook_but(|hook| hook["platform"]["ecs"]["cluster"] = json!("a\nb"));
+    house.hook(&cluster).await?.blames("platform.ecs.cluster");
+
+    let environment = hook_but(|hook| hook["environment"] = json!("staging"));
+    let environment = house.hook(&environment).await?;
+    environment.blames("environment");
+    assert!(environment.detail().contains("`production`"), "{environment:?}");
+
+    let scope = house.act("/api/v1/pause", &json!({ "scope": "everything" })).await?;
+    scope.is_problem(422, "`everything` is no scope: give `all`, `environment:NAME`");
+    scope.blames("scope");
+    let unknown = house.act("/api/v1/pause", &json!({ "scop": "all" })).await?;
+    unknown.blames("scop");
+    Ok(())
+}
+
+async fn what_is_no_json_or_too_much_of_it_is_refused(house: &House) -> anyhow::Result<()> {
+    let post = |body: Vec<u8>| house.ask(Method::POST, HOOK, Some(CI_TOKEN), body);
+    for body in ["", "not JSON", "{\"id\": ", "id=1&service=x", "\u{0}\u{1}"] {
+        post(body.into()).await?.is_problem(400, "the body is no JSON");
+    }
+    post(vec![0xff, 0xfe, b'{']).await?.is_problem(400, "the body is no JSON");
+    for body in ["[]", "null", "\"text\"", "7"] {
+        post(body.into()).await?.is_problem(422, "must be a JSON object");
+    }
+    let twice = format!("{0}{0}", hook_but(|_| ()));
+    post(twice.into()).await?.is_problem(400, "trailing characters");
+    let big = format!("{{\"id\": \"{}\"}}", "x".repeat(10 * 1024 * 1024));
+    post(big.into()).await?.is_problem(413, "the body is larger than 64 KiB");
+
+    // The same, without its length in front.
+    let head = format!(
+        "POST {HOOK} HTTP/1.1\r\nauthorization: Bearer {CI_TOKEN}\r\ntransfer-encoding: chunked"
+    );
+    let chunk = format!("4000\r\n{}\r\n", "x".repeat(0x4000));
+    let chunks = vec![chunk.as_bytes(); 5];
+    let answer = house.raw(&head, &chunks).await?;
+    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+
+    // A chunked body of the right size is as good as any other.
+    let body = json!({ "scope": "all" }).to_string();
+    let chunked = format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+    let head = head.replace(HOOK, "/api/v1/unpause").replace(CI_TOKEN, OPS_TOKEN);
+    let answer = house.raw(&head, &[chunked.as_bytes()]).await?;
+    assert!(
+        answer.starts_with("HTTP/1.1 404") && answer.contains("`all` is not paused"),
+        "{answer}"
+    );
+
+    let nowhere = house.ask(Method::GET, "/api/v2/watches", None, "").await?;
+    nowhere.is_problem(404, "there is nothing at this address");
+    let not_that_way = house.ask(Method::DELETE, HOOK, None, "").await?;
+    not_that_way.is_problem(405, "does not take this method");
+    let limit = house.ask(Method::GET, "/api/v1/watches?limit=many", Some(READ_TOKEN), "").await?;
+    limit.is_problem(400, "limit");
+    Ok(())
+}
+
+async fn an_unguarded_service_is_answered_with_the_nearest_names(
+    house: &House,
+) -> anyhow::Result<()> {
+    let placed = hook_but(|hook| hook["service"] = json!("shpflow-api"));
+    let unplaced = hook_but(|hook| {
+        hook["service"] = json!("shpflow-api");
+        hook["platform"] = json!({});
+    });
+    for hook in [placed, unplaced] {
+        let answer = house.hook(&hook).await?;
+        assert_eq!((answer.status, &answer.body["guarded"]), (200, &json!(false)), "{answer:?}");
+        assert_eq!(answer.detail(), "no policy guards `shpflow-api`");
+        let nearest = answer.body["nearest"].as_array().context("names")?;
+        assert!(nearest.contains(&json!("shopflow-api")), "{answer:?}");
+        let distinct: BTreeSet<String> = nearest.iter().map(Value::to_string).collect();
+        assert_eq!(distinct.len(), nearest.len(), "no name twice: {answer:?}");
+    }
+    Ok(())
+}
+
+async fn the_same_announcement_is_the_same_watch(house: &mut House) -> anyhow::Result<()> {
+    let hook = announcement("v7", "shopflow-api:7");
+    let mut asked = JoinSet::new();
+    for _ in 0..20 {
+        asked.spawn(Answer::to(house.request(
+            Method::POST,
+            HOOK,
+            Some(CI_TOKEN),
+            hook.to_string(),
+        )));
+    }
+    let mut watches_named = BTreeSet::new();
+    while let Some(answer) = asked.join_next().await {
+        let answer = answer??;
+        assert_eq!(answer.status, 202, "{answer:?}");
+        assert_eq!(answer.body["guarded"], true, "{answer:?}");
+        assert_eq!(answer.body["deployment"], "gha-v7", "{answer:?}");
+        watches_named.insert(answer.body["watch"].to_string());
+    }
+    assert_eq!(watches_named.len(), 1, "twenty at once are one watch");
+    assert_eq!(watches(house).await?.len(), 1);
+
+    let other = hook_changed(&hook, "commit", json!("0000000"));
+    house.hook(&other).await?.is_problem(409, "`gha-v7` was announced before with another body");
+
+    house.daemon.kill();
+    house.start().await?;
+    let again = house.hook(&hook).await?;
+    assert_eq!(again.status, 202, "{again:?}");
+    assert!(watches_named.contains(&again.body["watch"].to_string()), "{again:?}");
+    house.hook(&other).await?.is_problem(409, "another body");
+    assert_eq!(watches(house).await?.len(), 1);
+
+    let url = again.body["url"].as_str().context("a url")?;
+    let path = url.strip_prefix(house.daemon.url()).context("on this daemon")?;
+    let watch = house.ask(Method::GET, path, Some(READ_TOKEN), "").await?;
+    assert_eq!(watch.body["version"], "v7", "{watch:?}");
+    assert_eq!(watch.body["facts"]["announced_by"], "ci", "{watch:?}");
+    Ok(())
+}
+
+fn hook_changed(hook: &Value, field: &str, value: Value) -> Value {
+    let mut hook = hook.clone();
+    hook[field] = value;
+    hook
+}
+
+async fn commands_are_refused_where_they_make_no_sense(house: &House) -> anyhow::Result<()> {
+    let watch = watches(house).await?[0]["id"].as_str().context("an id")?.to_owned();
+    let on = |command: &str| format!("/api/v1/watches/{watch}/{command}");
+    let get = async |path: &str| house.ask(Method::GET, path, Some(READ_TOKEN), "").await;
+    get("/api/v1/watches/nobody").await?.is_problem(404, "no watch is called `nobody`");
+    get("/api/v1/watches/nobody/journal").await?.is_problem(404, "no watch is called `nobody`");
+    house.act("/api/v1/watches/nobody/ack", &json!({})).await?.is_problem(404, "`nobody`");
+    house
+        .act(&on("explode"), &json!({}))
+        .await?
+        .is_problem(404, "`explode`: known are ack, hold, rollback and cancel");
+    house.act(&on("ack"), &json!({ "why": "x" })).await?.blames("why");
+    house.act(&on("ack"), &json!({})).await?.is_problem(409, "no decision is pending");
+    house.act(&on("hold"), &json!({})).await?.is_problem(409, "no decision is pending");
+    house
+        .act(&on("rollback"), &json!({}))
+        .await?
+        .is_problem(409, "the platform has not shown the deployment yet");
+    house
+        .ask(Method::POST, &on("cancel"), Some(BILLING_OPS_TOKEN), "")
+        .await?
+        .is_problem(403, "`billing-oncall` is not for shopflow-api");
+
+    let cancelled = house.act(&on("cancel"), &json!({ "reason": "not today" })).await?;
+    assert_eq!(cancelled.status, 200, "{cancelled:?}");
+    assert_eq!(cancelled.body["outcome"], "cancelled", "{cancelled:?}");
+    assert_eq!(cancelled.body["status"], "cancelled by oncall: not today", "{cancelled:?}");
+    for command in ["ack", "hold", "rollback", "cancel"] {
+        let late = house.act(&on(command), &json!({})).await?;
+        late.is_problem(409, "the watch has ended: cancelled by oncall");
+    }
+    Ok(())
+}
+
+async fn the_command_line_says_what_went_wrong(house: &House) -> anyhow::Result<()> {
+    let list = house.cli(&["watches"]).await?;
+    assert_eq!(list.code, 0, "{list:?}");
+    assert!(list.out.starts_with("no deployment is being watched"), "{list:?}");
+    assert!(list.out.contains("shopflow-api v7 in production"), "{list:?}");
+    assert!(list.out.contains("cancelled by oncall: not today"), "{list:?}");
+
+    let nobody = house.cli(&["watches", "nobody"]).await?;
+    assert_eq!((nobody.code, nobody.out.as_str()), (1, ""), "{nobody:?}");
+    assert_eq!(nobody.err, "deployguard: no watch is called `nobody`\n");
+    // What somebody types is never taken for a part of the address.
+    let odd = house.cli(&["watches", "a b/../c?d"]).await?;
+    assert_eq!(odd.err, "deployguard: no watch is called `a b/../c?d`\n");
+
+    let wrong = cli(house.daemon.url(), "wrong-token-0123456789", &["watches"]).await?;
+    assert_eq!(wrong.code, 1, "{wrong:?}");
+    assert_eq!(wrong.err, "deployguard: the token is unknown (--token or DEPLOYGUARD_TOKEN)\n");
+    let reader = cli(house.daemon.url(), READ_TOKEN, &["pause"]).await?;
+    assert_eq!(reader.code, 1, "{reader:?}");
+    assert!(reader.err.contains("`viewer` has the role read; this needs operate"), "{reader:?}");
+
+    let nowhere = cli("http://127.0.0.1:9", OPS_TOKEN, &["watches"]).await?;
+    assert_eq!(nowhere.code, 1, "{nowhere:?}");
+    assert!(
+        nowhere.err.starts_with("deployguard: no deployguard answers at http://127.0.0.1:9"),
+        "{nowhere:?}"
+    );
+    let prometheus = cli(&house.world.prometheus.url(), OPS_TOKEN, &["watches"]).await?;
+    assert_eq!(prometheus.code, 1, "{prometheus:?}");
+    assert!(prometheus.err.contains("not deployguard"), "{prometheus:?}");
+
+    let address = cli("localhost", OPS_TOKEN, &["watches"]).await?;
+    assert_eq!(address.code, 1, "{address:?}");
+    assert!(address.err.contains("`localhost` is no address"), "{address:?}");
+
+    let scope = house.cli(&["pause", "--scope", "everything"]).await?;
+    assert_eq!(scope.code, 1, "{scope:?}");
+    assert!(scope.err.contains("`everything` is no scope"), "{scope:?}");
+    let never = house.cli(&["unpause"]).await?;
+    assert_eq!((never.code, never.err.as_str()), (1, "deployguard: `all` is not paused\n"));
+    Ok(())
+}
+
+async fn the_daemon_tells_how_it_is(house: &House) -> anyhow::Result<()> {
+    assert_eq!(house.daemon.text("/healthz").await?, "ok\n");
+    let ready = house.ask(Method::GET, "/readyz", None, "").await?;
+    assert_eq!(ready.status, 200, "{ready:?}");
+    assert_eq!(ready.body["ready"], true, "{ready:?}");
+    assert_eq!(ready.body["detail"]["policies"], 1, "{ready:?}");
+    assert_eq!(ready.body["detail"]["policy_mistakes"], json!([]), "{ready:?}");
+    assert_eq!(ready.body["detail"]["platform"], json!({}), "{ready:?}");
+
+    let metrics = house.daemon.text("/metrics").await?;
+    let mut promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .context("promtool comes with Prometheus")?;
+    promtool.stdin.take().context("a pipe")?.write_all(metrics.as_bytes())?;
+    let lint = promtool.wait_with_output()?;
+    let words = String::from_utf8_lossy(&lint.stderr).into_owned();
+    ensure!(lint.status.success() && words.is_empty(), "promtool: {words}");
+    for line in [
+        "deployguard_policy_broken 0",
+        "deployguard_announcements_total{result=\"unguarded\"} 1",
+        "deployguard_watches_ended_total{outcome=\"cancelled\"} 1",
+        "deployguard_http_requests_total{code=\"404\",route=\"/api/v1/watches/{id}\"}",
+    ] {
+        assert!(metrics.contains(line), "no {line:?} in\n{metrics}");
+    }
+    Ok(())
+}
