@@ -1,9 +1,7 @@
 //! Which policy guards a service, and what it may do at most right now.
 
-use globset::Glob;
-
 use crate::model::{Mode, Service, ServiceKey};
-use crate::policy::{Matches, Policy};
+use crate::policy::{Glob, Matches, Policy};
 use crate::policy_repo::Loaded;
 use crate::store::Pause;
 use crate::watch::{Ceiling, Pinned};
@@ -76,32 +74,41 @@ pub(super) fn ceiling(
 
 /// Whether a pause's scope takes a service in.
 pub(super) fn covers(pause: &Pause, key: &ServiceKey, environment: &str) -> bool {
-    match pause.scope.as_str() {
-        "all" => true,
-        scope => match scope.strip_prefix("environment:") {
-            Some(paused) => paused == environment,
-            None => {
-                scope_glob(scope).is_ok_and(|glob| glob.compile_matcher().is_match(key.to_string()))
-            }
-        },
+    match Scope::read(&pause.scope) {
+        Ok(Scope::Environment(paused)) => paused == environment,
+        Ok(Scope::Place(globs)) => {
+            let names = [&key.target, &key.cluster, &key.service];
+            globs.iter().zip(names).all(|(glob, name)| glob.matches(name))
+        }
+        // A scope that a later version can't read stays paused.
+        Ok(Scope::All) | Err(_) => true,
     }
 }
 
-/// Reads a scope: `all`, `environment:NAME` or a glob over `target/cluster/service`.
-pub(super) fn check_scope(scope: &str) -> Result<(), String> {
-    match scope {
-        "all" => Ok(()),
-        scope if scope.strip_prefix("environment:").is_some_and(|name| !name.is_empty()) => Ok(()),
-        scope if scope.split('/').count() == 3 => scope_glob(scope).map(|_| ()),
-        scope => Err(format!(
-            "`{scope}` is no scope: give `all`, `environment:NAME` or a pattern TARGET/CLUSTER/SERVICE"
-        )),
-    }
+/// What a pause stops.
+pub(super) enum Scope {
+    All,
+    Environment(String),
+    /// Patterns of target, cluster and service.
+    Place([Glob; 3]),
 }
 
-fn scope_glob(scope: &str) -> Result<Glob, String> {
-    globset::GlobBuilder::new(scope)
-        .literal_separator(true)
-        .build()
-        .map_err(|error| error.to_string())
+impl Scope {
+    /// Reads `all`, `environment:NAME` or `TARGET/CLUSTER/SERVICE`.
+    pub(super) fn read(text: &str) -> Result<Scope, String> {
+        if text == "all" {
+            return Ok(Scope::All);
+        }
+        if let Some(name) = text.strip_prefix("environment:").filter(|name| !name.is_empty()) {
+            return Ok(Scope::Environment(name.to_owned()));
+        }
+        let parts: Vec<&str> = text.split('/').collect();
+        let [target, cluster, service] = parts[..] else {
+            return Err(format!(
+                "`{text}` is no scope: give `all`, `environment:NAME` or a pattern TARGET/CLUSTER/SERVICE"
+            ));
+        };
+        let glob = |part| Glob::parse(part).map_err(|why| format!("`{text}`: {why}"));
+        Ok(Scope::Place([glob(target)?, glob(cluster)?, glob(service)?]))
+    }
 }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::guard::{Guarded, ceiling, check_scope, guarded, service};
+use super::guard::{Guarded, Scope, ceiling, guarded, service};
 use super::handle::{Announced, Input, Refused};
 use super::run::Engine;
 use super::step::Step;
@@ -40,8 +40,8 @@ impl Engine {
                     Some(_) => step.deliver(watch, event).map_err(|why| Refused::Conflict(why.0)),
                 })
             }
-            Input::Pause { pause, .. } => Outcome::Plain(match check_scope(&pause.scope) {
-                Ok(()) => {
+            Input::Pause { pause, .. } => Outcome::Plain(match Scope::read(&pause.scope) {
+                Ok(_) => {
                     step.pause(pause.clone());
                     self.adjust_ceilings(step);
                     Ok(())

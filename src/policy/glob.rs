@@ -12,7 +12,7 @@ const MAX_LENGTH: usize = 255;
 
 /// A pattern, as the plain patterns (without choices) that it stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Glob {
+pub struct Glob {
     choices: Vec<Vec<Token>>,
 }
 
@@ -24,6 +24,10 @@ enum Token {
 }
 
 impl Glob {
+    /// Reads a pattern.
+    ///
+    /// # Errors
+    /// In words: empty, too long, or with signs that a pattern does not know.
     pub fn parse(text: &str) -> Result<Self, String> {
         if text.is_empty() {
             return Err("a pattern can't be empty".to_owned());

@@ -12,6 +12,7 @@ mod set;
 mod template;
 
 pub use diagnostic::{Diagnostic, nearest};
+pub use glob::Glob;
 pub use question::Vars;
 pub use read::{MAX_BYTES, SourceFile, check, nothing_there, read, schema};
 pub use rules::{

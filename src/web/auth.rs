@@ -1,12 +1,12 @@
 //! Who asks, and what they may do.
 
 use axum::http::{HeaderMap, StatusCode, header};
-use globset::{Glob, GlobSet, GlobSetBuilder};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::Face;
 use super::problem::Problem;
+use crate::policy::Glob;
 use crate::settings::{Role, Settings};
 
 /// The tokens of the settings, as digests.
@@ -28,26 +28,25 @@ pub struct Caller {
     /// Named in the journal.
     pub name: String,
     role: Role,
-    services: Option<GlobSet>,
+    services: Option<Vec<Glob>>,
     environments: Vec<String>,
 }
 
 impl Tokens {
-    /// Fails where a scope's pattern can't be read.
-    pub fn of(settings: &Settings) -> Result<Tokens, globset::Error> {
+    /// # Errors
+    /// Where a scope's pattern can't be read.
+    pub fn of(settings: &Settings) -> anyhow::Result<Tokens> {
         let tokens = settings
             .tokens
             .iter()
             .map(|token| {
-                let services = if token.services.is_empty() {
-                    None
-                } else {
-                    let mut set = GlobSetBuilder::new();
-                    for pattern in &token.services {
-                        set.add(Glob::new(pattern)?);
-                    }
-                    Some(set.build()?)
-                };
+                let patterns = token.services.iter().map(|pattern| {
+                    Glob::parse(pattern).map_err(|why| {
+                        anyhow::anyhow!("token `{}`: services: `{pattern}`: {why}", token.name)
+                    })
+                });
+                let services = patterns.collect::<Result<Vec<_>, _>>()?;
+                let services = (!services.is_empty()).then_some(services);
                 let caller = Caller {
                     name: token.name.clone(),
                     role: token.role,
@@ -56,7 +55,7 @@ impl Tokens {
                 };
                 Ok(Token { digest: Sha256::digest(token.token.expose()).into(), caller })
             })
-            .collect::<Result<_, globset::Error>>()?;
+            .collect::<anyhow::Result<_>>()?;
         Ok(Tokens { tokens, open_reads: settings.open_reads })
     }
 
@@ -77,7 +76,10 @@ impl Tokens {
 impl Caller {
     /// Whether the token's scope takes the service in.
     pub fn may_speak_of(&self, service: &str, environment: &str) -> Result<(), Problem> {
-        let in_services = self.services.as_ref().is_none_or(|set| set.is_match(service));
+        let in_services = self
+            .services
+            .as_ref()
+            .is_none_or(|globs| globs.iter().any(|glob| glob.matches(service)));
         let in_environments = self.environments.is_empty()
             || self.environments.iter().any(|allowed| allowed == environment);
         if in_services && in_environments {
@@ -99,7 +101,8 @@ impl Caller {
                 .is_some_and(|name| environments.iter().any(|allowed| allowed == name)),
             // One service by its name; a pattern may take others in.
             (Some(services), []) => scope.splitn(3, '/').nth(2).is_some_and(|service| {
-                !service.contains(['*', '?', '[', '{', '\\', '/']) && services.is_match(service)
+                !service.contains(['*', '?', '[', '{', '\\', '/'])
+                    && services.iter().any(|glob| glob.matches(service))
             }),
             (Some(_), _) => false,
         };
