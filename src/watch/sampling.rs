@@ -114,6 +114,7 @@ impl Watch {
         }
         if worse {
             let evidence = self.measured_evidence();
+            self.note(now, format!("{severity}: {}", evidence.join("; ")));
             if let Some(incident) = self.incident.as_mut() {
                 incident.evidence = evidence;
             }
