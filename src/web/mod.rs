@@ -26,7 +26,6 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::timeout::TimeoutLayer;
 
 pub use auth::Tokens;
 pub use view::{WatchDetail, WatchView};
@@ -69,8 +68,8 @@ pub fn router(face: Face) -> Router {
         .route("/metrics", get(health::metrics))
         .fallback(nowhere)
         .method_not_allowed_fallback(not_that_way)
-        .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, PATIENCE))
-        .layer(CatchPanicLayer::new())
+        .layer(middleware::from_fn(in_time))
+        .layer(CatchPanicLayer::custom(broken))
         .layer(middleware::from_fn_with_state(face.clone(), count))
         .with_state(face)
 }
@@ -94,6 +93,19 @@ async fn count(State(face): State<Face>, request: Request, next: Next) -> Respon
     let response = next.run(request).await;
     face.metrics.request(&route, response.status().as_u16());
     response
+}
+
+async fn in_time(request: Request, next: Next) -> Response {
+    tokio::time::timeout(PATIENCE, next.run(request)).await.unwrap_or_else(|_| {
+        let detail = format!("neither heard out nor answered within {PATIENCE:?}");
+        Problem::new(StatusCode::GATEWAY_TIMEOUT, detail).into_response()
+    })
+}
+
+/// The panic itself is in the log.
+fn broken(_: Box<dyn std::any::Any + Send>) -> Response {
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "a mistake of deployguard's own")
+        .into_response()
 }
 
 async fn nowhere() -> Response {

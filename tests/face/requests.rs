@@ -200,6 +200,11 @@ async fn an_unguarded_service_is_answered_with_the_nearest_names(
         let distinct: BTreeSet<String> = nearest.iter().map(Value::to_string).collect();
         assert_eq!(distinct.len(), nearest.len(), "no name twice: {answer:?}");
     }
+    let metrics = house.daemon.text("/metrics").await?;
+    assert!(
+        metrics.contains("deployguard_announcements_total{result=\"unguarded\"} 2"),
+        "{metrics}"
+    );
     Ok(())
 }
 
@@ -313,7 +318,7 @@ async fn the_command_line_says_what_went_wrong(house: &House) -> anyhow::Result<
     );
     let prometheus = cli(&house.world.prometheus.url(), OPS_TOKEN, &["watches"]).await?;
     assert_eq!(prometheus.code, 1, "{prometheus:?}");
-    assert!(prometheus.err.contains("not deployguard"), "{prometheus:?}");
+    assert!(prometheus.err.contains("not as a deployguard does"), "{prometheus:?}");
 
     let address = cli("localhost", OPS_TOKEN, &["watches"]).await?;
     assert_eq!(address.code, 1, "{address:?}");
@@ -350,7 +355,7 @@ async fn the_daemon_tells_how_it_is(house: &House) -> anyhow::Result<()> {
     ensure!(lint.status.success() && words.is_empty(), "promtool: {words}");
     for line in [
         "deployguard_policy_broken 0",
-        "deployguard_announcements_total{result=\"unguarded\"} 1",
+        "deployguard_announcements_total{result=\"watched\"} 1",
         "deployguard_watches_ended_total{outcome=\"cancelled\"} 1",
         "deployguard_http_requests_total{code=\"404\",route=\"/api/v1/watches/{id}\"}",
     ] {
