@@ -52,6 +52,8 @@ pub struct Face {
 
 /// A request takes no longer, whatever it waits for.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// How long a stop waits for the requests under way.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// All routes.
 pub fn router(face: Face) -> Router {
@@ -74,15 +76,23 @@ pub fn router(face: Face) -> Router {
         .with_state(face)
 }
 
-/// Serves until `stop`, then lets the requests under way end.
+/// Serves until `stop`, then lets the requests under way end, for a while: a
+/// client that never finishes its request must not keep the engine from draining.
 pub async fn serve(
     listener: TcpListener,
     face: Face,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
-    axum::serve(listener, router(face))
-        .with_graceful_shutdown(async move { stop.cancelled().await })
-        .await
+    let stopping = stop.clone();
+    let serving = axum::serve(listener, router(face))
+        .with_graceful_shutdown(async move { stopping.cancelled().await });
+    tokio::select! {
+        ended = serving.into_future() => ended,
+        () = async { stop.cancelled().await; tokio::time::sleep(FAREWELL).await } => {
+            tracing::warn!("stopping with requests that were never finished");
+            Ok(())
+        }
+    }
 }
 
 async fn count(State(face): State<Face>, request: Request, next: Next) -> Response {
