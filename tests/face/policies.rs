@@ -142,9 +142,9 @@ async fn a_pause_survives_a_restart_and_nothing_is_rolled_back_in_it(
 
     house.daemon.kill();
     house.start().await?;
-    let pauses = house.daemon.get("/api/v1/pause").await?;
-    let scopes = pauses.as_array().context("pauses")?.iter().map(|pause| &pause["scope"]);
-    assert!(scopes.eq(["environment:production"]), "{pauses:#}");
+    let kept = house.daemon.get("/api/v1/pause").await?;
+    let scopes = kept.as_array().context("pauses")?.iter().map(|pause| &pause["scope"]);
+    assert!(scopes.eq(["environment:production"]), "{kept:#}");
 
     house.deploy("v4", BAD).await?;
     let bad = house.watch_until("v4", "in breach", |watch| !watch["incident"].is_null()).await?;
@@ -186,12 +186,12 @@ async fn an_edit_without_a_commit_lowers_auto_to_ask_and_a_person_decides(
         })
         .await?;
     house.deploy("v5", BAD).await?;
-    let asked =
+    let due =
         house.watch_until("v5", "a decision", |watch| !watch["decision_due"].is_null()).await?;
-    assert_eq!(asked["mode"], "ask", "{asked:#}");
+    assert_eq!(due["mode"], "ask", "{due:#}");
     let because = "auto needs a clean commit; the policy files are edited";
-    assert_eq!(asked["mode_because"], because, "{asked:#}");
-    let id = asked["id"].as_str().context("an id")?;
+    assert_eq!(due["mode_because"], because, "{due:#}");
+    let id = due["id"].as_str().context("an id")?;
     let detail = house.daemon.get(&format!("/api/v1/watches/{id}")).await?;
     assert_eq!(detail["policy"]["dirty"], true, "{detail:#}");
     ensure!(house.world.mutations_by_client().is_empty(), "a person has to decide");
