@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use syn::spanned::Spanned;
@@ -39,7 +40,7 @@ const MOST_LINES_OF_A_FILE: usize = 400;
 #[test]
 fn rooms_use_only_the_rooms_that_they_may_use() {
     let mut broken = Vec::new();
-    for file in &source() {
+    for file in source() {
         let Some(room) = file.module.first() else { continue };
         let allowed = allowed(&file.module);
         for (line, used) in file.uses() {
@@ -69,7 +70,7 @@ fn every_room_has_a_place_in_the_table_and_the_table_names_no_other() {
 #[test]
 fn rooms_use_each_other_in_one_direction_only() {
     let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for file in &source() {
+    for file in source() {
         let Some(room) = file.module.first() else { continue };
         let used = file.uses().into_iter().map(|(_, used)| used);
         uses.entry(room.clone())
@@ -93,15 +94,14 @@ fn rooms_use_each_other_in_one_direction_only() {
 #[test]
 fn functions_fit_on_a_page() {
     let mut broken = Vec::new();
-    for file in &source() {
-        let mut found = Functions::default();
-        found.visit_file(&file.syntax);
-        for (name, first, last) in found.functions {
-            let lines = last - first + 1;
+    for file in source() {
+        for Function { name, first_line, last_line } in &file.functions {
+            let lines = last_line - first_line + 1;
             if lines > MOST_LINES_OF_A_FUNCTION {
-                broken.push(file.at(first, &format!(
+                let what = format!(
                     "`{name}` has {lines} lines, more than {MOST_LINES_OF_A_FUNCTION}: give its steps names"
-                )));
+                );
+                broken.push(file.at(*first_line, &what));
             }
         }
     }
@@ -111,7 +111,7 @@ fn functions_fit_on_a_page() {
 #[test]
 fn files_are_short() {
     let mut broken = Vec::new();
-    for file in &source() {
+    for file in source() {
         let lines: BTreeSet<usize> =
             file.tokens.iter().flat_map(|token| token.line..=token.last_line).collect();
         if lines.len() > MOST_LINES_OF_A_FILE {
@@ -218,25 +218,23 @@ fn metric_names_are_written_in_telemetry_only() {
 
 #[test]
 fn a_match_over_our_own_words_names_every_one() {
-    let files = source();
-    let mut ours = Enums::default();
-    files.iter().for_each(|file| ours.visit_file(&file.syntax));
+    let mut ours: BTreeSet<&str> =
+        source().iter().flat_map(|file| &file.enums).map(String::as_str).collect();
+    ours.insert("Self");
+    let judging = ["model", "policy", "judge", "watch"];
     let mut broken = Vec::new();
-    for file in &files {
-        let judging = ["model", "policy", "judge", "watch"];
+    for file in source() {
         if !file.module.first().is_some_and(|room| judging.contains(&room.as_str())) {
             continue;
         }
-        let mut found = Wildcards { ours: &ours.names, lines: Vec::new() };
-        found.visit_file(&file.syntax);
-        broken.extend(found.lines.into_iter().map(|(line, name)| {
-            file.at(
-                line,
-                &format!(
-                    "`_` over `{name}`: name the cases, so that a new one has to be thought about"
-                ),
-            )
-        }));
+        for Match { line, names } in &file.matches {
+            if let Some(name) = names.iter().find(|name| ours.contains(name.as_str())) {
+                let what = format!(
+                    "whatever comes of `{name}`: name the cases, so that a new one has to be thought about"
+                );
+                broken.push(file.at(*line, &what));
+            }
+        }
     }
     none(&broken);
 }
@@ -268,7 +266,7 @@ fn is_room(name: &str) -> bool {
 
 fn banned(calls: &[&[&str]], excused: impl Fn(&File, &[&str]) -> bool, mend: &str) {
     let mut broken = Vec::new();
-    for file in &source() {
+    for file in source() {
         let texts: Vec<&str> = file.tokens.iter().map(|token| token.text.as_str()).collect();
         for call in calls {
             for (index, found) in texts.windows(call.len()).enumerate() {
@@ -296,7 +294,22 @@ struct File {
     text: String,
     /// All of them in order, groups opened up, doc comments and tests left out.
     tokens: Vec<Token>,
-    syntax: syn::File,
+    functions: Vec<Function>,
+    matches: Vec<Match>,
+    enums: Vec<String>,
+}
+
+struct Function {
+    name: String,
+    first_line: usize,
+    last_line: usize,
+}
+
+/// A `match` with an arm that takes whatever comes.
+struct Match {
+    line: usize,
+    /// The last but one step of each path that its arms name: `Outcome` of `Outcome::Passed`.
+    names: BTreeSet<String>,
 }
 
 struct Token {
@@ -306,6 +319,25 @@ struct Token {
 }
 
 impl File {
+    fn of(path: &Path, text: String, syntax: &syn::File) -> File {
+        let mut tokens = Vec::new();
+        flatten(text.parse().unwrap(), &mut tokens);
+        let inside = path.strip_prefix("src").unwrap().with_extension("");
+        let module = inside.iter().map(|part| part.to_str().unwrap().to_owned());
+        let module = module.filter(|part| !["mod", "lib", "main"].contains(&part.as_str()));
+        let mut file = File {
+            path: path.to_str().unwrap().to_owned(),
+            module: module.collect(),
+            text,
+            tokens,
+            functions: Vec::new(),
+            matches: Vec::new(),
+            enums: Vec::new(),
+        };
+        file.visit_file(syntax);
+        file
+    }
+
     fn at(&self, line: usize, what: &str) -> String {
         format!("{}:{line}: {what}", self.path)
     }
@@ -353,17 +385,28 @@ impl File {
     }
 }
 
-/// Every file under `src/` that is not a test's alone.
-fn source() -> Vec<File> {
-    let mut paths = Vec::new();
-    below(Path::new("src"), &mut paths);
-    paths.sort();
-    let tests = paths.iter().flat_map(|path| tests_of(path)).collect::<BTreeSet<_>>();
-    paths
-        .iter()
-        .filter(|path| !tests.iter().any(|test| path.starts_with(test)))
-        .map(|path| read(path))
-        .collect()
+/// Every file under `src/` that is not a test's alone; read once.
+fn source() -> &'static [File] {
+    static SOURCE: LazyLock<Vec<File>> = LazyLock::new(|| {
+        let mut paths = Vec::new();
+        below(Path::new("src"), &mut paths);
+        paths.sort();
+        let mut tests = Vec::new();
+        let files: Vec<(PathBuf, File)> = paths
+            .into_iter()
+            .map(|path| {
+                let text = fs::read_to_string(&path).unwrap();
+                let syntax = syn::parse_file(&text).unwrap();
+                tests.extend(tests_of(&path, &syntax));
+                let file = File::of(&path, text, &syntax);
+                (path, file)
+            })
+            .collect();
+        let seen = files.into_iter();
+        let seen = seen.filter(|(path, _)| !tests.iter().any(|test| path.starts_with(test)));
+        seen.map(|(_, file)| file).collect()
+    });
+    &SOURCE
 }
 
 fn below(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -378,15 +421,14 @@ fn below(folder: &Path, found: &mut Vec<PathBuf>) {
 }
 
 /// The files and folders that a file takes in for tests only.
-fn tests_of(path: &Path) -> Vec<PathBuf> {
-    let syntax = syn::parse_file(&fs::read_to_string(path).unwrap()).unwrap();
+fn tests_of(path: &Path, syntax: &syn::File) -> Vec<PathBuf> {
     let folder = path.parent().unwrap();
     let inside = if path.ends_with("mod.rs") || path == Path::new("src/lib.rs") {
         folder.to_owned()
     } else {
         path.with_extension("")
     };
-    let modules = syntax.items.into_iter().filter_map(|item| match item {
+    let modules = syntax.items.iter().filter_map(|item| match item {
         syn::Item::Mod(module) if module.content.is_none() && is_test(&module.attrs) => {
             Some(module)
         }
@@ -412,17 +454,6 @@ fn is_test(attributes: &[syn::Attribute]) -> bool {
             || attribute.path().is_ident("cfg")
                 && attribute.parse_args::<syn::Ident>().is_ok_and(|name| name == "test")
     })
-}
-
-fn read(path: &Path) -> File {
-    let text = fs::read_to_string(path).unwrap();
-    let mut tokens = Vec::new();
-    flatten(text.parse().unwrap(), &mut tokens);
-    let inside = path.strip_prefix("src").unwrap().with_extension("");
-    let module = inside.iter().map(|part| part.to_str().unwrap().to_owned());
-    let module = module.filter(|part| !["mod", "lib", "main"].contains(&part.as_str())).collect();
-    let syntax = syn::parse_file(&text).unwrap();
-    File { path: path.to_str().unwrap().to_owned(), module, text, tokens, syntax }
 }
 
 fn flatten(stream: TokenStream, tokens: &mut Vec<Token>) {
@@ -488,66 +519,45 @@ fn push(tree: TokenTree, tokens: &mut Vec<Token>) {
     }
 }
 
-/// Every function with its first and last line.
-#[derive(Default)]
-struct Functions {
-    functions: Vec<(String, usize, usize)>,
-}
-
-impl Functions {
-    fn found(&mut self, name: &syn::Ident, body: &syn::Block) {
-        self.functions.push((name.to_string(), name.span().start().line, body.span().end().line));
+impl File {
+    fn function(&mut self, name: &syn::Ident, body: &syn::Block) {
+        self.functions.push(Function {
+            name: name.to_string(),
+            first_line: name.span().start().line,
+            last_line: body.span().end().line,
+        });
     }
 }
 
-impl<'ast> Visit<'ast> for Functions {
+impl<'ast> Visit<'ast> for File {
     fn visit_item_mod(&mut self, item: &'ast syn::ItemMod) {
         if !is_test(&item.attrs) {
             visit::visit_item_mod(self, item);
         }
+    }
+
+    fn visit_item_enum(&mut self, item: &'ast syn::ItemEnum) {
+        self.enums.push(item.ident.to_string());
     }
 
     fn visit_item_fn(&mut self, item: &'ast syn::ItemFn) {
-        self.found(&item.sig.ident, &item.block);
-        visit::visit_item_fn(self, item);
-    }
-
-    fn visit_impl_item_fn(&mut self, item: &'ast syn::ImplItemFn) {
-        self.found(&item.sig.ident, &item.block);
-        visit::visit_impl_item_fn(self, item);
-    }
-}
-
-/// The names of our own enums.
-#[derive(Default)]
-struct Enums {
-    names: BTreeSet<String>,
-}
-
-impl<'ast> Visit<'ast> for Enums {
-    fn visit_item_enum(&mut self, item: &'ast syn::ItemEnum) {
-        self.names.insert(item.ident.to_string());
-    }
-}
-
-/// Matches over our own enums with an arm that takes whatever comes.
-struct Wildcards<'a> {
-    ours: &'a BTreeSet<String>,
-    lines: Vec<(usize, String)>,
-}
-
-impl<'ast> Visit<'ast> for Wildcards<'_> {
-    fn visit_item_mod(&mut self, item: &'ast syn::ItemMod) {
         if !is_test(&item.attrs) {
-            visit::visit_item_mod(self, item);
+            self.function(&item.sig.ident, &item.block);
+            visit::visit_item_fn(self, item);
         }
     }
 
+    fn visit_impl_item_fn(&mut self, item: &'ast syn::ImplItemFn) {
+        self.function(&item.sig.ident, &item.block);
+        visit::visit_impl_item_fn(self, item);
+    }
+
     fn visit_expr_match(&mut self, found: &'ast syn::ExprMatch) {
-        let named = found.arms.iter().find_map(|arm| one_of(self.ours, &arm.pat));
-        let open = found.arms.iter().find(|arm| takes_all(&arm.pat) && arm.guard.is_none());
-        if let (Some(name), Some(arm)) = (named, open) {
-            self.lines.push((arm.span().start().line, name));
+        if let Some(open) = found.arms.iter().find(|arm| arm.guard.is_none() && takes_all(&arm.pat))
+        {
+            let mut names = BTreeSet::new();
+            found.arms.iter().for_each(|arm| owners(&arm.pat, &mut names));
+            self.matches.push(Match { line: open.pat.span().start().line, names });
         }
         visit::visit_expr_match(self, found);
     }
@@ -559,20 +569,42 @@ fn takes_all(pattern: &syn::Pat) -> bool {
         syn::Pat::Ident(name) => {
             name.subpat.is_none() && name.ident.to_string().starts_with(char::is_lowercase)
         }
+        syn::Pat::Tuple(parts) => parts.elems.iter().all(takes_all),
         _ => false,
     }
 }
 
-/// The enum of ours that a pattern names a case of, at its top.
-fn one_of(ours: &BTreeSet<String>, pattern: &syn::Pat) -> Option<String> {
+/// The types that a pattern names cases of, at its top or in a tuple.
+fn owners(pattern: &syn::Pat, found: &mut BTreeSet<String>) {
     let path = match pattern {
-        syn::Pat::Path(found) => &found.path,
-        syn::Pat::TupleStruct(found) => &found.path,
-        syn::Pat::Struct(found) => &found.path,
-        syn::Pat::Or(found) => return found.cases.iter().find_map(|case| one_of(ours, case)),
-        syn::Pat::Reference(found) => return one_of(ours, &found.pat),
-        _ => return None,
+        syn::Pat::Path(one) => &one.path,
+        syn::Pat::TupleStruct(one) => &one.path,
+        syn::Pat::Struct(one) => &one.path,
+        syn::Pat::Or(one) => return one.cases.iter().for_each(|case| owners(case, found)),
+        syn::Pat::Tuple(one) => return one.elems.iter().for_each(|part| owners(part, found)),
+        syn::Pat::Reference(one) => return owners(&one.pat, found),
+        _ => return,
     };
-    let owner = path.segments.iter().rev().nth(1)?.ident.to_string();
-    (owner == "Self" || ours.contains(&owner)).then_some(owner)
+    found.extend(path.segments.iter().rev().nth(1).map(|owner| owner.ident.to_string()));
+}
+
+#[test]
+fn these_eyes_are_open() {
+    let text = r#"
+        use crate::{app, web::Face, engine::{clock, run}};
+        use super::super::store::Store;
+        /// A comment may say crate::cli and `unwrap()`.
+        fn long() { tracing::info!(at = %crate::notify::now()); x.unwrap() }
+        #[cfg(test)]
+        mod tests { use crate::cli; fn hidden() { y.unwrap() } }
+        fn after(outcome: Outcome) { match outcome { Outcome::Passed => 1, other => 2 }; }
+    "#;
+    let file = File::of(Path::new("src/watch/x.rs"), text.into(), &syn::parse_str(text).unwrap());
+    let uses: Vec<_> =
+        file.uses().into_iter().map(|(line, room)| format!("{line} {room}")).collect();
+    assert_eq!(uses, ["2 app", "2 web", "2 engine", "3 store", "5 notify"]);
+    assert_eq!(file.functions.len(), 2);
+    assert_eq!(file.matches[0].line, 8);
+    assert!(file.matches[0].names.contains("Outcome"));
+    assert_eq!(file.tokens.iter().filter(|token| token.text == "unwrap").count(), 1);
 }

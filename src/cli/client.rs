@@ -64,7 +64,9 @@ impl Server {
                 });
             }
             let problem: Value = serde_json::from_str(&text).unwrap_or_default();
-            let detail = problem["detail"].as_str().unwrap_or("no detail").to_owned();
+            let Some(detail) = problem["detail"].as_str() else {
+                bail!("{url} answered {status} and not as a deployguard does");
+            };
             match status {
                 StatusCode::UNAUTHORIZED => bail!("{detail} (--token or DEPLOYGUARD_TOKEN)"),
                 _ => bail!("{detail}"),

@@ -29,6 +29,7 @@ pub(super) enum Input {
     Unpause {
         scope: String,
         by: String,
+        reason: Option<String>,
         reply: Reply<()>,
     },
     Looked(Vec<(ServiceKey, Result<Option<Sighting>, LookError>)>),
@@ -107,8 +108,13 @@ impl EngineHandle {
         self.call(|reply| Input::Pause { pause, reply }).await
     }
 
-    pub async fn unpause(&self, scope: String, by: String) -> Result<(), Refused> {
-        self.call(|reply| Input::Unpause { scope, by, reply }).await
+    pub async fn unpause(
+        &self,
+        scope: String,
+        by: String,
+        reason: Option<String>,
+    ) -> Result<(), Refused> {
+        self.call(|reply| Input::Unpause { scope, by, reason, reply }).await
     }
 
     /// Brings what the policy folder holds now.

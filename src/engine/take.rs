@@ -8,7 +8,7 @@ use super::run::Engine;
 use super::step::Step;
 use crate::model::{Announcement, ServiceKey, Sighting, WatchId};
 use crate::policy_repo::{Loaded, Reload};
-use crate::store::Write;
+use crate::store::{Pause, Write};
 use crate::watch::{Event, IntakeStep, Seen, on_announcement, on_sighting};
 
 /// What is answered to whoever brought the input, once the step is kept.
@@ -42,14 +42,16 @@ impl Engine {
             }
             Input::Pause { pause, .. } => Outcome::Plain(match Scope::read(&pause.scope) {
                 Ok(_) => {
+                    let Pause { scope, by, reason, .. } = pause;
+                    tracing::info!(scope, by, reason, "paused");
                     step.pause(pause.clone());
                     self.adjust_ceilings(step);
                     Ok(())
                 }
                 Err(why) => Err(Refused::Invalid(why)),
             }),
-            Input::Unpause { scope, by, .. } => Outcome::Plain(if step.unpause(scope) {
-                tracing::info!(scope, by, "unpaused");
+            Input::Unpause { scope, by, reason, .. } => Outcome::Plain(if step.unpause(scope) {
+                tracing::info!(scope, by, reason, "unpaused");
                 self.adjust_ceilings(step);
                 Ok(())
             } else {

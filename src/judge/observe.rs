@@ -156,7 +156,10 @@ impl CheckState {
                 format!("{shown}{of}: over a limit, not for long enough yet")
             }
             (Verdict::Elevated, _) => format!("{shown}{of}: outside normal"),
-            _ => format!("{shown}{of}"),
+            (Verdict::Breach, None)
+            | (Verdict::Healthy | Verdict::LowTraffic | Verdict::NoData, _) => {
+                format!("{shown}{of}")
+            }
         };
         Judgement {
             at,
@@ -225,9 +228,11 @@ fn measured(check: &Check, reading: &Reading) -> Result<Measured, (Verdict, Opti
         let reason = format!("{events:.0} events, at least {} are needed", check.min_traffic);
         return Err((Verdict::LowTraffic, traffic, reason));
     }
-    let too_few_bad = match (&check.measure, measurement) {
-        (Measure::Ratio { .. }, Measurement::Counts { bad, .. }) => *bad < LEAST_BAD_EVENTS,
-        _ => false,
+    let too_few_bad = match measurement {
+        Measurement::Counts { bad, .. } => {
+            matches!(check.measure, Measure::Ratio { .. }) && *bad < LEAST_BAD_EVENTS
+        }
+        Measurement::Quantile { .. } | Measurement::Gauge { .. } => false,
     };
     match value_of(check, measurement) {
         Some((value, of)) => Ok(Measured { value, traffic, of, too_few_bad }),

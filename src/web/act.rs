@@ -99,6 +99,6 @@ pub async fn unpause(
     let caller = face.caller(&headers, Role::Operate)?;
     let (asked, _): (Scope, _) = read_json(body).await?;
     caller.may_pause(&asked.scope)?;
-    face.engine.unpause(asked.scope.clone(), caller.name).await?;
+    face.engine.unpause(asked.scope.clone(), caller.name, asked.reason).await?;
     Ok(Json(json!({ "scope": asked.scope, "paused": false })))
 }

@@ -2,8 +2,9 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::time::Duration;
 
-use axum::body::{Body, HttpBody};
+use axum::body::{Body, Bytes, HttpBody};
 use axum::http::{HeaderMap, StatusCode, header};
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
@@ -12,8 +13,9 @@ use super::problem::Problem;
 
 /// The largest body that is read, in bytes.
 const LIMIT: usize = 64 * 1024;
-/// Where even a patient listener hangs up, in bytes.
+/// What is listened to and dropped of a larger one, in bytes, and for how long.
 const DROPPED: usize = 16 * 1024 * 1024;
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Reads a bounded JSON object, with the digest of its bytes.
 pub async fn read_json<T: DeserializeOwned>(body: Body) -> Result<(T, String), Problem> {
@@ -27,27 +29,37 @@ pub async fn read_json<T: DeserializeOwned>(body: Body) -> Result<(T, String), P
     Ok((value, digest))
 }
 
-/// Reads a body up to [`LIMIT`]. One that is larger is read on for a while and
-/// dropped: most clients read no answer before they have sent everything.
+/// Reads a body up to [`LIMIT`].
 async fn read(mut body: Body) -> Result<Vec<u8>, Problem> {
-    let (mut bytes, mut length) = (Vec::new(), 0);
-    while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
-        let frame = frame.map_err(|error| {
+    let mut bytes = Vec::new();
+    while let Some(data) = next(&mut body).await {
+        let data = data.map_err(|error| {
             Problem::new(StatusCode::BAD_REQUEST, format!("the body broke off: {error}"))
         })?;
-        let Ok(data) = frame.into_data() else { continue };
-        length += data.len();
-        if length <= LIMIT {
-            bytes.extend_from_slice(&data);
-        } else if length > DROPPED {
-            break;
+        if bytes.len() + data.len() > LIMIT {
+            let _ = tokio::time::timeout(PATIENCE, drop_rest(body)).await;
+            let detail = format!("the body is larger than {} KiB", LIMIT / 1024);
+            return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
         }
+        bytes.extend_from_slice(&data);
     }
-    if length <= LIMIT {
-        return Ok(bytes);
+    Ok(bytes)
+}
+
+/// Most clients read no answer before they have sent everything.
+async fn drop_rest(mut body: Body) {
+    let mut length = 0;
+    while let Some(Ok(data)) = next(&mut body).await
+        && length <= DROPPED
+    {
+        length += data.len();
     }
-    let detail = format!("the body is larger than {} KiB", LIMIT / 1024);
-    Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail))
+}
+
+/// The next piece; none of a trailer.
+async fn next(body: &mut Body) -> Option<Result<Bytes, axum::Error>> {
+    let frame = poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await?;
+    Some(frame.map(|frame| frame.into_data().unwrap_or_default()))
 }
 
 /// A body that may be left out.

@@ -97,6 +97,7 @@ pub async fn announce(
         let known = face.known_services().await?;
         let names = known.iter().map(|key| key.service.as_str());
         let nearest = crate::policy::nearest(&hook.service, names);
+        face.metrics.announced(&Ok(Announced::Unguarded { nearest: Vec::new() }));
         return Ok(unguarded(&hook.service, &nearest));
     };
     // The name that is announced and the service that is meant may differ.

@@ -26,7 +26,6 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::timeout::TimeoutLayer;
 
 pub use auth::Tokens;
 pub use view::{WatchDetail, WatchView};
@@ -53,6 +52,8 @@ pub struct Face {
 
 /// A request takes no longer, whatever it waits for.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// How long a stop waits for the requests under way.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// All routes.
 pub fn router(face: Face) -> Router {
@@ -69,21 +70,29 @@ pub fn router(face: Face) -> Router {
         .route("/metrics", get(health::metrics))
         .fallback(nowhere)
         .method_not_allowed_fallback(not_that_way)
-        .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, PATIENCE))
-        .layer(CatchPanicLayer::new())
+        .layer(middleware::from_fn(in_time))
+        .layer(CatchPanicLayer::custom(broken))
         .layer(middleware::from_fn_with_state(face.clone(), count))
         .with_state(face)
 }
 
-/// Serves until `stop`, then lets the requests under way end.
+/// Serves until `stop`, then lets the requests under way end, for a while: a
+/// client that never finishes its request must not keep the engine from draining.
 pub async fn serve(
     listener: TcpListener,
     face: Face,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
-    axum::serve(listener, router(face))
-        .with_graceful_shutdown(async move { stop.cancelled().await })
-        .await
+    let stopping = stop.clone();
+    let serving = axum::serve(listener, router(face))
+        .with_graceful_shutdown(async move { stopping.cancelled().await });
+    tokio::select! {
+        ended = serving.into_future() => ended,
+        () = async { stop.cancelled().await; tokio::time::sleep(FAREWELL).await } => {
+            tracing::warn!("stopping with requests that were never finished");
+            Ok(())
+        }
+    }
 }
 
 async fn count(State(face): State<Face>, request: Request, next: Next) -> Response {
@@ -94,6 +103,19 @@ async fn count(State(face): State<Face>, request: Request, next: Next) -> Respon
     let response = next.run(request).await;
     face.metrics.request(&route, response.status().as_u16());
     response
+}
+
+async fn in_time(request: Request, next: Next) -> Response {
+    tokio::time::timeout(PATIENCE, next.run(request)).await.unwrap_or_else(|_| {
+        let detail = format!("neither heard out nor answered within {PATIENCE:?}");
+        Problem::new(StatusCode::GATEWAY_TIMEOUT, detail).into_response()
+    })
+}
+
+/// The panic itself is in the log.
+fn broken(_: Box<dyn std::any::Any + Send>) -> Response {
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "a mistake of deployguard's own")
+        .into_response()
 }
 
 async fn nowhere() -> Response {

@@ -38,8 +38,8 @@ async fn a_login_page_in_place_of_prometheus_is_no_data_and_never_a_rollback() -
     house
         .until("the words in Slack", async |house| {
             let replies = house.world.slack.threads().into_iter().flat_map(|one| one.replies);
-            let said = replies.filter(|reply| reply.contains("can't be judged right now"));
-            Ok(said.last().filter(|reply| reply.contains("is a proxy or login page in between?")))
+            let mut said = replies.filter(|reply| reply.contains("can't be judged right now"));
+            Ok(said.find(|reply| reply.contains("is a proxy or login page in between?")))
         })
         .await?;
     let metrics = house.daemon.text("/metrics").await?;

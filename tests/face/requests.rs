@@ -3,12 +3,16 @@
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::house::{
     Answer, BILLING_OPS_TOKEN, BILLING_TOKEN, House, READ_TOKEN, announcement, cli, long_story,
@@ -35,6 +39,8 @@ async fn a_request_is_answered_in_plain_words_and_kept_before_it_is_answered() -
     commands_are_refused_where_they_make_no_sense(&house).await?;
     the_command_line_says_what_went_wrong(&house).await?;
     the_daemon_tells_how_it_is(&house).await?;
+    what_it_cannot_start_with_is_told(&house).await?;
+    half_a_request_holds_up_no_stop(&mut house).await?;
     Ok(())
 }
 
@@ -200,6 +206,11 @@ async fn an_unguarded_service_is_answered_with_the_nearest_names(
         let distinct: BTreeSet<String> = nearest.iter().map(Value::to_string).collect();
         assert_eq!(distinct.len(), nearest.len(), "no name twice: {answer:?}");
     }
+    let metrics = house.daemon.text("/metrics").await?;
+    assert!(
+        metrics.contains("deployguard_announcements_total{result=\"unguarded\"} 2"),
+        "{metrics}"
+    );
     Ok(())
 }
 
@@ -313,7 +324,7 @@ async fn the_command_line_says_what_went_wrong(house: &House) -> anyhow::Result<
     );
     let prometheus = cli(&house.world.prometheus.url(), OPS_TOKEN, &["watches"]).await?;
     assert_eq!(prometheus.code, 1, "{prometheus:?}");
-    assert!(prometheus.err.contains("not deployguard"), "{prometheus:?}");
+    assert!(prometheus.err.contains("not as a deployguard does"), "{prometheus:?}");
 
     let address = cli("localhost", OPS_TOKEN, &["watches"]).await?;
     assert_eq!(address.code, 1, "{address:?}");
@@ -350,11 +361,61 @@ async fn the_daemon_tells_how_it_is(house: &House) -> anyhow::Result<()> {
     ensure!(lint.status.success() && words.is_empty(), "promtool: {words}");
     for line in [
         "deployguard_policy_broken 0",
-        "deployguard_announcements_total{result=\"unguarded\"} 1",
+        "deployguard_announcements_total{result=\"watched\"} 1",
         "deployguard_watches_ended_total{outcome=\"cancelled\"} 1",
         "deployguard_http_requests_total{code=\"404\",route=\"/api/v1/watches/{id}\"}",
     ] {
         assert!(metrics.contains(line), "no {line:?} in\n{metrics}");
     }
+    Ok(())
+}
+
+async fn what_it_cannot_start_with_is_told(house: &House) -> anyhow::Result<()> {
+    let home = house.daemon.home();
+    let settings: Value = serde_json::from_slice(&std::fs::read(home.join("deployguard.yaml"))?)?;
+    let serve = async |settings: &Value, extra: &str| -> anyhow::Result<String> {
+        let file = home.join("other.yaml");
+        std::fs::write(&file, format!("{settings}{extra}"))?;
+        let file = file.to_str().context("a path")?;
+        let done = cli("", CI_TOKEN, &["serve", "--config", file]).await?;
+        assert_eq!((done.code, done.out.as_str()), (1, ""), "{done:?}");
+        Ok(done.err)
+    };
+    // The secrets are in the environment of the daemon only.
+    let told = serve(&settings, "").await?;
+    assert!(told.contains("the environment has no `"), "{told}");
+    let mut open = hook_changed(&settings, "tokens", json!([]));
+    open["slack"] = Value::Null;
+    let told = serve(&hook_changed(&open, "lissen", json!("127.0.0.1:1")), "").await?;
+    assert!(told.contains("unknown field `lissen`"), "{told}");
+    let told = serve(&open, ": [").await?;
+    assert!(told.contains("other.yaml"), "{told}");
+    let taken = house.daemon.url().trim_start_matches("http://");
+    let mut taken = hook_changed(&open, "listen", json!(taken));
+    taken["store"] = json!("sqlite://other.db");
+    let told = serve(&taken, "").await?;
+    assert!(told.contains("can't be listened on: Address already in use"), "{told}");
+    let told = serve(&hook_changed(&open, "policies", json!("nowhere")), "").await?;
+    assert!(told.contains("nowhere"), "{told}");
+    Ok(())
+}
+
+async fn half_a_request_holds_up_no_stop(house: &mut House) -> anyhow::Result<()> {
+    let address = house.daemon.url().trim_start_matches("http://").to_owned();
+    let mut halves = Vec::new();
+    for half in
+        ["", "POST /hooks/depl", "POST /hooks/deployments HTTP/1.1\r\ncontent-length: 9\r\n\r\n{"]
+    {
+        let mut stream = TcpStream::connect(&address).await?;
+        stream.write_all(half.as_bytes()).await?;
+        halves.push(stream);
+    }
+    house.ask(Method::GET, "/healthz", None, "").await?;
+    let begun = Instant::now();
+    house.daemon.terminate().await?;
+    let took = begun.elapsed();
+    ensure!(took < Duration::from_secs(10), "it took {took:?} to stop");
+    let log = house.daemon.logs();
+    ensure!(log.contains("\"stopped; everything is kept\""), "{log}");
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::house::{House, SECRETS};
 use crate::world::daemon::STORY;
@@ -16,7 +16,10 @@ const ALL: usize = 500;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_slack_delays_no_rollback_and_a_restart_loses_neither_watch_nor_message()
 -> anyhow::Result<()> {
-    let mut house = House::open(STORY, |_| ()).await?;
+    let mut house = House::open(STORY, |settings| {
+        settings["log"]["level"] = json!("trace");
+    })
+    .await?;
     let slack = &house.world.slack;
     // The first answers never come, then it refuses everything.
     slack.fault("chat.postMessage", &SlackFault::Hang(Duration::from_secs(30)), 2);
@@ -43,6 +46,10 @@ async fn a_dead_slack_delays_no_rollback_and_a_restart_loses_neither_watch_nor_m
     assert_eq!(ended["id"], Value::from(id.as_str()), "{ended:#}");
     let rollbacks = house.world.mutations_by_client();
     assert_eq!(rollbacks.len(), 1, "{rollbacks:?}");
+    let opened: jiff::Timestamp =
+        ended["incident"]["opened_at"].as_str().context("an incident")?.parse()?;
+    let waited = rollbacks[0].at.duration_since(opened);
+    ensure!(waited.as_secs() < 3, "{waited:#} from the breach to the rollback");
     assert_eq!(house.world.task_definition_in_place(), "shopflow-api:1");
     assert_eq!(house.daemon.watches().await?.len(), 1, "a rollback is not watched as a deployment");
     ensure!(house.world.slack.messages().is_empty(), "Slack was down all the time");
@@ -117,6 +124,7 @@ async fn every_message_came_once_and_in_order(house: &House, id: &str) -> anyhow
 
 fn the_log_names_the_watch_and_tells_no_secret(house: &House, id: &str) -> anyhow::Result<()> {
     let log = house.daemon.logs();
+    ensure!(log.contains("\"TRACE\""), "it says all that it ever says");
     for secret in SECRETS {
         ensure!(!log.contains(secret), "the log tells {secret}");
     }

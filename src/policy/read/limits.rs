@@ -46,7 +46,7 @@ fn unit_mistake(kind: Kind, bound: &Bound) -> Option<Mistake> {
         (Unit::Seconds, Unit::Number) => {
             mistake.mend(format!("did you mean `{sign} {value}s` or `{sign} {value}ms`?"))
         }
-        (_, _) => mistake,
+        (Unit::Ratio | Unit::Seconds | Unit::Bytes | Unit::Number, _) => mistake,
     })
 }
 
