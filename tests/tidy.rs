@@ -84,9 +84,9 @@ fn rooms_use_each_other_in_one_direction_only() {
     while let Some(free) = uses.iter().find(|(_, used)| used.is_empty()).map(|(room, _)| room) {
         let free = free.clone();
         uses.remove(&free);
-        uses.values_mut().for_each(|used| {
+        for used in uses.values_mut() {
             used.remove(&free);
-        });
+        }
     }
     assert!(uses.is_empty(), "these rooms use each other in a circle: {uses:#?}");
 }
@@ -356,7 +356,10 @@ impl File {
                         next += 2;
                         up += 1;
                     }
-                    if up < self.module.len() { continue } else { next }
+                    if up < self.module.len() {
+                        continue;
+                    }
+                    next
                 }
                 _ => continue,
             };
@@ -590,7 +593,7 @@ fn owners(pattern: &syn::Pat, found: &mut BTreeSet<String>) {
 
 #[test]
 fn these_eyes_are_open() {
-    let text = r#"
+    let text = r"
         use crate::{app, web::Face, engine::{clock, run}};
         use super::super::store::Store;
         /// A comment may say crate::cli and `unwrap()`.
@@ -598,7 +601,7 @@ fn these_eyes_are_open() {
         #[cfg(test)]
         mod tests { use crate::cli; fn hidden() { y.unwrap() } }
         fn after(outcome: Outcome) { match outcome { Outcome::Passed => 1, other => 2 }; }
-    "#;
+    ";
     let file = File::of(Path::new("src/watch/x.rs"), text.into(), &syn::parse_str(text).unwrap());
     let uses: Vec<_> =
         file.uses().into_iter().map(|(line, room)| format!("{line} {room}")).collect();
