@@ -166,6 +166,28 @@ fn a_pause_stops_a_rollback_that_the_platform_has_not_accepted() {
 }
 
 #[test]
+fn a_breach_that_was_seen_while_paused_is_decided_when_the_pause_ends() {
+    let mut guard = Guard::settled(policy());
+    let paused = Ceiling { mode: Mode::Observe, because: Some("paused by dana".into()) };
+    guard.take(Event::CeilingChanged(paused)).unwrap();
+    guard.reads(40.0);
+    guard.reads(40.0);
+    assert!(!guard.wants_rollback());
+    let again = Ceiling { mode: Mode::Auto, because: None };
+    guard.take(Event::CeilingChanged(again.clone())).unwrap();
+    assert!(guard.wants_rollback());
+
+    let mut guard = Guard::settled(policy());
+    let paused = Ceiling { mode: Mode::Observe, because: Some("paused by dana".into()) };
+    guard.take(Event::CeilingChanged(paused)).unwrap();
+    guard.reads(40.0);
+    guard.reads(40.0);
+    guard.reads(0.0);
+    guard.take(Event::CeilingChanged(again)).unwrap();
+    assert!(!guard.wants_rollback(), "what no longer holds is no reason");
+}
+
+#[test]
 fn a_ceiling_never_rises_above_the_policy_of_the_watch() {
     let mut guard = Guard::settled(crate::policy::Policy { mode: Mode::Observe, ..policy() });
     let raised = Ceiling { mode: Mode::Auto, because: None };
