@@ -122,14 +122,22 @@ async fn run(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let engine_stop = CancellationToken::new();
-    let running = tokio::spawn(engine.run(engine_stop.clone()));
+    let mut running = tokio::spawn(engine.run(engine_stop.clone()));
     let serving = tokio::spawn(web::serve(listener, face, stop.clone()));
-    stop.cancelled().await;
+    // Without its engine the daemon guards nothing, and must not look alive.
+    tokio::select! {
+        () = stop.cancelled() => {}
+        ended = &mut running => {
+            stop.cancel();
+            ended??;
+            anyhow::bail!("the engine has ended by itself");
+        }
+    }
     tracing::info!("stopping");
     serving.await??;
     around.wait().await;
     engine_stop.cancel();
-    running.await?;
+    running.await??;
     Ok(())
 }
 

@@ -1,10 +1,11 @@
 //! Doing what the watches want, each thing once at a time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::Mutex;
 
 use super::brakes::{FleetBrake, hold};
 use super::clock;
@@ -13,7 +14,8 @@ use super::run::Engine;
 use crate::crash;
 use crate::judge::Baseline;
 use crate::model::{
-    ActFailure, Inspection, LedgerEntry, Reading, Revision, RollbackPlan, ServiceKey, WatchId,
+    ActFailure, Inspection, LedgerEntry, Permit, Reading, Revision, RollbackPlan, ServiceKey,
+    Unusable, WatchId,
 };
 use crate::platform::ecs::Ecs;
 use crate::platform::{LookError, Platform};
@@ -73,21 +75,29 @@ impl Engine {
     fn spawn_measure(&self, due: Vec<Due<Asked>>, ticks: BTreeMap<WatchId, Timestamp>) {
         let (prometheus, inputs) = (self.parts.prometheus.clone(), self.handle.inputs.clone());
         let metrics = self.parts.metrics.clone();
+        let asked: BTreeSet<(WatchId, WantKind)> =
+            due.iter().map(|due| (due.key.0.clone(), due.key.1)).collect();
         self.tasks.spawn(async move {
             let started = tokio::time::Instant::now();
-            let readings = measure(&prometheus, due).await;
+            // A panic must not leave the wants under way for ever.
+            let readings = match tokio::spawn(async move { measure(&prometheus, due).await }).await
+            {
+                Ok(readings) => readings,
+                Err(panic) => {
+                    tracing::error!(%panic, "measuring broke off; trying again");
+                    Vec::new()
+                }
+            };
             metrics.measured(started.elapsed(), &readings);
             let mut answers: BTreeMap<(WatchId, WantKind), BTreeMap<String, Reading>> =
                 BTreeMap::new();
             for ((watch, want, check), reading) in readings {
                 answers.entry((watch, want)).or_default().insert(check, reading);
             }
-            for ((watch, want), readings) in answers {
-                let event = match (want, ticks.get(&watch)) {
-                    (WantKind::Sample, Some(tick)) => Event::Sampled { tick: *tick, readings },
-                    _ => Event::BaselineMeasured { readings },
-                };
-                let _ = inputs.send(Input::Done { watch, want, event: Ok(Box::new(event)) }).await;
+            for (watch, want) in asked {
+                let readings = answers.remove(&(watch.clone(), want));
+                let event = measured(want, ticks.get(&watch).copied(), readings);
+                let _ = inputs.send(Input::Done { watch, want, event }).await;
             }
         });
     }
@@ -117,6 +127,7 @@ impl Engine {
             cooldown: watch.policy().rollback.cooldown,
             watch: watch.id.clone(),
             attended,
+            gate: self.brake_gate.clone(),
         };
         let metrics = self.parts.metrics.clone();
         self.spawn(watch.id.clone(), WantKind::RollBack, async move {
@@ -139,7 +150,14 @@ impl Engine {
     ) {
         let inputs = self.handle.inputs.clone();
         self.tasks.spawn(async move {
-            let event = work.await.map(Box::new);
+            // A panic must not leave the want under way for ever.
+            let event = match tokio::spawn(work).await {
+                Ok(event) => event.map(Box::new),
+                Err(panic) => {
+                    tracing::error!(watch = %watch, %panic, "a task broke off; trying again");
+                    Err(AGAIN)
+                }
+            };
             let _ = inputs.send(Input::Done { watch, want, event }).await;
         });
     }
@@ -154,6 +172,24 @@ fn kind(want: &Want) -> WantKind {
     }
 }
 
+/// What a measurement came to. A baseline waits for a source that is out of reach:
+/// the stretch before the deployment can be asked about later as well.
+fn measured(
+    want: WantKind,
+    tick: Option<Timestamp>,
+    readings: Option<BTreeMap<String, Reading>>,
+) -> Result<Box<Event>, Duration> {
+    let readings = readings.ok_or(AGAIN)?;
+    let out_of_reach = |reading: &Reading| matches!(reading, Err(Unusable::Unreachable(_)));
+    match (want, tick) {
+        (WantKind::Sample, Some(tick)) => Ok(Box::new(Event::Sampled { tick, readings })),
+        (WantKind::Baseline, _) if readings.values().any(out_of_reach) => Err(AGAIN),
+        (WantKind::Sample | WantKind::Baseline | WantKind::Inspect | WantKind::RollBack, _) => {
+            Ok(Box::new(Event::BaselineMeasured { readings }))
+        }
+    }
+}
+
 fn samples(watch: &Watch, tick: Timestamp, interval: SignedDuration) -> Vec<Due<Asked>> {
     let vars = Vars::of(&watch.deployment);
     let policy = watch.policy();
@@ -162,7 +198,7 @@ fn samples(watch: &Watch, tick: Timestamp, interval: SignedDuration) -> Vec<Due<
         .iter()
         .map(|check| Due {
             key: (watch.id.clone(), WantKind::Sample, check.name.clone()),
-            question: policy.question(check, &vars, check.window(interval)),
+            question: policy.question(check, &vars, watch.window(check, tick, interval)),
             at: tick,
         })
         .collect()
@@ -236,28 +272,37 @@ struct Undo {
     cooldown: SignedDuration,
     watch: WatchId,
     attended: bool,
+    gate: Arc<Mutex<()>>,
 }
 
 impl Undo {
     async fn roll_back(&self, plan: &RollbackPlan) -> Result<Event, StoreError> {
-        let now = clock::now();
         crash::point("permit-before");
-        if !self.attended {
-            let since = now.checked_sub(self.brake.within).unwrap_or(now);
-            let recent = self.store.recent_permits(&plan.service, &self.watch, since).await?;
-            if let Some(why) = hold(self.brake, self.cooldown, recent, now) {
-                return Ok(Event::Acted(Err(ActFailure::Refused(why))));
-            }
-        }
-        let permit = self.store.permit(&plan.service, &plan.judged, &self.watch, now).await?;
-        let Some(permit) = permit else {
-            let why = "another watch holds the permit for this deployment".to_owned();
-            return Ok(Event::Acted(Err(ActFailure::Refused(why))));
+        let permit = match self.permit(plan).await? {
+            Ok(permit) => permit,
+            Err(why) => return Ok(Event::Acted(Err(ActFailure::Refused(why)))),
         };
         crash::point("permit-after");
         let result = self.platform.roll_back(&permit, plan).await;
         crash::point("act-after");
         tracing::info!(watch = %self.watch, ?result, "the platform answered the rollback");
         Ok(Event::Acted(result))
+    }
+
+    /// The permit, or why there is none. A permit that this watch has taken before
+    /// is not braked: its call may have had its effect.
+    async fn permit(&self, plan: &RollbackPlan) -> Result<Result<Permit, String>, StoreError> {
+        let _alone = self.gate.lock().await;
+        let now = clock::now();
+        let holder = self.store.permit_holder(&plan.service, &plan.judged).await?;
+        if holder.is_none() && !self.attended {
+            let since = now.checked_sub(self.brake.within).unwrap_or(now);
+            let recent = self.store.recent_permits(&plan.service, &self.watch, since).await?;
+            if let Some(why) = hold(self.brake, self.cooldown, recent, now) {
+                return Ok(Err(why));
+            }
+        }
+        let permit = self.store.permit(&plan.service, &plan.judged, &self.watch, now).await?;
+        Ok(permit.ok_or_else(|| "another watch holds the permit for this deployment".to_owned()))
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Mutex, Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -55,6 +55,9 @@ pub struct Engine {
     pub(super) live: Live,
     pub(super) handle: EngineHandle,
     pub(super) tasks: TaskTracker,
+    /// Held from asking for recent rollbacks to taking a permit: many that are
+    /// decided at once must see one another.
+    pub(super) brake_gate: Arc<Mutex<()>>,
     inputs: mpsc::Receiver<Input>,
     /// Wants under way.
     pub(super) busy: BTreeSet<(WatchId, WantKind)>,
@@ -75,6 +78,7 @@ impl Engine {
             looking: watch::Sender::new(Looking::default()),
             handle: EngineHandle { inputs: sender },
             tasks: TaskTracker::new(),
+            brake_gate: Arc::default(),
             busy: BTreeSet::new(),
             later: BTreeMap::new(),
             policies,
@@ -102,12 +106,15 @@ impl Engine {
     }
 
     /// Runs until `stop`, then takes in what is still under way.
-    pub async fn run(mut self, stop: CancellationToken) {
+    ///
+    /// # Errors
+    /// Somebody else writes to the same store: this process must not go on.
+    pub async fn run(mut self, stop: CancellationToken) -> Result<(), StoreError> {
         let mut batch = Vec::new();
         // What the store remembers may already contradict pauses and policies.
         batch.push(Input::Policies(Box::new(Reload::Good((*self.policies).clone()))));
         loop {
-            self.step(&mut batch).await;
+            self.step(&mut batch).await?;
             if stop.is_cancelled() {
                 break;
             }
@@ -120,17 +127,17 @@ impl Engine {
                 () = tokio::time::sleep(wait) => {}
             }
         }
-        self.drain(batch).await;
+        self.drain(batch).await
     }
 
     /// Waits for calls that are under way, and keeps what they came to.
-    async fn drain(mut self, mut batch: Vec<Input>) {
+    async fn drain(mut self, mut batch: Vec<Input>) -> Result<(), StoreError> {
         self.tasks.close();
         let deadline = tokio::time::Instant::now() + DRAIN;
         loop {
             tokio::select! {
                 biased;
-                _ = self.inputs.recv_many(&mut batch, BATCH) => self.step(&mut batch).await,
+                _ = self.inputs.recv_many(&mut batch, BATCH) => self.step(&mut batch).await?,
                 () = self.tasks.wait() => break,
                 () = tokio::time::sleep_until(deadline) => {
                     tracing::warn!("stopping with calls under way; they are looked for at the next start");
@@ -141,29 +148,28 @@ impl Engine {
         while let Ok(input) = self.inputs.try_recv() {
             batch.push(input);
         }
-        self.step(&mut batch).await;
+        self.step(&mut batch).await?;
         self.parts.store.close().await;
         tracing::info!("stopped; everything is kept");
+        Ok(())
     }
 
     /// Takes a batch in, keeps it, and answers. Tries until the store keeps it:
     /// without a store nothing may be done.
-    async fn step(&mut self, batch: &mut Vec<Input>) {
+    async fn step(&mut self, batch: &mut Vec<Input>) -> Result<(), StoreError> {
         self.note(batch);
         let mut pause = Duration::from_millis(100);
         loop {
             match self.try_step(batch).await {
                 Ok((done, outcomes)) => {
                     self.finish(done, batch, outcomes);
-                    return;
+                    return Ok(());
                 }
+                // What is in memory is not what is kept: only a fresh start mends it.
+                Err(error @ StoreError::Conflict(_)) => return Err(error),
                 Err(error) => {
                     tracing::error!(%error, retry_in = ?pause, "nothing can be kept");
                     self.parts.status.set(|health| health.store = Some(error.to_string()));
-                    if let StoreError::Conflict(watch) = &error {
-                        // Only another process on the same store can cause it.
-                        tracing::error!(watch = %watch, "is a second deployguard on this store?");
-                    }
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(Duration::from_secs(10));
                 }
@@ -172,23 +178,58 @@ impl Engine {
     }
 
     async fn try_step(&self, batch: &[Input]) -> Result<(Done, Vec<Outcome>), StoreError> {
-        let mut known = Known::new();
-        for input in batch {
-            if let Input::Announce { announcement, .. } = input
-                && let Some(before) = self.parts.store.announcement(&announcement.id).await?
-            {
-                known.insert(announcement.id.clone(), before);
-            }
-        }
+        let known = &mut self.known(batch).await?;
         let now = clock::now();
         let mut step = Step::at(now, &self.live);
-        let outcomes =
-            batch.iter().map(|input| self.take(&mut step, input, &mut known, now)).collect();
+        let outcomes = batch.iter().map(|input| self.take(&mut step, input, known, now)).collect();
         self.wake(&mut step, now);
         crash::point("commit-before");
         let done = step.commit(&self.parts.store).await?;
         crash::point("commit-after");
         Ok((done, outcomes))
+    }
+
+    /// What the store knows of a batch: announcements that came before, and
+    /// watches that have ended over deployments which are spoken of again.
+    async fn known(&self, batch: &[Input]) -> Result<Known, StoreError> {
+        let mut known = Known::default();
+        let store = &self.parts.store;
+        for input in batch {
+            match input {
+                Input::Announce { announcement, digest, .. } => {
+                    let id = announcement.id.clone();
+                    let watch = WatchId::of(&announcement.service.key, &id);
+                    if let Some(before) = store.announcement(&id).await? {
+                        known.announcements.insert(id, before);
+                    } else if self.has_ended(&watch).await? {
+                        known.announcements.insert(id, (digest.clone(), watch));
+                    }
+                }
+                Input::Looked(looks) => {
+                    for (key, look) in looks {
+                        let Ok(Some(sighting)) = look else { continue };
+                        let id = &sighting.primary.id;
+                        let seen = self.live.seen.get(key);
+                        let watch = WatchId::of(key, id);
+                        if seen.is_some_and(|seen| seen.platform_id != *id)
+                            && self.has_ended(&watch).await?
+                        {
+                            known.ended.insert(watch);
+                        }
+                    }
+                }
+                Input::Press { .. }
+                | Input::Pause { .. }
+                | Input::Unpause { .. }
+                | Input::Policies(_)
+                | Input::Done { .. } => {}
+            }
+        }
+        Ok(known)
+    }
+
+    async fn has_ended(&self, watch: &WatchId) -> Result<bool, StoreError> {
+        Ok(!self.live.watches.contains_key(watch) && self.parts.store.has_watch(watch).await?)
     }
 
     /// Wakes the watches whose time has come.

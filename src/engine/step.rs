@@ -54,13 +54,9 @@ impl<'a> Step<'a> {
 
     /// The open watches of a service, as this step has them.
     pub(super) fn of(&self, service: &ServiceKey) -> Vec<&Watch> {
-        let touched = self.touched.values().map(|touched| &touched.watch);
-        let live = self.live.watches.values().map(|kept| &kept.watch);
-        let others = live.filter(|watch| !self.touched.contains_key(&watch.id));
-        touched
-            .chain(others)
-            .filter(|watch| watch.deployment.service.key == *service && watch.is_open())
-            .collect()
+        let mut watches = self.open_watches();
+        watches.retain(|watch| watch.deployment.service.key == *service);
+        watches
     }
 
     pub(super) fn watch(&self, id: &WatchId) -> Option<&Watch> {
@@ -72,6 +68,14 @@ impl<'a> Step<'a> {
 
     pub(super) fn seen(&self, service: &ServiceKey) -> Option<&Seen> {
         self.seen.get(service).or_else(|| self.live.seen.get(service))
+    }
+
+    /// The open watches of all services, as this step has them.
+    pub(super) fn open_watches(&self) -> Vec<&Watch> {
+        let live = self.live.watches.values().map(|kept| &kept.watch);
+        let others = live.filter(|watch| !self.touched.contains_key(&watch.id));
+        let touched = self.touched.values().map(|touched| &touched.watch);
+        touched.chain(others).filter(|watch| watch.is_open()).collect()
     }
 
     /// Brings an event to an open watch.

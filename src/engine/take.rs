@@ -1,15 +1,17 @@
 //! Taking inputs in: from what came to which watch, within one step.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use jiff::Timestamp;
 
 use super::guard::{Guarded, Scope, ceiling, guarded, service};
-use super::handle::{Announced, Input, Refused};
+use super::handle::{Announced, Input, Refused, WantKind};
 use super::run::Engine;
 use super::step::Step;
 use crate::model::{Announcement, ServiceKey, Sighting, WatchId};
 use crate::policy_repo::{Loaded, Reload};
 use crate::store::{Pause, Write};
-use crate::watch::{Event, IntakeStep, Seen, on_announcement, on_sighting};
+use crate::watch::{Command, Event, IntakeStep, Seen, on_announcement, on_sighting};
 
 /// What is answered to whoever brought the input, once the step is kept.
 pub(super) enum Outcome {
@@ -18,8 +20,14 @@ pub(super) enum Outcome {
     Nothing,
 }
 
-/// What was known of the announcements of a batch before it.
-pub(super) type Known = std::collections::BTreeMap<String, (String, WatchId)>;
+/// What the store knew of a batch before it.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// By the announcer's id: the digest of the body, and the watch.
+    pub announcements: BTreeMap<String, (String, WatchId)>,
+    /// Watches that have ended, over deployments that are seen in place again.
+    pub ended: BTreeSet<WatchId>,
+}
 
 impl Engine {
     pub(super) fn take(
@@ -35,8 +43,13 @@ impl Engine {
             }
             Input::Press { watch, press, .. } => {
                 let event = Event::Pressed(press.clone());
+                let calling = self.busy.contains(&(watch.clone(), WantKind::RollBack));
                 Outcome::Plain(match step.watch(watch) {
                     None => Err(Refused::NotFound(format!("no open watch is called {watch}"))),
+                    Some(_) if calling && press.command == Command::Cancel => {
+                        let why = "the platform is being called right now; try again";
+                        Err(Refused::Conflict(why.to_owned()))
+                    }
                     Some(_) => step.deliver(watch, event).map_err(|why| Refused::Conflict(why.0)),
                 })
             }
@@ -60,7 +73,7 @@ impl Engine {
             Input::Looked(looks) => {
                 for (key, look) in looks {
                     if let Ok(Some(sighting)) = look {
-                        self.sight(step, key, sighting);
+                        self.sight(step, key, sighting, known);
                     }
                 }
                 Outcome::Nothing
@@ -93,7 +106,7 @@ impl Engine {
         digest: &str,
         known: &mut Known,
     ) -> Result<Announced, Refused> {
-        if let Some((before, watch)) = known.get(&announcement.id) {
+        if let Some((before, watch)) = known.announcements.get(&announcement.id) {
             return if before == digest {
                 Ok(Announced::Watched(watch.clone()))
             } else {
@@ -127,7 +140,7 @@ impl Engine {
                 return Err(Refused::Invalid("an announcement adopts nothing".to_owned()));
             }
         };
-        known.insert(announcement.id.clone(), (digest.to_owned(), watch.clone()));
+        known.announcements.insert(announcement.id.clone(), (digest.to_owned(), watch.clone()));
         step.write(Write::Announcement {
             id: announcement.id,
             digest: digest.to_owned(),
@@ -137,9 +150,14 @@ impl Engine {
     }
 
     /// One look at one service.
-    fn sight(&self, step: &mut Step<'_>, key: &ServiceKey, sighting: &Sighting) {
+    fn sight(&self, step: &mut Step<'_>, key: &ServiceKey, sighting: &Sighting, known: &Known) {
         let guarded = guarded(self.loaded(), key);
         let open = step.of(key);
+        // While the platform is being called, its answer says more than a look,
+        // which may have been taken before or after. The next look comes soon.
+        if open.iter().any(|watch| self.busy.contains(&(watch.id.clone(), WantKind::RollBack))) {
+            return;
+        }
         let named = match (&guarded, open.first()) {
             (Some(guarded), _) => service(key, &guarded.pinned.policy),
             (None, Some(watch)) => watch.deployment.service.clone(),
@@ -147,7 +165,17 @@ impl Engine {
         };
         let steps = on_sighting(sighting, step.seen(key), &open, &named);
         let primary = &sighting.primary;
+        let watched_before = WatchId::of(key, &primary.id);
         for intake in steps {
+            let of_ended = match &intake {
+                IntakeStep::Open(..) => known.ended.contains(&watched_before),
+                IntakeStep::Deliver(watch, _) => known.ended.contains(watch),
+                IntakeStep::Adopt(_) => false,
+            };
+            if of_ended {
+                tracing::warn!(watch = %watched_before, "a deployment whose watch has ended is in place again");
+                continue;
+            }
             carry_out(step, intake, guarded.as_ref(), key);
         }
         if step.seen(key).is_none_or(|seen| {
@@ -169,11 +197,9 @@ impl Engine {
 
     /// Brings every open watch's ceiling up to date with policies and pauses.
     fn adjust_ceilings(&self, step: &mut Step<'_>) {
-        let changes: Vec<_> = self
-            .live
-            .watches
-            .values()
-            .map(|kept| &kept.watch)
+        let changes: Vec<_> = step
+            .open_watches()
+            .into_iter()
             .filter_map(|watch| {
                 let key = &watch.deployment.service.key;
                 let current =

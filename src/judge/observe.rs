@@ -68,7 +68,7 @@ impl CheckState {
         reading: &Reading,
         counts: bool,
     ) -> &Judgement {
-        let judgement = match measured(check, reading) {
+        let judgement = match measured(check, &self.baseline, reading) {
             Ok(measured) => self.judge(check, at, &measured, counts),
             Err((verdict, traffic, reason)) => {
                 self.forget_streaks();
@@ -103,6 +103,11 @@ impl CheckState {
     pub fn forget_streaks(&mut self) {
         self.exceeded.clear();
         self.worse = None;
+    }
+
+    /// Counts samples that were due and never taken.
+    pub fn missed(&mut self, samples: u32) {
+        self.due = self.due.saturating_add(samples);
     }
 
     pub fn verdict(&self) -> Option<Verdict> {
@@ -168,7 +173,12 @@ impl CheckState {
             value: Some(value),
             traffic: measured.traffic,
             limit,
-            back_to_normal: !exceeds && (!outside || worse == Some(false)),
+            back_to_normal: !exceeds
+                && if check.normal.is_some() {
+                    !outside || worse == Some(false)
+                } else {
+                    worse != Some(true)
+                },
             reason,
         }
     }
@@ -216,9 +226,22 @@ struct Measured {
     too_few_bad: bool,
 }
 
-fn measured(check: &Check, reading: &Reading) -> Result<Measured, (Verdict, Option<f64>, String)> {
+fn measured(
+    check: &Check,
+    baseline: &Baseline,
+    reading: &Reading,
+) -> Result<Measured, (Verdict, Option<f64>, String)> {
     let measurement =
         reading.as_ref().map_err(|unusable| (Verdict::NoData, None, unusable.to_string()))?;
+    if check.breach.is_empty() && check.baseline.is_some() && baseline.value().is_none() {
+        let reason = match baseline {
+            Baseline::Missing { because } => format!("no baseline to judge by: {because}"),
+            Baseline::NotAsked | Baseline::Pending | Baseline::Measured { .. } => {
+                "no baseline to judge by yet".to_owned()
+            }
+        };
+        return Err((Verdict::NoData, None, reason));
+    }
     let traffic = match measurement {
         Measurement::Counts { total, .. } => Some(*total),
         Measurement::Quantile { count, .. } => Some(*count),

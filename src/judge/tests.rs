@@ -152,6 +152,21 @@ fn a_service_that_was_as_bad_before_is_elevated_not_in_breach() {
 }
 
 #[test]
+fn a_check_that_has_only_a_baseline_is_not_back_while_it_is_worse() {
+    let mut check = against_before(error_rate(), 2.0);
+    check.normal = None;
+    let mut state = CheckState::new(&check);
+    let judgement = state.observe(&check, at(0), &counts(90.0, 100.0), true);
+    assert_eq!(judgement.verdict, Verdict::NoData, "there is nothing to judge it by yet");
+    state.baseline = Baseline::of(&check, &counts(100.0, 10_000.0));
+    for i in 1..4 {
+        let judgement = state.observe(&check, at(i), &counts(900.0, 10_000.0), true);
+        assert!(!judgement.back_to_normal);
+    }
+    assert_eq!(state.verdict(), Some(Verdict::Breach));
+}
+
+#[test]
 fn a_baseline_on_too_little_traffic_is_missing_and_says_so() {
     let check = against_before(error_rate(), 2.0);
     let baseline = Baseline::of(&check, &counts(0.0, 5.0));

@@ -24,6 +24,9 @@ pub struct Deployment {
     /// Baselines end here: earlier than `started_at` when this deployment
     /// supersedes one that was never found good, so that its guilt is not washed.
     pub baseline_end: Timestamp,
+    /// Whether the unfinished deployments that a rollback would undo beside this
+    /// one may be undone; `Yes` where there are none.
+    pub undoes: RollbackSafe,
     pub facts: Facts,
 }
 
@@ -53,6 +56,19 @@ pub enum RollbackSafe {
     /// Nobody said; the policy's `unannounced` decides.
     #[default]
     Unknown,
+}
+
+impl RollbackSafe {
+    /// Of two that would be undone together: no is worse than unknown, unknown
+    /// worse than yes.
+    #[must_use]
+    pub fn worst(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::No, _) | (_, Self::No) => Self::No,
+            (Self::Unknown, _) | (_, Self::Unknown) => Self::Unknown,
+            (Self::Yes, Self::Yes) => Self::Yes,
+        }
+    }
 }
 
 /// A revision of an ECS service.

@@ -42,8 +42,9 @@ impl WatchId {
     /// The watch over the deployment that `deployment` names at `service`.
     pub fn of(service: &ServiceKey, deployment: &str) -> Self {
         let digest = Sha256::digest(format!("{service}\n{deployment}"));
-        let tail = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]);
-        Self(format!("{}-{tail:08x}", service.service))
+        let mut tail = [0; 8];
+        tail.copy_from_slice(&digest[..8]);
+        Self(format!("{}-{:016x}", service.service, u64::from_be_bytes(tail)))
     }
 
     /// An id as a person typed it; it may name no watch.

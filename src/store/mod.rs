@@ -38,7 +38,9 @@ pub enum StoreError {
     #[error("store: {0}")]
     Unsupported(String),
     /// Somebody else has written this watch meanwhile.
-    #[error("store: watch {0} was changed by another process")]
+    #[error(
+        "store: watch {0} is kept otherwise than this process knows it; is a second deployguard on this store?"
+    )]
     Conflict(WatchId),
 }
 
@@ -121,6 +123,15 @@ impl Store {
             .fetch_optional(&self.pool)
             .await?;
         row.map(|row| Ok(serde_json::from_str(row.get::<&str, _>(0))?)).transpose()
+    }
+
+    /// Whether a watch of that id was ever kept.
+    pub async fn has_watch(&self, id: &WatchId) -> Result<bool, StoreError> {
+        let row = sqlx::query("SELECT 1 FROM watches WHERE id = $1")
+            .bind(id.as_str())
+            .fetch_optional(&self.pool)
+            .await?;
+        Ok(row.is_some())
     }
 
     /// The newest watches, open ones first; at most `limit`.

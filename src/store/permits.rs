@@ -41,6 +41,19 @@ impl Store {
         Ok(RecentPermits { last_of_service: last.map(from_ms), of_fleet })
     }
 
+    /// The watch that holds the permit for `deployment` of `service`.
+    pub async fn permit_holder(
+        &self,
+        service: &ServiceKey,
+        deployment: &str,
+    ) -> Result<Option<WatchId>, StoreError> {
+        let row = sqlx::query("SELECT watch FROM permits WHERE deployment = $1")
+            .bind(format!("{service} {deployment}"))
+            .fetch_optional(&self.pool)
+            .await?;
+        Ok(row.map(|row| WatchId::typed(row.get::<&str, _>(0))))
+    }
+
     /// Issues the permit for `deployment` of `service` to `watch`; to the same
     /// watch again after a crash, to another one never (`None`).
     pub async fn permit(

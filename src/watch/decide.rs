@@ -163,27 +163,58 @@ impl Watch {
         }
     }
 
-    /// Silence is answered as the policy says; never with more than the mode allows.
+    /// Silence is answered as the policy says; never with more than the mode
+    /// allows, and never on old numbers.
     pub(super) fn answer_silence(&mut self, now: Timestamp, said: &mut Said) {
         let Some(pending) = self.pending.as_mut() else { return };
         if pending.until.is_none_or(|until| now < until) {
             return;
         }
         pending.until = None;
-        let (severity, on_timeout, asked_at) =
-            (pending.severity, pending.on_timeout, pending.asked_at);
-        // Decided again: what forbids a rollback may have come up since.
-        let free = self.ceiling.mode == Mode::Auto
-            && !self.rollback_accepted
-            && matches!(self.stage, Stage::Watching)
-            && reason_to_ask(self.policy(), &self.standpoint(severity, asked_at)).is_none();
-        if on_timeout == OnTimeout::Rollback && free {
+        let acked = pending.acked_by.is_some();
+        let (severity, asked_at) = (pending.severity, pending.asked_at);
+        // Decided again, as of when it was asked: what forbids a rollback may have
+        // come up since.
+        let decision = decide(self.policy(), &self.standpoint(severity, asked_at));
+        let unattended = matches!(decision, Decision::Ask { on_timeout: OnTimeout::Rollback, .. });
+        if unattended && self.may_still_roll_back() && self.breaches_now(now) {
             let because = format!("nobody answered; {}", self.breach_in_words());
-            self.pending = None;
             self.begin_rollback(super::Actor::Guard, because, now, said);
-        } else {
+        } else if !acked {
             let reply = self.say_nobody_answered();
             self.reply(now, reply, said);
+        }
+    }
+
+    /// Whether no rollback of the deployment has been accepted or given up.
+    fn may_still_roll_back(&self) -> bool {
+        matches!(self.stage, Stage::Watching)
+            && self.rollback_spent.is_none()
+            && !self.rollback_accepted
+    }
+
+    /// Decides again about an open breach when something that a decision rests on
+    /// has changed: a target was found, the deployment was announced.
+    pub(super) fn reconsider(&mut self, now: Timestamp, said: &mut Said) {
+        let Some(incident) = self.incident.as_ref().filter(|_| self.has_open_incident()) else {
+            return;
+        };
+        let severity = incident.severity;
+        let in_hands =
+            self.pending.as_ref().is_some_and(|pending| pending.held || pending.acked_by.is_some());
+        if in_hands || !self.may_still_roll_back() || !self.breaches_now(now) {
+            return;
+        }
+        match decide(self.policy(), &self.standpoint(severity, now)) {
+            Decision::RollBack => {
+                let because = self.breach_in_words();
+                self.begin_rollback(super::Actor::Guard, because, now, said);
+            }
+            Decision::Page(because) if self.pending.take().is_some() => {
+                let reply = self.say_cannot_roll_back(&because);
+                self.reply(now, reply, said);
+            }
+            Decision::Page(_) | Decision::Ask { .. } | Decision::Would(_) | Decision::Notify => {}
         }
     }
 }

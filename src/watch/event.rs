@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Ceiling, Pinned};
 use crate::model::{
-    ActFailure, Acted, Announcement, Deployment, Facts, Inspection, Reading, Revision, Sighting,
+    ActFailure, Acted, Announcement, Deployment, Facts, Inspection, Reading, Revision,
+    RollbackSafe, Sighting,
 };
 
 /// Everything that can happen to a watch. This is what the journal keeps.
@@ -28,7 +29,7 @@ pub enum Event {
         sighting: Box<Sighting>,
         source: Option<Revision>,
         baseline_end: Timestamp,
-        undoes_migration: bool,
+        undoes: RollbackSafe,
     },
     /// The platform shows something else than at the last look.
     Sighted(Box<Sighting>),

@@ -76,7 +76,18 @@ pub fn on_sighting(
                 let event = Event::Superseded { by };
                 steps.push(Step::Deliver(watch.id.clone(), Box::new(event)));
             }
-            steps.push(begin(sighting, seen, open, service));
+            let begun = begin(sighting, seen, open, service);
+            let opened = match &begun {
+                Step::Open(deployment, _) => Some(WatchId::of(&service.key, &deployment.id)),
+                Step::Deliver(..) | Step::Adopt(_) => None,
+            };
+            steps.push(begun);
+            // A watch that begins late begins with all that can be seen.
+            steps.extend(
+                opened.map(|id| {
+                    Step::Deliver(id, Box::new(Event::Sighted(Box::new(sighting.clone()))))
+                }),
+            );
             steps
         }
     }
@@ -96,7 +107,11 @@ fn deliver_if_new(watch: &Watch, sighting: &Sighting) -> Vec<Step> {
 fn is_return(watch: &Watch, sighting: &Sighting) -> bool {
     let in_place = &sighting.primary.revision;
     if let Stage::RollingBack(run) = &watch.stage {
-        return in_place.task_definition == run.plan.target.task_definition;
+        // The judged revision coming back, or ECS undoing the rollback, is for this
+        // watch to tell people of.
+        return in_place.task_definition == run.plan.target.task_definition
+            || in_place.task_definition == run.plan.judged_revision.task_definition
+            || sighting.native_rollback.is_some();
     }
     if sighting.native_rollback.is_some() {
         return true;
@@ -121,13 +136,13 @@ fn begin(sighting: &Sighting, seen: Option<&Seen>, open: &[&Watch], service: &Se
     let poison = seen.and_then(|seen| seen.poison.as_ref());
     let baseline_end =
         poison.map_or(primary.created_at, |poison| poison.clean_until.min(primary.created_at));
-    let undoes_migration = poison.is_some_and(|poison| poison.not_safe);
+    let undoes = poison.map_or(RollbackSafe::Yes, |poison| poison.safe);
     if let Some(watch) = announced_for(sighting, open) {
         let sighting = Box::new(sighting.clone());
-        let event = Event::Bound { sighting, source, baseline_end, undoes_migration };
+        let event = Event::Bound { sighting, source, baseline_end, undoes };
         return Step::Deliver(watch.id.clone(), Box::new(event));
     }
-    let rollback_safe = if undoes_migration { RollbackSafe::No } else { RollbackSafe::Unknown };
+    let rollback_safe = RollbackSafe::Unknown.worst(undoes);
     let deployment = Deployment {
         id: primary.id.clone(),
         service: service.clone(),
@@ -136,6 +151,7 @@ fn begin(sighting: &Sighting, seen: Option<&Seen>, open: &[&Watch], service: &Se
         source,
         started_at: primary.created_at,
         baseline_end,
+        undoes,
         facts: Facts { rollback_safe, ..Facts::default() },
     };
     Step::Open(Box::new(deployment), None)
@@ -189,6 +205,7 @@ pub fn on_announcement(announcement: &Announcement, open: &[&Watch]) -> Step {
         source: None,
         started_at: announcement.at,
         baseline_end: announcement.at,
+        undoes: RollbackSafe::Yes,
         facts: announcement.facts.clone(),
     };
     Step::Open(Box::new(deployment), Some(Box::new(announcement.clone())))
@@ -200,8 +217,8 @@ pub fn on_announcement(announcement: &Announcement, open: &[&Watch]) -> Step {
 pub struct Poison {
     /// The service was clean up to here.
     pub clean_until: Timestamp,
-    /// A rollback past it would undo a migration.
-    pub not_safe: bool,
+    /// Whether all that a rollback past it would undo may be undone.
+    pub safe: RollbackSafe,
 }
 
 impl Watch {
@@ -225,9 +242,9 @@ impl Watch {
                 | Outcome::Inconclusive => false,
             },
         };
-        (!clean).then(|| Poison {
+        (!clean).then_some(Poison {
             clean_until: self.deployment.baseline_end,
-            not_safe: self.deployment.facts.rollback_safe == RollbackSafe::No,
+            safe: self.deployment.facts.rollback_safe,
         })
     }
 
@@ -235,6 +252,8 @@ impl Watch {
         let phases = &self.policy().phases;
         let good_after =
             phases.iter().position(|phase| phase.name == self.policy().rollback.known_good_after);
-        !self.has_open_incident() && good_after.is_some_and(|index| self.phase > index)
+        !self.has_open_incident()
+            && good_after.is_some_and(|index| self.phase > index)
+            && self.thinly_covered().is_empty()
     }
 }

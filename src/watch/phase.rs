@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{RunStep, Said, Stage, Watch};
-use crate::model::{LedgerEntry, Outcome, Standing};
+use crate::model::{LedgerEntry, Outcome, Severity, Standing};
 
 /// How long the platform may take to bring the first new task up before
 /// people are told.
@@ -44,7 +44,7 @@ impl Watch {
 
     /// Ends a watch whose roll-out has not ended by the watch's own end: no phase
     /// ends mid-roll-out, but a watch must.
-    fn give_up_roll_out(&mut self, now: Timestamp, said: &mut Said) {
+    pub(super) fn give_up_roll_out(&mut self, now: Timestamp, said: &mut Said) {
         if self.is_rolling_out() && self.horizon_at().is_some_and(|end| now >= end) {
             if self.has_open_incident() || self.rollback_spent.is_some() {
                 self.conclude(now, said);
@@ -55,7 +55,7 @@ impl Watch {
         }
     }
 
-    fn horizon_at(&self) -> Option<Timestamp> {
+    pub(super) fn horizon_at(&self) -> Option<Timestamp> {
         self.in_service_at?.checked_add(self.policy().horizon()).ok()
     }
 
@@ -111,7 +111,9 @@ impl Watch {
         now: Timestamp,
         said: &mut Said,
     ) {
-        if outcome == Outcome::Breached {
+        let grave = self.has_open_incident()
+            && self.incident.as_ref().is_some_and(|incident| incident.severity < Severity::Sev3);
+        if grave && outcome != Outcome::RolledBack {
             self.mark_bad(now, said);
         }
         self.pending = None;
@@ -126,6 +128,11 @@ impl Watch {
         }
     }
 
+    /// Since when the guard has been waiting for the first new task.
+    fn waiting_since(&self) -> Timestamp {
+        self.deployment.started_at.max(self.opened_at)
+    }
+
     pub(super) fn mark_bad(&mut self, now: Timestamp, said: &mut Said) {
         self.stand(Standing::Bad, now, said);
     }
@@ -138,7 +145,7 @@ impl Watch {
                 self.end(Outcome::Inconclusive, because, now, said);
             }
             Stage::Starting => {
-                let waited = now.duration_since(self.deployment.started_at);
+                let waited = now.duration_since(self.waiting_since());
                 if waited >= self.policy().horizon() {
                     let because = "no task of the new revision ever came into service".to_owned();
                     self.end(Outcome::Inconclusive, because, now, said);
@@ -153,8 +160,6 @@ impl Watch {
             }
             Stage::Watching => {
                 self.answer_silence(now, said);
-                self.advance(now, said);
-                self.give_up_roll_out(now, said);
             }
             Stage::RollingBack(_) => self.rollback_overdue(now, said),
             Stage::Announced { .. } | Stage::Ended { .. } => {}
@@ -172,7 +177,7 @@ impl Watch {
                 } else {
                     SERVICE_PATIENCE
                 };
-                self.deployment.started_at.checked_add(patience).ok()
+                self.waiting_since().checked_add(patience).ok()
             }
             Stage::Watching => {
                 let phase =
@@ -181,9 +186,15 @@ impl Watch {
                 [phase, silence].into_iter().flatten().min()
             }
             Stage::RollingBack(run) => match &run.step {
-                RunStep::Acting { .. } => None,
+                RunStep::Acting { .. } => {
+                    let until = Self::decided_until(run);
+                    // Later than that, each sample asks again.
+                    self.last_tick.is_none_or(|tick| tick < until).then_some(until)
+                }
                 RunStep::Settling { since, .. } | RunStep::Recovering { since, .. } => {
-                    let patience = if self.told.contains("overdue") {
+                    let settling = matches!(run.step, RunStep::Settling { .. });
+                    let topic = if settling { "settling overdue" } else { "recovery overdue" };
+                    let patience = if self.told.contains(topic) {
                         self.policy().horizon()
                     } else {
                         self.policy().rollback.recover_within

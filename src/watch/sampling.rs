@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Said, Stage, Watch};
 use crate::judge::{Baseline, CheckState, is_gap};
 use crate::model::{Incident, IncidentStatus, Reading, Severity, Unusable, Verdict};
+use crate::policy::Check;
 
 impl Watch {
     /// Time from one sample to the next, now.
@@ -40,13 +41,19 @@ impl Watch {
         said: &mut Said,
     ) {
         let interval = self.interval();
-        if self.last_tick.is_some_and(|last| is_gap(last, tick, interval)) {
+        if let Some(last) = self.last_tick
+            && is_gap(last, tick, interval)
+        {
             self.checks.values_mut().for_each(CheckState::forget_streaks);
+            // What was not looked at is not covered.
+            let missed = tick.duration_since(last).as_secs() / interval.as_secs().max(1) - 1;
+            let missed = u32::try_from(missed).unwrap_or(0);
+            self.checks.values_mut().for_each(|state| state.missed(missed));
         }
         self.last_tick = Some(tick);
         self.next_tick = Some(grid_after(now.max(tick), interval));
-        let counts = self.is_evidence(tick);
         for check in &self.pinned.policy.checks {
+            let counts = self.is_evidence(check, tick, interval);
             let (Some(state), Some(reading)) =
                 (self.checks.get_mut(&check.name), readings.get(&check.name))
             else {
@@ -59,16 +66,47 @@ impl Watch {
                 self.tell_of_missing_data(now, said);
                 self.weigh(now, said);
                 self.advance(now, said);
+                self.give_up_roll_out(now, said);
             }
-            Stage::RollingBack(_) => self.recover(now, said),
+            Stage::RollingBack(_) => {
+                self.recover(now, said);
+                self.rollback_overdue(now, said);
+            }
             Stage::Announced { .. } | Stage::Starting | Stage::Ended { .. } => {}
         }
     }
 
-    /// Whether a sample at `tick` is evidence: not in the grace after the first
-    /// new task.
-    fn is_evidence(&self, tick: Timestamp) -> bool {
-        self.in_service_at.is_some_and(|start| tick.duration_since(start) >= self.policy().grace)
+    /// The stretch that a sample of `check` at `tick` looks back over: never past
+    /// the grace, which is no evidence.
+    pub fn window(
+        &self,
+        check: &Check,
+        tick: Timestamp,
+        interval: SignedDuration,
+    ) -> SignedDuration {
+        let whole = check.window(interval);
+        match self.graced_for(tick) {
+            Some(clear) if clear >= whole / 2 => clear.min(whole),
+            Some(_) | None => whole,
+        }
+    }
+
+    /// Whether a sample at `tick` is evidence: half its window lies past the grace
+    /// after the first new task, and the rest of it was not looked at.
+    fn is_evidence(&self, check: &Check, tick: Timestamp, interval: SignedDuration) -> bool {
+        self.graced_for(tick).is_some_and(|clear| clear >= check.window(interval) / 2)
+    }
+
+    /// How long the grace has been over at `tick`.
+    fn graced_for(&self, tick: Timestamp) -> Option<SignedDuration> {
+        let over = self.in_service_at?.checked_add(self.policy().grace).ok()?;
+        Some(tick.duration_since(over))
+    }
+
+    /// Whether a breach is measured now, and not only remembered.
+    pub(super) fn breaches_now(&self, now: Timestamp) -> bool {
+        self.breaches().is_some()
+            && self.last_tick.is_some_and(|tick| !is_gap(tick, now, self.interval()))
     }
 
     /// The worst breach of now, with the names of all the checks in breach.
@@ -123,7 +161,7 @@ impl Watch {
     }
 
     /// Whether every check of the incident has been back for two windows.
-    pub(super) fn came_back(&mut self, now: Timestamp) -> bool {
+    pub(super) fn came_back(&self, now: Timestamp) -> bool {
         let Some(incident) = &self.incident else { return false };
         let interval = self.interval();
         let needed = incident

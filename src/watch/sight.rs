@@ -1,8 +1,8 @@
 //! What the platform shows: the roll-out's progress, and who changed what.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
-use super::{Actor, Event, Illegal, RollbackRun, RunStep, Said, Stage, Watch};
+use super::{Actor, Event, Illegal, PreflightState, RollbackRun, RunStep, Said, Stage, Watch};
 use crate::model::{
     Announcement, Outcome, Revision, RollOut, RollbackPlan, RollbackSafe, Route, Sighting,
 };
@@ -13,16 +13,24 @@ impl Watch {
         self.deployment.platform_id.as_deref()
     }
 
-    pub(super) fn announced(&mut self, announcement: &Announcement, now: Timestamp) {
-        // What an earlier, unfinished deployment forbids stays forbidden.
-        let inherited = self.deployment.facts.rollback_safe;
-        let mut facts = Event::merged(&self.deployment.facts, &announcement.facts);
-        if inherited == RollbackSafe::No {
-            facts.rollback_safe = RollbackSafe::No;
-        }
-        self.deployment.facts = facts;
+    pub(super) fn announced(
+        &mut self,
+        announcement: &Announcement,
+        now: Timestamp,
+        said: &mut Said,
+    ) {
+        self.deployment.facts = Event::merged(&self.deployment.facts, &announcement.facts);
+        self.inherit(self.deployment.undoes);
         self.announcement = Some(announcement.clone());
         self.note(now, format!("announced as {}", announcement.id));
+        self.reconsider(now, said);
+    }
+
+    /// What a rollback would undo beside this deployment counts as its own.
+    pub(super) fn inherit(&mut self, undoes: RollbackSafe) {
+        self.deployment.undoes = undoes;
+        let facts = &mut self.deployment.facts;
+        facts.rollback_safe = facts.rollback_safe.worst(undoes);
     }
 
     pub(super) fn bound(
@@ -53,7 +61,14 @@ impl Watch {
             && let Some(judged) = self.deployment.revision.as_mut()
             && judged.task_definition == seen.task_definition
         {
-            // Digests may be resolved only after the first look.
+            // Digests may be resolved only after the first look; what a rollback
+            // would restore is looked at again then.
+            if judged.digests.is_empty()
+                && !seen.digests.is_empty()
+                && matches!(self.preflight, PreflightState::Ready { .. })
+            {
+                self.preflight = PreflightState::Unknown;
+            }
             *judged = seen.clone();
         }
         match &self.stage {
@@ -61,6 +76,8 @@ impl Watch {
             Stage::Starting | Stage::Watching if judged_in_place => {
                 self.roll_out_progressed(sighting, now, said);
             }
+            // What was rolled back is followed already.
+            Stage::Starting | Stage::Watching if self.rollback_accepted => {}
             Stage::Starting | Stage::Watching => {
                 self.undone_by_platform(sighting, now, said);
             }
@@ -71,7 +88,7 @@ impl Watch {
     fn roll_out_progressed(&mut self, sighting: &Sighting, now: Timestamp, said: &mut Said) {
         if matches!(self.stage, Stage::Starting) && sighting.primary.running > 0 {
             self.stage = Stage::Watching;
-            self.in_service_at = Some(now);
+            self.in_service_at = Some(in_service_since(sighting, now));
             self.note(now, "the first new task is in service");
             self.schedule_first_tick(now);
         }
@@ -111,6 +128,7 @@ impl Watch {
         };
         self.pending = None;
         self.mark_bad(now, said);
+        self.schedule_first_tick(now);
         let run = RollbackRun { plan, by: Actor::Platform, because: why, step };
         let reply = self.say_undone_by_platform(&run);
         self.stage = Stage::RollingBack(Box::new(run));
@@ -130,4 +148,12 @@ impl Watch {
                 && sighting.primary.roll_out == RollOut::InProgress
         })
     }
+}
+
+/// When the first new task came into service, as far as one look can tell: now,
+/// or, where the guard comes late to a roll-out that is over, when it began.
+fn in_service_since(sighting: &Sighting, now: Timestamp) -> Timestamp {
+    let began = sighting.primary.created_at;
+    let late = now.duration_since(began) > SignedDuration::from_mins(5);
+    if late && sighting.primary.roll_out == RollOut::Completed { began } else { now }
 }

@@ -10,7 +10,7 @@ use super::{Event, Illegal};
 use crate::judge::CheckState;
 use crate::model::{
     Announcement, Body, Deployment, Incident, LedgerEntry, Mode, Notice, Outcome, Reply, Revision,
-    RollbackPlan, RollbackSafe, Route, Severity, Sighting, WatchId,
+    RollbackPlan, Route, Severity, Sighting, WatchId,
 };
 use crate::policy::{OnTimeout, Policy};
 
@@ -217,12 +217,10 @@ impl Watch {
         let mut said = Said::default();
         match event {
             Event::Opened { .. } => return Err(Illegal::because("the watch is open already")),
-            Event::Announced(announcement) => self.announced(announcement, now),
-            Event::Bound { sighting, source, baseline_end, undoes_migration } => {
+            Event::Announced(announcement) => self.announced(announcement, now, &mut said),
+            Event::Bound { sighting, source, baseline_end, undoes } => {
                 self.bound(sighting, source.as_ref(), *baseline_end, now)?;
-                if *undoes_migration {
-                    self.deployment.facts.rollback_safe = RollbackSafe::No;
-                }
+                self.inherit(*undoes);
                 self.sighted(sighting, now, &mut said);
             }
             Event::Sighted(sighting) => self.sighted(sighting, now, &mut said),
@@ -264,9 +262,11 @@ impl Watch {
     }
 
     pub(super) fn note(&mut self, at: Timestamp, text: impl Into<String>) {
-        if self.timeline.len() < TIMELINE_LINES {
-            self.timeline.push(Entry { at, text: text.into() });
+        // How it began and what came last are worth more than a flapping middle.
+        if self.timeline.len() >= TIMELINE_LINES {
+            self.timeline.remove(TIMELINE_LINES / 10);
         }
+        self.timeline.push(Entry { at, text: text.into() });
     }
 
     /// Says something in the thread.

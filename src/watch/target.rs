@@ -84,7 +84,11 @@ impl Watch {
             Ok((revision, because)) => PreflightState::Ready {
                 target: revision.clone(),
                 because: because.clone(),
-                not_restored: inspection.not_restored.clone(),
+                not_restored: self
+                    .undoes_more(revision)
+                    .into_iter()
+                    .chain(inspection.not_restored.clone())
+                    .collect(),
             },
             Err(because) => PreflightState::Impossible { because: because.clone() },
         };
@@ -99,5 +103,17 @@ impl Watch {
             }
             PreflightState::Unknown => {}
         }
+        self.reconsider(now, said);
+    }
+
+    /// Set when putting `target` back would undo more than this deployment, and
+    /// nobody has said whether that is safe. What an unfinished predecessor
+    /// forbids is inherited already.
+    fn undoes_more(&self, target: &Revision) -> Option<String> {
+        let deployment = &self.deployment;
+        let source = deployment.source.as_ref()?;
+        let inherited = deployment.baseline_end < deployment.started_at;
+        (!inherited && !source.same_as(target))
+            .then(|| format!("{}, which was in place before, would be undone too", source.short()))
     }
 }

@@ -3,9 +3,16 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Actor, Illegal, PreflightState, RollbackRun, RunStep, Said, Stage, Watch};
-use crate::model::{ActFailure, Acted, IncidentStatus, Outcome, RollOut, RollbackPlan, Sighting};
+use crate::model::{
+    ActFailure, Acted, IncidentStatus, Outcome, RollOut, RollbackPlan, Severity, Sighting,
+};
 use crate::policy::OnTimeout;
 
+/// How long a decision stands before the platform has accepted what it calls for;
+/// after that only what is measured now may call for it.
+const DECISION_STANDS: SignedDuration = SignedDuration::from_mins(2);
+/// A person's decision stands longer: they know what they want.
+const PRESS_STANDS: SignedDuration = SignedDuration::from_mins(10);
 /// Tries at a platform that does not answer, before people are paged.
 const ATTEMPTS: u32 = 6;
 /// The first pause between two tries; doubled each time.
@@ -36,6 +43,7 @@ impl Watch {
             target_because: target_because.clone(),
             decided_at: now,
         };
+        self.pending = None;
         self.identify();
         self.mark_bad(now, said);
         let step = RunStep::Acting { attempt: 1, not_before: now };
@@ -102,7 +110,7 @@ impl Watch {
     /// The brakes or the platform's rules forbid it: a question to people.
     fn rollback_refused(&mut self, why: &str, now: Timestamp, said: &mut Said) {
         self.stage = Stage::Watching;
-        let severity = self.incident.as_ref().map_or(crate::model::Severity::Sev2, |i| i.severity);
+        let severity = self.incident.as_ref().map_or(Severity::Sev2, |i| i.severity);
         self.ask(
             severity,
             None,
@@ -129,13 +137,17 @@ impl Watch {
     ) {
         let Stage::RollingBack(run) = &mut self.stage else { return };
         let in_place = &sighting.primary;
-        let is_target = in_place.revision.task_definition == run.plan.target.task_definition
-            && in_place.id != run.plan.judged;
+        let definition = &in_place.revision.task_definition;
+        let is_target =
+            *definition == run.plan.target.task_definition && in_place.id != run.plan.judged;
+        // Under its own id, or as a deployment of its own: the judged revision is back.
+        let put_back = in_place.id == run.plan.judged
+            || (*definition == run.plan.judged_revision.task_definition && !is_target);
         match &mut run.step {
-            RunStep::Settling { .. } if !is_target && in_place.id == run.plan.judged => {
-                let RunStep::Settling { since, .. } = &run.step else { return };
+            RunStep::Settling { since, .. } if put_back => {
                 // A look may be older than the call that it follows.
-                if sighting.at.duration_since(*since) > SignedDuration::from_secs(60) {
+                let other_id = in_place.id != run.plan.judged;
+                if other_id || sighting.at.duration_since(*since) > SignedDuration::from_mins(1) {
                     let why = "the platform put the judged deployment back; deployguard does not fight it";
                     self.rollback_failed(why, now, said);
                 }
@@ -155,7 +167,7 @@ impl Watch {
                     self.reply(now, reply, said);
                 }
             }
-            RunStep::Recovering { .. } if !is_target && in_place.id == run.plan.judged => {
+            RunStep::Recovering { .. } if put_back => {
                 let why = "the judged deployment is in place again; deployguard does not fight it";
                 self.rollback_failed(why, now, said);
             }
@@ -163,6 +175,34 @@ impl Watch {
             // than a look.
             RunStep::Acting { .. } | RunStep::Recovering { .. } => {}
         }
+    }
+
+    /// Whether a decided rollback may still be carried out: soon after the
+    /// decision, or while the breach is measured now.
+    pub(super) fn decision_stands(&self, run: &RollbackRun, now: Timestamp) -> bool {
+        now < Self::decided_until(run) || self.breaches_now(now)
+    }
+
+    pub(super) fn decided_until(run: &RollbackRun) -> Timestamp {
+        let stands = match &run.by {
+            Actor::Person(_) => PRESS_STANDS,
+            Actor::Guard | Actor::Platform => DECISION_STANDS,
+        };
+        run.plan.decided_at.checked_add(stands).unwrap_or(run.plan.decided_at)
+    }
+
+    /// Takes a decision back that nothing measured calls for any more: the pause,
+    /// or the guard's own absence, has lasted too long.
+    fn withdraw(&mut self, now: Timestamp, said: &mut Said) {
+        self.stage = Stage::Watching;
+        if self.has_open_incident() && self.came_back(now) {
+            self.resolve(now);
+            let reply = self.say_resolved_by_itself();
+            return self.reply(now, reply, said);
+        }
+        let because = "the rollback was not carried out in time".to_owned();
+        let severity = self.incident.as_ref().map_or(Severity::Sev2, |i| i.severity);
+        self.ask(severity, None, OnTimeout::Escalate, because, now, said);
     }
 
     /// Whether the numbers have come back: measured by the same checks.
@@ -199,16 +239,31 @@ impl Watch {
     /// People are paged when the platform or the numbers take too long.
     pub(super) fn rollback_overdue(&mut self, now: Timestamp, said: &mut Said) {
         let Stage::RollingBack(run) = &self.stage else { return };
+        if let RunStep::Acting { .. } = run.step {
+            // A breach that is measured anew carries it on; see `wants`.
+            let stopped = !self.may_act(&run.by);
+            let over = self.horizon_at().is_some_and(|end| now >= end);
+            if now >= Self::decided_until(run) && (stopped || over || self.came_back(now)) {
+                self.withdraw(now, said);
+            }
+            return;
+        }
+        let settling = matches!(run.step, RunStep::Settling { .. });
         let (RunStep::Settling { since, .. } | RunStep::Recovering { since, .. }) = run.step else {
             return;
         };
         let waited = now.duration_since(since);
-        if waited >= self.policy().horizon() && self.told.contains("overdue") {
-            let because = "the target is in place; the numbers never recovered".to_owned();
-            return self.end(Outcome::RolledBack, because, now, said);
+        let topic = if settling { "settling overdue" } else { "recovery overdue" };
+        if waited >= self.policy().horizon() && self.told.contains(topic) {
+            let (outcome, because) = if settling {
+                (Outcome::RollbackFailed, "the platform never put the target in place")
+            } else {
+                (Outcome::RolledBack, "the target is in place; the numbers never recovered")
+            };
+            return self.end(outcome, because.to_owned(), now, said);
         }
         if waited >= self.policy().rollback.recover_within {
-            self.reply_once("overdue", now, super::state::Watch::say_not_recovered, said);
+            self.reply_once(topic, now, super::state::Watch::say_not_recovered, said);
         }
     }
 }

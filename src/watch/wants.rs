@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::sampling::grid_at;
 use super::{Actor, PreflightState, RunStep, Stage, Watch};
 use crate::judge::Baseline;
-use crate::model::{Mode, RollbackPlan};
+use crate::model::{Mode, RollbackPlan, RollbackSafe};
 
 /// One thing to be done.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,7 +26,10 @@ impl Watch {
     /// that has begun, as long as the platform has not accepted it.
     pub(super) fn may_act(&self, by: &Actor) -> bool {
         match by {
-            Actor::Guard => self.ceiling.mode == Mode::Auto,
+            Actor::Guard => {
+                self.ceiling.mode == Mode::Auto
+                    && self.deployment.facts.rollback_safe != RollbackSafe::No
+            }
             Actor::Person(_) => self.ceiling.mode > Mode::Observe,
             Actor::Platform => false,
         }
@@ -48,6 +51,7 @@ impl Watch {
         if let Stage::RollingBack(run) = &self.stage
             && let RunStep::Acting { not_before, .. } = run.step
             && self.may_act(&run.by)
+            && self.decision_stands(run, now)
         {
             wants.push(Want::RollBack {
                 plan: Box::new(run.plan.clone()),

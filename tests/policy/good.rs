@@ -1,6 +1,8 @@
 //! What good policies mean, and how files work together.
 
-use deployguard::model::{Deployment, Facts, Mode, Revision, Service, ServiceKey, Severity, Shape};
+use deployguard::model::{
+    Deployment, Facts, Mode, Revision, RollbackSafe, Service, ServiceKey, Severity, Shape,
+};
 use deployguard::policy::{Action, Matches, Measure, OnTimeout, Unit, Vars};
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
@@ -26,6 +28,7 @@ fn deployment() -> Deployment {
         source: None,
         started_at: Timestamp::UNIX_EPOCH,
         baseline_end: Timestamp::UNIX_EPOCH,
+        undoes: RollbackSafe::Yes,
         facts: Facts { labels: [("cell".into(), "a|b".into())].into(), ..Facts::default() },
     }
 }

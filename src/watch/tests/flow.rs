@@ -103,8 +103,100 @@ fn silence_is_answered_with_a_rollback_only_where_policy_and_mode_say_so() {
     guard.reads(5.0);
     guard.reads(5.0);
     assert!(!guard.wants_rollback(), "SEV2 asks");
-    guard.waits(15 * 60);
+    guard.lives(5.0, 15 * 60);
     assert!(guard.wants_rollback(), "the policy's on_timeout is rollback");
+}
+
+#[test]
+fn silence_is_never_answered_with_a_rollback_on_old_numbers() {
+    let mut guard = Guard::settled(policy());
+    guard.reads(5.0);
+    guard.reads(5.0);
+    guard.waits(15 * 60);
+    assert!(!guard.wants_rollback(), "the guard was away: what holds now is unknown");
+    assert!(guard.said()[1].contains("nobody has decided"), "{:?}", guard.said());
+}
+
+#[test]
+fn silence_is_not_answered_with_what_has_been_forbidden_since() {
+    let mut guard = Guard::settled(policy());
+    guard.reads(5.0);
+    guard.reads(5.0);
+    guard.watch.deployment.facts.rollback_safe = RollbackSafe::No;
+    guard.lives(5.0, 15 * 60);
+    assert!(!guard.wants_rollback());
+}
+
+#[test]
+fn a_decision_that_could_not_be_carried_out_is_not_carried_out_hours_later() {
+    let mut guard = Guard::settled(policy());
+    guard.reads(40.0);
+    guard.reads(40.0);
+    let paused = Ceiling { mode: Mode::Observe, because: Some("paused by dana".into()) };
+    guard.take(Event::CeilingChanged(paused)).unwrap();
+    guard.lives(0.0, 3 * 60);
+    assert_eq!(guard.watch.stage, Stage::Watching);
+    assert!(!guard.watch.has_open_incident(), "the numbers came back by themselves");
+    let again = Ceiling { mode: Mode::Auto, because: None };
+    guard.take(Event::CeilingChanged(again)).unwrap();
+    assert!(!guard.wants_rollback());
+}
+
+#[test]
+fn an_intent_of_a_former_life_needs_a_fresh_breach() {
+    let mut guard = Guard::settled(policy());
+    guard.reads(40.0);
+    guard.reads(40.0);
+    guard.clock += 1800;
+    assert!(!guard.wants_rollback(), "half an hour later nobody knows");
+    guard.reads(40.0);
+    guard.reads(40.0);
+    assert!(guard.wants_rollback());
+}
+
+#[test]
+fn a_target_that_is_found_late_is_used() {
+    let mut guard = Guard::over(policy());
+    guard.sees(sighting(0, "ecs-svc/2", 2, RollOut::Completed));
+    guard.clock = 30;
+    guard.reads(40.0);
+    guard.reads(40.0);
+    assert!(!guard.wants_rollback(), "no target yet");
+    guard.finds_target();
+    assert!(guard.wants_rollback());
+}
+
+#[test]
+fn ecs_undoing_our_rollback_with_a_deployment_of_its_own_pages() {
+    let mut guard = Guard::settled(policy());
+    guard.reads(40.0);
+    guard.reads(40.0);
+    guard.accepts(Route::UpdateService);
+    guard.sees(sighting(60, "ecs-svc/3", 1, RollOut::InProgress));
+    guard.sees(sighting(70, "ecs-svc/4", 2, RollOut::InProgress));
+    assert!(!guard.wants_rollback(), "never fought");
+    assert_eq!(guard.pages(), 1, "{:?}", guard.said());
+}
+
+#[test]
+fn days_that_nobody_looked_at_are_not_passed() {
+    let mut guard = Guard::settled(policy());
+    guard.lives(0.0, 600);
+    guard.clock += 86_400;
+    guard.waits(0);
+    assert!(guard.watch.is_open(), "nothing ends without a sample");
+    guard.reads(0.0);
+    guard.reads(0.0);
+    assert_eq!(guard.watch.outcome(), Some(Outcome::Inconclusive));
+}
+
+#[test]
+fn a_revision_that_was_superseded_in_breach_is_bad() {
+    let mut guard = Guard::settled(crate::policy::Policy { mode: Mode::Ask, ..policy() });
+    guard.reads(5.0);
+    guard.reads(5.0);
+    guard.take(Event::Superseded { by: "api:3".into() }).unwrap();
+    assert!(guard.ledger.iter().any(|entry| entry.standing == Standing::Bad));
 }
 
 #[test]
@@ -114,9 +206,9 @@ fn hold_stops_the_timer_once() {
     guard.reads(5.0);
     guard.presses(Command::Hold).unwrap();
     assert!(guard.presses(Command::Hold).is_err());
-    guard.waits(15 * 60);
+    guard.lives(5.0, 15 * 60);
     assert!(!guard.wants_rollback());
-    guard.waits(15 * 60);
+    guard.lives(5.0, 15 * 60);
     assert!(guard.wants_rollback());
 }
 
@@ -205,7 +297,7 @@ fn the_platform_that_does_not_answer_is_asked_again_and_then_people_are() {
         tries += 1;
         let lost = ActFailure::Transient("time-out".into());
         guard.take(Event::Acted(Err(lost))).unwrap();
-        guard.clock += 200;
+        guard.lives(40.0, 200);
     }
     assert_eq!(tries, 6);
     assert_eq!(guard.pages(), 1);
@@ -258,7 +350,7 @@ fn no_phase_ends_while_the_roll_out_goes_on() {
 fn a_roll_out_that_never_ends_ends_the_watch_at_its_horizon() {
     let mut guard = Guard::over(policy());
     guard.sees(sighting(0, "ecs-svc/2", 2, RollOut::InProgress));
-    guard.waits(3600);
+    guard.lives(0.0, 3610);
     assert_eq!(guard.watch.outcome(), Some(Outcome::Inconclusive));
 }
 

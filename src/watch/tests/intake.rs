@@ -56,7 +56,10 @@ fn the_running_revision_is_presumed_good_at_install() {
 #[test]
 fn a_new_primary_is_a_deployment_and_the_same_one_again_is_not() {
     let steps = on_sighting(&new_primary(), Some(&seen("ecs-svc/1", 1)), &[], &service());
-    let [IntakeStep::Open(deployment, None)] = &steps[..] else { panic!("{steps:?}") };
+    let [IntakeStep::Open(deployment, None), IntakeStep::Deliver(_, seen_too)] = &steps[..] else {
+        panic!("{steps:?}")
+    };
+    assert!(matches!(**seen_too, Event::Sighted(_)));
     assert!(deployment.source.as_ref().unwrap().same_as(&revision(1)));
     assert!(on_sighting(&new_primary(), Some(&seen("ecs-svc/2", 2)), &[], &service()).is_empty());
 }
@@ -79,7 +82,7 @@ fn a_hook_that_names_nothing_is_bound_only_when_it_is_the_only_one() {
     let alone = on_sighting(&new_primary(), Some(&before), &[&one], &service());
     assert!(matches!(&alone[..], [IntakeStep::Deliver(id, _)] if *id == one.id));
     let both = on_sighting(&new_primary(), Some(&before), &[&one, &two], &service());
-    assert!(matches!(&both[..], [IntakeStep::Open(..)]), "{both:?}");
+    assert!(matches!(&both[..], [IntakeStep::Open(..), _]), "{both:?}");
 }
 
 #[test]
@@ -128,13 +131,15 @@ fn a_newer_deployment_supersedes_and_inherits_what_was_never_clean() {
     let mut guard = Guard::with(policy(), RollbackSafe::No);
     guard.settle();
     let poison = guard.watch.poison();
-    let expected = Poison { clean_until: at(0), not_safe: true };
+    let expected = Poison { clean_until: at(0), safe: RollbackSafe::No };
     assert_eq!(poison, Some(expected));
     let mut newer = sighting(500, "ecs-svc/4", 4, RollOut::InProgress);
     newer.primary.created_at = at(490);
     let before = Seen { poison, ..seen("ecs-svc/2", 2) };
     let steps = on_sighting(&newer, Some(&before), &[&guard.watch], &service());
-    let [IntakeStep::Deliver(_, event), IntakeStep::Open(deployment, _)] = &steps[..] else {
+    let [IntakeStep::Deliver(_, event), IntakeStep::Open(deployment, _), IntakeStep::Deliver(..)] =
+        &steps[..]
+    else {
         panic!("{steps:?}")
     };
     assert!(matches!(**event, Event::Superseded { .. }));

@@ -153,6 +153,7 @@ impl Guard {
             source: Some(revision(1)),
             started_at: at(0),
             baseline_end: at(0),
+            undoes: RollbackSafe::Yes,
             facts: Facts { rollback_safe, ..Facts::default() },
         };
         let ceiling = Ceiling { mode: policy.mode, because: None };
@@ -211,6 +212,14 @@ impl Guard {
         self.clock += seconds;
         if self.watch.next_wake().is_some_and(|wake| at(self.clock) >= wake) {
             let _ = self.take(Event::Woke);
+        }
+    }
+
+    /// Time passes, measured all along.
+    pub fn lives(&mut self, bad: f64, seconds: i64) {
+        for _ in 0..seconds / 10 {
+            self.reads(bad);
+            self.waits(0);
         }
     }
 
