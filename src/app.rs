@@ -59,11 +59,20 @@ impl Adapters {
 /// Runs the daemon until `stop`; then drains, and loses nothing.
 pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Result<()> {
     let repo = PolicyRepo::open(&settings.policies);
-    let loaded = repo.load().map_err(|mistakes| {
-        let lines: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
-        anyhow::anyhow!("the policies have mistakes:\n{}", lines.join("\n"))
-    })?;
     let adapters = Adapters::connect(&settings).await?;
+    let read = repo.load();
+    let loaded = match &read {
+        Ok(loaded) => loaded.clone(),
+        Err(mistakes) => {
+            let lines: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+            let mistakes = format!("the policies have mistakes:\n{}", lines.join("\n"));
+            // Watches carry their policies with them: they are not left alone
+            // because a new one is broken.
+            anyhow::ensure!(adapters.store.has_open_watches().await?, mistakes);
+            tracing::error!("{mistakes}\nonly the open watches are guarded until they are mended");
+            repo.nothing()
+        }
+    };
     let listener = TcpListener::bind(settings.listen)
         .await
         .with_context(|| format!("{} can't be listened on", settings.listen))?;
@@ -104,7 +113,7 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
         },
         stop.clone(),
     ));
-    around.spawn(watch_policies(repo.watch(Some(&loaded)), engine.handle(), stop.clone()));
+    around.spawn(watch_policies(repo.watch(read.as_ref().ok()), engine.handle(), stop.clone()));
     if let Some(slack) = adapters.slack {
         around.spawn(deliver_forever(adapters.store, slack, metrics, mail, stop.clone()));
     }

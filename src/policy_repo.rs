@@ -63,6 +63,11 @@ impl PolicyRepo {
         Self { root: root.into() }
     }
 
+    /// No policies at all: what is in force until the folder can be read.
+    pub fn nothing(&self) -> Loaded {
+        Loaded { set: PolicySet::default(), commit: None, dirty: true, root: self.root.clone() }
+    }
+
     /// Reads the folder as it is now. Blocks on the file system.
     ///
     /// # Errors

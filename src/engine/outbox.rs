@@ -21,6 +21,8 @@ const AT_ONCE: u32 = 8;
 const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(5);
 /// After this long a letter is news no longer.
 const TOO_OLD: SignedDuration = SignedDuration::from_hours(24);
+/// How long a delivered letter is kept.
+const KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// Looks at the outbox even if nobody rings.
 const IDLE: Duration = Duration::from_secs(30);
 
@@ -62,6 +64,7 @@ async fn round(
             heads.into_iter().partition(|queued| queued.next_at <= now);
         metrics.letterbox(&store.letterbox().await?, now);
         if due.is_empty() {
+            store.outbox_prune(now.checked_sub(KEPT).unwrap_or(now)).await?;
             let next = later.iter().map(|queued| queued.next_at).min();
             return Ok(next.map_or(IDLE, |at| {
                 Duration::try_from(at.duration_since(now)).unwrap_or_default().min(IDLE)

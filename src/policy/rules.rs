@@ -282,6 +282,14 @@ impl Check {
         }
     }
 
+    /// Whether a sample looks back over a window at all; an instant value does not.
+    pub fn looks_back(&self) -> bool {
+        match &self.measure {
+            Measure::Ratio { .. } | Measure::Latency { .. } => true,
+            Measure::Gauge { query, .. } => query.contains("${window}"),
+        }
+    }
+
     /// The stretch that a sample looks back over in a phase of this interval.
     pub fn window(&self, interval: SignedDuration) -> SignedDuration {
         self.window.unwrap_or_else(|| interval.max(SignedDuration::from_mins(1)))

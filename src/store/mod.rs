@@ -125,6 +125,14 @@ impl Store {
         row.map(|row| Ok(serde_json::from_str(row.get::<&str, _>(0))?)).transpose()
     }
 
+    /// Whether any watch is open.
+    pub async fn has_open_watches(&self) -> Result<bool, StoreError> {
+        let row = sqlx::query("SELECT 1 FROM watches WHERE is_open = 1 LIMIT 1")
+            .fetch_optional(&self.pool)
+            .await?;
+        Ok(row.is_some())
+    }
+
     /// Whether a watch of that id was ever kept.
     pub async fn has_watch(&self, id: &WatchId) -> Result<bool, StoreError> {
         let row = sqlx::query("SELECT 1 FROM watches WHERE id = $1")

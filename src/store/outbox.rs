@@ -167,6 +167,15 @@ impl Store {
         Ok(())
     }
 
+    /// Forgets what was delivered before `before`.
+    pub async fn outbox_prune(&self, before: Timestamp) -> Result<(), StoreError> {
+        sqlx::query("DELETE FROM outbox WHERE status = 'delivered' AND queued_ms < $1")
+            .bind(before.as_millisecond())
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
     /// The deployment's message, as JSON.
     pub async fn thread(&self, watch: &WatchId) -> Result<Option<String>, StoreError> {
         let row = sqlx::query("SELECT thread FROM threads WHERE watch = $1")

@@ -84,7 +84,10 @@ impl Watch {
         self.checks
             .iter()
             .filter(|(_, state)| state.due == 0 || state.coverage() < least)
-            .map(|(name, state)| format!("{name} ({:.0}%)", state.coverage() * 100.0))
+            .map(|(name, state)| match state.measured {
+                0 => format!("{name} (never)"),
+                _ => format!("{name} ({:.0}%)", state.coverage() * 100.0),
+            })
             .collect()
     }
 

@@ -94,7 +94,9 @@ impl Watch {
     /// Whether a sample at `tick` is evidence: half its window lies past the grace
     /// after the first new task, and the rest of it was not looked at.
     fn is_evidence(&self, check: &Check, tick: Timestamp, interval: SignedDuration) -> bool {
-        self.graced_for(tick).is_some_and(|clear| clear >= check.window(interval) / 2)
+        let needed =
+            if check.looks_back() { check.window(interval) / 2 } else { SignedDuration::ZERO };
+        self.graced_for(tick).is_some_and(|clear| clear >= needed)
     }
 
     /// How long the grace has been over at `tick`.

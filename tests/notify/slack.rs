@@ -189,7 +189,7 @@ async fn a_slack_that_is_not_there_is_transient() {
 #[tokio::test]
 async fn what_slack_always_refuses_is_permanent_and_says_how_to_mend_it() {
     let test = Test::new().await;
-    for code in ["channel_not_found", "is_archived", "not_in_channel", "msg_too_long"] {
+    for code in ["invalid_blocks", "no_text", "restricted_action", "msg_too_long"] {
         test.workspace.fault(POST, &SlackFault::Error(code), 1);
         let error = test.slack.deliver(&card("card/1", None)).await.unwrap_err();
         assert!(matches!(error, DeliverError::Permanent(_)), "{error:?}");

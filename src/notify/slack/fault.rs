@@ -86,7 +86,6 @@ fn whose(code: &str) -> Whose {
         | "block_mismatch"
         | "cant_broadcast_message"
         | "cant_update_message"
-        | "channel_not_found"
         | "channel_type_not_supported"
         | "edit_window_closed"
         | "invalid_arguments"
@@ -96,14 +95,12 @@ fn whose(code: &str) -> Whose {
         | "invalid_json"
         | "invalid_metadata_format"
         | "invalid_metadata_schema"
-        | "is_archived"
         | "is_inactive"
         | "json_not_object"
         | "metadata_too_large"
         | "msg_blocks_too_long"
         | "msg_too_long"
         | "no_text"
-        | "not_in_channel"
         | "restricted_action"
         | "restricted_action_non_threadable_channel"
         | "restricted_action_read_only_channel"
@@ -111,13 +108,16 @@ fn whose(code: &str) -> Whose {
         | "too_many_attachments" => Whose::Letter,
         "access_denied"
         | "account_inactive"
+        | "channel_not_found"
         | "ekm_access_denied"
         | "enterprise_is_restricted"
         | "invalid_auth"
+        | "is_archived"
         | "missing_scope"
         | "no_permission"
         | "not_allowed_token_type"
         | "not_authed"
+        | "not_in_channel"
         | "org_login_required"
         | "team_access_not_granted"
         | "token_expired"
@@ -186,14 +186,16 @@ mod tests {
 
     #[test]
     fn a_letter_that_is_always_refused_is_given_up() {
-        for code in ["channel_not_found", "is_archived", "invalid_blocks", "msg_too_long"] {
+        for code in ["restricted_action", "no_text", "invalid_blocks", "msg_too_long"] {
             assert!(matches!(refused(code), DeliverError::Permanent(_)), "{code}");
         }
     }
 
     #[test]
-    fn a_token_that_people_mend_loses_no_letter() {
-        for code in ["invalid_auth", "token_revoked", "account_inactive", "missing_scope"] {
+    fn an_access_that_people_mend_loses_no_letter() {
+        for code in
+            ["invalid_auth", "token_revoked", "not_in_channel", "channel_not_found", "is_archived"]
+        {
             let DeliverError::Transient { retry_after, .. } = refused(code) else {
                 panic!("{code} is permanent");
             };

@@ -91,21 +91,21 @@ impl Prometheus {
         &self.name
     }
 
-    /// Evaluates `promql` at `at`. Ends within the time-out, the wait for a turn
-    /// included. No series is `Ok` and empty.
+    /// Evaluates `promql` at `at`. Ends within the time-out after the wait for a
+    /// turn: slow queries of one watch must not use up the time of another's. No series is `Ok` and empty.
     ///
     /// [`Unusable::Refused`]: Prometheus said no to the query, and will again.
     /// [`Unusable::Unreachable`]: it could not be asked, or what answered was not
     /// Prometheus; another try may succeed.
     pub async fn ask(&self, promql: &str, at: Timestamp) -> Answer {
+        let closed = |_| Unusable::Unreachable(format!("{} is no longer asked", self.name));
+        let _turn = self.turns.acquire().await.map_err(closed)?;
         let asked = tokio::time::timeout(self.timeout, self.fetch(promql, at)).await;
         let (status, body) = asked.unwrap_or_else(|_| Err(self.too_slow()))?;
         decode(&self.name, status, &body)
     }
 
     async fn fetch(&self, promql: &str, at: Timestamp) -> Result<(u16, Vec<u8>), Unusable> {
-        let closed = |_| Unusable::Unreachable(format!("{} is no longer asked", self.name));
-        let _turn = self.turns.acquire().await.map_err(closed)?;
         let millis = i64::try_from(self.timeout.as_millis()).unwrap_or(i64::MAX);
         let query = self
             .client

@@ -57,7 +57,7 @@ async fn a_short_query_is_in_the_url_a_long_one_in_the_body_both_with_their_time
 }
 
 #[tokio::test]
-async fn silence_ends_with_the_time_out_and_the_wait_for_a_turn_counts() {
+async fn silence_ends_with_the_time_out_once_it_is_a_querys_turn() {
     let hang = Router::new().fallback(std::future::pending::<&str>);
     let address = serve(hang).await;
     let prometheus = connect(&format!("http://{address}"), SHORT, 1);
@@ -67,7 +67,7 @@ async fn silence_ends_with_the_time_out_and_the_wait_for_a_turn_counts() {
         prometheus.ask("b", at()),
         prometheus.ask("c", at())
     );
-    assert!(begun.elapsed() < SHORT * 2, "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < SHORT * 5, "{:?}", begun.elapsed());
     for answer in [answers.0, answers.1, answers.2] {
         assert_eq!(unreachable(answer), format!("http://{address} did not answer within 300ms"));
     }
