@@ -182,18 +182,11 @@ impl Watch {
                 };
                 self.waiting_since().checked_add(patience).ok()
             }
-            Stage::Watching => {
-                let phase =
-                    if self.is_rolling_out() { self.horizon_at() } else { self.phase_ends_at() };
-                let silence = self.pending.as_ref().and_then(|pending| pending.until);
-                [phase, silence].into_iter().flatten().min()
-            }
+            // Phases end with a sample, never without one.
+            Stage::Watching => self.pending.as_ref().and_then(|pending| pending.until),
             Stage::RollingBack(run) => match &run.step {
-                RunStep::Acting { .. } => {
-                    let until = Self::decided_until(run);
-                    // Later than that, each sample asks again.
-                    self.last_tick.is_none_or(|tick| tick < until).then_some(until)
-                }
+                // Each sample asks whether the decision still stands.
+                RunStep::Acting { .. } => None,
                 RunStep::Settling { since, .. } | RunStep::Recovering { since, .. } => {
                     let settling = matches!(run.step, RunStep::Settling { .. });
                     let topic = if settling { "settling overdue" } else { "recovery overdue" };

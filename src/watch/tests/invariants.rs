@@ -123,6 +123,16 @@ fn holds(guard: &Guard, safe: RollbackSafe, seen: &mut Seen) -> Result<(), TestC
     if !watch.is_open() {
         prop_assert!(guard.wants().is_empty() && watch.next_wake().is_none(), "2: acts when over");
     }
+    let now = super::world::at(guard.clock);
+    if watch.next_wake().is_some_and(|wake| wake <= now) {
+        let mut woken = watch.clone();
+        // What a wake leads to may want another one, but not without end.
+        for _ in 0..4 {
+            let _ = woken.handle(&Event::Woke, now);
+        }
+        let again = woken.next_wake().is_some_and(|wake| wake <= now);
+        prop_assert!(!again, "10: wakes for ever in {:?}", watch.stage);
+    }
     if let Stage::RollingBack(run) = &watch.stage
         && run.by == Actor::Platform
     {
