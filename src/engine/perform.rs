@@ -25,7 +25,7 @@ use crate::store::{Store, StoreError};
 use crate::watch::{Candidate, Event, Want, Watch, candidates};
 
 /// Pause before a want is tried again that could not be done at all.
-const AGAIN: Duration = Duration::from_secs(5);
+pub(super) const AGAIN: Duration = Duration::from_secs(5);
 /// Targets that are inspected before a watch is told that there is none.
 const INSPECTED: usize = 3;
 /// A baseline looks back this many windows.
@@ -172,19 +172,19 @@ fn kind(want: &Want) -> WantKind {
     }
 }
 
-/// What a measurement came to. A baseline waits for a source that is out of reach:
-/// the stretch before the deployment can be asked about later as well.
+/// What a measurement came to. A baseline whose source was out of reach is left
+/// out: the stretch before the deployment can be asked about later as well.
 fn measured(
     want: WantKind,
     tick: Option<Timestamp>,
     readings: Option<BTreeMap<String, Reading>>,
 ) -> Result<Box<Event>, Duration> {
-    let readings = readings.ok_or(AGAIN)?;
+    let mut readings = readings.ok_or(AGAIN)?;
     let out_of_reach = |reading: &Reading| matches!(reading, Err(Unusable::Unreachable(_)));
     match (want, tick) {
         (WantKind::Sample, Some(tick)) => Ok(Box::new(Event::Sampled { tick, readings })),
-        (WantKind::Baseline, _) if readings.values().any(out_of_reach) => Err(AGAIN),
         (WantKind::Sample | WantKind::Baseline | WantKind::Inspect | WantKind::RollBack, _) => {
+            readings.retain(|_, reading| !out_of_reach(reading));
             Ok(Box::new(Event::BaselineMeasured { readings }))
         }
     }

@@ -13,6 +13,7 @@ use super::brakes::FleetBrake;
 use super::clock;
 use super::handle::{EngineHandle, Input, Refused, WantKind};
 use super::live::Live;
+use super::perform::AGAIN;
 use super::poller::Looking;
 use super::status::Status;
 use super::step::{Done, Step};
@@ -289,7 +290,13 @@ impl Engine {
             }
             (Input::Done { watch, want, event }, _) => {
                 self.busy.remove(&(watch.clone(), want));
-                if let Err(pause) = event {
+                // A baseline that was had in part is asked for again, in good time.
+                let pause = match (want, event) {
+                    (WantKind::Baseline, Ok(_)) => Some(AGAIN),
+                    (_, Ok(_)) => None,
+                    (_, Err(pause)) => Some(pause),
+                };
+                if let Some(pause) = pause {
                     let pause = pause.try_into().unwrap_or(jiff::SignedDuration::from_secs(5));
                     if let Ok(at) = clock::now().checked_add(pause) {
                         self.later.insert((watch, want), at);
@@ -393,7 +400,7 @@ impl Engine {
             .flat_map(|watch| {
                 let tick = watch.next_tick.filter(|_| idle(&watch.id, WantKind::Sample));
                 let retry =
-                    watch.rollback_not_before().filter(|_| idle(&watch.id, WantKind::RollBack));
+                    watch.rollback_not_before(now).filter(|_| idle(&watch.id, WantKind::RollBack));
                 [watch.next_wake(), tick, retry]
             })
             .flatten()

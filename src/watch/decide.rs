@@ -173,11 +173,12 @@ impl Watch {
         pending.until = None;
         let acked = pending.acked_by.is_some();
         let (severity, asked_at) = (pending.severity, pending.asked_at);
+        let announced = pending.on_timeout == OnTimeout::Rollback;
         // Decided again, as of when it was asked: what forbids a rollback may have
         // come up since.
         let decision = decide(self.policy(), &self.standpoint(severity, asked_at));
         let unattended = matches!(decision, Decision::Ask { on_timeout: OnTimeout::Rollback, .. });
-        if unattended && self.may_still_roll_back() && self.breaches_now(now) {
+        if announced && unattended && self.may_still_roll_back() && self.breaches_now(now) {
             let because = format!("nobody answered; {}", self.breach_in_words());
             self.begin_rollback(super::Actor::Guard, because, now, said);
         } else if !acked {
@@ -213,6 +214,9 @@ impl Watch {
             Decision::Page(because) if self.pending.take().is_some() => {
                 let reply = self.say_cannot_roll_back(&because);
                 self.reply(now, reply, said);
+            }
+            Decision::Ask { wait, on_timeout, because } if self.pending.is_none() => {
+                self.ask(severity, wait, on_timeout, because, now, said);
             }
             Decision::Page(_) | Decision::Ask { .. } | Decision::Would(_) | Decision::Notify => {}
         }

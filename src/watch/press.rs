@@ -107,13 +107,9 @@ impl Watch {
         self.ceiling = ceiling;
         let reply = self.say_ceiling(lowered);
         self.reply(now, reply, said);
-        // What was only observed while it was lower is decided now, if it still holds.
-        let severity = self.incident.as_ref().map(|incident| incident.severity);
-        if let (false, Stage::Watching, Some(severity), Some(_)) =
-            (lowered, &self.stage, severity.filter(|_| self.has_open_incident()), self.breaches())
-        {
-            self.respond(severity, now, said);
-        }
+        // What was only observed while it was lower is decided now, if it still
+        // holds; if nobody has looked lately, the next sample decides.
+        self.reconsider(now, said);
     }
 }
 

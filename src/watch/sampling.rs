@@ -6,8 +6,11 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Said, Stage, Watch};
 use crate::judge::{Baseline, CheckState, is_gap};
-use crate::model::{Incident, IncidentStatus, Reading, Severity, Unusable, Verdict};
+use crate::model::{Incident, IncidentStatus, Reading, Severity, Verdict};
 use crate::policy::Check;
+
+/// How long a baseline is asked for before a check does without.
+const BASELINE_PATIENCE: SignedDuration = SignedDuration::from_mins(10);
 
 impl Watch {
     /// Time from one sample to the next, now.
@@ -22,13 +25,26 @@ impl Watch {
         self.next_tick = Some(grid_after(now, self.interval()));
     }
 
-    pub(super) fn baseline_measured(&mut self, readings: &BTreeMap<String, Reading>) {
+    /// Takes baselines in. A check without a reading waits for the next try, but not
+    /// for ever.
+    pub(super) fn baseline_measured(
+        &mut self,
+        readings: &BTreeMap<String, Reading>,
+        now: Timestamp,
+    ) {
+        let patient = now.duration_since(self.opened_at) < BASELINE_PATIENCE;
         for check in &self.pinned.policy.checks {
             let Some(state) = self.checks.get_mut(&check.name) else { continue };
-            if state.baseline == Baseline::Pending {
-                let missing = Err(Unusable::Empty);
-                let reading = readings.get(&check.name).unwrap_or(&missing);
-                state.baseline = Baseline::of(check, reading);
+            if state.baseline != Baseline::Pending {
+                continue;
+            }
+            match readings.get(&check.name) {
+                Some(reading) => state.baseline = Baseline::of(check, reading),
+                None if patient => {}
+                None => {
+                    let because = "the source did not answer".to_owned();
+                    state.baseline = Baseline::Missing { because };
+                }
             }
         }
     }
@@ -151,6 +167,11 @@ impl Watch {
         } else if let Some(incident) = self.incident.as_mut() {
             incident.severity = incident.severity.min(severity);
             incident.checks.extend(names);
+        }
+        let waits_anew =
+            self.pending.as_ref().is_none_or(|p| p.because == super::undo::NOT_IN_TIME);
+        if !worse && waits_anew {
+            self.reconsider(now, said);
         }
         if worse {
             let evidence = self.measured_evidence();

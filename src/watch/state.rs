@@ -38,6 +38,8 @@ pub struct Watch {
     pub rollback_spent: Option<String>,
     /// The platform has accepted a rollback: there is never a second one.
     pub rollback_accepted: bool,
+    /// A rollback that was taken back; the answer to its call may still come.
+    pub withdrawn: Option<Box<RollbackRun>>,
     pub sighting: Option<Sighting>,
     pub next_tick: Option<Timestamp>,
     pub last_tick: Option<Timestamp>,
@@ -195,6 +197,7 @@ impl Watch {
             preflight: PreflightState::Unknown,
             rollback_spent: None,
             rollback_accepted: false,
+            withdrawn: None,
             sighting: None,
             next_tick: None,
             last_tick: None,
@@ -229,7 +232,7 @@ impl Watch {
                 self.inspected(target, inspection, now, &mut said);
             }
             Event::Sampled { tick, readings } => self.sampled(*tick, readings, now, &mut said),
-            Event::BaselineMeasured { readings } => self.baseline_measured(readings),
+            Event::BaselineMeasured { readings } => self.baseline_measured(readings, now),
             Event::Woke => self.woke(now, &mut said),
             Event::CeilingChanged(ceiling) => self.ceiling_changed(ceiling, now, &mut said),
             Event::Pressed(press) => self.pressed(press, now, &mut said)?,

@@ -13,6 +13,9 @@ use crate::policy::OnTimeout;
 const DECISION_STANDS: SignedDuration = SignedDuration::from_mins(2);
 /// A person's decision stands longer: they know what they want.
 const PRESS_STANDS: SignedDuration = SignedDuration::from_mins(10);
+/// Why people are asked about a rollback that was taken back. A breach that is
+/// measured anew decides again.
+pub(super) const NOT_IN_TIME: &str = "the rollback was not carried out in time";
 /// Tries at a platform that does not answer, before people are paged.
 const ATTEMPTS: u32 = 6;
 /// The first pause between two tries; doubled each time.
@@ -50,6 +53,7 @@ impl Watch {
         let run = RollbackRun { plan, by, because, step };
         let reply = self.say_rolling_back(&run);
         self.stage = Stage::RollingBack(Box::new(run));
+        self.withdrawn = None;
         self.schedule_first_tick(now);
         self.reply(now, reply, said);
     }
@@ -60,6 +64,16 @@ impl Watch {
         now: Timestamp,
         said: &mut Said,
     ) -> Result<(), Illegal> {
+        if matches!(self.stage, Stage::Watching | Stage::Starting)
+            && let Some(run) = self.withdrawn.take()
+        {
+            // The call was under way when the decision was taken back.
+            if result.is_err() {
+                return Ok(());
+            }
+            self.pending = None;
+            self.stage = Stage::RollingBack(run);
+        }
         let Stage::RollingBack(run) = &mut self.stage else {
             return Err(Illegal::because("no rollback is on its way"));
         };
@@ -180,7 +194,13 @@ impl Watch {
     /// Whether a decided rollback may still be carried out: soon after the
     /// decision, or while the breach is measured now.
     pub(super) fn decision_stands(&self, run: &RollbackRun, now: Timestamp) -> bool {
-        now < Self::decided_until(run) || self.breaches_now(now)
+        // A call of a former life may have had its effect: then asking again only
+        // finds it.
+        let had_effect = self.sighting.as_ref().is_some_and(|sighting| {
+            let definition = &sighting.primary.revision.task_definition;
+            *definition == run.plan.target.task_definition && sighting.primary.id != run.plan.judged
+        });
+        now < Self::decided_until(run) || had_effect || self.breaches_now(now)
     }
 
     pub(super) fn decided_until(run: &RollbackRun) -> Timestamp {
@@ -194,13 +214,16 @@ impl Watch {
     /// Takes a decision back that nothing measured calls for any more: the pause,
     /// or the guard's own absence, has lasted too long.
     fn withdraw(&mut self, now: Timestamp, said: &mut Said) {
-        self.stage = Stage::Watching;
+        let before = if self.in_service_at.is_some() { Stage::Watching } else { Stage::Starting };
+        if let Stage::RollingBack(run) = std::mem::replace(&mut self.stage, before) {
+            self.withdrawn = Some(run);
+        }
         if self.has_open_incident() && self.came_back(now) {
             self.resolve(now);
             let reply = self.say_resolved_by_itself();
             return self.reply(now, reply, said);
         }
-        let because = "the rollback was not carried out in time".to_owned();
+        let because = NOT_IN_TIME.to_owned();
         let severity = self.incident.as_ref().map_or(Severity::Sev2, |i| i.severity);
         self.ask(severity, None, OnTimeout::Escalate, because, now, said);
     }
@@ -240,10 +263,10 @@ impl Watch {
     pub(super) fn rollback_overdue(&mut self, now: Timestamp, said: &mut Said) {
         let Stage::RollingBack(run) = &self.stage else { return };
         if let RunStep::Acting { .. } = run.step {
-            // A breach that is measured anew carries it on; see `wants`.
-            let stopped = !self.may_act(&run.by);
-            let over = self.horizon_at().is_some_and(|end| now >= end);
-            if now >= Self::decided_until(run) && (stopped || over || self.came_back(now)) {
+            let until = Self::decided_until(run);
+            let looked = self.last_tick.is_some_and(|tick| tick >= until);
+            let stands = self.may_act(&run.by) && self.decision_stands(run, now);
+            if now >= until && looked && !stands {
                 self.withdraw(now, said);
             }
             return;

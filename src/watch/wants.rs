@@ -68,10 +68,14 @@ impl Watch {
     }
 
     /// When the next try of a rollback is due, while one is wanted.
-    pub fn rollback_not_before(&self) -> Option<Timestamp> {
+    pub fn rollback_not_before(&self, now: Timestamp) -> Option<Timestamp> {
         let Stage::RollingBack(run) = &self.stage else { return None };
         match run.step {
-            RunStep::Acting { not_before, .. } if self.may_act(&run.by) => Some(not_before),
+            RunStep::Acting { not_before, .. }
+                if self.may_act(&run.by) && self.decision_stands(run, now) =>
+            {
+                Some(not_before)
+            }
             RunStep::Acting { .. } | RunStep::Settling { .. } | RunStep::Recovering { .. } => None,
         }
     }
