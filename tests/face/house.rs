@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::world::daemon::{CI_TOKEN, Daemon, OPS_TOKEN, STORY};
+use crate::world::daemon::{CI_TOKEN, Daemon, OPS_TOKEN, STORY, announcement};
 use crate::world::{World, WorldConfig, slack};
 
 pub const BINARY: &str = env!("CARGO_BIN_EXE_deployguard");
@@ -234,23 +234,6 @@ pub async fn cli(url: &str, token: &str, arguments: &[&str]) -> anyhow::Result<S
         code: done.status.code().context("it was killed")?,
         out: String::from_utf8(done.stdout)?,
         err: String::from_utf8(done.stderr)?,
-    })
-}
-
-/// What a pipeline announces for a version.
-pub fn announcement(version: &str, task_definition: &str) -> Value {
-    json!({
-        "id": format!("gha-{version}"),
-        "service": "shopflow-api",
-        "environment": "production",
-        "platform": { "ecs": {
-            "cluster": "shopflow-production",
-            "task_definition": task_definition,
-        }},
-        "version": version,
-        "commit": "4f1c2aa",
-        "author": "dana",
-        "rollback_safe": true,
     })
 }
 

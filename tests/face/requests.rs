@@ -14,10 +14,8 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::house::{
-    Answer, BILLING_OPS_TOKEN, BILLING_TOKEN, House, READ_TOKEN, announcement, cli, long_story,
-};
-use crate::world::daemon::{CI_TOKEN, OPS_TOKEN};
+use crate::house::{Answer, BILLING_OPS_TOKEN, BILLING_TOKEN, House, READ_TOKEN, cli, long_story};
+use crate::world::daemon::{CI_TOKEN, OPS_TOKEN, announcement};
 use crate::world::now;
 
 const HOOK: &str = "/hooks/deployments";

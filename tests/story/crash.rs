@@ -11,9 +11,9 @@ use deployguard::store::Store;
 use deployguard::watch::{Event, Watch};
 use serde_json::Value;
 
-use crate::world::daemon::{Daemon, STORY};
+use crate::BINARY;
+use crate::world::daemon::{Daemon, STORY, announcement};
 use crate::world::{World, WorldConfig};
-use crate::{BINARY, announcement};
 
 /// Everything around one bad deployment.
 struct Story {

@@ -7,9 +7,9 @@ use anyhow::Context;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::world::daemon::{Daemon, STORY};
+use crate::BINARY;
+use crate::world::daemon::{Daemon, STORY, announcement};
 use crate::world::{World, WorldConfig};
-use crate::{BINARY, announcement};
 
 const MINUTE: Duration = Duration::from_mins(1);
 

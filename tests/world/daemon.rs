@@ -265,3 +265,20 @@ impl Daemon {
         .await
     }
 }
+
+/// What a pipeline announces for a version.
+pub fn announcement(version: &str, task_definition: &str) -> Value {
+    json!({
+        "id": format!("gha-{version}"),
+        "service": "shopflow-api",
+        "environment": "production",
+        "platform": { "ecs": {
+            "cluster": "shopflow-production",
+            "task_definition": task_definition,
+        }},
+        "version": version,
+        "commit": "4f1c2aa",
+        "author": "dana",
+        "rollback_safe": true,
+    })
+}
