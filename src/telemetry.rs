@@ -170,6 +170,7 @@ impl Metrics {
             let result = match reading {
                 Ok(_) => "ok",
                 Err(Unusable::Empty) => "empty",
+                Err(Unusable::NothingNew) => "nothing_new",
                 Err(Unusable::NotFinite(_)) => "not_finite",
                 Err(Unusable::WrongType) => "wrong_type",
                 Err(Unusable::Unreachable(_)) => "unreachable",

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Measurement, Reading};
+use crate::model::{Measurement, Reading, Split};
 use crate::policy::{Check, Measure, Part};
 
 /// What the check measured before the deployment.
@@ -30,10 +30,7 @@ impl Baseline {
         let missing = |because: &str| Baseline::Missing { because: because.to_owned() };
         match reading {
             Err(unusable) => missing(&unusable.to_string()),
-            Ok(Measurement::Counts { total, .. }) if *total < check.min_traffic => {
-                missing("too little traffic before the deployment")
-            }
-            Ok(Measurement::Quantile { count, .. }) if *count < check.min_traffic => {
+            Ok(measurement) if traffic_of(measurement).is_some_and(|n| n < check.min_traffic) => {
                 missing("too little traffic before the deployment")
             }
             Ok(measurement) => match value_of(check, measurement) {
@@ -77,17 +74,15 @@ impl Baseline {
 /// from where there are several. Of several series the worst counts.
 pub(super) fn value_of(check: &Check, measurement: &Measurement) -> Option<(f64, Option<String>)> {
     match measurement {
-        Measurement::Counts { bad, good, total } if *total > 0.0 => {
-            let part = match &check.measure {
-                Measure::Ratio { part: Part::Good, .. } => good,
-                Measure::Ratio { part: Part::Bad, .. }
-                | Measure::Latency { .. }
-                | Measure::Gauge { .. } => bad,
-            };
-            Some((part / total, None))
+        Measurement::Counts(Split { all, .. }) => {
+            let share = all.share()?;
+            let good = matches!(&check.measure, Measure::Ratio { part: Part::Good, .. });
+            Some((if good { 1.0 - share } else { share }, None))
         }
-        Measurement::Counts { .. } => None,
-        Measurement::Quantile { seconds, .. } => seconds.map(|seconds| (seconds, None)),
+        Measurement::Histogram(Split { all, .. }) => match &check.measure {
+            Measure::Latency { quantile, .. } => Some((all.quantile(*quantile)?, None)),
+            Measure::Ratio { .. } | Measure::Gauge { .. } => None,
+        },
         Measurement::Gauge { values } => {
             let worse = |a: f64, b: f64| if check.higher_is_worse() { a > b } else { a < b };
             let (name, value) = values
@@ -95,5 +90,14 @@ pub(super) fn value_of(check: &Check, measurement: &Measurement) -> Option<(f64,
                 .reduce(|worst, next| if worse(*next.1, *worst.1) { next } else { worst })?;
             Some((*value, (values.len() > 1).then(|| name.clone())))
         }
+    }
+}
+
+/// Events that a measurement rests on; `None` for gauges.
+pub(super) fn traffic_of(measurement: &Measurement) -> Option<f64> {
+    match measurement {
+        Measurement::Counts(Split { all, .. }) => Some(all.total),
+        Measurement::Histogram(Split { all, .. }) => Some(all.total),
+        Measurement::Gauge { .. } => None,
     }
 }

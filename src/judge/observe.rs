@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::baseline::value_of;
+use super::baseline::{traffic_of, value_of};
 use super::{Baseline, Streak};
 use crate::model::{Measurement, Reading, Severity, Verdict};
 use crate::policy::{Check, Measure};
@@ -242,20 +242,16 @@ fn measured(
         };
         return Err((Verdict::NoData, None, reason));
     }
-    let traffic = match measurement {
-        Measurement::Counts { total, .. } => Some(*total),
-        Measurement::Quantile { count, .. } => Some(*count),
-        Measurement::Gauge { .. } => None,
-    };
+    let traffic = traffic_of(measurement);
     if let Some(events) = traffic.filter(|events| *events < check.min_traffic) {
         let reason = format!("{events:.0} events, at least {} are needed", check.min_traffic);
         return Err((Verdict::LowTraffic, traffic, reason));
     }
     let too_few_bad = match measurement {
-        Measurement::Counts { bad, .. } => {
-            matches!(check.measure, Measure::Ratio { .. }) && *bad < LEAST_BAD_EVENTS
+        Measurement::Counts(counts) => {
+            matches!(check.measure, Measure::Ratio { .. }) && counts.all.bad < LEAST_BAD_EVENTS
         }
-        Measurement::Quantile { .. } | Measurement::Gauge { .. } => false,
+        Measurement::Histogram(_) | Measurement::Gauge { .. } => false,
     };
     match value_of(check, measurement) {
         Some((value, of)) => Ok(Measured { value, traffic, of, too_few_bad }),

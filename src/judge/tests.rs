@@ -40,7 +40,7 @@ fn error_rate() -> Check {
 
 #[expect(clippy::unnecessary_wraps, reason = "a reading is what the judge takes in")]
 fn counts(bad: f64, total: f64) -> Reading {
-    Ok(Measurement::Counts { bad, good: total - bad, total })
+    Ok(Measurement::counts(bad, total))
 }
 
 fn verdicts(check: &Check, readings: &[Reading]) -> Vec<(Verdict, Option<Severity>)> {

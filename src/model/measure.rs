@@ -1,28 +1,59 @@
 //! What is asked of a source, and what a source's answer is worth.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-/// One check's question to a metric source: a few instant queries and how
-/// their answers make one measurement.
+/// One check's question to a metric source: a few asks, and how their answers
+/// make one measurement of a stretch of time.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Question {
     pub shape: Shape,
-    /// PromQL, expanded, in the order the shape names.
-    pub queries: Vec<String>,
+    /// In the order that the shape names.
+    pub asks: Vec<Ask>,
+    /// How the series of the old and the new revision are told apart, where they
+    /// can be.
+    pub arms: Option<ArmRule>,
 }
 
-/// How the answers to a question's queries are put together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// One thing to ask a source for, expanded.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ask {
+    /// PromQL, evaluated at the end of the stretch.
+    Query(String),
+    /// A selector of counters, whose raw samples the guard differences itself.
+    Counter(String),
+}
+
+/// Which series belong to the new revision.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ArmRule {
+    /// The label that tells.
+    pub label: String,
+    pub newer: Newer,
+}
+
+/// What the label says of a series of the new revision.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Newer {
+    /// This value: the version that was announced.
+    Is(String),
+    /// None of the values that were seen before the deployment.
+    NotAmong(BTreeSet<String>),
+}
+
+/// How the answers to a question's asks are put together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Shape {
-    /// `[bad, total]`, counts in the window. Empty `bad` beside `total` is zero.
+    /// `[bad, total]`. Empty `bad` beside `total` is zero.
     BadOfTotal,
-    /// `[good, total]`, counts in the window. Empty `good` is no data.
+    /// `[good, total]`. Empty `good` is no data.
     GoodOfTotal,
-    /// `[quantile, count]`: seconds, and how many requests they rest on.
-    Quantile,
+    /// `[buckets]`: cumulative counts by `le`, in seconds.
+    Histogram,
     /// `[value]`. Of several series the worst counts.
     Gauge,
 }
@@ -38,18 +69,50 @@ pub struct SeriesValue {
 /// The answer to one query: its series, or why there are none to be had.
 pub type Answer = Result<Vec<SeriesValue>, Unusable>;
 
-/// One measurement of a check.
+/// One measurement of a check over a stretch of time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Measurement {
-    /// Events in the window, fractional because sources extrapolate.
-    /// `bad` is never above `total`.
-    Counts { bad: f64, good: f64, total: f64 },
-    /// A latency quantile in seconds, with the requests it rests on.
-    /// `None` when there were no requests.
-    Quantile { seconds: Option<f64>, count: f64 },
+    Counts(Split<Counts>),
+    Histogram(Split<Histogram>),
     /// One finite value per series, by a short name of the series; never empty.
-    Gauge { values: BTreeMap<String, f64> },
+    Gauge {
+        values: BTreeMap<String, f64>,
+    },
+}
+
+/// The same measurement of all series, and of the old and the new revision
+/// apart where they can be told apart.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Split<T> {
+    pub all: T,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arms: Option<Arms<T>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Arms<T> {
+    pub new: T,
+    pub old: T,
+}
+
+/// Events in a stretch. Fractional where a source extrapolates; finite, and
+/// `0 <= bad <= total`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Counts {
+    pub bad: f64,
+    pub total: f64,
+}
+
+/// Latencies in a stretch, as a histogram has them.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Histogram {
+    /// Upper bounds in seconds, ascending and finite; `+Inf` is `total`.
+    pub bounds: Vec<f64>,
+    /// Requests at or below each bound; as many as bounds, never falling.
+    pub within: Vec<f64>,
+    /// All requests.
+    pub total: f64,
 }
 
 /// Why a source's answer says nothing about the check. Never health, never guilt.
@@ -58,6 +121,10 @@ pub enum Measurement {
 pub enum Unusable {
     #[error("the query returns no series")]
     Empty,
+    /// The series are there, and none has a new sample in the stretch: the
+    /// source is asked more often than it measures.
+    #[error("no new sample")]
+    NothingNew,
     #[error("the query returns {0}")]
     NotFinite(String),
     #[error("the answer is not an instant vector or scalar")]
@@ -72,3 +139,85 @@ pub enum Unusable {
 
 /// A check's measurement at a time, or why there is none.
 pub type Reading = Result<Measurement, Unusable>;
+
+impl<T> From<T> for Split<T> {
+    fn from(all: T) -> Self {
+        Self { all, arms: None }
+    }
+}
+
+impl Measurement {
+    /// Counts without arms.
+    pub fn counts(bad: f64, total: f64) -> Self {
+        Self::Counts(Counts { bad, total }.into())
+    }
+}
+
+impl Counts {
+    /// The share of bad events, 0-1; `None` without events.
+    pub fn share(&self) -> Option<f64> {
+        (self.total > 0.0).then(|| self.bad / self.total)
+    }
+}
+
+impl std::ops::AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.bad += other.bad;
+        self.total += other.total;
+    }
+}
+
+impl Histogram {
+    /// The quantile `q` (0-1) in seconds, interpolated within its bucket as
+    /// Prometheus' `histogram_quantile` does; of requests beyond the last bound
+    /// that bound. `None` without requests or bounds.
+    pub fn quantile(&self, q: f64) -> Option<f64> {
+        let last = *self.bounds.last()?;
+        if self.total <= 0.0 {
+            return None;
+        }
+        let rank = q * self.total;
+        let Some(index) = self.within.iter().position(|within| *within >= rank) else {
+            return Some(last);
+        };
+        let (upper, within) = (self.bounds[index], self.within[index]);
+        let (lower, below) = match index {
+            0 if upper <= 0.0 => return Some(upper),
+            0 => (0.0, 0.0),
+            _ => (self.bounds[index - 1], self.within[index - 1]),
+        };
+        let inside = within - below;
+        Some(if inside > 0.0 { lower + (upper - lower) * ((rank - below) / inside) } else { upper })
+    }
+
+    /// Requests slower than the bound of this index.
+    pub fn slower_than(&self, index: usize) -> f64 {
+        self.within.get(index).map_or(0.0, |within| (self.total - within).max(0.0))
+    }
+
+    /// Adds another stretch. Buckets that only one of both has are dropped: a
+    /// new revision may have changed them.
+    pub fn add(&mut self, other: &Self) {
+        if self.bounds.is_empty() && self.total == 0.0 {
+            self.clone_from(other);
+            return;
+        }
+        if other.bounds.is_empty() && other.total == 0.0 {
+            return;
+        }
+        if self.bounds == other.bounds {
+            self.within.iter_mut().zip(&other.within).for_each(|(sum, more)| *sum += more);
+        } else {
+            let own = self.bounds.iter().zip(&self.within);
+            let both: Vec<(f64, f64)> = own
+                .filter_map(|(bound, within)| {
+                    let place =
+                        other.bounds.iter().position(|b| (b - bound).abs() < f64::EPSILON)?;
+                    Some((*bound, within + other.within[place]))
+                })
+                .collect();
+            (self.bounds, self.within) = both.into_iter().unzip();
+        }
+        self.total += other.total;
+    }
+}

@@ -17,7 +17,10 @@ pub use deployment::{Announcement, Deployment, Facts, Revision, RollbackSafe};
 pub use ident::{Service, ServiceKey, WatchId};
 pub use incident::{Incident, IncidentStatus};
 pub use ledger::{LedgerEntry, Standing};
-pub use measure::{Answer, Measurement, Question, Reading, SeriesValue, Shape, Unusable};
+pub use measure::{
+    Answer, ArmRule, Arms, Ask, Counts, Histogram, Measurement, Newer, Question, Reading,
+    SeriesValue, Shape, Split, Unusable,
+};
 pub use notice::{Body, Card, CardCheck, Notice, Reply, Tone};
 pub use platform::{Controller, PlatformDeployment, RollOut, Sighting};
 pub use rollback::{ActFailure, Acted, Inspection, Permit, RollbackPlan, Route};

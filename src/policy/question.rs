@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use super::selector::with_matcher;
 use super::template::Template;
 use super::{Check, Counted, Measure, Part, Policy};
-use crate::model::{Deployment, Question, Shape};
+use crate::model::{Ask, Deployment, Question, Shape};
 
 /// The variables of a query, by name (`service`, `labels.x`, ...). `${window}`
 /// is not among them: it comes with the call.
@@ -58,8 +58,10 @@ impl Policy {
             Measure::Gauge { .. } => {
                 let mut question = self.question(check, vars, window);
                 let (stretch, step) = (stretch.as_secs().max(1), (stretch.as_secs() / 30).max(1));
-                for query in &mut question.queries {
-                    *query = format!("quantile_over_time(0.5, ({query})[{stretch}s:{step}s])");
+                for ask in &mut question.asks {
+                    if let Ask::Query(query) = ask {
+                        *query = format!("quantile_over_time(0.5, ({query})[{stretch}s:{step}s])");
+                    }
                 }
                 question
             }
@@ -91,17 +93,16 @@ impl Policy {
                     Part::Bad => Shape::BadOfTotal,
                     Part::Good => Shape::GoodOfTotal,
                 },
-                queries: vec![count(of), count(total)],
+                asks: vec![Ask::Query(count(of)), Ask::Query(count(total))],
+                arms: None,
             },
-            Measure::Latency { quantile, counter } => {
-                let buckets = select(counter);
-                let rate = format!("rate({buckets}{})", expand("[${window}]"));
-                let all = increase(&with_matcher(&buckets, "le", "+Inf"));
-                let quantile = format!("histogram_quantile({quantile}, sum by (le) ({rate}))");
-                Question { shape: Shape::Quantile, queries: vec![quantile, all] }
+            Measure::Latency { counter, .. } => {
+                let range = expand("[${window}]");
+                let buckets = format!("sum by (le) (increase({}{range}))", select(counter));
+                Question { shape: Shape::Histogram, asks: vec![Ask::Query(buckets)], arms: None }
             }
             Measure::Gauge { query, .. } => {
-                Question { shape: Shape::Gauge, queries: vec![expand(query)] }
+                Question { shape: Shape::Gauge, asks: vec![Ask::Query(expand(query))], arms: None }
             }
         }
     }

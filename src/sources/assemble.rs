@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Answer, Measurement, Question, Reading, SeriesValue, Shape, Unusable};
+use crate::model::{
+    Answer, Histogram, Measurement, Question, Reading, SeriesValue, Shape, Unusable,
+};
 
 /// Puts the answers to a question's queries together, in the order of
 /// `question.queries`. The first answer that is an error is the reading's.
@@ -31,10 +33,13 @@ pub fn assemble(question: &Question, answers: &[Answer]) -> Reading {
     match (question.shape, usable.as_slice()) {
         (Shape::BadOfTotal, [bad, total]) => bad_of_total(bad, total),
         (Shape::GoodOfTotal, [good, total]) => good_of_total(good, total),
-        (Shape::Quantile, [quantile, count]) => worst_quantile(quantile, count),
+        (Shape::Histogram, [buckets]) => histogram(buckets),
         (Shape::Gauge, [series]) => gauge(series),
         (shape, given) => {
-            let wanted = if shape == Shape::Gauge { 1 } else { 2 };
+            let wanted = match shape {
+                Shape::BadOfTotal | Shape::GoodOfTotal => 2,
+                Shape::Histogram | Shape::Gauge => 1,
+            };
             Err(Unusable::Refused(format!(
                 "the check needs {wanted} queries and has {}",
                 given.len()
@@ -49,7 +54,7 @@ fn bad_of_total(bad: &[SeriesValue], total: &[SeriesValue]) -> Reading {
     }
     let total = count(total)?;
     let bad = count(bad)?.min(total);
-    Ok(Measurement::Counts { bad, good: total - bad, total })
+    Ok(Measurement::counts(bad, total))
 }
 
 fn good_of_total(good: &[SeriesValue], total: &[SeriesValue]) -> Reading {
@@ -58,29 +63,40 @@ fn good_of_total(good: &[SeriesValue], total: &[SeriesValue]) -> Reading {
     }
     let total = count(total)?;
     let good = count(good)?.min(total);
-    Ok(Measurement::Counts { bad: total - good, good, total })
+    Ok(Measurement::counts(total - good, total))
 }
 
-fn worst_quantile(quantile: &[SeriesValue], counted: &[SeriesValue]) -> Reading {
-    let count = count(counted)?;
-    if count == 0.0 {
-        return Ok(Measurement::Quantile { seconds: None, count: 0.0 });
-    }
-    if quantile.is_empty() {
+fn histogram(series: &[SeriesValue]) -> Reading {
+    if series.is_empty() {
         return Err(Unusable::Empty);
     }
-    let worst = quantile.iter().map(|s| s.value).filter(|v| !v.is_nan()).reduce(f64::max);
-    match worst {
-        None => Err(Unusable::NotFinite(format!("NaN, although there were {count} requests"))),
-        Some(seconds) if seconds.is_infinite() => Err(Unusable::NotFinite(format!(
-            "{seconds} seconds: a quantile outside 0-1, or a division by zero"
-        ))),
-        Some(seconds) if seconds < 0.0 => {
-            Err(Unusable::NotFinite(format!("a negative latency ({seconds} s)")))
+    let mut buckets = Vec::with_capacity(series.len());
+    let mut total = None;
+    for one in series {
+        let text = one.labels.get("le").map_or("", String::as_str);
+        let bound: f64 = text
+            .parse()
+            .map_err(|_| Unusable::NotFinite(format!("a bucket without a bound (le={text:?})")))?;
+        let within = count(std::slice::from_ref(one))?;
+        if bound == f64::INFINITY {
+            total = Some(total.unwrap_or(0.0) + within);
+        } else if bound.is_finite() {
+            buckets.push((bound, within));
         }
-        // Adding zero makes negative zero positive.
-        Some(seconds) => Ok(Measurement::Quantile { seconds: Some(seconds + 0.0), count }),
     }
+    let Some(total) = total else {
+        return Err(Unusable::NotFinite("buckets without le=\"+Inf\"".into()));
+    };
+    buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let mut below = 0.0_f64;
+    let (bounds, within) = buckets
+        .into_iter()
+        .map(|(bound, within)| {
+            below = below.max(within).min(total);
+            (bound, below)
+        })
+        .unzip();
+    Ok(Measurement::Histogram(Histogram { bounds, within, total }.into()))
 }
 
 /// The sum of the series, each a count; zero for no series.
@@ -142,6 +158,7 @@ fn full_name(series: &SeriesValue) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{Ask, Counts, Split};
 
     fn series(labels: &[(&str, &str)], value: f64) -> SeriesValue {
         let labels = labels.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
@@ -155,27 +172,27 @@ mod tests {
     }
 
     fn reading(shape: Shape, answers: &[Answer]) -> Reading {
-        let queries = answers.iter().map(|_| "q".to_owned()).collect();
-        assemble(&Question { shape, queries }, answers)
+        let asks = answers.iter().map(|_| Ask::Query("q".to_owned())).collect();
+        assemble(&Question { shape, asks, arms: None }, answers)
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "it stands where a reading stands")]
-    fn counts(bad: f64, good: f64, total: f64) -> Reading {
-        Ok(Measurement::Counts { bad, good, total })
+    fn counts(bad: f64, total: f64) -> Reading {
+        Ok(Measurement::counts(bad, total))
     }
 
     #[test]
     fn counts_are_summed_over_their_series() {
         use Shape::{BadOfTotal, GoodOfTotal};
         let cases = [
-            (BadOfTotal, some(&[1.0, 2.0]), some(&[10.0, 20.0]), counts(3.0, 27.0, 30.0)),
-            (BadOfTotal, some(&[]), some(&[30.0]), counts(0.0, 30.0, 30.0)),
-            (BadOfTotal, some(&[-0.0]), some(&[-0.0]), counts(0.0, 0.0, 0.0)),
-            (BadOfTotal, some(&[30.5]), some(&[30.0]), counts(30.0, 0.0, 30.0)),
+            (BadOfTotal, some(&[1.0, 2.0]), some(&[10.0, 20.0]), counts(3.0, 30.0)),
+            (BadOfTotal, some(&[]), some(&[30.0]), counts(0.0, 30.0)),
+            (BadOfTotal, some(&[-0.0]), some(&[-0.0]), counts(0.0, 0.0)),
+            (BadOfTotal, some(&[30.5]), some(&[30.0]), counts(30.0, 30.0)),
             (BadOfTotal, some(&[1.0]), some(&[]), Err(Unusable::Empty)),
             (BadOfTotal, some(&[]), some(&[]), Err(Unusable::Empty)),
-            (GoodOfTotal, some(&[9.0]), some(&[10.0]), counts(1.0, 9.0, 10.0)),
-            (GoodOfTotal, some(&[10.5]), some(&[10.0]), counts(0.0, 10.0, 10.0)),
+            (GoodOfTotal, some(&[9.0]), some(&[10.0]), counts(1.0, 10.0)),
+            (GoodOfTotal, some(&[10.5]), some(&[10.0]), counts(0.0, 10.0)),
             (GoodOfTotal, some(&[]), some(&[10.0]), Err(Unusable::Empty)),
             (GoodOfTotal, some(&[1.0]), some(&[]), Err(Unusable::Empty)),
         ];
@@ -186,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_count_never_keeps_a_negative_zero() {
-        let Ok(Measurement::Counts { bad, total, .. }) =
+        let Ok(Measurement::Counts(Split { all: Counts { bad, total }, .. })) =
             reading(Shape::BadOfTotal, &[some(&[-0.0]), some(&[-0.0, -0.0])])
         else {
             panic!("counts")
@@ -204,29 +221,6 @@ mod tests {
         }
         let beyond = reading(Shape::BadOfTotal, &[some(&[]), some(&[f64::MAX, f64::MAX])]);
         assert!(matches!(beyond, Err(Unusable::NotFinite(_))));
-    }
-
-    #[test]
-    fn a_quantile_is_the_worst_of_its_series_and_rests_on_a_count() {
-        let quantile = |seconds, count| Ok(Measurement::Quantile { seconds, count });
-        let nan = f64::NAN;
-        let cases = [
-            (some(&[0.2, 0.9, 0.3]), some(&[40.0, 2.0]), quantile(Some(0.9), 42.0)),
-            (some(&[nan, 0.3]), some(&[5.0]), quantile(Some(0.3), 5.0)),
-            (some(&[nan]), some(&[0.0]), quantile(None, 0.0)),
-            (some(&[nan]), some(&[]), quantile(None, 0.0)),
-            (some(&[]), some(&[]), quantile(None, 0.0)),
-            (some(&[0.3]), some(&[0.0]), quantile(None, 0.0)),
-            (some(&[]), some(&[7.0]), Err(Unusable::Empty)),
-        ];
-        for (quantiles, count, expected) in cases {
-            let made = reading(Shape::Quantile, &[quantiles.clone(), count]);
-            assert_eq!(made, expected, "{quantiles:?}");
-        }
-        for odd in [f64::INFINITY, f64::NEG_INFINITY, nan, -0.5] {
-            let made = reading(Shape::Quantile, &[some(&[odd]), some(&[5.0])]);
-            assert!(matches!(made, Err(Unusable::NotFinite(_))), "{odd}: {made:?}");
-        }
     }
 
     #[test]
@@ -263,7 +257,7 @@ mod tests {
         let (first, second) = (Unusable::Unreachable("a".into()), Unusable::WrongType);
         let made = reading(Shape::BadOfTotal, &[Err(first.clone()), Err(second.clone())]);
         assert_eq!(made, Err(first));
-        assert_eq!(reading(Shape::Quantile, &[some(&[]), Err(second.clone())]), Err(second));
+        assert_eq!(reading(Shape::Histogram, &[Err(second.clone())]), Err(second));
     }
 
     #[test]

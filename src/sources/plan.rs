@@ -49,8 +49,8 @@ impl<K> Plan<K> {
         let due = due
             .into_iter()
             .map(|one| {
-                let queries = one.question.queries.iter();
-                let ways = queries.map(|q| place(Ask { promql: q.clone(), at: one.at })).collect();
+                let asks = one.question.asks.iter();
+                let ways = asks.map(|ask| place(Ask { promql: promql(ask), at: one.at })).collect();
                 (one, ways)
             })
             .collect();
@@ -100,6 +100,13 @@ pub async fn measure<K>(source: &Prometheus, due: Vec<Due<K>>) -> Vec<(K, Readin
     plan.readings(&answers)
 }
 
+fn promql(ask: &crate::model::Ask) -> String {
+    match ask {
+        crate::model::Ask::Query(query) => query.clone(),
+        crate::model::Ask::Counter(selector) => selector.clone(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::{BTreeMap, HashSet};
@@ -107,7 +114,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::{Measurement, SeriesValue, Shape};
+    use crate::model::{self, Measurement, SeriesValue, Shape};
 
     fn second(at: i64) -> Timestamp {
         Timestamp::from_second(at).unwrap()
@@ -126,7 +133,7 @@ mod tests {
         ) {
             let due: Vec<_> = wanted.iter().enumerate().map(|(key, (query, at))| Due {
                 key,
-                question: Question { shape: Shape::Gauge, queries: vec![format!("q{query}")] },
+                question: Question { shape: Shape::Gauge, asks: vec![model::Ask::Query(format!("q{query}"))], arms: None },
                 at: second(*at),
             }).collect();
 
@@ -155,7 +162,8 @@ mod tests {
             key: bad.to_owned(),
             question: Question {
                 shape: Shape::BadOfTotal,
-                queries: vec![bad.into(), "all".into()],
+                asks: vec![model::Ask::Query(bad.into()), model::Ask::Query("all".into())],
+                arms: None,
             },
             at: second(7),
         };
@@ -166,7 +174,8 @@ mod tests {
 
     #[test]
     fn an_answer_that_is_missing_is_never_a_measurement() {
-        let question = Question { shape: Shape::Gauge, queries: vec!["q".into()] };
+        let question =
+            Question { shape: Shape::Gauge, asks: vec![model::Ask::Query("q".into())], arms: None };
         let plan = Plan::of(vec![Due { key: (), question, at: second(7) }]);
         assert!(matches!(plan.readings(&[]).as_slice(), [((), Err(Unusable::Unreachable(_)))]));
     }

@@ -116,7 +116,7 @@ pub fn sighting(second: i64, id: &str, number: u32, roll_out: RollOut) -> Sighti
 
 pub fn counts(bad: f64) -> Reading {
     let total = 100.0;
-    Measurement::Counts { bad, good: total - bad, total }.into_reading()
+    Measurement::counts(bad, total).into_reading()
 }
 
 trait IntoReading {
