@@ -1,0 +1,114 @@
+//! Evidence that accumulates: one e-process over all onsets and all sizes of a
+//! change.
+//!
+//! For each alternative `j` (how much worse) and each possible onset `k` (since
+//! which sample), the likelihood ratio of the samples from `k` on is a test
+//! martingale under "nothing changed". Their mixture is one too:
+//!
+//! ```text
+//! E_t = sum_j pi_j (sum_{k<=t} w_k prod_{i=k..t} L_ij  +  sum_{k>t} w_k)
+//! ```
+//!
+//! and by Ville's inequality `P(E ever >= 1/alpha) <= alpha`, looked at after
+//! every sample. The inner sum obeys `R_t = (R_{t-1} + w_t) L_t` (Shiryaev and
+//! Roberts), so all onsets cost one number per alternative and nothing has to
+//! be pruned. `w` puts half on the first sample, because a deployment that
+//! breaks something mostly does so at once, and spreads the rest evenly over
+//! the logarithm of time. See Shin, Ramdas and Rinaldo, "E-detectors", and Howard
+//! and Ramdas on mixtures.
+//!
+//! Each sample's ratio is **capped from above**, so that several samples must
+//! agree; a cap keeps the inequality and takes away only power. It holds for
+//! independent samples of a known null; an estimated baseline and dependence
+//! make it approximate, which is what dispersion and calibration are for.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Prior weight of an onset at the first sample.
+const AT_ONCE: f64 = 0.5;
+/// Samples over which the other half of the prior is spread: a day at 15 s.
+/// Later onsets weigh nothing more, so the mixture stays below one.
+const SPREAD: f64 = 5760.0;
+
+/// The evidence so far. Small, and replayed exactly from the same samples.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Evidence {
+    tracks: Vec<Track>,
+    samples: u32,
+    /// Prior weight of the onsets so far.
+    begun: f64,
+}
+
+/// One alternative.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+struct Track {
+    /// The weighted sum over onsets; may underflow to zero, never overflows.
+    sum: f64,
+    /// Log likelihood ratio since the onset that explains the samples best.
+    best: f64,
+    since: Option<Timestamp>,
+}
+
+/// Far above any threshold; keeps sums finite.
+const CEILING: f64 = 1e30;
+
+impl Evidence {
+    /// Takes one sample in: the log likelihood ratio of each alternative, the same
+    /// number of them each time, and the most (`cap`, > 0) that one sample may
+    /// say. Ratios that are not numbers say nothing.
+    pub fn add(&mut self, at: Timestamp, ratios: impl Iterator<Item = f64>, cap: f64) {
+        let weight = self.weight_of_next();
+        self.samples = self.samples.saturating_add(1);
+        self.begun += weight;
+        for (index, ratio) in ratios.enumerate() {
+            if self.tracks.len() <= index {
+                self.tracks.push(Track { sum: self.begun - weight, ..Track::default() });
+            }
+            let track = &mut self.tracks[index];
+            let ratio = if ratio.is_nan() { 0.0 } else { ratio.min(cap) };
+            track.sum = ((track.sum + weight) * ratio.exp()).min(CEILING);
+            if track.best <= 0.0 || track.since.is_none() {
+                (track.best, track.since) = (ratio, Some(at));
+            } else {
+                track.best = (track.best + ratio).min(CEILING);
+            }
+        }
+    }
+
+    fn weight_of_next(&self) -> f64 {
+        let next = f64::from(self.samples) + 1.0;
+        let spread = if next <= SPREAD { (1.0 - AT_ONCE) / (next * (SPREAD.ln() + 1.0)) } else { 0.0 };
+        if self.samples == 0 { AT_ONCE + spread } else { spread }
+    }
+
+    /// The natural logarithm of E. 0 before the first sample; never NaN.
+    pub fn ln(&self) -> f64 {
+        if self.tracks.is_empty() {
+            return 0.0;
+        }
+        let rest = (1.0 - self.begun).max(0.0);
+        let sum: f64 = self.tracks.iter().map(|track| track.sum).sum();
+        #[expect(clippy::cast_precision_loss, reason = "a handful of alternatives")]
+        let mean = sum / self.tracks.len() as f64;
+        (mean + rest).max(f64::MIN_POSITIVE).ln()
+    }
+
+    /// Since when the samples look changed, by the alternative and onset that
+    /// explain them best; `None` while "nothing changed" explains them better.
+    pub fn since(&self) -> Option<Timestamp> {
+        let best = self.tracks.iter().max_by(|a, b| a.best.total_cmp(&b.best))?;
+        if best.best > 0.0 { best.since } else { None }
+    }
+
+    /// Samples taken in.
+    pub fn samples(&self) -> u32 {
+        self.samples
+    }
+}
+
+/// The most that one sample may say, so that at least `agree` samples running are
+/// needed for `1/alpha`.
+pub fn cap(alpha: f64, agree: f64) -> f64 {
+    ((1.0 / alpha).ln() - AT_ONCE.ln()) / agree
+}
