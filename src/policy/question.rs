@@ -55,7 +55,7 @@ impl Policy {
     ) -> Question {
         match &check.measure {
             Measure::Ratio { .. } | Measure::Latency { .. } => self.question(check, vars, stretch),
-            Measure::Gauge { .. } => {
+            Measure::Gauge { .. } | Measure::Status { .. } => {
                 let mut question = self.question(check, vars, window);
                 let (stretch, step) = (stretch.as_secs().max(1), (stretch.as_secs() / 30).max(1));
                 for ask in &mut question.asks {
@@ -101,7 +101,7 @@ impl Policy {
                 let buckets = format!("sum by (le) (increase({}{range}))", select(counter));
                 Question { shape: Shape::Histogram, asks: vec![Ask::Query(buckets)], arms: None }
             }
-            Measure::Gauge { query, .. } => {
+            Measure::Gauge { query, .. } | Measure::Status { query } => {
                 Question { shape: Shape::Gauge, asks: vec![Ask::Query(expand(query))], arms: None }
             }
         }

@@ -13,7 +13,8 @@ use super::scalar::{ActionWord, At, LabelName, Scalar};
 use crate::model::Severity;
 use crate::policy::diagnostic::Mistake;
 use crate::policy::{
-    Action, Actions, Check, LabelNames, Match, NotifyRule, OnTimeout, Phase, Policy, RollbackRule,
+    Action, Actions, Check, LabelNames, LowTraffic, Match, NotifyRule, OnTimeout, Phase, Policy,
+    RollbackRule,
 };
 
 /// How long an `ask` waits that does not say so.
@@ -46,6 +47,10 @@ pub(super) fn policy(text: &PolicyFile, desk: &mut Desk) -> Option<Policy> {
         actions: actions?,
         no_data_notify_after: text.no_data.notify_after.as_ref()?.value.0,
         min_coverage: text.min_coverage.as_ref()?.value.0,
+        low_traffic: LowTraffic::Pass,
+        false_rollbacks: 0.01,
+        peers: Vec::new(),
+        depends_on: Vec::new(),
         rollback: rollback?,
         notify: notify(&text.notify),
     })

@@ -95,6 +95,7 @@ pub(super) fn check(name: &str, text: &CheckText, desk: &mut Desk) -> Option<Che
             Some(rule) => Some(rule?),
             None => None,
         },
+        leak: None,
         min_traffic: text.min_traffic.as_ref().map_or(MIN_TRAFFIC, |traffic| traffic.value.0),
         window: text.window.as_ref().map(|window| window.value.0),
     })

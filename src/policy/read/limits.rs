@@ -46,7 +46,7 @@ fn unit_mistake(kind: Kind, bound: &Bound) -> Option<Mistake> {
         (Unit::Seconds, Unit::Number) => {
             mistake.mend(format!("did you mean `{sign} {value}s` or `{sign} {value}ms`?"))
         }
-        (Unit::Ratio | Unit::Seconds | Unit::Bytes | Unit::Number, _) => mistake,
+        (Unit::Ratio | Unit::Seconds | Unit::Bytes | Unit::Number | Unit::Failures, _) => mistake,
     })
 }
 
@@ -56,6 +56,7 @@ fn in_words(unit: Unit) -> &'static str {
         Unit::Seconds => "times (`ms`, `s`)",
         Unit::Bytes => "in bytes (`MB`, `GiB`)",
         Unit::Number => "numbers without a unit",
+        Unit::Failures => "numbers of failures",
     }
 }
 
@@ -65,6 +66,7 @@ fn one_in_words(unit: Unit) -> &'static str {
         Unit::Seconds => "a time",
         Unit::Bytes => "in bytes",
         Unit::Number => "a number without a unit",
+        Unit::Failures => "a number of failures",
     }
 }
 
