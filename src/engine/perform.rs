@@ -53,8 +53,8 @@ impl Engine {
                         ticks.insert(watch.id.clone(), tick);
                         due.extend(samples(watch, tick, interval));
                     }
-                    Want::Baseline { until, interval } => {
-                        due.extend(baselines(watch, until, interval));
+                    Want::Baseline(ask) => {
+                        let _ = ask;
                     }
                     Want::Inspect => self.spawn_inspect(watch),
                     Want::RollBack { not_before, .. } if now < not_before => continue,
@@ -166,7 +166,7 @@ impl Engine {
 fn kind(want: &Want) -> WantKind {
     match want {
         Want::Sample { .. } => WantKind::Sample,
-        Want::Baseline { .. } => WantKind::Baseline,
+        Want::Baseline(_) => WantKind::Baseline,
         Want::Inspect => WantKind::Inspect,
         Want::RollBack { .. } => WantKind::RollBack,
     }
@@ -182,10 +182,17 @@ fn measured(
     let mut readings = readings.ok_or(AGAIN)?;
     let out_of_reach = |reading: &Reading| matches!(reading, Err(Unusable::Unreachable(_)));
     match (want, tick) {
-        (WantKind::Sample, Some(tick)) => Ok(Box::new(Event::Sampled { tick, readings })),
+        (WantKind::Sample, Some(tick)) => {
+            Ok(Box::new(Event::Sampled(Box::new(crate::watch::Sampled {
+                tick,
+                readings,
+                controls: BTreeMap::new(),
+                rivals: Vec::new(),
+            }))))
+        }
         (WantKind::Sample | WantKind::Baseline | WantKind::Inspect | WantKind::RollBack, _) => {
             readings.retain(|_, reading| !out_of_reach(reading));
-            Ok(Box::new(Event::BaselineMeasured { readings }))
+            Err(AGAIN)
         }
     }
 }
@@ -200,26 +207,6 @@ fn samples(watch: &Watch, tick: Timestamp, interval: SignedDuration) -> Vec<Due<
             key: (watch.id.clone(), WantKind::Sample, check.name.clone()),
             question: policy.question(check, &vars, watch.window(check, tick, interval)),
             at: tick,
-        })
-        .collect()
-}
-
-fn baselines(watch: &Watch, until: Timestamp, interval: SignedDuration) -> Vec<Due<Asked>> {
-    let vars = Vars::of(&watch.deployment);
-    let policy = watch.policy();
-    policy
-        .checks
-        .iter()
-        .filter(|check| {
-            watch.checks.get(&check.name).is_some_and(|s| s.baseline == Baseline::Pending)
-        })
-        .map(|check| Due {
-            key: (watch.id.clone(), WantKind::Baseline, check.name.clone()),
-            question: {
-                let window = check.window(interval);
-                policy.question_before(check, &vars, window, window * BASELINE_WINDOWS)
-            },
-            at: until,
         })
         .collect()
 }

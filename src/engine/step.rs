@@ -110,6 +110,7 @@ impl<'a> Step<'a> {
             return Ok(id);
         }
         let event = Event::Opened {
+            others: Vec::new(),
             deployment: Box::new(deployment),
             pinned: Box::new(pinned),
             ceiling,

@@ -1,107 +1,224 @@
-//! The baseline of a check, and what being worse than it means.
+//! What a check was like without the deployment: one reference per stretch that the
+//! policy compares with, and how far a healthy service strayed from it.
+//!
+//! A stretch is measured in many samples, not one, because the question is how much
+//! they vary. It is also judged itself, by the code that judges the deployment: what
+//! a quiet past comes to is no evidence (calibration), and what had begun to break
+//! before the roll-out is not its doing.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Measurement, Reading, Split};
-use crate::policy::{Check, Measure, Part};
+use super::evidence::series::Level;
+use super::evidence::{Evidence, cap, counts};
+use super::value::{self, Pool};
+use crate::model::{Counts, Histogram, Reading};
+use crate::policy::{Check, Measure};
 
-/// What the check measured before the deployment.
+/// What the check measured in one stretch.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Baseline {
-    /// The policy asks for none.
-    #[default]
-    NotAsked,
     /// Not measured yet.
+    #[default]
     Pending,
-    /// In the check's unit, and on the side that its limits speak of.
-    Measured { value: f64 },
-    /// It can't be had; the check is judged by its limits alone.
-    Missing { because: String },
+    Measured(Box<Reference>),
+    /// It can't be had.
+    Missing {
+        because: String,
+    },
 }
 
-/// A share of bad events below this much more than before is no news, whatever
-/// the factor: near zero a factor says nothing (JUDGE: `p0 + 0.003`).
-const LEAST_RISE_OF_RATIO: f64 = 0.003;
+/// A usable stretch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reference {
+    /// In the check's unit and on the side that its limits speak of.
+    pub value: f64,
+    /// Samples that measured something.
+    pub samples: u32,
+    pub usual: Usual,
+    /// The most evidence (ln E) that the stretch itself came to.
+    pub reached: f64,
+    /// Since when it had been worse than the rest of it, up to its end.
+    pub began: Option<Timestamp>,
+}
+
+/// What was usual, by the kind of the check.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Usual {
+    Share(Share),
+    /// For each bound of the histogram the share of slower requests.
+    Slower {
+        pooled: Histogram,
+        shares: Vec<Share>,
+    },
+    Level(Level),
+}
+
+/// A share of bad events.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Share {
+    pub mean: f64,
+    /// Its upper 95 % bound.
+    pub upper: f64,
+    /// Dispersion, at least 1.
+    pub phi: f64,
+}
+
+/// Samples below which there is no baseline.
+const LEAST_SAMPLES: usize = 3;
+/// The end of the stretch that is asked whether something had begun: one part in this.
+const TAIL: usize = 5;
+/// ln E at which something had begun before the roll-out: E = 20.
+const BEGUN: f64 = 3.0;
+/// The strictness of the replay; only its order matters.
+const REPLAY_ALPHA: f64 = 0.001;
 
 impl Baseline {
-    /// The baseline that a reading over the stretch before the deployment gives.
-    pub fn of(check: &Check, reading: &Reading) -> Baseline {
-        let missing = |because: &str| Baseline::Missing { because: because.to_owned() };
-        match reading {
-            Err(unusable) => missing(&unusable.to_string()),
-            Ok(measurement) if traffic_of(measurement).is_some_and(|n| n < check.min_traffic) => {
-                missing("too little traffic before the deployment")
-            }
-            Ok(measurement) => match value_of(check, measurement) {
-                Some((value, _)) => Baseline::Measured { value },
-                None => missing("no requests before the deployment"),
-            },
+    /// The baseline that the samples of a stretch give, oldest first, `step` seconds
+    /// apart.
+    pub fn of(check: &Check, samples: &[(Timestamp, Reading)], step: f64) -> Baseline {
+        let missing = |because: String| Baseline::Missing { because };
+        let usable: Vec<(Timestamp, Pool)> = samples
+            .iter()
+            .filter_map(|(at, reading)| Some((*at, Pool::of(check, reading.as_ref().ok()?)?)))
+            .collect();
+        if usable.len() < LEAST_SAMPLES {
+            let error = samples.iter().rev().find_map(|(_, reading)| reading.as_ref().err());
+            return missing(error.map_or_else(
+                || "too few samples".to_owned(),
+                |error| format!("{} of {} samples: {error}", usable.len(), samples.len()),
+            ));
+        }
+        let traffic: f64 = usable.iter().map(|(_, pool)| pool.total()).sum();
+        if check.counts_events() && traffic < check.min_traffic {
+            return missing(format!("too little traffic ({traffic:.0} events)"));
+        }
+        match Reference::of(check, &usable, step) {
+            Some(reference) => Baseline::Measured(Box::new(reference)),
+            None => missing("too few samples".to_owned()),
         }
     }
 
-    pub fn value(&self) -> Option<f64> {
+    pub fn reference(&self) -> Option<&Reference> {
         match self {
-            Baseline::Measured { value } => Some(*value),
-            Baseline::NotAsked | Baseline::Pending | Baseline::Missing { .. } => None,
+            Baseline::Measured(reference) => Some(reference),
+            Baseline::Pending | Baseline::Missing { .. } => None,
         }
     }
+}
 
-    /// Whether `value` is worse than the baseline by the check's factor. `None`
-    /// where there is no baseline to say so.
-    pub fn is_worse(&self, check: &Check, value: f64) -> Option<bool> {
-        let before = self.value()?;
-        let rule = check.baseline.as_ref()?;
-        Some(match &check.measure {
-            Measure::Ratio { part, .. } => {
-                let bad = |share: f64| match part {
-                    Part::Bad => share,
-                    Part::Good => 1.0 - share,
-                };
-                let limit = (bad(before) * rule.worse_by).max(bad(before) + LEAST_RISE_OF_RATIO);
-                bad(value) > limit
+impl Reference {
+    fn of(check: &Check, samples: &[(Timestamp, Pool)], step: f64) -> Option<Self> {
+        let (reached, began) = replay(check, samples);
+        let kept = match began {
+            Some(since) => samples.iter().position(|(at, _)| *at >= since).unwrap_or(0),
+            None => 0,
+        };
+        let mut pooled = Pool::default();
+        samples[kept..].iter().for_each(|(_, pool)| pooled.add(pool));
+        let usual = match &pooled {
+            Pool::Counts(all) => Usual::Share(Share::of(*all, &counts_of(samples))),
+            Pool::Histogram(all) => Usual::Slower {
+                shares: (0..all.bounds.len())
+                    .map(|index| {
+                        let bound = all.bounds[index];
+                        let of = |pool: &Pool| pool.slower_than(bound);
+                        let each: Vec<Counts> =
+                            samples.iter().filter_map(|(_, pool)| of(pool)).collect();
+                        let pooled = Counts { bad: all.slower_than(index), total: all.total };
+                        Share::of(pooled, &each)
+                    })
+                    .collect(),
+                pooled: all.clone(),
+            },
+            Pool::Values(_) => {
+                let values: Vec<f64> =
+                    samples[kept..].iter().filter_map(|(_, pool)| pool.worst(check)).collect();
+                Usual::Level(Level::of(&values, step)?)
             }
-            Measure::Latency { .. } | Measure::Gauge { .. } | Measure::Status { .. } => {
-                if before <= 0.0 {
-                    false
-                } else if check.higher_is_worse() {
-                    value > before * rule.worse_by
-                } else {
-                    value < before / rule.worse_by
-                }
-            }
+        };
+        let value = match &usual {
+            Usual::Level(level) => level.median,
+            Usual::Share(_) | Usual::Slower { .. } => value::of(check, &pooled)?,
+        };
+        let samples = u32::try_from(samples.len() - kept).unwrap_or(u32::MAX);
+        Some(Self { value, samples, usual, reached, began })
+    }
+}
+
+impl Share {
+    fn of(all: Counts, each: &[Counts]) -> Self {
+        let phi = counts::dispersion(each);
+        Self { mean: all.share().unwrap_or(0.0), upper: counts::upper_share(all, phi, 0.95), phi }
+    }
+}
+
+fn counts_of(samples: &[(Timestamp, Pool)]) -> Vec<Counts> {
+    samples
+        .iter()
+        .filter_map(|(_, pool)| match pool {
+            Pool::Counts(counts) => Some(*counts),
+            Pool::Histogram(_) | Pool::Values(_) => None,
         })
-    }
+        .collect()
 }
 
-/// The value that a check's limits are held against, with the series it comes
-/// from where there are several. Of several series the worst counts.
-pub(super) fn value_of(check: &Check, measurement: &Measurement) -> Option<(f64, Option<String>)> {
-    match measurement {
-        Measurement::Counts(Split { all, .. }) => {
-            let share = all.share()?;
-            let good = matches!(&check.measure, Measure::Ratio { part: Part::Good, .. });
-            Some((if good { 1.0 - share } else { share }, None))
+/// The stretch as if it were a deployment: the most evidence that it comes to, and
+/// since when its end is worse than what went before.
+fn replay(check: &Check, samples: &[(Timestamp, Pool)]) -> (f64, Option<Timestamp>) {
+    let slow = match &check.measure {
+        Measure::Latency { quantile, .. } => {
+            let mut pooled = Pool::default();
+            samples.iter().for_each(|(_, pool)| pooled.add(pool));
+            value::of(check, &pooled).filter(|_| *quantile < 1.0)
         }
-        Measurement::Histogram(Split { all, .. }) => match &check.measure {
-            Measure::Latency { quantile, .. } => Some((all.quantile(*quantile)?, None)),
-            Measure::Ratio { .. } | Measure::Gauge { .. } | Measure::Status { .. } => None,
-        },
-        Measurement::Gauge { values } => {
-            let worse = |a: f64, b: f64| if check.higher_is_worse() { a > b } else { a < b };
-            let (name, value) = values
-                .iter()
-                .reduce(|worst, next| if worse(*next.1, *worst.1) { next } else { worst })?;
-            Some((*value, (values.len() > 1).then(|| name.clone())))
+        Measure::Ratio { .. } | Measure::Gauge { .. } | Measure::Status { .. } => None,
+    };
+    let bad = |pool: &Pool| match (pool, slow) {
+        (Pool::Counts(counts), _) => Some(*counts),
+        (Pool::Histogram(_), Some(slow)) => pool.slower_than(slow),
+        (Pool::Histogram(_) | Pool::Values(_), _) => None,
+    };
+    let each: Vec<(Timestamp, Counts)> =
+        samples.iter().filter_map(|(at, pool)| Some((*at, bad(pool)?))).collect();
+    let (Some(cut), false) = ((each.len() * (TAIL - 1)).checked_div(TAIL), each.is_empty()) else {
+        return (0.0, None);
+    };
+    let judge = |known: &[(Timestamp, Counts)], judged: &[(Timestamp, Counts)]| {
+        let mut all = Counts::default();
+        known.iter().for_each(|(_, counts)| all += *counts);
+        let list: Vec<Counts> = known.iter().map(|(_, counts)| *counts).collect();
+        let usual = Share::of(all, &list);
+        let mut evidence = Evidence::default();
+        let mut most = 0.0_f64;
+        for (at, counts) in judged {
+            let null = usual.upper.max(LEAST_NULL);
+            counts::add(&mut evidence, *at, *counts, null, usual.phi, cap(REPLAY_ALPHA, 3.0));
+            most = most.max(evidence.ln());
         }
-    }
+        (most, evidence)
+    };
+    let (reached, _) = judge(&each, &each);
+    let began = if cut >= 2 * LEAST_SAMPLES {
+        let (_, evidence) = judge(&each[..cut], &each[cut..]);
+        evidence.since().filter(|_| evidence.ln() >= BEGUN)
+    } else {
+        None
+    };
+    (reached, began)
 }
 
-/// Events that a measurement rests on; `None` for gauges.
-pub(super) fn traffic_of(measurement: &Measurement) -> Option<f64> {
-    match measurement {
-        Measurement::Counts(Split { all, .. }) => Some(all.total),
-        Measurement::Histogram(Split { all, .. }) => Some(all.total),
-        Measurement::Gauge { .. } => None,
+/// A null share is never below this: one bad event of a thousand is no trend.
+pub(super) const LEAST_NULL: f64 = 0.0005;
+
+impl Check {
+    /// Whether it counts events, as ratios and latencies do.
+    pub(crate) fn counts_events(&self) -> bool {
+        match &self.measure {
+            Measure::Ratio { .. } | Measure::Latency { .. } => true,
+            Measure::Gauge { .. } | Measure::Status { .. } => false,
+        }
     }
 }

@@ -1,16 +1,30 @@
-//! The judge: what one check says now, from its readings so far.
+//! The judge: what one check says now, from its samples so far, and whose doing it is.
 //!
-//! First form: limits that must hold for a time, a normal range, and a baseline
-//! measured just before the deployment. The seam that better statistics will
-//! use is [`CheckState::observe`]: a reading goes in, a [`Judgement`] comes out,
-//! and all that is remembered lies in the small, serialisable [`CheckState`].
+//! ```text
+//! baselines ─┐
+//! controls  ─┼─> null: what "nothing changed" allows ─> evidence E ─┐
+//! sample   ──┴─> window, estimate ──────────────────────────────────┴─> verdict, blame
+//! ```
+//!
+//! The seam is [`CheckState::observe`]: a [`Sample`] goes in, a [`Judgement`] comes
+//! out, and all that is remembered lies in the small, serialisable [`CheckState`]. There
+//! is no clock and no randomness: the same samples give the same judgements.
 
 mod baseline;
+mod blame;
+mod control;
+pub mod evidence;
 mod observe;
+mod probe;
+mod recent;
 mod streak;
+mod value;
+mod verdict;
 
-pub use baseline::Baseline;
-pub use observe::{CheckState, Judgement, is_gap};
+pub use baseline::{Baseline, Reference};
+pub use blame::{Blame, Rival, rank};
+pub use control::{Control, Role};
+pub use observe::{CheckState, Judgement, OLD_REVISION, Sample, Weight, is_gap};
 pub use streak::Streak;
 
 #[cfg(test)]

@@ -1,35 +1,65 @@
-//! One reading at a time: limits with `for`, normal range, baseline.
+//! One sample at a time: what a check says now, and why.
+//!
+//! A sample goes the same way for every kind of check. It joins the latest samples;
+//! the controls take theirs in; the null is fixed from baselines and controls; the
+//! evidence grows. Then the verdict is read off: a breach is evidence above the
+//! threshold *and* an estimate beyond a limit, or a plain limit (`for 5m`, a gauge's)
+//! that has held for long enough; whose doing it is comes beside it.
 
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::baseline::{traffic_of, value_of};
-use super::{Baseline, Streak};
-use crate::model::{Measurement, Reading, Severity, Verdict};
-use crate::policy::{Check, Measure};
+use super::baseline::{Baseline, Reference};
+use super::control::{Control, Role, null_value};
+use super::evidence::leak::Trend;
+use super::evidence::{cap, counts};
+use super::probe::{Null, NullKind, Probes, nulls};
+use super::recent::Recent;
+use super::value::{self, Part3, Pool};
+use super::{Blame, Streak};
+use crate::model::{Measurement, Reading, Severity, Unusable, Verdict};
+use crate::policy::{Against, Check, Counted, Measure};
 
-/// Bad events in a window below which a ratio is no breach: one unlucky
-/// request is never a reason to roll back.
-const LEAST_BAD_EVENTS: f64 = 3.0;
+/// Samples that must agree.
+const AGREE: f64 = 3.0;
+/// The same where samples lie far apart: two long ones are many short ones.
+const AGREE_WHEN_FAR_APART: f64 = 2.0;
+const FAR_APART: SignedDuration = SignedDuration::from_mins(1);
+/// How long the new revision may be silent while the old one is not.
+const SILENCE: SignedDuration = SignedDuration::from_mins(3);
 
-/// All that is remembered of a check between two readings.
+/// All that is remembered of a check between two samples.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct CheckState {
-    pub baseline: Baseline,
+    pub baselines: BTreeMap<Against, Baseline>,
+    pub controls: BTreeMap<String, Control>,
+    probes: Probes,
+    pub(super) recent: Recent,
     /// For each severity, since when its limit has been exceeded.
-    exceeded: BTreeMap<Severity, Streak>,
-    /// Since when the check has been worse than its baseline.
-    worse: Option<Streak>,
+    pub(super) exceeded: BTreeMap<Severity, Streak>,
+    pub(super) trend: Trend,
+    /// Running failures of a status.
+    pub(super) failures: u32,
+    /// What a breach was put down to that is not the deployment's doing.
+    pub(super) excused: Option<Blame>,
+    /// Events that the evidence rests on.
+    weighed: f64,
+    /// When the evidence last took a sample in.
+    weighed_at: Option<Timestamp>,
+    /// Since when the new revision has answered nothing though the old one did.
+    silent_since: Option<Timestamp>,
     /// The latest judgement; `None` before the first reading.
     pub last: Option<Judgement>,
     /// Since when the verdict has been one that measures nothing.
     pub unmeasured_since: Option<Timestamp>,
     /// Since when the check has been inside normal, or no worse than its baseline.
     pub back_since: Option<Timestamp>,
-    /// Readings that counted as evidence, and those of them that measured.
+    /// Readings that counted, those of them that the source answered, and those of
+    /// them that had enough traffic to tell.
     pub due: u32,
+    pub answered: u32,
     pub measured: u32,
 }
 
@@ -40,69 +70,113 @@ pub struct Judgement {
     pub verdict: Verdict,
     /// Of the breach; `None` without one.
     pub severity: Option<Severity>,
+    /// Of the breach.
+    pub blame: Option<Blame>,
     /// In the check's unit; `None` when nothing was measured.
     pub value: Option<f64>,
     /// Events in the window; `None` for gauges.
     pub traffic: Option<f64>,
     /// The limit that is exceeded, as the policy writes it.
     pub limit: Option<String>,
+    /// What the evidence comes to; `None` where there is no test.
+    pub weight: Option<Weight>,
     /// Inside normal, or no worse than the baseline: what recovery asks for.
     pub back_to_normal: bool,
     /// In words.
     pub reason: String,
 }
 
+/// The evidence that something changed.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Weight {
+    /// The natural logarithm of E.
+    pub ln_e: f64,
+    /// The ln E that a breach needs.
+    pub needed: f64,
+    /// The share, or level, that would still be "nothing changed".
+    pub null: f64,
+    /// Since when it looks changed.
+    pub since: Option<Timestamp>,
+    /// The smallest share of bad events that would have been found by now.
+    pub detectable: Option<f64>,
+}
+
+/// One sample of a check.
+#[derive(Debug, Clone, Copy)]
+pub struct Sample<'a> {
+    pub at: Timestamp,
+    /// Time since the sample before.
+    pub interval: SignedDuration,
+    pub reading: &'a Reading,
+    /// The same of each control.
+    pub controls: &'a BTreeMap<String, Reading>,
+    /// Whether it is evidence, or falls into the grace and is only shown.
+    pub counts: bool,
+    /// The chance of a false breach that this check may spend on the deployment.
+    pub alpha: f64,
+}
+
+/// What the window holds.
+pub(super) struct Window {
+    pub pool: Pool,
+    pub value: f64,
+    pub traffic: Option<f64>,
+    /// The series that the value comes from, of several.
+    pub of: Option<String>,
+}
+
 impl CheckState {
     pub fn new(check: &Check) -> Self {
-        let baseline =
-            if check.baseline.is_some() { Baseline::Pending } else { Baseline::NotAsked };
-        Self { baseline, ..Self::default() }
-    }
-
-    /// Takes one reading in. `counts`: whether it is evidence, or falls into
-    /// the grace and is only shown (then it is never a breach).
-    pub fn observe(
-        &mut self,
-        check: &Check,
-        at: Timestamp,
-        reading: &Reading,
-        counts: bool,
-    ) -> &Judgement {
-        let judgement = match measured(check, &self.baseline, reading) {
-            Ok(measured) => self.judge(check, at, &measured, counts),
-            Err((verdict, traffic, reason)) => {
-                self.forget_streaks();
-                Judgement {
-                    at,
-                    verdict,
-                    severity: None,
-                    value: None,
-                    traffic,
-                    limit: None,
-                    back_to_normal: false,
-                    reason,
+        let mut asked: BTreeMap<Against, Baseline> = BTreeMap::new();
+        if !matches!(check.measure, Measure::Status { .. }) {
+            // Whose doing it is can't be said without knowing what was before.
+            asked.insert(Against::Before, Baseline::Pending);
+        }
+        for against in check.baseline.iter().flat_map(|rule| &rule.against) {
+            match against {
+                Against::Before | Against::SameHour | Against::LastWeek => {
+                    asked.insert(*against, Baseline::Pending);
                 }
-            }
-        };
-        if counts {
-            self.due = self.due.saturating_add(1);
-            if judgement.verdict.is_measured() {
-                self.measured = self.measured.saturating_add(1);
+                // Controls, not stretches of the past.
+                Against::OldRevision | Against::Peers => {}
             }
         }
-        self.unmeasured_since = match (judgement.verdict.is_measured(), self.unmeasured_since) {
-            (true, _) => None,
-            (false, since) => since.or(Some(at)),
+        Self { baselines: asked, ..Self::default() }
+    }
+
+    /// Takes one sample in.
+    pub fn observe(&mut self, check: &Check, sample: &Sample<'_>) -> &Judgement {
+        let judgement = match sample.reading {
+            Ok(measurement) => self.measured(check, sample, measurement),
+            Err(Unusable::NothingNew) => self.nothing_new(check, sample),
+            Err(unusable) => Err((Verdict::NoData, None, unusable.to_string())),
         };
-        self.back_since = judgement.back_to_normal.then(|| self.back_since.unwrap_or(at));
+        let judgement = judgement.unwrap_or_else(|(verdict, traffic, reason)| {
+            self.forget_streaks();
+            unmeasured(sample.at, verdict, traffic, reason)
+        });
+        self.count(sample, &judgement);
         self.last.insert(judgement)
     }
 
-    /// Forgets how long limits have been exceeded: after a gap, in data or in
-    /// the guard's own life, only fresh samples may make a breach.
+    fn count(&mut self, sample: &Sample<'_>, judgement: &Judgement) {
+        let measured = judgement.verdict.is_measured();
+        if sample.counts {
+            self.due = self.due.saturating_add(1);
+            let answered = judgement.verdict != Verdict::NoData;
+            self.answered = self.answered.saturating_add(u32::from(answered));
+            self.measured = self.measured.saturating_add(u32::from(measured));
+        }
+        self.unmeasured_since =
+            if measured { None } else { self.unmeasured_since.or(Some(sample.at)) };
+        self.back_since = judgement.back_to_normal.then(|| self.back_since.unwrap_or(sample.at));
+    }
+
+    /// Forgets how long limits have been exceeded: after a gap, in data or in the
+    /// guard's own life, only fresh samples may make a breach.
     pub fn forget_streaks(&mut self) {
         self.exceeded.clear();
-        self.worse = None;
+        self.silent_since = None;
     }
 
     /// Counts samples that were due and never taken.
@@ -114,153 +188,241 @@ impl CheckState {
         self.last.as_ref().map(|judgement| judgement.verdict)
     }
 
-    /// The share (0-1) of the due readings that measured something; 1 before
-    /// the first.
+    /// The share (0-1) of the due readings that the source answered; 1 before the first.
     pub fn coverage(&self) -> f64 {
-        if self.due == 0 { 1.0 } else { f64::from(self.measured) / f64::from(self.due) }
+        if self.due == 0 { 1.0 } else { f64::from(self.answered) / f64::from(self.due) }
     }
 
-    fn judge(
+    /// The baselines that are known, nearest first.
+    pub fn references(&self) -> impl Iterator<Item = (Against, &Reference)> {
+        self.baselines.iter().filter_map(|(against, one)| Some((*against, one.reference()?)))
+    }
+
+    /// The sample brings nothing new: what was said holds as long as the window has
+    /// data.
+    fn nothing_new(&self, check: &Check, sample: &Sample<'_>) -> Result<Judgement, Unmeasured> {
+        let window = check.window(sample.interval).max(sample.interval * 4);
+        match (&self.last, self.recent.window(sample.at, window)) {
+            (Some(last), Some(_)) if last.verdict != Verdict::NoData => {
+                Ok(Judgement { at: sample.at, ..last.clone() })
+            }
+            (Some(_) | None, _) => {
+                let reason = format!("no new sample for {window:#}");
+                Err((Verdict::NoData, None, reason))
+            }
+        }
+    }
+
+    fn measured(
         &mut self,
         check: &Check,
-        at: Timestamp,
-        measured: &Measured,
-        counts: bool,
-    ) -> Judgement {
-        let value = measured.value;
-        let outside = check.normal.is_some_and(|normal| !normal.contains(value));
-        let worse = self.baseline.is_worse(check, value);
-        let damning = counts && !measured.too_few_bad;
-        let breach = self.breach(check, at, value, damning);
-        let against_baseline = self.baseline_breach(
-            check,
-            at,
-            damning && worse == Some(true) && (outside || check.normal.is_none()),
+        sample: &Sample<'_>,
+        measurement: &Measurement,
+    ) -> Result<Judgement, Unmeasured> {
+        self.take_controls(check, sample, measurement);
+        let subject = self.subject(check, sample, measurement);
+        let overlapping = check.overlaps();
+        let width = check.window(sample.interval);
+        if overlapping {
+            self.recent.clear();
+        }
+        if let Some(pool) = &subject {
+            self.recent.push(sample.at, pool.clone(), width, sample.interval);
+        }
+        let nulls = self.nulls(check, sample.at, sample.interval);
+        let due = !overlapping
+            || self.weighed_at.is_none_or(|last| sample.at.duration_since(last) >= width);
+        if let Some(pool) = subject.as_ref().filter(|_| sample.counts && due) {
+            let agree = if sample.interval > FAR_APART { AGREE_WHEN_FAR_APART } else { AGREE };
+            self.probes.add(check, sample.at, pool, &nulls, cap(sample.alpha, agree));
+            self.weighed += pool.total();
+            self.weighed_at = Some(sample.at);
+        }
+        if let Some(silent) = self.silence(check, sample) {
+            return Ok(silent);
+        }
+        let window = self.window(check, sample, width)?;
+        let weight = self.weight(sample, &nulls);
+        self.judge(check, sample, &window, weight)
+    }
+
+    /// What is judged: the new revision where it can be told apart and answers, or
+    /// else everything.
+    fn subject(
+        &mut self,
+        check: &Check,
+        sample: &Sample<'_>,
+        measurement: &Measurement,
+    ) -> Option<Pool> {
+        let part = |part| Pool::part(check, measurement, part);
+        let (new, old) = (part(Part3::New), part(Part3::Old));
+        let (Some(new), Some(old)) = (new, old) else {
+            self.silent_since = None;
+            return part(Part3::All);
+        };
+        let silent = new.total() <= 0.0 && old.total() >= check.min_traffic.max(1.0);
+        self.silent_since =
+            (silent && sample.counts).then(|| self.silent_since.unwrap_or(sample.at));
+        (new.total() > 0.0 || old.total() <= 0.0).then_some(new)
+    }
+
+    /// The old revision answers and the new one does not: guilt, with the old one's
+    /// traffic as its proof.
+    fn silence(&self, check: &Check, sample: &Sample<'_>) -> Option<Judgement> {
+        let since = self.silent_since?;
+        if sample.at.duration_since(since) < SILENCE {
+            return None;
+        }
+        let severity = check.breach.keys().next_back().copied().unwrap_or(Severity::Sev2);
+        let reason = format!(
+            "the new revision has answered no request since {}, the old one does",
+            since.strftime("%H:%M:%S UTC")
         );
-        let exceeds = check.breach.values().any(|limit| limit.bound.contains(value));
-        let unit = check.unit();
-        let (severity, limit) = match (breach, against_baseline) {
-            (Some((severity, limit)), Some(other)) => (Some(severity.min(other)), Some(limit)),
-            (Some((severity, limit)), None) => (Some(severity), Some(limit)),
-            (None, Some(severity)) => (Some(severity), self.baseline_limit(check)),
-            (None, None) => (None, None),
-        };
-        let verdict = match severity {
-            Some(_) => Verdict::Breach,
-            None if outside || exceeds => Verdict::Elevated,
-            None => Verdict::Healthy,
-        };
-        let shown = unit.show(value);
-        let of = measured.of.as_deref().map(|series| format!(" ({series})")).unwrap_or_default();
-        let reason = match (verdict, &limit) {
-            (Verdict::Breach, Some(limit)) => format!("{shown}{of}, limit {limit}"),
-            (Verdict::Elevated, _) if exceeds && measured.too_few_bad => {
-                format!("{shown}{of}: too few bad events for a breach")
-            }
-            (Verdict::Elevated, _) if exceeds => {
-                format!("{shown}{of}: over a limit, not for long enough yet")
-            }
-            (Verdict::Elevated, _) => format!("{shown}{of}: outside normal"),
-            (Verdict::Breach, None)
-            | (Verdict::Healthy | Verdict::LowTraffic | Verdict::NoData, _) => {
-                format!("{shown}{of}")
-            }
-        };
-        Judgement {
-            at,
-            verdict,
-            severity,
-            value: Some(value),
-            traffic: measured.traffic,
-            limit,
-            back_to_normal: !exceeds
-                && if check.normal.is_some() {
-                    !outside || worse == Some(false)
-                } else {
-                    worse != Some(true)
-                },
+        Some(Judgement {
+            at: sample.at,
+            verdict: Verdict::Breach,
+            severity: Some(severity),
+            blame: Some(Blame::Deployment),
+            value: None,
+            traffic: Some(0.0),
+            limit: None,
+            weight: None,
+            back_to_normal: false,
             reason,
+        })
+    }
+
+    fn take_controls(&mut self, check: &Check, sample: &Sample<'_>, measurement: &Measurement) {
+        if let Some(pool) = Pool::part(check, measurement, Part3::Old) {
+            let own = self.baselines.get(&Against::Before).cloned().unwrap_or_default();
+            let control = self
+                .controls
+                .entry(OLD_REVISION.to_owned())
+                .or_insert_with(|| Control::new(Role::OldRevision));
+            control.baseline = own;
+            if pool.total() > 0.0 {
+                control.add(check, sample.at, pool, sample.interval);
+            }
+        }
+        for (name, reading) in sample.controls {
+            let pool = reading.as_ref().ok().and_then(|one| Pool::of(check, one));
+            if let (Some(control), Some(pool)) = (self.controls.get_mut(name), pool) {
+                control.add(check, sample.at, pool, sample.interval);
+            }
         }
     }
 
-    /// The worst severity whose limit has been exceeded for long enough.
-    fn breach(
-        &mut self,
+    fn nulls(&self, check: &Check, at: Timestamp, interval: SignedDuration) -> Vec<Null> {
+        let references: Vec<&Reference> = self.references().map(|(_, one)| one).collect();
+        nulls(check, &references, |bound| {
+            self.controls
+                .values()
+                .map(|control| control.rise(check, bound, at, interval))
+                .fold(1.0, f64::max)
+        })
+    }
+
+    fn window(
+        &self,
         check: &Check,
-        at: Timestamp,
-        value: f64,
-        damning: bool,
-    ) -> Option<(Severity, String)> {
-        let mut worst = None;
-        for (severity, limit) in &check.breach {
-            let before = self.exceeded.remove(severity);
-            let streak = Streak::after(before, at, damning && limit.bound.contains(value));
-            if let Some(streak) = streak {
-                self.exceeded.insert(*severity, streak);
-                if worst.is_none() && streak.lasted(at, limit.hold) {
-                    worst = Some((*severity, limit.to_string()));
-                }
+        sample: &Sample<'_>,
+        width: SignedDuration,
+    ) -> Result<Window, Unmeasured> {
+        let nothing = || (Verdict::LowTraffic, Some(0.0), "no events in the window".to_owned());
+        let pool = self.recent.window(sample.at, width).ok_or_else(nothing)?;
+        let value = value::of(check, &pool).ok_or_else(nothing)?;
+        let of = match &pool {
+            Pool::Values(values) if values.len() > 1 => {
+                pool.worst_of(check).map(|(name, _)| name.to_owned())
             }
-        }
-        worst
-    }
-
-    fn baseline_breach(&mut self, check: &Check, at: Timestamp, worse: bool) -> Option<Severity> {
-        self.worse = Streak::after(self.worse, at, worse);
-        let rule = check.baseline.as_ref()?;
-        self.worse.is_some_and(|streak| streak.lasted(at, None)).then_some(rule.severity)
-    }
-
-    fn baseline_limit(&self, check: &Check) -> Option<String> {
-        let rule = check.baseline.as_ref()?;
-        let before = check.unit().show(self.baseline.value()?);
-        Some(format!("{}x worse than before the deployment ({before})", rule.worse_by))
-    }
-}
-
-/// A reading that is worth judging.
-struct Measured {
-    value: f64,
-    traffic: Option<f64>,
-    of: Option<String>,
-    too_few_bad: bool,
-}
-
-fn measured(
-    check: &Check,
-    baseline: &Baseline,
-    reading: &Reading,
-) -> Result<Measured, (Verdict, Option<f64>, String)> {
-    let measurement =
-        reading.as_ref().map_err(|unusable| (Verdict::NoData, None, unusable.to_string()))?;
-    if check.breach.is_empty() && check.baseline.is_some() && baseline.value().is_none() {
-        let reason = match baseline {
-            Baseline::Missing { because } => format!("no baseline to judge by: {because}"),
-            Baseline::NotAsked | Baseline::Pending | Baseline::Measured { .. } => {
-                "no baseline to judge by yet".to_owned()
-            }
+            Pool::Values(_) | Pool::Counts(_) | Pool::Histogram(_) => None,
         };
-        return Err((Verdict::NoData, None, reason));
+        let traffic = check.counts_events().then(|| pool.total());
+        Ok(Window { pool, value, traffic, of })
     }
-    let traffic = traffic_of(measurement);
-    if let Some(events) = traffic.filter(|events| *events < check.min_traffic) {
-        let reason = format!("{events:.0} events, at least {} are needed", check.min_traffic);
-        return Err((Verdict::LowTraffic, traffic, reason));
-    }
-    let too_few_bad = match measurement {
-        Measurement::Counts(counts) => {
-            matches!(check.measure, Measure::Ratio { .. }) && counts.all.bad < LEAST_BAD_EVENTS
-        }
-        Measurement::Histogram(_) | Measurement::Gauge { .. } => false,
-    };
-    match value_of(check, measurement) {
-        Some((value, of)) => Ok(Measured { value, traffic, of, too_few_bad }),
-        None => Err((Verdict::LowTraffic, traffic, "no events in the window".to_owned())),
+
+    fn weight(&self, sample: &Sample<'_>, nulls: &[Null]) -> Option<Weight> {
+        let null = nulls.first()?;
+        let reached = self.references().map(|(_, one)| one.reached).fold(0.0, f64::max);
+        let detectable = match (&null.kind, null.bound) {
+            (NullKind::Share { at_most, phi }, None) => {
+                counts::smallest_detectable(*at_most, self.weighed, *phi, sample.alpha)
+            }
+            (NullKind::Share { .. } | NullKind::Level { .. }, _) => None,
+        };
+        Some(Weight {
+            ln_e: self.probes.ln(),
+            needed: (1.0 / sample.alpha).ln() + (reached - STRAY).clamp(0.0, MOST_STRAY),
+            null: null_value(&null.kind),
+            since: self.probes.since(),
+            detectable,
+        })
     }
 }
 
-/// Whether so much time lies between two readings that what was seen before
-/// says nothing about what holds now.
+/// The name that the old revision goes by among the controls.
+pub const OLD_REVISION: &str = "the old revision";
+
+/// ln E that a quiet stretch comes to by chance; what a baseline strays beyond it is
+/// asked for in addition, up to a bound: one incident in it must not make the guard
+/// blind.
+const STRAY: f64 = 1.0;
+const MOST_STRAY: f64 = 4.0;
+
+/// A verdict that measures nothing, the traffic, and why.
+pub(super) type Unmeasured = (Verdict, Option<f64>, String);
+
+fn unmeasured(at: Timestamp, verdict: Verdict, traffic: Option<f64>, reason: String) -> Judgement {
+    Judgement {
+        at,
+        verdict,
+        severity: None,
+        blame: None,
+        value: None,
+        traffic,
+        limit: None,
+        weight: None,
+        back_to_normal: false,
+        reason,
+    }
+}
+
+impl Check {
+    /// Whether a sequential test stands behind it, which spends a part of the bound.
+    pub(crate) fn is_tested(&self) -> bool {
+        match &self.measure {
+            Measure::Ratio { .. } | Measure::Latency { .. } => true,
+            Measure::Gauge { .. } => self.baseline.is_some(),
+            Measure::Status { .. } => false,
+        }
+    }
+
+    /// Whether samples look back over the same time again: a query's window is its own,
+    /// while counters are differenced from sample to sample.
+    pub(crate) fn overlaps(&self) -> bool {
+        match &self.measure {
+            Measure::Ratio { of, total, .. } => {
+                matches!(of, Counted::Query(_)) || matches!(total, Counted::Query(_))
+            }
+            Measure::Latency { .. } | Measure::Gauge { .. } | Measure::Status { .. } => false,
+        }
+    }
+}
+
+impl Against {
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::Before => "before",
+            Self::SameHour => "the same hour on earlier days",
+            Self::LastWeek => "a week ago",
+            Self::OldRevision => "the old revision",
+            Self::Peers => "its peers",
+        }
+    }
+}
+
+/// Whether so much time lies between two readings that what was seen before says nothing
+/// about what holds now.
 pub fn is_gap(from: Timestamp, to: Timestamp, interval: SignedDuration) -> bool {
     to.duration_since(from) > interval * 3
 }

@@ -10,9 +10,9 @@ pub struct Streak {
     pub samples: u32,
 }
 
-/// Samples running that make a breach where the policy gives no `for`: one
-/// outlier is never a breach.
-const SAMPLES_WITHOUT_HOLD: u32 = 2;
+/// Samples running that make a breach where the policy gives no `for`: as many
+/// as must agree for evidence.
+const SAMPLES_WITHOUT_HOLD: u32 = 3;
 
 impl Streak {
     /// The streak after a sample at `at` that did (`holds`) or did not show it.
@@ -26,7 +26,7 @@ impl Streak {
         }
     }
 
-    /// Whether it has lasted for `hold`, or for two samples where there is none.
+    /// Whether it has lasted for `hold`, or for three samples where there is none.
     pub fn lasted(&self, at: Timestamp, hold: Option<SignedDuration>) -> bool {
         match hold {
             Some(hold) => at.duration_since(self.since) >= hold,

@@ -19,6 +19,12 @@ pub struct Incident {
     pub resolved_at: Option<Timestamp>,
     /// What was measured when it was at its worst, one line a check.
     pub evidence: Vec<String>,
+    /// Why it is not the deployment's doing, in words; `None` where it is.
+    #[serde(default)]
+    pub excused: Option<String>,
+    /// What was not deployed breaks as well.
+    #[serde(default)]
+    pub shared: bool,
 }
 
 /// Where an incident stands.

@@ -13,8 +13,19 @@ pub struct Standpoint<'a> {
     pub ceiling: Mode,
     pub preflight: &'a PreflightState,
     pub rollback_safe: RollbackSafe,
+    /// Why the breach is not the deployment's doing; `None` where it is.
+    pub excused: Option<Excuse<'a>>,
     /// Since the first new task in service.
     pub elapsed: SignedDuration,
+}
+
+/// A breach that is not the deployment's doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Excuse<'a> {
+    pub because: &'a str,
+    /// It breaks elsewhere too, and has for so long that people must decide: the new
+    /// version may be what overloads the others.
+    pub lasting: bool,
 }
 
 /// What follows from a breach.
@@ -30,10 +41,14 @@ pub enum Decision {
     /// The mode is observe: what would have been done.
     Would(String),
     Notify,
+    /// It is not this deployment's doing: people are told, and nothing is done.
+    NotOurs(String),
     /// A rollback is due and is not to be had by itself: people are paged.
     Page(String),
 }
 
+/// How long a breach that controls share is left alone before people are asked.
+const SHARED_HOLD: SignedDuration = SignedDuration::from_mins(10);
 /// How long people are asked for where a rollback became a question.
 const ASK: SignedDuration = SignedDuration::from_mins(15);
 
@@ -48,6 +63,9 @@ pub fn decide(policy: &Policy, at: &Standpoint<'_>) -> Decision {
         Action::Rollback => (ASK, OnTimeout::Escalate, String::new()),
     };
     let automatic = action == Action::Rollback;
+    if let Some(excuse) = at.excused.filter(|excuse| !excuse.lasting) {
+        return Decision::NotOurs(excuse.because.to_owned());
+    }
     if at.ceiling == Mode::Observe {
         let what = if automatic { "rolled back" } else { "asked whether to roll back" };
         return Decision::Would(what.to_owned());
@@ -75,6 +93,9 @@ pub fn decide(policy: &Policy, at: &Standpoint<'_>) -> Decision {
 
 /// Why nothing may be done unattended though the mode is auto.
 fn reason_to_ask(policy: &Policy, at: &Standpoint<'_>) -> Option<String> {
+    if let Some(excuse) = at.excused {
+        return Some(format!("it has lasted though {}", excuse.because));
+    }
     if at.rollback_safe == RollbackSafe::Unknown && policy.rollback.unannounced == Unannounced::Ask
     {
         return Some("nobody announced whether a rollback is safe (rollback_safe)".into());
@@ -98,8 +119,16 @@ impl Watch {
             ceiling: self.ceiling.mode,
             preflight: &self.preflight,
             rollback_safe: self.deployment.facts.rollback_safe,
+            excused: self.excuse(now),
             elapsed: self.in_service_at.map_or(SignedDuration::ZERO, |at| now.duration_since(at)),
         }
+    }
+
+    fn excuse(&self, now: Timestamp) -> Option<Excuse<'_>> {
+        let incident = self.incident.as_ref().filter(|_| self.has_open_incident())?;
+        let because = incident.excused.as_deref()?;
+        let lasting = incident.shared && now.duration_since(incident.opened_at) >= SHARED_HOLD;
+        Some(Excuse { because, lasting })
     }
 
     /// Does what a breach of `severity` calls for.
@@ -119,6 +148,10 @@ impl Watch {
             }
             Decision::Would(what) => {
                 let reply = self.say_would(&what);
+                self.reply(now, reply, said);
+            }
+            Decision::NotOurs(because) => {
+                let reply = self.say_not_ours(&because);
                 self.reply(now, reply, said);
             }
             Decision::Notify => {
@@ -218,7 +251,11 @@ impl Watch {
             Decision::Ask { wait, on_timeout, because } if self.pending.is_none() => {
                 self.ask(severity, wait, on_timeout, because, now, said);
             }
-            Decision::Page(_) | Decision::Ask { .. } | Decision::Would(_) | Decision::Notify => {}
+            Decision::Page(_)
+            | Decision::Ask { .. }
+            | Decision::Would(_)
+            | Decision::NotOurs(_)
+            | Decision::Notify => {}
         }
     }
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Ceiling, Pinned};
+use super::{BaselineMeasured, Ceiling, Pinned};
+use crate::judge::Rival;
 use crate::model::{
     ActFailure, Acted, Announcement, Deployment, Facts, Inspection, Reading, Revision,
     RollbackSafe, Sighting,
@@ -21,6 +22,9 @@ pub enum Event {
         pinned: Box<Pinned>,
         ceiling: Ceiling,
         announcement: Option<Box<Announcement>>,
+        /// Other guarded services that are not being deployed.
+        #[serde(default)]
+        others: Vec<String>,
     },
     /// A hook has announced the deployment that is watched already.
     Announced(Box<Announcement>),
@@ -38,9 +42,9 @@ pub enum Event {
     /// A target was looked for: what was found, and why none where none was.
     Inspected { target: Result<(Revision, String), String>, inspection: Inspection },
     /// The checks were measured as of `tick`.
-    Sampled { tick: Timestamp, readings: BTreeMap<String, Reading> },
-    /// The stretch before the deployment was measured.
-    BaselineMeasured { readings: BTreeMap<String, Reading> },
+    Sampled(Box<Sampled>),
+    /// A stretch that the deployment is compared with was measured.
+    BaselineMeasured(Box<BaselineMeasured>),
     /// The time that the watch had asked to be woken at has come.
     Woke,
     /// What the guard may do at most has changed.
@@ -49,6 +53,20 @@ pub enum Event {
     Pressed(Press),
     /// The platform's answer to the rollback.
     Acted(Result<Acted, ActFailure>),
+}
+
+/// The checks' measurements of one tick.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sampled {
+    pub tick: Timestamp,
+    /// By check.
+    pub readings: BTreeMap<String, Reading>,
+    /// By check and control.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub controls: BTreeMap<String, BTreeMap<String, Reading>>,
+    /// Other deployments that are watched at the same time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rivals: Vec<Rival>,
 }
 
 /// What a person asks of a watch, with who and why.

@@ -8,6 +8,7 @@
 //!
 //! `now` is always an argument. Two folds of the same journal give the same state.
 
+mod baselines;
 mod decide;
 mod event;
 mod intake;
@@ -22,8 +23,9 @@ mod undo;
 mod wants;
 mod words;
 
+pub use baselines::{BaselineAsk, BaselineMeasured};
 pub use decide::{Decision, Standpoint, decide};
-pub use event::{Command, Event, Illegal, Press};
+pub use event::{Command, Event, Illegal, Press, Sampled};
 pub use intake::{Poison, Seen, Step as IntakeStep, on_announcement, on_sighting};
 pub use state::{
     Actor, Ceiling, Entry, Pending, Pinned, PreflightState, RollbackRun, RunStep, Said, Stage,

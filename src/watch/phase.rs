@@ -2,8 +2,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::words::list;
 use super::{RunStep, Said, Stage, Watch};
 use crate::model::{LedgerEntry, Outcome, Severity, Standing};
+use crate::policy::LowTraffic;
 
 /// How long the platform may take to bring the first new task up before
 /// people are told.
@@ -69,7 +71,14 @@ impl Watch {
             return self.end(Outcome::Breached, because, now, said);
         }
         let thin = self.thinly_covered();
-        if thin.is_empty() {
+        let quiet = self.never_enough_traffic();
+        if thin.is_empty()
+            && !quiet.is_empty()
+            && self.policy().low_traffic == LowTraffic::Inconclusive
+        {
+            let because = format!("there was never enough traffic to tell: {}", list(&quiet));
+            self.end(Outcome::Inconclusive, because, now, said);
+        } else if thin.is_empty() {
             self.stand(Standing::Good, now, said);
             self.end(Outcome::Passed, self.coverage_in_words(), now, said);
         } else {
@@ -84,11 +93,18 @@ impl Watch {
         self.checks
             .iter()
             .filter(|(_, state)| state.due == 0 || state.coverage() < least)
-            .map(|(name, state)| match state.measured {
+            .map(|(name, state)| match state.answered {
                 0 => format!("{name} (never)"),
                 _ => format!("{name} ({:.0}%)", state.coverage() * 100.0),
             })
             .collect()
+    }
+
+    /// The checks that the source answered, and that never had enough traffic.
+    pub(super) fn never_enough_traffic(&self) -> Vec<String> {
+        let quiet =
+            self.checks.iter().filter(|(_, state)| state.answered > 0 && state.measured == 0);
+        quiet.map(|(name, _)| name.clone()).collect()
     }
 
     /// Enters the revision in the ledger.
@@ -115,7 +131,9 @@ impl Watch {
         said: &mut Said,
     ) {
         let grave = self.has_open_incident()
-            && self.incident.as_ref().is_some_and(|incident| incident.severity < Severity::Sev3);
+            && self.incident.as_ref().is_some_and(|incident| {
+                incident.severity < Severity::Sev3 && incident.excused.is_none()
+            });
         if grave && outcome != Outcome::RolledBack {
             self.mark_bad(now, said);
         }

@@ -74,6 +74,12 @@ impl Watch {
         reply
     }
 
+    pub(super) fn say_not_ours(&self, because: &str) -> Reply {
+        let headline = format!("{}: {} is outside its limits", self.severity(), self.title());
+        let resolution = format!("not this deployment's doing: {because}; nothing is rolled back");
+        self.incident_reply(Tone::Warn, headline, &resolution, "not known")
+    }
+
     pub(super) fn say_undone_by_platform(&self, run: &RollbackRun) -> Reply {
         let headline = format!("{} is being undone: {}", self.title(), run.because);
         let lines = vec![format!(

@@ -4,13 +4,10 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Said, Stage, Watch};
-use crate::judge::{Baseline, CheckState, is_gap};
-use crate::model::{Incident, IncidentStatus, Reading, Severity, Verdict};
+use super::{Said, Sampled, Stage, Watch};
+use crate::judge::{Blame, CheckState, Rival, Sample, is_gap, rank};
+use crate::model::{Incident, IncidentStatus, Severity, Verdict};
 use crate::policy::Check;
-
-/// How long a baseline is asked for before a check does without.
-const BASELINE_PATIENCE: SignedDuration = SignedDuration::from_mins(10);
 
 impl Watch {
     /// Time from one sample to the next, now.
@@ -25,37 +22,8 @@ impl Watch {
         self.next_tick = Some(grid_after(now, self.interval()));
     }
 
-    /// Takes baselines in. A check without a reading waits for the next try, but not
-    /// for ever.
-    pub(super) fn baseline_measured(
-        &mut self,
-        readings: &BTreeMap<String, Reading>,
-        now: Timestamp,
-    ) {
-        let patient = now.duration_since(self.opened_at) < BASELINE_PATIENCE;
-        for check in &self.pinned.policy.checks {
-            let Some(state) = self.checks.get_mut(&check.name) else { continue };
-            if state.baseline != Baseline::Pending {
-                continue;
-            }
-            match readings.get(&check.name) {
-                Some(reading) => state.baseline = Baseline::of(check, reading),
-                None if patient => {}
-                None => {
-                    let because = "the source did not answer".to_owned();
-                    state.baseline = Baseline::Missing { because };
-                }
-            }
-        }
-    }
-
-    pub(super) fn sampled(
-        &mut self,
-        tick: Timestamp,
-        readings: &BTreeMap<String, Reading>,
-        now: Timestamp,
-        said: &mut Said,
-    ) {
+    pub(super) fn sampled(&mut self, sampled: &Sampled, now: Timestamp, said: &mut Said) {
+        let tick = sampled.tick;
         let interval = self.interval();
         if let Some(last) = self.last_tick
             && is_gap(last, tick, interval)
@@ -66,17 +34,28 @@ impl Watch {
             let missed = u32::try_from(missed).unwrap_or(0);
             self.checks.values_mut().for_each(|state| state.missed(missed));
         }
+        let since_last = self.last_tick.map_or(interval, |last| tick.duration_since(last));
         self.last_tick = Some(tick);
         self.next_tick = Some(grid_after(now.max(tick), interval));
+        let (alpha, none) = (self.alpha(), BTreeMap::new());
         for check in &self.pinned.policy.checks {
             let counts = self.is_evidence(check, tick, interval);
             let (Some(state), Some(reading)) =
-                (self.checks.get_mut(&check.name), readings.get(&check.name))
+                (self.checks.get_mut(&check.name), sampled.readings.get(&check.name))
             else {
                 continue;
             };
-            state.observe(check, tick, reading, counts);
+            let sample = Sample {
+                at: tick,
+                interval: since_last.max(SignedDuration::from_millis(1)),
+                reading,
+                controls: sampled.controls.get(&check.name).unwrap_or(&none),
+                counts,
+                alpha,
+            };
+            state.observe(check, &sample);
         }
+        self.rivals.clone_from(&sampled.rivals);
         match &self.stage {
             Stage::Watching => {
                 self.tell_of_missing_data(now, said);
@@ -127,24 +106,65 @@ impl Watch {
             && self.last_tick.is_some_and(|tick| !is_gap(tick, now, self.interval()))
     }
 
-    /// The worst breach of now, with the names of all the checks in breach.
-    pub(super) fn breaches(&self) -> Option<(Severity, Vec<String>)> {
-        let breached: Vec<_> = self
-            .checks
-            .iter()
-            .filter_map(|(name, state)| {
-                let judgement = state.last.as_ref()?;
-                (judgement.verdict == Verdict::Breach)
-                    .then(|| (judgement.severity.unwrap_or(Severity::Sev3), name.clone()))
-            })
-            .collect();
-        let worst = breached.iter().map(|(severity, _)| *severity).min()?;
-        Some((worst, breached.into_iter().map(|(_, name)| name).collect()))
+    /// The chance of a false breach that one check may spend: the policy's bound,
+    /// shared by the checks that have a sequential test.
+    fn alpha(&self) -> f64 {
+        let tested = self.policy().checks.iter().filter(|check| check.is_tested()).count().max(1);
+        #[expect(clippy::cast_precision_loss, reason = "a handful of checks")]
+        let tested = tested as f64;
+        self.policy().false_rollbacks / tested
+    }
+
+    /// The breaches of now: those that are this deployment's doing, or else those that
+    /// are not.
+    pub(super) fn breaches(&self) -> Option<Breaches> {
+        let mut all: Vec<(Severity, &str, Blame)> = Vec::new();
+        for (name, state) in &self.checks {
+            let Some(last) = state.last.as_ref().filter(|j| j.verdict == Verdict::Breach) else {
+                continue;
+            };
+            let blame = match last.blame.clone().unwrap_or(Blame::Deployment) {
+                Blame::Deployment => self.another(last.weight.and_then(|weight| weight.since)),
+                other => other,
+            };
+            all.push((last.severity.unwrap_or(Severity::Sev3), name, blame));
+        }
+        let ours = all.iter().any(|(_, _, blame)| blame.is_ours());
+        all.retain(|(_, _, blame)| blame.is_ours() == ours);
+        let worst = all.iter().min_by_key(|(severity, _, _)| *severity)?;
+        Some(Breaches {
+            severity: worst.0,
+            blame: worst.2.clone(),
+            checks: all.iter().map(|(_, name, _)| (*name).to_owned()).collect(),
+        })
+    }
+
+    /// Another deployment of the same time that fits better, if one does.
+    fn another(&self, since: Option<Timestamp>) -> Blame {
+        let (Some(since), Some(ours)) = (since, self.rival()) else { return Blame::Deployment };
+        match rank(&ours, &self.rivals, since) {
+            Some(rival) => Blame::Another { service: rival.service, deployment: rival.deployment },
+            None => Blame::Deployment,
+        }
+    }
+
+    /// This deployment as others must know it.
+    pub fn rival(&self) -> Option<Rival> {
+        let weights = self.checks.values().filter_map(|state| state.last.as_ref()?.weight);
+        let worst = weights.max_by(|a, b| (a.ln_e - a.needed).total_cmp(&(b.ln_e - b.needed)));
+        Some(Rival {
+            service: self.deployment.service.name.clone(),
+            deployment: self.version(),
+            in_service_at: self.in_service_at?,
+            ln_e: worst.map_or(0.0, |weight| weight.ln_e),
+            since: worst.and_then(|weight| weight.since),
+            needed: false,
+        })
     }
 
     /// Opens, widens or resolves the incident, and decides where it got worse.
     fn weigh(&mut self, now: Timestamp, said: &mut Said) {
-        let Some((severity, names)) = self.breaches() else {
+        let Some(breaches) = self.breaches() else {
             if self.has_open_incident() && self.came_back(now) {
                 self.resolve(now);
                 self.pending = None;
@@ -153,20 +173,30 @@ impl Watch {
             }
             return;
         };
+        let Breaches { severity, blame, checks } = breaches;
+        let excused = (!blame.is_ours()).then(|| blame.in_words());
+        let shared = matches!(blame, Blame::Shared { .. });
         let known = self.incident.as_ref().filter(|_| self.has_open_incident());
-        let worse = known.is_none_or(|incident| severity < incident.severity);
+        let turned = known.is_some_and(|incident| incident.excused.is_some()) && blame.is_ours();
+        let worse = turned || known.is_none_or(|incident| severity < incident.severity);
         if known.is_none() {
             self.incident = Some(Incident {
                 opened_at: now,
                 severity,
                 status: IncidentStatus::Investigating,
-                checks: names.into_iter().collect(),
+                checks: checks.into_iter().collect(),
                 resolved_at: None,
                 evidence: Vec::new(),
+                excused,
+                shared,
             });
         } else if let Some(incident) = self.incident.as_mut() {
-            incident.severity = incident.severity.min(severity);
-            incident.checks.extend(names);
+            incident.severity = if turned { severity } else { incident.severity.min(severity) };
+            incident.checks.extend(checks);
+            // What was found to be the deployment's doing once stays so.
+            if incident.excused.is_some() {
+                (incident.excused, incident.shared) = (excused, shared);
+            }
         }
         let waits_anew =
             self.pending.as_ref().is_none_or(|p| p.because == super::undo::NOT_IN_TIME);
@@ -232,6 +262,13 @@ impl Watch {
             self.reply(now, reply, said);
         }
     }
+}
+
+/// The checks in breach, the worst severity among them, and whose doing it is.
+pub(super) struct Breaches {
+    pub severity: Severity,
+    pub blame: Blame,
+    pub checks: Vec<String>,
 }
 
 /// The first multiple of `interval` since the epoch that lies after `now`: on a

@@ -5,14 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::baselines::controls;
 use super::intake::JOIN_WITHIN;
 use super::{Event, Illegal};
-use crate::judge::CheckState;
+use crate::judge::{CheckState, Rival, Role};
 use crate::model::{
     Announcement, Body, Deployment, Incident, LedgerEntry, Mode, Notice, Outcome, Reply, Revision,
     RollbackPlan, Route, Severity, Sighting, WatchId,
 };
-use crate::policy::{OnTimeout, Policy};
+use crate::policy::{Against, OnTimeout, Policy};
 
 /// The guard's run over one deployment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,6 +31,18 @@ pub struct Watch {
     /// Index of the current phase.
     pub phase: usize,
     pub checks: BTreeMap<String, CheckState>,
+    /// Services that are measured beside it, and why.
+    #[serde(default)]
+    pub controls: BTreeMap<String, Role>,
+    /// Other deployments of the same time, as of the latest sample.
+    #[serde(default)]
+    pub rivals: Vec<Rival>,
+    /// Values of the telling label before the deployment.
+    #[serde(default)]
+    pub known: BTreeSet<String>,
+    /// When the baselines that follow the clock were last measured.
+    #[serde(default)]
+    pub followed: BTreeMap<Against, Timestamp>,
     pub incident: Option<Incident>,
     /// A decision that waits for a person.
     pub pending: Option<Pending>,
@@ -169,7 +182,7 @@ const TIMELINE_LINES: usize = 500;
 impl Watch {
     /// The watch that an [`Event::Opened`] begins.
     pub fn open(event: &Event, now: Timestamp) -> Result<(Watch, Said), Illegal> {
-        let Event::Opened { deployment, pinned, ceiling, announcement } = event else {
+        let Event::Opened { deployment, pinned, ceiling, announcement, others } = event else {
             return Err(Illegal::because("a journal begins with `opened`"));
         };
         let checks = pinned
@@ -192,6 +205,10 @@ impl Watch {
             in_service_at: None,
             phase: 0,
             checks,
+            controls: controls(&pinned.policy, &deployment.service.name, others),
+            rivals: Vec::new(),
+            known: BTreeSet::new(),
+            followed: BTreeMap::new(),
             incident: None,
             pending: None,
             preflight: PreflightState::Unknown,
@@ -206,6 +223,7 @@ impl Watch {
             notices: 0,
             card_shown: String::new(),
         };
+        watch.begin_controls();
         let mut said = Said::default();
         watch.note(now, "watch opened");
         watch.show_card(now, &mut said);
@@ -231,8 +249,8 @@ impl Watch {
             Event::Inspected { target, inspection } => {
                 self.inspected(target, inspection, now, &mut said);
             }
-            Event::Sampled { tick, readings } => self.sampled(*tick, readings, now, &mut said),
-            Event::BaselineMeasured { readings } => self.baseline_measured(readings, now),
+            Event::Sampled(sampled) => self.sampled(sampled, now, &mut said),
+            Event::BaselineMeasured(measured) => self.baseline_measured(measured, now),
             Event::Woke => self.woke(now, &mut said),
             Event::CeilingChanged(ceiling) => self.ceiling_changed(ceiling, now, &mut said),
             Event::Pressed(press) => self.pressed(press, now, &mut said)?,

@@ -4,8 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::sampling::grid_at;
-use super::{Actor, PreflightState, RunStep, Stage, Watch};
-use crate::judge::Baseline;
+use super::{Actor, BaselineAsk, PreflightState, RunStep, Stage, Watch};
 use crate::model::{Mode, RollbackPlan, RollbackSafe};
 
 /// One thing to be done.
@@ -13,8 +12,8 @@ use crate::model::{Mode, RollbackPlan, RollbackSafe};
 pub enum Want {
     /// Measure all the checks as of `tick` -> [`super::Event::Sampled`].
     Sample { tick: Timestamp, interval: SignedDuration },
-    /// Measure the stretch that ends at `until` -> [`super::Event::BaselineMeasured`].
-    Baseline { until: Timestamp, interval: SignedDuration },
+    /// Measure what the deployment is compared with -> [`super::Event::BaselineMeasured`].
+    Baseline(BaselineAsk),
     /// Look for a rollback target -> [`super::Event::Inspected`].
     Inspect,
     /// Roll back, not before `not_before` -> [`super::Event::Acted`].
@@ -39,11 +38,8 @@ impl Watch {
     pub fn wants(&self, now: Timestamp) -> Vec<Want> {
         let mut wants = Vec::new();
         let bound = self.deployment.platform_id.is_some() && self.is_open();
-        if bound && self.checks.values().any(|state| state.baseline == Baseline::Pending) {
-            wants.push(Want::Baseline {
-                until: self.deployment.baseline_end,
-                interval: self.interval(),
-            });
+        if bound && let Some(ask) = self.baseline_wanted(now) {
+            wants.push(Want::Baseline(ask));
         }
         if bound && self.preflight == PreflightState::Unknown {
             wants.push(Want::Inspect);

@@ -165,7 +165,7 @@ impl Watch {
             Some(judgement) => judgement.reason.clone(),
             None => "not measured yet".to_owned(),
         };
-        let baseline = state.and_then(|state| baseline_in_words(check, &state.baseline));
+        let baseline = state.and_then(|state| baselines_in_words(check, state));
         CardCheck {
             name: check.name.clone(),
             verdict: last.map_or(Verdict::NoData, |judgement| judgement.verdict),
@@ -196,7 +196,7 @@ impl Watch {
             .filter_map(|name| {
                 let (check, state) = (self.policy().check(name)?, self.checks.get(name)?);
                 let last = state.last.as_ref()?;
-                let before = baseline_in_words(check, &state.baseline)
+                let before = baselines_in_words(check, state)
                     .map(|before| format!("; {before}"))
                     .unwrap_or_default();
                 let window = check.window(interval);
@@ -214,12 +214,16 @@ impl Watch {
         let partly: Vec<String> = self
             .checks
             .iter()
-            .filter(|(_, state)| state.measured < state.due)
+            .filter(|(_, state)| state.answered < state.due)
             .map(|(name, state)| format!("{name} {:.0}%", state.coverage() * 100.0))
             .collect();
-        match partly.as_slice() {
+        let covered = match partly.as_slice() {
             [] => "every check was measured all the time".to_owned(),
             some => format!("measured in part: {}", some.join(", ")),
+        };
+        match self.never_enough_traffic().as_slice() {
+            [] => covered,
+            quiet => format!("{covered}; never enough traffic to tell: {}", list(quiet)),
         }
     }
 
@@ -235,12 +239,26 @@ fn limits_in_words(check: &Check) -> String {
     normal.chain(limits).collect::<Vec<_>>().join(" · ")
 }
 
-fn baseline_in_words(check: &Check, baseline: &Baseline) -> Option<String> {
-    match baseline {
-        Baseline::NotAsked | Baseline::Pending => None,
-        Baseline::Measured { value } => Some(format!("before: {}", check.unit().show(*value))),
-        Baseline::Missing { because } => Some(format!("no baseline: {because}")),
-    }
+/// What each baseline says: "before: 0.1%; a week ago: 0.12%".
+fn baselines_in_words(check: &Check, state: &CheckState) -> Option<String> {
+    let said: Vec<String> = state
+        .baselines
+        .iter()
+        .filter_map(|(against, baseline)| {
+            let of = against.in_words();
+            match baseline {
+                Baseline::Pending => None,
+                Baseline::Measured(reference) => {
+                    let began =
+                        reference.began.map(|began| format!(", worse since {}", clock(began)));
+                    let value = check.unit().show(reference.value);
+                    Some(format!("{of}: {value}{}", began.unwrap_or_default()))
+                }
+                Baseline::Missing { because } => Some(format!("{of}: no baseline ({because})")),
+            }
+        })
+        .collect();
+    (!said.is_empty()).then(|| said.join("; "))
 }
 
 pub(super) fn list(names: &[String]) -> String {

@@ -124,7 +124,7 @@ impl CheckView {
             verdict: last.map(|judgement| judgement.verdict),
             value: last.and_then(|judgement| judgement.value),
             reason: last.map_or("not measured yet".to_owned(), |j| j.reason.clone()),
-            baseline: state.and_then(|state| state.baseline.value()),
+            baseline: state.and_then(|state| state.references().next().map(|(_, one)| one.value)),
             traffic: last.and_then(|judgement| judgement.traffic),
             coverage: state.map_or(1.0, crate::judge::CheckState::coverage),
         }

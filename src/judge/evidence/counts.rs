@@ -92,7 +92,9 @@ pub fn dispersion(samples: &[Counts]) -> f64 {
         sum += *one;
         sum
     });
-    let Some(share) = total.share().filter(|share| *share > 0.0 && *share < 1.0) else { return 1.0 };
+    let Some(share) = total.share().filter(|share| *share > 0.0 && *share < 1.0) else {
+        return 1.0;
+    };
     let of_blocks = |size: usize| {
         let mut terms: Vec<f64> = samples
             .chunks(size)

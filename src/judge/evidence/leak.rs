@@ -88,7 +88,8 @@ impl Trend {
         let whole = theil_sen(&self.points);
         let later = theil_sen(&self.points[self.points.len() / 2..]);
         let steeper = whole > 2.0 * wall.usual.max(0.0);
-        if whole <= 0.0 || !steeper || later < whole / 2.0 || kendall(&self.points) < BEYOND_CHANCE {
+        if whole <= 0.0 || !steeper || later < whole / 2.0 || kendall(&self.points) < BEYOND_CHANCE
+        {
             return None;
         }
         let left = ((wall.value - last.1).max(0.0)) / whole;

@@ -78,7 +78,8 @@ impl Evidence {
 
     fn weight_of_next(&self) -> f64 {
         let next = f64::from(self.samples) + 1.0;
-        let spread = if next <= SPREAD { (1.0 - AT_ONCE) / (next * (SPREAD.ln() + 1.0)) } else { 0.0 };
+        let spread =
+            if next <= SPREAD { (1.0 - AT_ONCE) / (next * (SPREAD.ln() + 1.0)) } else { 0.0 };
         if self.samples == 0 { AT_ONCE + spread } else { spread }
     }
 

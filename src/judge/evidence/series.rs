@@ -79,7 +79,11 @@ impl Level {
     /// The value in spreads from the median; 0 for values that a logarithm refuses.
     fn standard(&self, value: f64) -> f64 {
         if self.log {
-            if value <= 0.0 || self.median <= 0.0 { 0.0 } else { (value / self.median).ln() / self.spread }
+            if value <= 0.0 || self.median <= 0.0 {
+                0.0
+            } else {
+                (value / self.median).ln() / self.spread
+            }
         } else {
             (value - self.median) / self.spread
         }

@@ -1,0 +1,136 @@
+//! The control: what happens at the same time where the deployment is not.
+//!
+//! The old revision's instances during the roll-out, services that were not
+//! deployed (peers), and services that this one needs (dependencies). Two things are
+//! read off each:
+//!
+//! - the **rise**: how many times as bad as usual it is now. The null of the judged
+//!   service rises with it, so what hits both at once is no evidence, and a control
+//!   that is quiet costs nothing. (Lindon and Malek, NeurIPS 2022: a shared intensity
+//!   cancels; testing the new against the old outright would need bad events in the
+//!   control, of which a healthy one has none.)
+//! - since when it is **broken** itself, by the same test that judges the service.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::baseline::{Baseline, Usual};
+use super::evidence::cap;
+use super::probe::{NullKind, Probes, counted, nulls};
+use super::recent::Recent;
+use super::value::Pool;
+use crate::policy::Check;
+
+/// Why a service is looked at beside the judged one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    OldRevision,
+    Peer,
+    Dependency,
+}
+
+/// One control of one check.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Control {
+    pub role: Role,
+    pub baseline: Baseline,
+    probes: Probes,
+    recent: Recent,
+    /// Since when it is broken itself.
+    pub broken_since: Option<Timestamp>,
+}
+
+/// ln E at which a control counts as broken: E = 20. It only ever holds back.
+const BROKEN: f64 = 3.0;
+/// Samples that a rise is estimated from.
+const RISE_OVER: usize = 5;
+/// Intervals after which the latest sample says nothing about now.
+const STALE: i32 = 3;
+/// The judged service may suffer this much more from a shared cause than its control.
+const AMPLIFIED: f64 = 1.5;
+
+impl Control {
+    pub fn new(role: Role) -> Self {
+        Self {
+            role,
+            baseline: Baseline::Pending,
+            probes: Probes::default(),
+            recent: Recent::default(),
+            broken_since: None,
+        }
+    }
+
+    /// Takes a sample in. `baseline`: the control's own, or the service's for its old
+    /// revision.
+    pub fn add(&mut self, check: &Check, at: Timestamp, pool: Pool, interval: SignedDuration) {
+        let Some(reference) = self.baseline.reference().cloned() else { return };
+        let nulls = nulls(check, &[&reference], |_| 1.0);
+        self.probes.add(check, at, &pool, &nulls, cap(BROKEN.exp().recip(), 2.0));
+        self.recent.push(at, pool, interval, interval);
+        let broken = self.probes.ln() >= BROKEN;
+        self.broken_since = match (broken, self.broken_since) {
+            (true, since) => since.or_else(|| self.probes.since()),
+            (false, _) => None,
+        };
+    }
+
+    /// Whether it has been measured lately.
+    pub fn is_fresh(&self, at: Timestamp, interval: SignedDuration) -> bool {
+        self.recent.last_at().is_some_and(|last| at.duration_since(last) <= interval * STALE)
+    }
+
+    /// How many times as bad as usual it is now, at least 1, under the test of `bound`.
+    /// 1 where it is not measured (any more).
+    pub fn rise(
+        &self,
+        check: &Check,
+        bound: Option<f64>,
+        at: Timestamp,
+        interval: SignedDuration,
+    ) -> f64 {
+        let Some(reference) = self.baseline.reference().filter(|_| self.is_fresh(at, interval))
+        else {
+            return 1.0;
+        };
+        let rise = match &reference.usual {
+            Usual::Share(share) => self.rise_of_counts(bound, share.mean, share.phi),
+            Usual::Slower { pooled, shares } => {
+                let slower = |bound: f64| pooled.bounds.iter().rposition(|b| *b <= bound);
+                bound
+                    .and_then(slower)
+                    .and_then(|index| shares.get(index))
+                    .map_or(1.0, |share| self.rise_of_counts(bound, share.mean, share.phi))
+            }
+            Usual::Level(level) => {
+                let values = self.recent.latest(RISE_OVER).filter_map(|pool| pool.worst(check));
+                let mut values: Vec<f64> = values.collect();
+                values.sort_by(f64::total_cmp);
+                let now = values.get(values.len() / 2).copied().unwrap_or(level.median);
+                let ratio =
+                    if check.higher_is_worse() { now / level.median } else { level.median / now };
+                if ratio.is_finite() { ratio.max(1.0) } else { 1.0 }
+            }
+        };
+        if rise > 1.0 { 1.0 + (rise - 1.0) * AMPLIFIED } else { 1.0 }
+    }
+
+    /// Observed over expected, both with one event added: a control without bad
+    /// events, or hardly used, shows no rise.
+    fn rise_of_counts(&self, bound: Option<f64>, usual: f64, phi: f64) -> f64 {
+        let (mut bad, mut expected) = (0.0, 0.0);
+        for counts in self.recent.latest(RISE_OVER).filter_map(|pool| counted(pool, bound)) {
+            bad += counts.bad;
+            expected += counts.total * usual;
+        }
+        ((bad / phi + 1.0) / (expected / phi + 1.0)).max(1.0)
+    }
+}
+
+/// What the null is, in words' numbers: the share or the level.
+pub fn null_value(kind: &NullKind) -> f64 {
+    match kind {
+        NullKind::Share { at_most, .. } => *at_most,
+        NullKind::Level { limit, .. } => *limit,
+    }
+}

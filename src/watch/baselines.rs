@@ -1,0 +1,163 @@
+//! What a watch compares with: stretches of the past, and controls of the present.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::Watch;
+use crate::judge::{Baseline, Control, Role};
+use crate::model::{ArmRule, Newer};
+use crate::policy::{Against, Policy};
+
+/// How long a baseline is asked for before a check does without.
+const PATIENCE: SignedDuration = SignedDuration::from_mins(10);
+/// Samples of the stretch just before.
+const SAMPLES_BEFORE: u32 = 120;
+/// The stretch of an earlier day: this much to both sides of the hour of now.
+const AROUND: SignedDuration = SignedDuration::from_mins(30);
+/// How often it follows the clock.
+const FOLLOW: SignedDuration = SignedDuration::from_hours(1);
+/// Days that "the same hour on earlier days" looks at.
+const EARLIER_DAYS: i64 = 3;
+/// Label values of the time before that are kept.
+const MOST_KNOWN: usize = 1000;
+
+/// A baseline that is wanted: `count` samples, each `step` after the other, up to
+/// each of `until`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BaselineAsk {
+    pub against: Against,
+    /// The control whose baseline it is; `None`: the service itself.
+    pub control: Option<String>,
+    pub until: Vec<Timestamp>,
+    pub step: SignedDuration,
+    pub count: u32,
+    /// The label whose values tell the old revision from the new one.
+    pub label: Option<String>,
+}
+
+/// What a baseline was measured to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BaselineMeasured {
+    pub against: Against,
+    pub control: Option<String>,
+    /// By check; one that is left out could not be asked and is asked again.
+    pub baselines: BTreeMap<String, Baseline>,
+    /// The values of the telling label before the deployment.
+    #[serde(default)]
+    pub known: BTreeSet<String>,
+}
+
+/// The services that show what is not the deployment's doing, and why each does.
+pub(super) fn controls(policy: &Policy, own: &str, others: &[String]) -> BTreeMap<String, Role> {
+    let peers_asked = policy
+        .checks
+        .iter()
+        .filter_map(|check| check.baseline.as_ref())
+        .any(|rule| rule.against.contains(&Against::Peers));
+    let peers: &[String] =
+        if policy.peers.is_empty() && peers_asked { others } else { &policy.peers };
+    let peers = peers.iter().map(|name| (name.clone(), Role::Peer));
+    let needed = policy.depends_on.iter().map(|name| (name.clone(), Role::Dependency));
+    peers.chain(needed).filter(|(name, _)| name != own).collect()
+}
+
+impl Watch {
+    /// The next baseline that is wanted.
+    pub(super) fn baseline_wanted(&self, now: Timestamp) -> Option<BaselineAsk> {
+        let interval = self.policy().phases.first()?.interval;
+        let window = |name: &str| self.policy().check(name).map(|check| check.window(interval));
+        let step = self.checks.keys().filter_map(|name| window(name)).max()?;
+        let ask = |against, control: Option<String>, until, count| BaselineAsk {
+            against,
+            control,
+            until,
+            step,
+            count,
+            label: self.telling_label(),
+        };
+        let pending = |one: Option<&Baseline>| one == Some(&Baseline::Pending);
+        let before = vec![self.deployment.baseline_end];
+        if self.checks.values().any(|s| pending(s.baselines.get(&Against::Before))) {
+            return Some(ask(Against::Before, None, before, SAMPLES_BEFORE));
+        }
+        for name in self.controls.keys() {
+            let of = |state: &crate::judge::CheckState| {
+                pending(state.controls.get(name).map(|control| &control.baseline))
+            };
+            if self.checks.values().any(of) {
+                return Some(ask(Against::Before, Some(name.clone()), before, SAMPLES_BEFORE));
+            }
+        }
+        let count = u32::try_from((AROUND * 2).as_millis() / step.as_millis().max(1)).unwrap_or(1);
+        [(Against::SameHour, 1..=EARLIER_DAYS), (Against::LastWeek, 7..=7)]
+            .into_iter()
+            .filter(|(against, _)| self.checks.values().any(|s| s.baselines.contains_key(against)))
+            .find(|(against, _)| {
+                self.followed.get(against).is_none_or(|last| now.duration_since(*last) >= FOLLOW)
+            })
+            .map(|(against, days)| {
+                let back =
+                    |days: i64| now.checked_sub(SignedDuration::from_hours(24 * days) - AROUND);
+                let until = days.filter_map(|days| back(days).ok()).collect();
+                ask(against, None, until, count.clamp(1, SAMPLES_BEFORE))
+            })
+    }
+
+    /// Takes baselines in. A check without one waits for the next try, but not for ever.
+    pub(super) fn baseline_measured(&mut self, measured: &BaselineMeasured, now: Timestamp) {
+        let patient = now.duration_since(self.opened_at) < PATIENCE;
+        let mut complete = true;
+        for (name, state) in &mut self.checks {
+            let slot = match &measured.control {
+                None => state.baselines.get_mut(&measured.against),
+                Some(control) => state.controls.get_mut(control).map(|one| &mut one.baseline),
+            };
+            let Some(slot) = slot else { continue };
+            match measured.baselines.get(name) {
+                Some(baseline) => slot.clone_from(baseline),
+                None if patient => complete = false,
+                None if *slot == Baseline::Pending => {
+                    let because = "the source did not answer".to_owned();
+                    *slot = Baseline::Missing { because };
+                }
+                None => {}
+            }
+        }
+        if complete && measured.control.is_none() && measured.against != Against::Before {
+            self.followed.insert(measured.against, now);
+        }
+        if measured.control.is_none() && measured.against == Against::Before {
+            let room = MOST_KNOWN.saturating_sub(self.known.len());
+            self.known.extend(measured.known.iter().take(room).cloned());
+        }
+    }
+
+    /// The label that tells the revisions apart, where the policy names one: the
+    /// instance's before the version's, because it changes with every deployment.
+    fn telling_label(&self) -> Option<String> {
+        let labels = &self.policy().labels;
+        labels.instance.clone().or_else(|| labels.version.clone())
+    }
+
+    /// Which series are of the new revision; `None` where nothing tells.
+    pub fn arms(&self) -> Option<ArmRule> {
+        let label = self.telling_label()?;
+        (!self.known.is_empty())
+            .then(|| ArmRule { label, newer: Newer::NotAmong(self.known.clone()) })
+    }
+
+    /// The services that are measured beside the deployment's.
+    pub fn controls(&self) -> impl Iterator<Item = &str> {
+        self.controls.keys().map(String::as_str)
+    }
+
+    pub(super) fn begin_controls(&mut self) {
+        for state in self.checks.values_mut() {
+            for (name, role) in &self.controls {
+                state.controls.insert(name.clone(), Control::new(*role));
+            }
+        }
+    }
+}
