@@ -70,10 +70,10 @@ impl Cell {
         name(&self.scenario.name(), self.traffic, self.interval)
     }
 
-    /// Whether its name contains all the words.
-    pub fn is(&self, words: &str) -> bool {
-        let name = self.name();
-        words.split_whitespace().all(|word| name.contains(word))
+    /// Whether its name contains all of the parts, which commas separate.
+    pub fn is(&self, parts: &str) -> bool {
+        let name = self.name().split_whitespace().collect::<Vec<_>>().join(" ");
+        parts.split(',').all(|part| name.contains(part.trim()))
     }
 
     fn plan(&self, run: usize, seed: u64) -> Plan {

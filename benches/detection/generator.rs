@@ -23,7 +23,7 @@ const INSTANCES: usize = 4;
 const REPLACE: f64 = 75.0;
 /// Memory of a noise, in seconds.
 const FADES: f64 = 600.0;
-const ERROR_RATE: f64 = 0.0017;
+const ERROR_RATE: f64 = 0.002;
 /// Of the lognormal latencies: seconds, and the deviation of their logarithm.
 const MEDIAN: f64 = 0.1;
 pub const SIGMA: f64 = 0.5;
@@ -47,10 +47,15 @@ struct Noise {
     burst: f64,
     errors: f64,
     latency: f64,
+    /// Share of requests that are slow for no reason, by [`OUTLIER`].
+    outliers: f64,
 }
 
-const STEADY: Noise = Noise { traffic: 0.15, burst: 0.15, errors: 0.2, latency: 0.05 };
-const UNSTEADY: Noise = Noise { traffic: 0.35, burst: 0.4, errors: 0.5, latency: 0.10 };
+const OUTLIER: f64 = 4.0;
+const STEADY: Noise =
+    Noise { traffic: 0.15, burst: 0.15, errors: 0.2, latency: 0.05, outliers: 0.0 };
+const UNSTEADY: Noise =
+    Noise { traffic: 0.35, burst: 0.4, errors: 0.6, latency: 0.10, outliers: 0.004 };
 
 /// An AR(1) process with unit deviation: `x' = r x + sqrt(1 - r^2) e`,
 /// `r = exp(-step/FADES)`.
@@ -93,6 +98,7 @@ struct Now {
     error_rate: f64,
     /// Logarithm of the median latency.
     ln_median: f64,
+    outliers: f64,
 }
 
 impl Mood {
@@ -119,6 +125,7 @@ impl Mood {
                 * burst,
             error_rate: ERROR_RATE * (errors + centre(self.noise.errors)).exp(),
             ln_median: MEDIAN.ln() + latency,
+            outliers: self.noise.outliers,
         }
     }
 }
@@ -146,10 +153,12 @@ impl Teller {
         let mut slower = [0; BUCKETS];
         for _ in 0..requests {
             let deviation: f64 = StandardNormal.sample(random);
-            let ln_latency = ln_median + SIGMA * deviation;
+            let lot: f64 = random.random();
+            let outlier = if lot > 1.0 - now.outliers { OUTLIER.ln() } else { 0.0 };
+            let ln_latency = ln_median + SIGMA * deviation + outlier;
             let first: usize = self.ln_bounds.iter().map(|at| usize::from(ln_latency > *at)).sum();
             slower[first] += 1;
-            counters.errors += u64::from(random.random::<f64>() < error_rate);
+            counters.errors += u64::from(lot < error_rate);
             seen.push(ln_latency as f32);
         }
         counters.requests += requests;

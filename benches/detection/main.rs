@@ -4,7 +4,7 @@
 //! ```text
 //! cargo bench --bench detection                    every cell, a few minutes
 //! cargo bench --bench detection -- --quick         fewer runs, 1-minute samples only
-//! cargo bench --bench detection -- --only "+2 points 1200/min" --rule Argo --runs 200
+//! cargo bench --bench detection -- --only "+2 points,1200/min 60 s" --runs 200
 //! cargo bench --bench detection -- --data DIR      real series in place of made ones
 //! ```
 
@@ -43,7 +43,7 @@ struct Args {
     /// Runs a cell; without it 80 of healthy ones and 20 of bad ones.
     #[arg(long)]
     runs: Option<usize>,
-    /// Only cells whose name contains all these words.
+    /// Only cells whose name contains this, or all of several with commas between.
     #[arg(long, default_value = "")]
     only: String,
     /// Only rules whose name contains this.

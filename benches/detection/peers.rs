@@ -3,7 +3,7 @@
 
 use crate::mann_whitney::{Class, Z_98, classify};
 use crate::promql::{histogram_quantile, increase};
-use crate::run::{BUCKETS, Instance, Interval, Rule, Run, Scrape, Series};
+use crate::run::{BOUNDS, BUCKETS, Instance, Interval, Rule, Run, Scrape, Series};
 
 const MOST_ERRORS: f64 = 0.01;
 const MOST_LATENCY: f64 = 1.5;
@@ -68,7 +68,7 @@ impl Rule for Prometheus {
         for interval in run.all[..run.before].iter().flatten() {
             before.iter_mut().zip(interval.buckets).for_each(|(sum, own)| *sum += own as f64);
         }
-        let most_latency = histogram_quantile(0.95, &before).map(|p95| p95 * MOST_LATENCY);
+        let most_latency = histogram_quantile(0.95, &BOUNDS, &before).map(|p95| p95 * MOST_LATENCY);
         let mut pending_since = [None; 3];
         for interval in run.before..run.len() {
             let now = run.end_of(interval);
@@ -78,7 +78,7 @@ impl Rule for Prometheus {
             for (index, bucket) in buckets.iter_mut().enumerate() {
                 *bucket = rate(run, interval, |it| it.buckets[index]);
             }
-            let p95 = histogram_quantile(0.95, &buckets);
+            let p95 = histogram_quantile(0.95, &BOUNDS, &buckets);
             let memory = run.new[interval].and_then(|interval| interval.memory);
             let firing = [
                 requests > 0.0 && errors / requests > MOST_ERRORS,

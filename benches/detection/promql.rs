@@ -2,8 +2,6 @@
 //!
 //! Facts from `prometheus/prometheus`, `promql/functions.go` and `quantile.go`.
 
-use crate::run::{BOUNDS, BUCKETS};
-
 /// Increase of a counter over a window that ends at `end` and is `window`
 /// seconds long, from its samples `(seconds, value)`; `None` with fewer than two.
 /// Falls are new beginnings; the ends are extrapolated to the window's by at most
@@ -31,17 +29,17 @@ pub fn increase(samples: &[(f64, f64)], end: f64, window: f64) -> Option<f64> {
     Some(grown * (covered + to_start + to_end) / covered)
 }
 
-/// The quantile that cumulative buckets give, linear inside a bucket; the highest
-/// bound where it lies beyond; `None` without requests.
-pub fn histogram_quantile(quantile: f64, buckets: &[f64; BUCKETS]) -> Option<f64> {
-    let total = buckets[BUCKETS - 1];
+/// The quantile that cumulative buckets give, those of the bounds and `+Inf`: linear
+/// inside a bucket; the highest bound where it lies beyond; `None` without requests.
+pub fn histogram_quantile(quantile: f64, bounds: &[f64], buckets: &[f64]) -> Option<f64> {
+    let total = *buckets.last()?;
     if total <= 0.0 {
         return None;
     }
     let rank = quantile * total;
     let found = buckets.iter().position(|count| *count >= rank)?;
-    let Some(upper) = BOUNDS.get(found) else { return BOUNDS.last().copied() };
+    let Some(upper) = bounds.get(found) else { return bounds.last().copied() };
     let below = found.checked_sub(1);
-    let (lower, count) = below.map_or((0.0, 0.0), |below| (BOUNDS[below], buckets[below]));
+    let (lower, count) = below.map_or((0.0, 0.0), |below| (bounds[below], buckets[below]));
     Some(lower + (upper - lower) * (rank - count) / (buckets[found] - count))
 }

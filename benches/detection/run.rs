@@ -31,6 +31,7 @@ pub struct Run {
     /// A peer service that shares the hosts, the users and a dependency.
     pub control: Series,
     /// When the peer was deployed itself, in seconds; `None`: it was not.
+    #[allow(dead_code, reason = "for rules that weigh deployments against each other")]
     pub control_deployed: Option<f64>,
     /// A service that both of them call.
     pub dependency: Series,
@@ -131,6 +132,7 @@ pub trait SeriesRule: Sync {
 #[derive(Debug, Clone)]
 pub struct SeriesRun {
     /// Seconds between samples.
+    #[allow(dead_code, reason = "for rules whose memory is a time")]
     pub interval: f64,
     pub baseline: Vec<Option<f64>>,
     pub watch: Vec<Option<f64>>,

@@ -8,7 +8,8 @@ use crate::generator::Random;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Scenario {
     Healthy,
-    /// Errors, latency and traffic far less steady.
+    /// Errors, latency and traffic far less steady, slow outliers, and in three of
+    /// ten watches some slow minutes, as from a milder neighbour.
     Noisy,
     /// Two minutes after the deployment: errors 5-10 %, latency x2.
     StartUp,
@@ -179,13 +180,18 @@ impl Scenario {
             }
             _ => (0.0, f64::INFINITY, 0.0),
         };
+        let count = match self {
+            Scenario::Neighbour => random.random_range(1..=3),
+            Scenario::Noisy => u32::from(random.random_bool(0.3)),
+            _ => 0,
+        };
+        let noisy = self == Scenario::Noisy;
+        let (lengths, sizes) = if noisy { (2.5..4.0, 1.45..1.75) } else { (3.0..6.0, 1.5..2.0) };
         let mut bursts = Vec::new();
-        if self == Scenario::Neighbour {
-            for _ in 0..random.random_range(1..=3) {
-                let from = minutes(random, 0.0, 50.0);
-                let until = from + minutes(random, 3.0, 6.0);
-                bursts.push((from, until, random.random_range(1.5..2.0)));
-            }
+        for _ in 0..count {
+            let from = minutes(random, 0.0, 50.0);
+            let until = from + minutes(random, lengths.start, lengths.end);
+            bursts.push((from, until, random.random_range(sizes.clone())));
         }
         Chance { onset, until, size, bursts }
     }
@@ -198,7 +204,7 @@ impl Scenario {
             (Scenario::StartUp, New) if at < chance.until => {
                 Effect { errors: chance.size, latency: 2.0, traffic: 1.0 }
             }
-            (Scenario::Neighbour, Old | New | Control) => {
+            (Scenario::Neighbour | Scenario::Noisy, Old | New | Control) => {
                 let here = |burst: &&(f64, f64, f64)| (burst.0..burst.1).contains(&at);
                 let latency = chance.bursts.iter().find(here).map_or(1.0, |burst| burst.2);
                 Effect { latency, ..NONE }

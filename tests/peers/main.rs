@@ -1,13 +1,17 @@
 //! The peers that the detection bench compares with are what they claim to be:
-//! Kayenta's test gives the figures that Kayenta's own tests publish.
+//! Kayenta's test gives the figures that Kayenta's own tests publish, and rates
+//! and quantiles are Prometheus's.
 
 #![allow(clippy::cast_precision_loss, reason = "counts far below 2^52")]
 
 #[path = "../../benches/detection/mann_whitney.rs"]
 mod mann_whitney;
+#[path = "../../benches/detection/promql.rs"]
+mod promql;
 mod vectors;
 
 use mann_whitney::{Class, Shift, Z_98, classify, shift, z_of};
+use promql::{histogram_quantile, increase};
 use vectors::{
     ALSO_AROUND_TEN, AROUND_TEN, AROUND_TWENTY, LARGE_CONTROL, LARGE_EXPERIMENT, R_CONTROL,
     R_EXPERIMENT, ZEROS_CONTROL, ZEROS_EXPERIMENT,
@@ -88,5 +92,34 @@ fn classes_tie_out() {
     ];
     for (experiment, control, increase, expected) in table {
         assert_eq!(classify(experiment, control, Z_95, 0.1, increase), expected);
+    }
+}
+
+#[test]
+fn increases_are_extrapolated_as_far_as_prometheus_does() {
+    let table = [
+        ("to both ends", &[(60.0, 60.0), (120.0, 120.0), (180.0, 180.0)][..], Some(180.0)),
+        ("not below zero", &[(60.0, 1.0), (120.0, 61.0), (180.0, 121.0)], Some(121.0)),
+        ("half an interval", &[(120.0, 600.0), (150.0, 630.0)], Some(75.0)),
+        ("past a reset", &[(60.0, 100.0), (120.0, 130.0), (180.0, 30.0)], Some(90.0)),
+        ("of one sample", &[(180.0, 5.0)], None),
+        ("of none", &[], None),
+    ];
+    for (name, samples, expected) in table {
+        assert_eq!(increase(samples, 180.0, 180.0), expected, "{name}");
+    }
+}
+
+#[test]
+fn quantiles_are_linear_inside_a_bucket() {
+    let bounds = [0.125, 0.25, 0.5];
+    let table = [
+        ([0.0, 100.0, 100.0, 100.0], 0.5, Some(0.1875)),
+        ([50.0, 100.0, 100.0, 100.0], 0.25, Some(0.0625)),
+        ([0.0, 0.0, 0.0, 100.0], 0.95, Some(0.5)),
+        ([0.0; 4], 0.95, None),
+    ];
+    for (buckets, quantile, expected) in table {
+        assert_eq!(histogram_quantile(quantile, &bounds, &buckets), expected, "{buckets:?}");
     }
 }
