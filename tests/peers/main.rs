@@ -1,13 +1,30 @@
 //! The peers that the detection bench compares with are what they claim to be:
 //! Kayenta's test gives the figures that Kayenta's own tests publish, and rates
-//! and quantiles are Prometheus's.
+//! and quantiles are Prometheus's. And the deployments that it makes are what it
+//! says of them.
 
-#![allow(clippy::cast_precision_loss, reason = "counts far below 2^52")]
+#![allow(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "counts far below 2^52, and never negative"
+)]
 
+mod made;
+
+#[path = "../../benches/detection/generator.rs"]
+#[allow(dead_code, reason = "the bench uses the rest")]
+mod generator;
 #[path = "../../benches/detection/mann_whitney.rs"]
 mod mann_whitney;
 #[path = "../../benches/detection/promql.rs"]
 mod promql;
+#[path = "../../benches/detection/run.rs"]
+#[allow(dead_code, reason = "the bench uses the rest")]
+mod run;
+#[path = "../../benches/detection/scenario.rs"]
+#[allow(dead_code, reason = "the bench uses the rest")]
+mod scenario;
 mod vectors;
 
 use mann_whitney::{Class, Shift, Z_98, classify, shift, z_of};
