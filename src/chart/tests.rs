@@ -1,0 +1,1 @@
+//! Pictures of hostile, empty and endless input.
