@@ -34,8 +34,7 @@ impl<'a> Sight<'a> {
         let to = chart.to.max(later.unwrap_or(chart.to));
         let from = chart.from.min(to - SignedDuration::from_millis(1));
         let drawn = chart.lines.iter().take(MOST_LINES);
-        let lines: Vec<_> =
-            drawn.map(|line| (line, Trace::new(&line.points, from, to))).collect();
+        let lines: Vec<_> = drawn.map(|line| (line, Trace::new(&line.points, from, to))).collect();
         let limits: Vec<_> = chart
             .limits
             .iter()
@@ -71,7 +70,7 @@ pub fn document(chart: &Chart, width: Width, theme: Option<Theme>) -> String {
     };
     let mut frame = Frame {
         left: 18.0 + widest,
-        right: whole - gutter.max(18.0),
+        right: whole - gutter.max(22.0),
         top: 0.0,
         bottom: 0.0,
         from: millis(sight.from),

@@ -34,9 +34,8 @@ pub fn markers(sight: &Sight<'_>, frame: &Frame, taken: &mut Taken) -> String {
     let mut seen: Vec<(f64, bool)> = Vec::new();
     let mut drawn = String::new();
     for outlier in outliers {
-        let near = |(x, above): &(f64, bool)| {
-            *above == outlier.above && (x - outlier.x).abs() < 10.0
-        };
+        let near =
+            |(x, above): &(f64, bool)| *above == outlier.above && (x - outlier.x).abs() < 10.0;
         if seen.len() >= MOST || seen.iter().any(near) {
             continue;
         }

@@ -1,7 +1,7 @@
 //! Words: above the plot, at the limits, and for those who cannot see it.
 
 use super::draw::{Sight, class};
-use super::frame::{Frame, Taken, spread};
+use super::frame::{Frame, Place, Taken, spread};
 use super::text::{self, escape, fit, px};
 use super::{Limit, MarkKind, Width, range, times};
 use crate::policy::Side;
@@ -23,9 +23,7 @@ pub fn head(sight: &Sight<'_>, whole: f64, width: Width) -> (String, f64) {
         text::label(MARGIN, 24.0, "dg-title dg-ink", &words)
     };
     let (words, y) = match width {
-        Width::Phone => {
-            (title(room) + &text::label(MARGIN, 42.0, "dg-quiet dg-num", &span), 50.0)
-        }
+        Width::Phone => (title(room) + &text::label(MARGIN, 42.0, "dg-quiet dg-num", &span), 50.0),
         Width::Desktop => {
             let rest = room - text::width(&span) - 16.0;
             let span = text::label(whole - MARGIN, 24.0, "dg-end dg-quiet dg-num", &span);
@@ -62,9 +60,8 @@ fn items(sight: &Sight<'_>) -> Vec<(Swatch, String)> {
     let mut items: Vec<(Swatch, String)> = Vec::new();
     for (index, (line, _)) in sight.lines.iter().enumerate() {
         let class = class(line, index);
-        let swatch = move |x, y| {
-            format!("<path class=\"dg-line {class}\" d=\"M{} {}h22\"/>", px(x), px(y))
-        };
+        let swatch =
+            move |x, y| format!("<path class=\"dg-line {class}\" d=\"M{} {}h22\"/>", px(x), px(y));
         items.push((Box::new(swatch), line.name.clone()));
     }
     let shade = |class: &'static str| -> Swatch {
@@ -130,16 +127,17 @@ pub fn limit_words(sight: &Sight<'_>, frame: &Frame, width: Width, taken: &mut T
         Width::Phone => -5.0,
         Width::Desktop => 4.0,
     };
-    let mut places: Vec<f64> =
-        limits.iter().map(|(value, _)| frame.y(*value) + lift).collect();
-    spread(&mut places, APART, frame.top + text::SIZE, frame.bottom - 3.0);
+    let mut places: Vec<f64> = limits.iter().map(|(value, _)| frame.y(*value) + lift).collect();
+    spread(&mut places, APART, frame.top + 7.0, frame.bottom - 3.0);
     let mut drawn = String::new();
     for ((value, limit), y) in limits.iter().zip(places) {
         let words = fit(&limit.label, WIDEST_LIMIT);
         match width {
             Width::Phone => {
                 let right = frame.right - 3.0;
-                taken.take(text::place(right - text::width(&words), right, y));
+                let place = text::place(right - text::width(&words), right, y);
+                taken.take(place);
+                drawn += &veil(place);
                 drawn += &text::label(right, y, "dg-end dg-word dg-halo", &words);
             }
             Width::Desktop => {
@@ -152,6 +150,17 @@ pub fn limit_words(sight: &Sight<'_>, frame: &Frame, width: Width, taken: &mut T
         }
     }
     drawn
+}
+
+/// Behind words that stand on lines.
+fn veil(place: Place) -> String {
+    format!(
+        "<rect class=\"dg-face dg-veil\" x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\"/>",
+        px(place.left),
+        px(place.top),
+        px(place.right - place.left),
+        px(place.bottom - place.top)
+    )
 }
 
 /// The picture in sentences.

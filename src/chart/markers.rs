@@ -9,7 +9,7 @@ use super::{Mark, MarkKind, header, times};
 const MOST_MARKS: usize = 12;
 const LANE: f64 = 18.0;
 
-/// All marks in their lanes, one lane below another.
+/// All marks in lanes: a mark is below those whose words its stem would go through.
 pub struct Marks<'a> {
     placed: Vec<Placed<'a>>,
     /// Of the lowest lane.
@@ -21,6 +21,8 @@ struct Placed<'a> {
     x: f64,
     /// The middle of its lane.
     y: f64,
+    /// From the top.
+    lane: u8,
     words: String,
     time: String,
     /// What the words cover.
@@ -29,32 +31,22 @@ struct Placed<'a> {
 }
 
 impl<'a> Marks<'a> {
-    /// A later mark goes into a lower lane where the words of an earlier one are
-    /// in its way, so no stem goes through them.
     pub fn new(sight: &Sight<'a>, frame: &Frame, above: f64) -> Marks<'a> {
         let inside = |mark: &&Mark| (sight.from..=sight.to).contains(&mark.at);
         let mut marks: Vec<&Mark> = sight.chart.marks.iter().filter(inside).collect();
         marks.sort_by_key(|mark| mark.at);
         marks.truncate(MOST_MARKS);
+        let mut waiting: Vec<Placed<'_>> =
+            marks.into_iter().map(|mark| Placed::new(mark, sight, frame)).collect();
+        turn_away(&mut waiting, frame);
         let mut placed: Vec<Placed<'_>> = Vec::new();
-        let mut bottom = above;
-        for mark in marks {
-            let x = frame.x(millis(mark.at));
-            let time = times::moment(mark.at, sight.from, sight.to);
-            let words = fit(&mark.label, frame.width() * 0.6);
-            let wide = text::width(&words) + text::width(&time) + 16.0;
-            let end = frame.right + 16.0;
-            let (from, to) = if x + wide <= end || x - wide < frame.left - 20.0 {
-                (x, x + wide)
-            } else {
-                (x - wide, x)
-            };
-            let meets = |other: &&Placed<'_>| other.to + 8.0 > from && other.from - 8.0 < to;
-            let lowest = placed.iter().filter(meets).map(|other| other.y).fold(above, f64::max);
-            let y = if lowest > above { lowest + LANE } else { above + LANE / 2.0 + 2.0 };
-            bottom = bottom.max(y + LANE / 2.0);
-            placed.push(Placed { mark, x, y, words, time, from, to });
+        while let Some(mut next) = highest(&mut waiting) {
+            let free = |lane: &u8| placed.iter().all(|other| next.fits(*lane, other));
+            next.lane = (0..u8::MAX).find(free).unwrap_or_default();
+            next.y = above + LANE * (f64::from(next.lane) + 0.5) + 3.0;
+            placed.push(next);
         }
+        let bottom = placed.iter().map(|mark| mark.y + LANE / 2.0).fold(above, f64::max);
         Marks { placed, bottom }
     }
 
@@ -72,7 +64,52 @@ impl<'a> Marks<'a> {
     }
 }
 
-impl Placed<'_> {
+/// Words that meet those of a later mark, which has no room on its right, turn left too.
+fn turn_away(marks: &mut [Placed<'_>], frame: &Frame) {
+    for index in (0..marks.len()).rev() {
+        let (before, after) = marks.split_at_mut(index + 1);
+        let Some(mark) = before.last_mut() else { continue };
+        let wide = mark.to - mark.from;
+        let meets = after.iter().any(|other| mark.covers(other) && other.covers(mark));
+        if meets && mark.x - wide >= frame.left - ROOM_ON_THE_LEFT {
+            (mark.from, mark.to) = (mark.x - wide, mark.x);
+        }
+    }
+}
+
+/// How far words may reach over the axis of values, in px.
+const ROOM_ON_THE_LEFT: f64 = 20.0;
+
+/// The first mark whose stem goes through no words of those that wait with it.
+fn highest<'a>(waiting: &mut Vec<Placed<'a>>) -> Option<Placed<'a>> {
+    let free = |mark: &Placed<'_>| !waiting.iter().any(|other| other.covers(mark));
+    let index = waiting.iter().position(free).unwrap_or_default();
+    (index < waiting.len()).then(|| waiting.remove(index))
+}
+
+impl<'a> Placed<'a> {
+    fn new(mark: &'a Mark, sight: &Sight<'_>, frame: &Frame) -> Placed<'a> {
+        let x = frame.x(millis(mark.at));
+        let time = times::moment(mark.at, sight.from, sight.to);
+        let words = fit(&mark.label, frame.width() * 0.6);
+        let wide = text::width(&words) + text::width(&time) + 16.0;
+        let right = x + wide <= frame.right + 14.0 || x - wide < frame.left - ROOM_ON_THE_LEFT;
+        let (from, to) = if right { (x, x + wide) } else { (x - wide, x) };
+        Placed { mark, x, y: 0.0, lane: 0, words, time, from, to }
+    }
+
+    /// Whether the stem of another would go through its words from above.
+    fn covers(&self, other: &Placed<'_>) -> bool {
+        let itself = self.mark == other.mark;
+        !itself && self.from - 5.0 < other.x && other.x < self.to + 2.0
+    }
+
+    fn fits(&self, lane: u8, other: &Placed<'_>) -> bool {
+        let apart = other.to + 6.0 <= self.from || other.from - 6.0 >= self.to;
+        let below = !other.covers(self) || lane > other.lane;
+        below && (apart || lane != other.lane)
+    }
+
     fn label(&self) -> String {
         let said = header::kind(self.mark.kind);
         let hint = format!("{said} at {} UTC", self.mark.at.strftime("%Y-%m-%d %H:%M:%S"));

@@ -77,8 +77,7 @@ fn section(section: &Section) -> String {
         format!("<tr><th scope=\"row\">{}</th><td>{}</td></tr>\n", escape(name), escape(value))
     };
     let rows: String = section.rows.iter().map(row).collect();
-    let table =
-        if rows.is_empty() { rows } else { format!("<table>\n{rows}</table>\n") };
+    let table = if rows.is_empty() { rows } else { format!("<table>\n{rows}</table>\n") };
     let charts: String = section.charts.iter().map(figure).collect();
     let heading = escape(&section.heading);
     format!("<section>\n<h2>{heading}</h2>\n{said}{table}{charts}</section>\n")

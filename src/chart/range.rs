@@ -11,7 +11,7 @@ pub struct Range {
 
 /// How far values may stretch the view beyond what must be in it, in heights of
 /// that: more would press the limits flat.
-const STRETCH: f64 = 3.0;
+const STRETCH: f64 = 1.5;
 /// Beyond these a number is drawn at the edge and written in powers of ten.
 const HUGE: f64 = 1e30;
 const TINY: f64 = 1e-15;

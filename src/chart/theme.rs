@@ -78,7 +78,7 @@ const SHAPES: &str = "\
 .dg-edge{stroke-width:1px;stroke-dasharray:2 2}\
 .dg-mark{stroke-width:1.2px}\
 .dg-glyph{stroke-width:1.8px;stroke-linejoin:round;stroke-linecap:round}\
-.dg-band{fill-opacity:.13;stroke:none}\
+.dg-veil{fill-opacity:.8}.dg-band{fill-opacity:.16;stroke:none}\
 .dg-gap{fill-opacity:.09;stroke:none}";
 
 fn colours(palette: &Palette) -> String {

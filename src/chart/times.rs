@@ -5,9 +5,8 @@ use jiff::{SignedDuration, Timestamp};
 
 const DAY: i64 = 86_400;
 /// Steps in seconds that people count in.
-const STEPS: [i64; 18] = [
-    1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, DAY,
-];
+const STEPS: [i64; 18] =
+    [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, DAY];
 
 /// Round moments between `from` and `to` (both in unix seconds), at most `most`
 /// of them, with what is written there.
