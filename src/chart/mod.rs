@@ -5,6 +5,12 @@
 //! number that is none (NaN, infinite) counts as a gap. Text from outside is
 //! escaped here and nowhere else.
 
+#![allow(
+    clippy::format_collect,
+    clippy::format_push_string,
+    reason = "a drawing is small, and easier to read made of pieces"
+)]
+
 mod draw;
 mod edge;
 mod frame;

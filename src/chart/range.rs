@@ -151,7 +151,7 @@ fn scale(unit: Unit, value: f64) -> (f64, &'static str) {
             let scales = [(1_f64, " B"), (1024.0, " KiB"), (1024_f64.powi(2), " MiB")];
             let larger = [(1024_f64.powi(3), " GiB"), (1024_f64.powi(4), " TiB")];
             let all = scales.into_iter().chain(larger);
-            all.filter(|(scale, _)| size >= *scale).last().unwrap_or((1.0, " B"))
+            all.rev().find(|(scale, _)| size >= *scale).unwrap_or((1.0, " B"))
         }
         Unit::Number if size >= 1e12 => (1e12, "T"),
         Unit::Number if size >= 1e9 => (1e9, "G"),

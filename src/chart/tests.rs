@@ -74,7 +74,7 @@ fn texts(drawn: &str) -> Vec<String> {
     texts
         .map(|text| {
             text.descendants()
-                .filter(|node| node.is_text())
+                .filter(roxmltree::Node::is_text)
                 .filter_map(|node| node.text())
                 .collect()
         })
