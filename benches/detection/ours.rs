@@ -5,7 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use deployguard::judge::{Baseline, Blame, CheckState, Control, Role, Sample};
+use deployguard::judge::{
+    Baseline, Blame, CheckState, Control, Judgement, Rival, Role, Sample, Weight, rank,
+};
 use deployguard::model::{
     Arms, Counts, Histogram, Measurement, Reading, Severity, Split, Unusable, Verdict,
 };
@@ -14,7 +16,7 @@ use deployguard::policy::{
 };
 use jiff::{SignedDuration, Timestamp};
 
-use crate::run::{BOUNDS, Interval, Rule, Run, SeriesRule, SeriesRun};
+use crate::run::{BOUNDS, Interval, Rule, Run, Series, SeriesRule, SeriesRun};
 
 /// Of the whole policy: the default of `false_rollbacks`.
 const FALSE_ROLLBACKS: f64 = 0.01;
@@ -25,7 +27,7 @@ const TESTED: f64 = 2.0;
 struct Guard {
     name: &'static str,
     control: bool,
-    /// Seconds; times are counted from its end.
+    /// Seconds.
     grace: f64,
 }
 
@@ -119,34 +121,68 @@ fn reading(check: &Check, all: Option<&Interval>, arms: Option<(&Interval, &Inte
 }
 
 impl Guard {
-    fn begin(&self, run: &Run, check: &Check) -> CheckState {
+    fn begin(&self, run: &Run, check: &Check, own: &Series) -> CheckState {
         let mut state = CheckState::new(check);
         let from = run.before.saturating_sub(120 * run.a_minute());
-        let minutes = |series: &[Option<Interval>]| -> Vec<(Timestamp, Reading)> {
-            series[from..run.before]
-                .chunks(run.a_minute())
-                .enumerate()
-                .map(|(index, minute)| {
-                    let end = run.end_of(from + (index + 1) * run.a_minute() - 1);
-                    let sum = minute.iter().flatten().copied().reduce(|mut sum, next| {
-                        sum.add(&next);
-                        sum
-                    });
-                    (at(end), reading(check, sum.as_ref(), None))
-                })
+        let samples = |series: &[Option<Interval>]| -> Vec<(Timestamp, Reading)> {
+            (from..run.before)
+                .map(|index| (at(run.end_of(index)), reading(check, series[index].as_ref(), None)))
                 .collect()
         };
-        state.baselines.insert(Against::Before, Baseline::of(check, &minutes(&run.all), 60.0));
+        state.baselines.insert(Against::Before, Baseline::of(check, &samples(own), run.interval));
         if self.control && !matches!(check.measure, Measure::Gauge { .. }) {
             let peer = run.control_deployed.is_none().then_some(("peer", Role::Peer, &run.control));
             let needed = ("dependency", Role::Dependency, &run.dependency);
             for (name, role, series) in peer.into_iter().chain([needed]) {
                 let mut control = Control::new(role);
-                control.baseline = Baseline::of(check, &minutes(series), 60.0);
+                control.baseline = Baseline::of_control(check, &samples(series), run.interval);
                 state.controls.insert(name.into(), control);
             }
         }
         state
+    }
+}
+
+/// The other service, which was deployed as well and is watched by another watch.
+struct Other {
+    check: Check,
+    state: CheckState,
+    deployed_at: f64,
+}
+
+impl Other {
+    fn begin(guard: &Guard, run: &Run, check: &Check, deployed_at: f64) -> Self {
+        let state = guard.begin(run, check, &run.control);
+        Self { check: check.clone(), state, deployed_at }
+    }
+
+    fn sample(&mut self, run: &Run, interval: usize) {
+        let reading = reading(&self.check, run.control[interval].as_ref(), None);
+        let sample = Sample {
+            at: at(run.end_of(interval)),
+            interval: SignedDuration::from_secs(run.interval as i64),
+            reading: &reading,
+            controls: &BTreeMap::new(),
+            counts: true,
+            alpha: FALSE_ROLLBACKS / TESTED,
+        };
+        self.state.observe(&self.check, &sample);
+    }
+
+    fn fits_better(&self, judgement: &Judgement) -> bool {
+        let rival = |weight: Option<Weight>| Rival {
+            service: String::new(),
+            deployment: String::new(),
+            in_service_at: at(self.deployed_at),
+            ln_e: weight.map_or(0.0, |weight| weight.ln_e),
+            rise: weight.map_or(1.0, |weight| weight.rise),
+            since: weight.and_then(|weight| weight.since),
+            needed: false,
+        };
+        let its = rival(self.state.last.as_ref().and_then(|last| last.weight));
+        let since = judgement.weight.and_then(|weight| weight.since).unwrap_or(judgement.at);
+        if std::env::var("DBG").is_ok() { eprintln!("rank {:?} {:?} {:?}", judgement.weight, its, since); }
+        rank(&rival(judgement.weight), &[its], since).is_some()
     }
 }
 
@@ -157,12 +193,15 @@ impl Rule for Guard {
 
     fn acts_at(&self, run: &Run) -> Option<f64> {
         let checks = checks();
-        let mut states: Vec<CheckState> =
-            checks.iter().map(|check| self.begin(run, check)).collect();
+        let begin = |check| self.begin(run, check, &run.all);
+        let mut states: Vec<CheckState> = checks.iter().map(begin).collect();
+        let mut rival = run.control_deployed.map(|at| Other::begin(self, run, &checks[0], at));
         for interval in run.before..run.len() {
             let now = run.end_of(interval);
             for (check, state) in checks.iter().zip(&mut states) {
-                let arms = run.new[interval].as_ref().zip(run.old[interval].as_ref());
+                let nothing = Interval::default();
+                let (new, old) = (run.new[interval].as_ref(), run.old[interval].as_ref());
+                let arms = old.map(|old| (new.unwrap_or(&nothing), old));
                 let own = reading(check, run.all[interval].as_ref(), arms);
                 let controls: BTreeMap<String, Reading> =
                     [("peer", &run.control[interval]), ("dependency", &run.dependency[interval])]
@@ -177,10 +216,11 @@ impl Rule for Guard {
                     alpha: FALSE_ROLLBACKS / TESTED,
                 };
                 let judgement = state.observe(check, &sample);
+                if std::env::var("DBG").is_ok() && judgement.verdict == Verdict::Breach { eprintln!("{} {} {:?} {} {:?}", now, check.name, judgement.blame, judgement.reason, judgement.weight); }
                 if judgement.verdict == Verdict::Breach
                     && judgement.blame == Some(Blame::Deployment)
                 {
-                    return Some(now - self.grace);
+                    return Some(now);
                 }
             }
         }

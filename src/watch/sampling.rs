@@ -157,6 +157,7 @@ impl Watch {
             deployment: self.version(),
             in_service_at: self.in_service_at?,
             ln_e: worst.map_or(0.0, |weight| weight.ln_e),
+            rise: worst.map_or(1.0, |weight| weight.rise),
             since: worst.and_then(|weight| weight.since),
             needed: false,
         })
