@@ -14,12 +14,12 @@ use super::run::Engine;
 use crate::crash;
 use crate::judge::Baseline;
 use crate::model::{
-    ActFailure, Inspection, LedgerEntry, Permit, Reading, Revision, RollbackPlan, ServiceKey,
-    Unusable, WatchId,
+    ActFailure, Counts, Histogram, Inspection, LedgerEntry, Measurement, Permit, Reading, Revision,
+    RollbackPlan, ServiceKey, Ticks, Unusable, WatchId,
 };
 use crate::platform::ecs::Ecs;
 use crate::platform::{LookError, Platform};
-use crate::policy::Vars;
+use crate::policy::{Check, Vars};
 use crate::sources::{Due, measure};
 use crate::store::{Store, StoreError};
 use crate::watch::{Candidate, Event, Want, Watch, candidates};
@@ -28,8 +28,8 @@ use crate::watch::{Candidate, Event, Want, Watch, candidates};
 pub(super) const AGAIN: Duration = Duration::from_secs(5);
 /// Targets that are inspected before a watch is told that there is none.
 const INSPECTED: usize = 3;
-/// A baseline looks back this many windows.
-const BASELINE_WINDOWS: i32 = 10;
+/// A baseline is measured over this many windows.
+const BASELINE_WINDOWS: usize = 60;
 
 /// A check of a watch, and for what it is measured.
 type Asked = (WatchId, WantKind, String);
@@ -80,14 +80,16 @@ impl Engine {
         self.tasks.spawn(async move {
             let started = tokio::time::Instant::now();
             // A panic must not leave the wants under way for ever.
-            let readings = match tokio::spawn(async move { measure(&prometheus, due).await }).await
+            let measured = match tokio::spawn(async move { measure(&prometheus, due).await }).await
             {
-                Ok(readings) => readings,
+                Ok(measured) => measured,
                 Err(panic) => {
                     tracing::error!(%panic, "measuring broke off; trying again");
                     Vec::new()
                 }
             };
+            let readings: Vec<(Asked, Reading)> =
+                measured.into_iter().map(|(asked, one)| (asked, as_one(one.readings))).collect();
             metrics.measured(started.elapsed(), &readings);
             let mut answers: BTreeMap<(WatchId, WantKind), BTreeMap<String, Reading>> =
                 BTreeMap::new();
@@ -96,7 +98,7 @@ impl Engine {
             }
             for (watch, want) in asked {
                 let readings = answers.remove(&(watch.clone(), want));
-                let event = measured(want, ticks.get(&watch).copied(), readings);
+                let event = came_to(want, ticks.get(&watch).copied(), readings);
                 let _ = inputs.send(Input::Done { watch, want, event }).await;
             }
         });
@@ -174,7 +176,7 @@ fn kind(want: &Want) -> WantKind {
 
 /// What a measurement came to. A baseline whose source was out of reach is left
 /// out: the stretch before the deployment can be asked about later as well.
-fn measured(
+fn came_to(
     want: WantKind,
     tick: Option<Timestamp>,
     readings: Option<BTreeMap<String, Reading>>,
@@ -191,6 +193,8 @@ fn measured(
 }
 
 fn samples(watch: &Watch, tick: Timestamp, interval: SignedDuration) -> Vec<Due<Asked>> {
+    // What one sample measures.
+    let stretch = |check: &Check| watch.window(check, tick, interval);
     let vars = Vars::of(&watch.deployment);
     let policy = watch.policy();
     policy
@@ -198,8 +202,8 @@ fn samples(watch: &Watch, tick: Timestamp, interval: SignedDuration) -> Vec<Due<
         .iter()
         .map(|check| Due {
             key: (watch.id.clone(), WantKind::Sample, check.name.clone()),
-            question: policy.question(check, &vars, watch.window(check, tick, interval)),
-            at: tick,
+            question: policy.question(check, &vars, stretch(check), None, None),
+            ticks: Ticks::once(tick, stretch(check)),
         })
         .collect()
 }
@@ -213,15 +217,55 @@ fn baselines(watch: &Watch, until: Timestamp, interval: SignedDuration) -> Vec<D
         .filter(|check| {
             watch.checks.get(&check.name).is_some_and(|s| s.baseline == Baseline::Pending)
         })
-        .map(|check| Due {
-            key: (watch.id.clone(), WantKind::Baseline, check.name.clone()),
-            question: {
-                let window = check.window(interval);
-                policy.question_before(check, &vars, window, window * BASELINE_WINDOWS)
-            },
-            at: until,
+        .map(|check| {
+            let window = check.window(interval);
+            Due {
+                key: (watch.id.clone(), WantKind::Baseline, check.name.clone()),
+                question: policy.question(check, &vars, window, None, None),
+                ticks: Ticks::ending_at(until, window, BASELINE_WINDOWS),
+            }
         })
         .collect()
+}
+
+/// The readings of several stretches as one: counts and histograms added up, the
+/// median of gauges. Stretches without a measurement are left out, unless the
+/// source was out of reach: then it may be asked again.
+fn as_one(readings: Vec<Reading>) -> Reading {
+    let mut counts = Counts::default();
+    let mut histogram = Histogram::default();
+    let mut gauges: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    let (mut kind, mut because) = (None, Unusable::Empty);
+    for reading in readings {
+        match reading {
+            Err(Unusable::Unreachable(why)) => return Err(Unusable::Unreachable(why)),
+            Err(why) => because = why,
+            Ok(measurement) => {
+                match &measurement {
+                    Measurement::Counts(split) => counts += split.all,
+                    Measurement::Histogram(split) => histogram.add(&split.all),
+                    Measurement::Gauge { values } => {
+                        for (name, value) in values {
+                            gauges.entry(name.clone()).or_default().push(*value);
+                        }
+                    }
+                }
+                kind = Some(measurement);
+            }
+        }
+    }
+    match kind {
+        None => Err(because),
+        Some(Measurement::Counts(_)) => Ok(Measurement::Counts(counts.into())),
+        Some(Measurement::Histogram(_)) => Ok(Measurement::Histogram(histogram.into())),
+        Some(Measurement::Gauge { .. }) => {
+            let values = gauges.into_iter().map(|(name, mut values)| {
+                values.sort_by(f64::total_cmp);
+                (name, values[values.len() / 2])
+            });
+            Ok(Measurement::Gauge { values: values.collect() })
+        }
+    }
 }
 
 /// Looks for the first candidate that can be placed.
