@@ -206,3 +206,7 @@ impl Presence {
         ticks
     }
 }
+
+#[cfg(test)]
+#[path = "counters_tests.rs"]
+mod tests;
