@@ -236,6 +236,7 @@ impl Ticks {
     }
 
     /// Some of the ticks, by index.
+    #[must_use]
     pub fn part(&self, range: Range<usize>) -> Self {
         let first = Timestamp::from_millisecond(self.at_ms(range.start)).unwrap_or(self.first);
         Self { first, step: self.step, count: range.len() }

@@ -101,12 +101,8 @@ fn a_gauge_keeps_every_finite_series_by_a_short_name() {
     let Ok(Measurement::Gauge { values }) = reading(Shape::Gauge, &[answer]) else {
         panic!("a gauge")
     };
-    let expected = [
-        ("swap", 8.0),
-        ("value", 7.0),
-        (r#"{pod="a",zone="1"}"#, 5.0),
-        (r#"{pod="b\"c"}"#, 0.0),
-    ];
+    let expected =
+        [("swap", 8.0), ("value", 7.0), (r#"{pod="a",zone="1"}"#, 5.0), (r#"{pod="b\"c"}"#, 0.0)];
     assert_eq!(values, expected.map(|(n, v)| (n.to_owned(), v)).into());
 }
 
@@ -134,8 +130,7 @@ fn a_question_with_the_wrong_number_of_queries_is_refused() {
 fn told_apart(shape: Shape, rule: &ArmRule, answers: &[Answer]) -> Measurement {
     let asks = answers.iter().map(|_| Ask::Query("q".to_owned())).collect();
     let labels = [rule.label.clone()].into();
-    let question =
-        Question { arms: Some(rule.clone()), labels, ..Question::plain(shape, asks) };
+    let question = Question { arms: Some(rule.clone()), labels, ..Question::plain(shape, asks) };
     measured(&question, answers).readings.remove(0).unwrap()
 }
 
@@ -175,8 +170,7 @@ fn what_carries_no_label_is_not_divided() {
     let plain = || Ok(vec![series(&[], 3.0)]);
     let by_version = || Ok(vec![series(&[("version", "2")], 10.0)]);
     for (bad, total) in [(plain(), plain()), (plain(), by_version())] {
-        let Measurement::Counts(split) =
-            told_apart(Shape::BadOfTotal, &version_2(), &[bad, total])
+        let Measurement::Counts(split) = told_apart(Shape::BadOfTotal, &version_2(), &[bad, total])
         else {
             panic!("counts")
         };

@@ -58,7 +58,10 @@ impl Buckets {
         }
         let of = |side: Side| {
             let own = || counted.iter().filter(move |(_, one, _)| *one == side);
-            own().next().map(|_| self.histogram(own().map(|(place, _, n)| (*place, *n)))).transpose()
+            own()
+                .next()
+                .map(|_| self.histogram(own().map(|(place, _, n)| (*place, *n))))
+                .transpose()
         };
         let (new, old, neither) = (of(Side::New)?, of(Side::Old)?, of(Side::Neither)?);
         let mut all = Histogram::default();

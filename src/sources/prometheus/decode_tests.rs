@@ -113,9 +113,7 @@ fn html_is_told_from_prometheus_in_words_for_people() {
     let html = b"\n<!doctype html><html><title>Sign in</title></html>";
     for status in [200, 401, 404, 502] {
         let answer = decode(NAME, Kind::Instant, status, html);
-        let Err(Fault::Unusable(Unusable::Unreachable(words))) = answer else {
-            panic!("{status}")
-        };
+        let Err(Fault::Unusable(Unusable::Unreachable(words))) = answer else { panic!("{status}") };
         assert!(words.starts_with("http://prometheus:9090 answered HTML, not Prometheus JSON"));
         assert!(words.ends_with("is a proxy or login page in between?"), "{words}");
     }
@@ -129,11 +127,7 @@ fn what_is_not_prometheus_is_never_a_measurement() {
         (200, b"{}", false),
         (200, br#"{"status":"success"}"#, false),
         (200, br#"{"status":"success","data":{"resultType":"vector","result":{}}}"#, false),
-        (
-            200,
-            br#"{"status":"success","data":{"resultType":"scalar","result":[1,"x"]}}"#,
-            false,
-        ),
+        (200, br#"{"status":"success","data":{"resultType":"scalar","result":[1,"x"]}}"#, false),
         (401, b"Unauthorized", true),
         (404, b"404 page not found", true),
         (429, b"\xff\xfe", false),
@@ -149,10 +143,8 @@ fn what_is_not_prometheus_is_never_a_measurement() {
 
 #[test]
 fn a_long_message_is_cut() {
-    let body = format!(
-        r#"{{"status":"error","errorType":"bad_data","error":"{}"}}"#,
-        "ä".repeat(9000)
-    );
+    let body =
+        format!(r#"{{"status":"error","errorType":"bad_data","error":"{}"}}"#, "ä".repeat(9000));
     let answer = decode(NAME, Kind::Instant, 400, body.as_bytes());
     let Err(Fault::Unusable(Unusable::Refused(words))) = answer else { panic!() };
     assert!(words.chars().count() < 600);
@@ -160,9 +152,10 @@ fn a_long_message_is_cut() {
 
 #[test]
 fn a_matrix_that_is_garbled_is_never_a_measurement() {
-    for values in [r#"[1,"x"]"#, r#"[1,2]"#, r#"["1","2"]"#, r#"[1]"#, r#"[1,"2",3]"#] {
-        let data =
-            format!(r#"{{"resultType":"matrix","result":[{{"metric":{{}},"values":[{values}]}}]}}"#);
+    for values in [r#"[1,"x"]"#, r"[1,2]", r#"["1","2"]"#, r"[1]", r#"[1,"2",3]"#] {
+        let data = format!(
+            r#"{{"resultType":"matrix","result":[{{"metric":{{}},"values":[{values}]}}]}}"#
+        );
         let answer = success(Kind::Range, &data);
         assert!(
             matches!(answer, Err(Fault::Unusable(Unusable::Unreachable(_)))),

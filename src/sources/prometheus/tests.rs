@@ -38,7 +38,7 @@ fn query(promql: &str) -> Ask {
     Ask::Query(promql.to_owned())
 }
 
-fn unreachable(fetched: Fetched) -> String {
+fn unreachable(fetched: &Fetched) -> String {
     match &fetched.failed[..] {
         [(_, Unusable::Unreachable(words))] => words.clone(),
         other => panic!("{other:?}"),
@@ -83,7 +83,7 @@ async fn silence_ends_with_the_time_out_once_it_is_a_querys_turn() {
     );
     assert!(begun.elapsed() < SHORT * 5, "{:?}", begun.elapsed());
     for answer in [answers.0, answers.1, answers.2] {
-        assert_eq!(unreachable(answer), format!("http://{address} did not answer within 300ms"));
+        assert_eq!(unreachable(&answer), format!("http://{address} did not answer within 300ms"));
     }
 }
 
@@ -116,7 +116,7 @@ async fn a_login_page_is_not_followed_and_named() {
     let moved = || async { (StatusCode::FOUND, [(header::LOCATION, "/login?token=secret")]) };
     let address = serve(Router::new().fallback(moved)).await;
     let prometheus = connect(&format!("http://{address}"), SHORT, 1);
-    let words = unreachable(prometheus.fetch(&query("up"), at()).await);
+    let words = unreachable(&prometheus.fetch(&query("up"), at()).await);
     assert!(words.contains("302 Found to 127.0.0.1/login, which is not followed"), "{words}");
     assert!(!words.contains("secret"), "{words}");
 }
@@ -148,7 +148,7 @@ async fn credentials_never_reach_a_message() {
     let address = listener.local_addr().unwrap();
     drop(listener);
     let prometheus = connect(&format!("http://guard:hunter2@{address}/?key=hunter2"), SHORT, 1);
-    let words = unreachable(prometheus.fetch(&query("up"), at()).await);
+    let words = unreachable(&prometheus.fetch(&query("up"), at()).await);
     assert!(words.contains("can't be reached") && !words.contains("hunter2"), "{words}");
     assert!(!format!("{prometheus:?}").contains("hunter2"));
     for bad in ["http://guard:hunter2@", "ftp://guard:hunter2@x", "hunter2", "http://[hunter2"] {
