@@ -81,7 +81,7 @@ impl Prometheus {
         ready.context("Prometheus did not become ready").flatten()
     }
 
-    /// Puts samples of the past (as OpenMetrics with times) into its history, and
+    /// Puts samples of the past (as `OpenMetrics` with times) into its history, and
     /// starts it again.
     pub async fn remember(&mut self, openmetrics: &str) -> anyhow::Result<()> {
         self.stop();
