@@ -61,11 +61,15 @@ impl Baseline {
                 let limit = (bad(before) * rule.worse_by).max(bad(before) + LEAST_RISE_OF_RATIO);
                 bad(value) > limit
             }
-            Measure::Latency { .. } | Measure::Gauge { .. } if before <= 0.0 => false,
-            Measure::Latency { .. } | Measure::Gauge { .. } if check.higher_is_worse() => {
-                value > before * rule.worse_by
+            Measure::Latency { .. } | Measure::Gauge { .. } | Measure::Status { .. } => {
+                if before <= 0.0 {
+                    false
+                } else if check.higher_is_worse() {
+                    value > before * rule.worse_by
+                } else {
+                    value < before / rule.worse_by
+                }
             }
-            Measure::Latency { .. } | Measure::Gauge { .. } => value < before / rule.worse_by,
         })
     }
 }
@@ -81,7 +85,7 @@ pub(super) fn value_of(check: &Check, measurement: &Measurement) -> Option<(f64,
         }
         Measurement::Histogram(Split { all, .. }) => match &check.measure {
             Measure::Latency { quantile, .. } => Some((all.quantile(*quantile)?, None)),
-            Measure::Ratio { .. } | Measure::Gauge { .. } => None,
+            Measure::Ratio { .. } | Measure::Gauge { .. } | Measure::Status { .. } => None,
         },
         Measurement::Gauge { values } => {
             let worse = |a: f64, b: f64| if check.higher_is_worse() { a > b } else { a < b };

@@ -33,6 +33,7 @@ fn error_rate() -> Check {
             (Severity::Sev2, limit(0.01, Some(SignedDuration::from_secs(60)))),
         ]),
         baseline: None,
+        leak: None,
         min_traffic: 20.0,
         window: None,
     }

@@ -16,8 +16,8 @@ pub use glob::Glob;
 pub use question::Vars;
 pub use read::{MAX_BYTES, SourceFile, check, nothing_there, read, schema};
 pub use rules::{
-    Action, Actions, Against, BaselineRule, Bound, Check, Counted, Fallback, LabelNames, Limit,
-    Match, Measure, NotifyRule, OnTimeout, Part, Phase, Policy, RollbackRule, Side, Unannounced,
-    Unit,
+    Action, Actions, Against, BaselineRule, Bound, Check, Counted, Fallback, LabelNames, LeakRule,
+    Limit, LowTraffic, Match, Measure, NotifyRule, OnTimeout, Part, Phase, Policy, RollbackRule,
+    Side, Unannounced, Unit,
 };
 pub use set::{Matches, Origin, PolicySet, Written};

@@ -83,7 +83,9 @@ impl Policy {
                 (shape, vec![count(of), count(total)])
             }
             Measure::Latency { counter, .. } => (Shape::Histogram, vec![select(counter)]),
-            Measure::Gauge { query, .. } => (Shape::Gauge, vec![Ask::Query(expand(query))]),
+            Measure::Gauge { query, .. } | Measure::Status { query } => {
+                (Shape::Gauge, vec![Ask::Query(expand(query))])
+            }
         };
         let instance = self.labels.instance.clone().unwrap_or_else(|| INSTANCE.to_owned());
         let labels = self.labels.version.iter().chain([&instance]).cloned().collect();

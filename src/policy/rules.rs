@@ -33,8 +33,27 @@ pub struct Policy {
     /// The share (0-1) of each check's due samples that must have been
     /// measured for the watch to end as `passed`.
     pub min_coverage: f64,
+    #[serde(default)]
+    pub low_traffic: LowTraffic,
+    /// The chance (0-1) per deployment that the sequential evidence rolls back
+    /// or asks about a deployment that changed nothing.
+    #[serde(default = "one_in_a_hundred")]
+    pub false_rollbacks: f64,
+    /// Services on the same cluster, by their exact names, that show what is
+    /// not this deployment's doing (the control). Empty: the other guarded ones.
+    #[serde(default)]
+    pub peers: Vec<String>,
+    /// Services that this one needs: if one broke first, it is not this
+    /// deployment's doing. Exact names, on the same cluster.
+    #[serde(default)]
+    pub depends_on: Vec<String>,
     pub rollback: RollbackRule,
     pub notify: NotifyRule,
+}
+
+/// For watches that were stored before the policy said it.
+fn one_in_a_hundred() -> f64 {
+    0.01
 }
 
 /// Which services a policy guards. Patterns are globs over whole names.
@@ -65,6 +84,17 @@ pub struct Phase {
     pub interval: SignedDuration,
 }
 
+/// What a check that never had enough traffic means for the end of a watch.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LowTraffic {
+    /// It is said, and no obstacle to `passed`.
+    #[default]
+    Pass,
+    /// The watch ends as inconclusive.
+    Inconclusive,
+}
+
 /// One measured thing with its limits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Check {
@@ -75,6 +105,9 @@ pub struct Check {
     /// From the worst severity on.
     pub breach: BTreeMap<Severity, Limit>,
     pub baseline: Option<BaselineRule>,
+    /// Only of a gauge.
+    #[serde(default)]
+    pub leak: Option<LeakRule>,
     /// Events in the window below which the verdict is `low_traffic`; only for
     /// ratios and latencies.
     pub min_traffic: f64,
@@ -93,6 +126,9 @@ pub enum Measure {
     Latency { quantile: f64, counter: String },
     /// Any instant query; of several series the worst counts.
     Gauge { query: String, unit: Unit },
+    /// An instant query whose series are 1 (up) or 0 (down). Of several series
+    /// one that is down is a failure; limits count failures running.
+    Status { query: String },
 }
 
 /// Which side of a ratio the numerator counts. Limits speak of the same side.
@@ -123,6 +159,8 @@ pub enum Unit {
     Bytes,
     /// A bare number.
     Number,
+    /// How many samples running were down.
+    Failures,
 }
 
 /// `> 5%`: the values on that side of it.
@@ -165,11 +203,29 @@ pub struct BaselineRule {
 }
 
 /// What a baseline is measured on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Against {
     /// The stretch just before the roll-out began.
     Before,
+    /// The same hour on earlier days.
+    SameHour,
+    /// The same time a week before.
+    LastWeek,
+    /// The old revision at the same time, where labels tell the two apart.
+    OldRevision,
+    /// The policy's peers at the same time.
+    Peers,
+}
+
+/// When a check that worsens steadily is a leak: it will be at `wall` within
+/// `within`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct LeakRule {
+    /// In the check's unit.
+    pub wall: f64,
+    pub within: SignedDuration,
+    pub severity: Severity,
 }
 
 /// What is done about a breach.
@@ -269,11 +325,12 @@ impl Check {
             Measure::Ratio { .. } => Unit::Ratio,
             Measure::Latency { .. } => Unit::Seconds,
             Measure::Gauge { unit, .. } => *unit,
+            Measure::Status { .. } => Unit::Failures,
         }
     }
 
-    /// Whether higher values are worse: a breach looks upwards, or normal
-    /// downwards.
+    /// Whether higher values, in the check's unit, are worse: a breach looks
+    /// upwards, or normal downwards.
     pub fn higher_is_worse(&self) -> bool {
         match (self.breach.values().next(), &self.normal) {
             (Some(limit), _) => limit.bound.is_upper(),
@@ -287,6 +344,7 @@ impl Check {
         match &self.measure {
             Measure::Ratio { .. } | Measure::Latency { .. } => true,
             Measure::Gauge { query, .. } => query.contains("${window}"),
+            Measure::Status { .. } => false,
         }
     }
 
@@ -314,7 +372,7 @@ impl Actions {
 }
 
 impl Unit {
-    /// A value as people write it: `0.05%`, `145ms`, `1.5 GiB`.
+    /// A value as people write it: `0.05%`, `145ms`, `1.5 GiB`, `3 failures`.
     pub fn show(self, value: f64) -> String {
         match self {
             Self::Ratio => format!("{}%", significant(value * 100.0)),
@@ -334,12 +392,17 @@ impl Unit {
                 format!("{} {}", significant(shown), unit.unwrap_or(&""))
             }
             Self::Number => significant(value),
+            Self::Failures if value.to_bits() == 1.0_f64.to_bits() => "1 failure".to_owned(),
+            Self::Failures => format!("{} failures", significant(value)),
         }
     }
 }
 
 impl fmt::Display for Bound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.unit == Unit::Failures {
+            return f.write_str(&self.unit.show(self.value));
+        }
         let side = match self.side {
             Side::Above => ">",
             Side::AtLeast => ">=",
@@ -390,6 +453,8 @@ mod tests {
         assert_eq!(Unit::Bytes.show(1_610_612_736.0), "1.5 GiB");
         assert_eq!(Unit::Number.show(342.4), "342");
         assert_eq!(Unit::Ratio.show(0.0), "0%");
+        assert_eq!(Unit::Failures.show(1.0), "1 failure");
+        assert_eq!(Unit::Failures.show(3.0), "3 failures");
     }
 
     #[test]
@@ -399,5 +464,7 @@ mod tests {
         assert!(!bound.contains(0.05));
         assert!(!bound.contains(f64::NAN));
         assert_eq!(bound.to_string(), "> 5%");
+        let failures = Bound { side: Side::AtLeast, value: 3.0, unit: Unit::Failures };
+        assert_eq!(failures.to_string(), "3 failures");
     }
 }

@@ -4,6 +4,7 @@
 
 mod bad;
 mod commands;
+mod evidence;
 mod folder;
 mod good;
 

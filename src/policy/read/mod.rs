@@ -9,7 +9,9 @@ mod check;
 mod decode;
 mod desk;
 mod emit;
+mod foreign;
 mod layers;
+mod leak;
 mod limit;
 mod limits;
 mod neighbours;
@@ -17,6 +19,7 @@ mod phases;
 mod raw;
 mod report;
 mod scalar;
+mod services;
 mod source;
 
 use marked_yaml::Marker;

@@ -10,8 +10,8 @@ use crate::model::{
 };
 use crate::model::{Controller, LedgerEntry};
 use crate::policy::{
-    Action, Actions, Bound, Check, Counted, Fallback, LabelNames, Limit, Match, Measure,
-    NotifyRule, OnTimeout, Part, Phase, Policy, RollbackRule, Side, Unannounced, Unit,
+    Action, Actions, Bound, Check, Counted, Fallback, LabelNames, Limit, LowTraffic, Match,
+    Measure, NotifyRule, OnTimeout, Part, Phase, Policy, RollbackRule, Side, Unannounced, Unit,
 };
 use crate::watch::{Ceiling, Command, Event, Illegal, Pinned, Press, Said, Want, Watch};
 
@@ -45,6 +45,7 @@ pub fn policy() -> Policy {
         normal: Some(Bound { side: Side::Below, value: 0.001, unit: Unit::Ratio }),
         breach: BTreeMap::from([(Severity::Sev1, limit(0.1)), (Severity::Sev2, limit(0.01))]),
         baseline: None,
+        leak: None,
         min_traffic: 20.0,
         window: Some(secs(10)),
     };
@@ -69,6 +70,10 @@ pub fn policy() -> Policy {
         },
         no_data_notify_after: secs(60),
         min_coverage: 0.5,
+        low_traffic: LowTraffic::Pass,
+        false_rollbacks: 0.01,
+        peers: Vec::new(),
+        depends_on: Vec::new(),
         rollback: RollbackRule {
             known_good_after: "immediate".into(),
             max_age: secs(7 * 86400),
