@@ -231,7 +231,10 @@ fn baselines(watch: &Watch, until: Timestamp, interval: SignedDuration) -> Vec<D
 /// The readings of several stretches as one: counts and histograms added up, the
 /// median of gauges. Stretches without a measurement are left out, unless the
 /// source was out of reach: then it may be asked again.
-fn as_one(readings: Vec<Reading>) -> Reading {
+fn as_one(mut readings: Vec<Reading>) -> Reading {
+    if readings.len() == 1 {
+        return readings.remove(0);
+    }
     let mut counts = Counts::default();
     let mut histogram = Histogram::default();
     let mut gauges: BTreeMap<String, Vec<f64>> = BTreeMap::new();

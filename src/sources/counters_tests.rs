@@ -1,6 +1,6 @@
 //! What increments come to, and when a first sample counts.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
 use super::*;
@@ -208,7 +208,7 @@ fn histories() -> impl Strategy<Value = Vec<Track>> {
 
 /// As a source answers that is asked about these ticks.
 fn as_fetched(tracks: &[Track], ticks: Ticks) -> Vec<Track> {
-    let from = ticks.at_ms(0) - ticks.step_ms() - lookback_ms(ticks);
+    let from = ticks.at_ms(0) - ticks.step_ms() - LOOKBACK_MS;
     let until = ticks.at_ms(ticks.count - 1);
     let within = |(time, _): &(i64, f64)| (from..=until).contains(time);
     let tracks = tracks.iter().map(|track| Track {
