@@ -166,7 +166,7 @@ async fn with_room_for(longest: i64, counters: &'static str) -> (Prometheus, &'s
         let at: f64 = url["time"].parse().unwrap();
         let (_, range) = url["query"].split_once('[').unwrap();
         let range: i64 = range.trim_end_matches("ms]").parse().unwrap();
-        if range > LOOKBACK_MS + longest * 1000 {
+        if range > LOOKBACK_MS + 1 + longest * 1000 {
             return counters.repeat(MAX_BYTES / counters.len() + 1);
         }
         if (at - 1030.0).abs() < 0.1 {
