@@ -181,7 +181,9 @@ impl Other {
         };
         let its = rival(self.state.last.as_ref().and_then(|last| last.weight));
         let since = judgement.weight.and_then(|weight| weight.since).unwrap_or(judgement.at);
-        if std::env::var("DBG").is_ok() { eprintln!("rank {:?} {:?} {:?}", judgement.weight, its, since); }
+        if std::env::var("DBG").is_ok() {
+            eprintln!("rank {:?} {:?} {:?}", judgement.weight, its, since);
+        }
         rank(&rival(judgement.weight), &[its], since).is_some()
     }
 }
@@ -216,7 +218,12 @@ impl Rule for Guard {
                     alpha: FALSE_ROLLBACKS / TESTED,
                 };
                 let judgement = state.observe(check, &sample);
-                if std::env::var("DBG").is_ok() && judgement.verdict == Verdict::Breach { eprintln!("{} {} {:?} {} {:?}", now, check.name, judgement.blame, judgement.reason, judgement.weight); }
+                if std::env::var("DBG").is_ok() && judgement.verdict == Verdict::Breach {
+                    eprintln!(
+                        "{} {} {:?} {} {:?}",
+                        now, check.name, judgement.blame, judgement.reason, judgement.weight
+                    );
+                }
                 if judgement.verdict == Verdict::Breach
                     && judgement.blame == Some(Blame::Deployment)
                 {

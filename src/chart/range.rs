@@ -156,7 +156,7 @@ fn scale(unit: Unit, value: f64) -> (f64, &'static str) {
         Unit::Number if size >= 1e12 => (1e12, "T"),
         Unit::Number if size >= 1e9 => (1e9, "G"),
         Unit::Number if size >= 1e6 => (1e6, "M"),
-        Unit::Number => (1.0, ""),
+        Unit::Number | Unit::Failures => (1.0, ""),
     }
 }
 
@@ -166,7 +166,9 @@ pub fn write(unit: Unit, value: f64) -> String {
     match (value / scale).abs() {
         size if size >= 1e6 => format!("{:.1e}{suffix}", value / scale),
         size if size > 0.0 && size < 1e-6 => format!("{:.1e}{suffix}", value / scale),
-        _ if unit == Unit::Number => format!("{}{suffix}", Unit::Number.show(value / scale)),
+        _ if matches!(unit, Unit::Number | Unit::Failures) => {
+            format!("{}{suffix}", Unit::Number.show(value / scale))
+        }
         _ => unit.show(value),
     }
 }

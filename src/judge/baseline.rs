@@ -90,12 +90,7 @@ impl Baseline {
         Self::from(check, samples, step, Keep::Clean)
     }
 
-    fn from(
-        check: &Check,
-        samples: &[(Timestamp, Reading)],
-        step: f64,
-        keep: Keep,
-    ) -> Baseline {
+    fn from(check: &Check, samples: &[(Timestamp, Reading)], step: f64, keep: Keep) -> Baseline {
         let missing = |because: String| Baseline::Missing { because };
         let usable: Vec<(Timestamp, Pool)> = samples
             .iter()
@@ -136,12 +131,7 @@ enum Keep {
 }
 
 impl Reference {
-    fn of(
-        check: &Check,
-        samples: &[(Timestamp, Pool)],
-        step: f64,
-        keep: Keep,
-    ) -> Option<Self> {
+    fn of(check: &Check, samples: &[(Timestamp, Pool)], step: f64, keep: Keep) -> Option<Self> {
         let (reached, began) = replay(check, samples);
         let kept = match began {
             Some(since) => {

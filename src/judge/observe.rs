@@ -228,6 +228,10 @@ impl CheckState {
         if overlapping {
             self.recent.clear();
         }
+        if sample.counts && self.weighed_at.is_none() {
+            // What fell into the grace is shown, and no more.
+            self.recent.clear();
+        }
         if let Some(pool) = &subject {
             self.recent.push(sample.at, pool.clone(), width, sample.interval);
         }

@@ -13,7 +13,7 @@ mod template;
 
 pub use diagnostic::{Diagnostic, nearest};
 pub use glob::Glob;
-pub use question::Vars;
+pub use question::{INSTANCE, Vars};
 pub use read::{MAX_BYTES, SourceFile, check, nothing_there, read, schema};
 pub use rules::{
     Action, Actions, Against, BaselineRule, Bound, Check, Counted, Fallback, LabelNames, LeakRule,

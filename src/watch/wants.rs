@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::sampling::grid_at;
 use super::{Actor, BaselineAsk, PreflightState, RunStep, Stage, Watch};
-use crate::model::{Mode, RollbackPlan, RollbackSafe};
+use crate::model::{Mode, RollbackPlan, RollbackSafe, settle};
 
 /// One thing to be done.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,6 +34,12 @@ impl Watch {
         }
     }
 
+    /// When the next tick is asked for: a sample that was scraped at the tick is
+    /// visible only a moment later.
+    pub fn tick_due_at(&self) -> Option<Timestamp> {
+        self.next_tick?.checked_add(settle(self.interval())).ok()
+    }
+
     /// What is wanted now. `Sample` is wanted only when its tick has come.
     pub fn wants(&self, now: Timestamp) -> Vec<Want> {
         let mut wants = Vec::new();
@@ -55,9 +61,10 @@ impl Watch {
                 attended: matches!(run.by, Actor::Person(_)),
             });
         }
-        if self.next_tick.is_some_and(|tick| now >= tick) {
-            // After a pause only the newest tick is worth asking for.
-            let tick = grid_at(now, self.interval());
+        if self.tick_due_at().is_some_and(|due| now >= due) {
+            // After a pause the newest tick is asked for, and what was missed with it.
+            let settled = now.checked_sub(settle(self.interval())).unwrap_or(now);
+            let tick = grid_at(settled, self.interval());
             wants.push(Want::Sample { tick, interval: self.interval() });
         }
         wants

@@ -87,9 +87,7 @@ impl Trend {
     /// The leak, if there is one.
     pub fn leak(&self, wall: Wall) -> Option<Leak> {
         // What filled up at the start must not hide, or look like, what goes on.
-        [0, self.points.len() / 3]
-            .into_iter()
-            .find_map(|from| steady(&self.points[from..], wall))
+        [0, self.points.len() / 3].into_iter().find_map(|from| steady(&self.points[from..], wall))
     }
 }
 
