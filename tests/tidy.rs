@@ -23,6 +23,7 @@ const BESIDE: &[(&str, &[&str])] = &[
     ("engine", &["crash", "notify", "platform", "policy_repo", "sources", "store", "telemetry"]),
     ("web", &["policy_repo", "settings", "store", "telemetry"]),
     ("app", &["notify", "platform", "policy_repo", "settings", "sources", "store", "telemetry"]),
+    ("cli::change", &["policy_repo"]),
     ("cli::check", &["policy_repo"]),
     ("cli::matching", &["policy_repo"]),
     ("cli::serve", &["settings", "telemetry"]),

@@ -3,6 +3,7 @@
 //! `rules` is the meaning, `read` the way from files to it.
 
 mod diagnostic;
+mod diff;
 mod glob;
 mod question;
 mod read;
@@ -12,6 +13,7 @@ mod set;
 mod template;
 
 pub use diagnostic::{Diagnostic, nearest};
+pub use diff::{Change, Effect, diff};
 pub use glob::Glob;
 pub use question::Vars;
 pub use read::{MAX_BYTES, SourceFile, check, nothing_there, read, schema};
