@@ -3,6 +3,7 @@
 pub mod change;
 pub mod check;
 mod client;
+pub mod import;
 pub mod matching;
 pub mod schema;
 mod serve;
@@ -51,6 +52,8 @@ enum Command {
         #[arg(long, default_value = "policies")]
         policies: PathBuf,
     },
+    /// Draft a policy from the rules that a team has, and argue where they don't mean what they say
+    Import(import::Import),
     /// Show what is guarded now, or one watch with its timeline
     Watches {
         id: Option<String>,
@@ -120,6 +123,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Check { paths, expand, diff: None } => check::run(&paths, expand, out),
         Command::Schema => schema::run(out),
         Command::Match { service, policies } => matching::run(&policies, &service, out),
+        Command::Import(wanted) => import::run(&wanted, out, &mut io::stderr().lock()),
         Command::Watches { id: None, server } => watches::list(&server, out),
         Command::Watches { id: Some(id), server } => watches::show(&server, &id, out),
         Command::Rollback { watch, act } => watches::press(&act, &watch, "rollback", out),

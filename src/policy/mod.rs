@@ -5,6 +5,7 @@
 mod diagnostic;
 mod diff;
 mod glob;
+mod import;
 mod question;
 mod read;
 mod rules;
@@ -15,6 +16,7 @@ mod template;
 pub use diagnostic::{Diagnostic, nearest};
 pub use diff::{Change, Effect, diff};
 pub use glob::Glob;
+pub use import::{Frame, ImportFrom, Imported, UNSAID, import};
 pub use question::Vars;
 pub use read::{MAX_BYTES, SourceFile, check, nothing_there, read, schema};
 pub use rules::{
