@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use git2::{ObjectType, Repository, Tree};
 
 use super::files::{MAX_DEPTH, MAX_FILES, is_hidden, is_yaml};
@@ -26,7 +26,7 @@ pub fn collect_at(revision: &str, paths: &[PathBuf]) -> anyhow::Result<Vec<Sourc
         let commit = repository
             .revparse_single(revision)
             .and_then(|object| object.peel_to_commit())
-            .with_context(|| format!("git knows no revision `{revision}`"))?;
+            .map_err(|_| anyhow!("git knows no revision `{revision}`"))?;
         let past = Past { repository: &repository, revision, path: inside };
         past.walk(&commit.tree()?, Path::new(""), 0, &mut found)?;
     }

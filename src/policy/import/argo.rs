@@ -221,7 +221,7 @@ fn tries(metric: &MarkedMappingNode, arguments: &mut Vec<Argument>) -> Option<Si
                 .drafted("here it is measured in every phase"),
         ),
         (Some(interval), Some(count)) if count > 0 => {
-            let ends = interval * (count - 1);
+            let ends = interval.checked_mul(count - 1).unwrap_or(SignedDuration::MAX);
             arguments.push(
                 Argument::new(format!(
                     "after {count} samples, {ends:#}, it looks no more: what breaks later passes"
@@ -253,7 +253,7 @@ fn tries(metric: &MarkedMappingNode, arguments: &mut Vec<Argument>) -> Option<Si
             None
         }
         limit => {
-            let hold = interval? * limit;
+            let hold = interval?.checked_mul(limit)?;
             arguments.push(
                 Argument::new(format!(
                     "`failureLimit: {limit}` counts all bad samples of the run, in a row or hours \

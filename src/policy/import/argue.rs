@@ -41,7 +41,7 @@ pub(super) fn rate_for_a_share(counting: &Counting, value: f64) -> Argument {
 }
 
 /// Any other lone rate.
-pub(super) fn lone(counting: &Counting) -> Option<Argument> {
+pub(super) fn lone(counting: &Counting) -> Argument {
     let name = metric(counting.selector);
     let (what, per) = match counting.function {
         "increase" => ("a number of events in the window", "longer window or more traffic"),
@@ -56,12 +56,10 @@ pub(super) fn lone(counting: &Counting) -> Option<Argument> {
         Some(_) => "",
         None => ", of each series alone: more instances make each smaller",
     };
-    Some(
-        Argument::new(format!(
-            "the limit is {what}{each}: {per} crosses it too, without anything being worse{irate}"
-        ))
-        .drafted(format!("if `{name}` counts what fails, a `ratio` to all events says more")),
-    )
+    Argument::new(format!(
+        "the limit is {what}{each}: {per} crosses it too, without anything being worse{irate}"
+    ))
+    .drafted(format!("kept; if `{name}` counts what fails, a `ratio` to all events says more"))
 }
 
 /// A limit of a share that can't be one.
@@ -167,7 +165,7 @@ pub(super) fn mixed(part: &Counting, total: &Counting) -> Argument {
          the quotient is off by the window's seconds",
         part.function, total.function
     ))
-    .drafted("kept as it stands: the limit is only known to whom wrote it")
+    .drafted("kept as it stands: what its limit means is known to its author only")
 }
 
 pub(super) fn mean(base: &str) -> Argument {
@@ -245,10 +243,9 @@ pub(super) fn quantile(
 }
 
 pub(super) fn fallback(upper: bool) -> Argument {
-    let (value, meaning) =
-        if upper { ("a low value", "health") } else { ("a low value", "a breach") };
+    let meaning = if upper { "health" } else { "a breach" };
     Argument::new(format!(
-        "`or vector(...)` makes {value} of missing data, which here is {meaning}"
+        "`or vector(...)` makes a low value of missing data, which is {meaning} here"
     ))
     .drafted(
         "left away: without data the verdict is `no_data`; an empty `bad` beside a `total` counts \
@@ -274,7 +271,7 @@ pub(super) fn slow(
     hold: Option<SignedDuration>,
 ) -> Option<Argument> {
     let (window, hold) = (window.unwrap_or_default(), hold?);
-    let both = window + hold;
+    let both = window.saturating_add(hold);
     (both >= SignedDuration::from_mins(10)).then(|| {
         let within = if window.is_zero() {
             String::new()

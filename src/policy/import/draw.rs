@@ -68,7 +68,9 @@ impl Wanted {
 /// # Errors
 /// Why no check can say it.
 pub(super) fn draw(query: &str, wanted: Wanted) -> Result<Drawn, String> {
-    let (text, fallback) = without_fallback(&clean(query));
+    let cleaned = clean(query);
+    check_query(&cleaned).map_err(|mistake| mistake.message)?;
+    let (text, fallback) = without_fallback(&cleaned);
     check_query(&text).map_err(|mistake| mistake.message)?;
     let expr = parse(&text).map_err(|reason| format!("not PromQL: {}", reason.trim()))?;
     let mut drawn = shaped(&expr, &text, wanted)?;
@@ -94,15 +96,10 @@ fn shaped(expr: &Expr, text: &str, wanted: Wanted) -> Result<Drawn, String> {
         return Ok(ratio(&part, &total, rest, percent));
     }
     if let Some((left, right)) = division(inner) {
-        if let (Some(part), Some(total)) = (counting(left), counting(right))
-            && part.function == total.function
-        {
-            if is_mean(&part, &total) {
-                return Ok(mean(text, &part, wanted));
-            }
-            return Ok(ratio(&part, &total, wanted, percent));
-        }
-        return Ok(quotient(text, left, right, wanted, percent));
+        // `100 * a / b` multiplies first.
+        let (left, scaled) = unscaled(left);
+        let value = if scaled { wanted.value / 100.0 } else { wanted.value };
+        return Ok(divided(text, left, right, Wanted { value, ..wanted }, percent || scaled));
     }
     if let Some(found) = quantile(inner, text, wanted) {
         return found;
@@ -115,6 +112,19 @@ fn shaped(expr: &Expr, text: &str, wanted: Wanted) -> Result<Drawn, String> {
         text,
         if percent { Wanted { value: wanted.value * 100.0, ..wanted } } else { wanted },
     )
+}
+
+fn divided(text: &str, left: &Expr, right: &Expr, wanted: Wanted, percent: bool) -> Drawn {
+    match (counting(left), counting(right)) {
+        (Some(part), Some(total)) if part.function == total.function => {
+            if is_mean(&part, &total) {
+                mean(text, &part, wanted)
+            } else {
+                ratio(&part, &total, wanted, percent)
+            }
+        }
+        (_, _) => quotient(text, left, right, wanted, percent),
+    }
 }
 
 /// `sum(rate(bad)) / sum(rate(total))`.
@@ -246,7 +256,7 @@ fn alone(counting: &Counting, text: &str, wanted: Wanted) -> Drawn {
         drawn.unit = Unit::Ratio;
         drawn.arguments.push(argue::rate_for_a_share(counting, wanted.value));
     } else {
-        drawn.arguments.extend(argue::lone(counting));
+        drawn.arguments.push(argue::lone(counting));
     }
     drawn
 }
@@ -271,7 +281,7 @@ fn gauge(expr: &Expr, text: &str, wanted: Wanted) -> Result<Drawn, String> {
             metric(selector)
         ));
     }
-    let mut drawn = asked(text, wanted, Unit::Number);
+    let mut drawn = asked(text, wanted, unit_of(inner));
     if let Some((around, inner)) = aggregate(expr)
         && around.operator == "avg"
         && selectors(inner).iter().any(|s| s.matchers.matchers.iter().any(|m| m.name == "quantile"))
@@ -279,6 +289,16 @@ fn gauge(expr: &Expr, text: &str, wanted: Wanted) -> Result<Drawn, String> {
         drawn.arguments.push(argue::mean_of_quantiles());
     }
     Ok(drawn)
+}
+
+/// The unit that the name of a single series says.
+fn unit_of(expr: &Expr) -> Unit {
+    let Expr::VectorSelector(selector) = expr else { return Unit::Number };
+    match metric(selector) {
+        name if name.ends_with("_seconds") => Unit::Seconds,
+        name if name.ends_with("_bytes") => Unit::Bytes,
+        _ => Unit::Number,
+    }
 }
 
 fn is_counter(selector: &VectorSelector) -> bool {

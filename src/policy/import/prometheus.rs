@@ -32,7 +32,7 @@ pub(super) fn read(
             for rule in each(group, "rules") {
                 if let Some(name) = word(rule, "record") {
                     let remark =
-                        format!("`{name}` is a recording rule: a check can ask for it by name");
+                        format!("`{name}` is a recording rule:a check can ask for it by name");
                     found.remarks.push(remark);
                 } else {
                     found.rules.push(alert(file, rule)?);
@@ -89,6 +89,7 @@ fn told(expr: &str, hold: Option<SignedDuration>, severity: Option<&str>) -> Str
 /// The rule's query and its limit.
 fn condition(expr: &str, arguments: &mut Vec<Argument>) -> Result<(String, Wanted), String> {
     let cleaned = clean(expr);
+    check_query(&cleaned).map_err(|mistake| mistake.message)?;
     let (text, fallback) = without_fallback(&cleaned);
     let mut text = bare(&text);
     check_query(text).map_err(|mistake| mistake.message)?;

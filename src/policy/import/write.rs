@@ -64,11 +64,18 @@ fn opening(from: ImportFrom, file: &SourceFile, out: &mut String) {
         "",
         &format!(
             "Drafted from {} by `deployguard import {kind}`. (!) marks where a rule does not mean \
-             what it says, and what is drafted instead: read each, then ask the source with \
-             `deployguard check`.",
+             what it says, and => what is drafted instead. Read each, then `deployguard check` the file.",
             file.path
         ),
     );
+    if from == ImportFrom::PrometheusRules {
+        comment(
+            out,
+            "",
+            "- Of the severities, `critical` and `page` are drafted as SEV1, `info` as SEV3, and \
+             every other, or none, as SEV2.",
+        );
+    }
     if from == ImportFrom::Argo {
         for line in [
             "Argo's analysis ends with its `count`, or when the rollout is promoted; a watch goes on to \
@@ -200,15 +207,11 @@ fn about(out: &mut String, margin: &str, file: &SourceFile, rule: &Rule) {
     for line in was {
         comment(out, margin, &format!("  {line}"));
     }
-    for argument in arguments {
-        comment(out, margin, &format!("(!) {}", spoken(argument)));
-    }
-}
-
-fn spoken(argument: &Argument) -> String {
-    match &argument.drafted {
-        Some(drafted) => format!("{}: {drafted}.", argument.says),
-        None => format!("{}.", argument.says),
+    for Argument { says, drafted } in arguments {
+        comment(out, margin, &format!("(!) {says}."));
+        if let Some(drafted) = drafted {
+            comment(out, margin, &format!("    => {drafted}."));
+        }
     }
 }
 
@@ -254,7 +257,7 @@ fn remains(out: &mut String, file: &SourceFile, kept: &[Rule]) {
         out.push_str("#\n");
         about(out, "", file, rule);
         if let Err(reason) = &rule.check {
-            comment(out, "", &format!("-> {reason}."));
+            comment(out, "", &format!("=> {reason}."));
         }
     }
 }
