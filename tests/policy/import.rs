@@ -84,7 +84,7 @@ fn what_is_no_file_of_the_kind_is_told_at_its_place() {
     let rules = |text| drafted(ImportFrom::PrometheusRules, text).unwrap_err();
     assert_eq!(
         rules("spec:\n  x: 1\n"),
-        "rules.yaml:2:3: no rules of Prometheus: there is no `groups:`"
+        "rules.yaml:1:1: no rules of Prometheus: there is no `groups:`"
     );
     let nameless = "groups:\n- rules:\n  - expr: up == 0\n";
     assert_eq!(rules(nameless), "rules.yaml:3:5: a rule without `alert:`");

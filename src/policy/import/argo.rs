@@ -10,7 +10,7 @@ use super::condition::{self, Condition};
 use super::draw::{Drawn, draw};
 use super::shape::{aggregate, constant, peeled};
 use super::text::{clean, stretch};
-use super::tree::{at, each, place, under, word};
+use super::tree::{at, begin, each, place, under, word};
 use super::write::{bound, limit};
 use super::{Argument, Check, Found, Rule, argue};
 use crate::model::Severity;
@@ -37,15 +37,14 @@ pub(super) fn read(
         templates += 1;
         let named = under(document, "metadata").and_then(|metadata| word(metadata, "name"));
         found.name = found.name.or_else(|| named.map(str::to_owned));
-        let spec = under(document, "spec").ok_or_else(|| {
-            at(file, document.span().start().copied(), format!("the {kind} has no `spec:`"))
-        })?;
+        let spec = under(document, "spec")
+            .ok_or_else(|| at(file, begin(document), format!("the {kind} has no `spec:`")))?;
         for metric in each(spec, "metrics") {
             found.rules.push(measured(file, spec, metric)?);
         }
     }
     if templates == 0 {
-        let top = documents.first().and_then(|document| document.span().start().copied());
+        let top = documents.first().and_then(begin);
         return Err(at(file, top, "no `kind: AnalysisTemplate` is in the file"));
     }
     Ok(found)
@@ -56,7 +55,7 @@ fn measured(
     spec: &MarkedMappingNode,
     metric: &MarkedMappingNode,
 ) -> Result<Rule, Diagnostic> {
-    let top = metric.span().start().copied();
+    let top = begin(metric);
     let name = word(metric, "name").ok_or_else(|| at(file, top, "a metric without `name:`"))?;
     let place = place(metric, "name").or(top);
     let (line, column) = place.map_or((1, 1), |place| (place.line(), place.column()));

@@ -9,7 +9,7 @@ use promql_parser::parser::parse;
 use super::draw::{Drawn, Wanted, draw};
 use super::shape::constant;
 use super::text::{at_word, bare, clean, comparison, stretch, without_fallback};
-use super::tree::{at, each, place, under, word};
+use super::tree::{at, begin, each, place, under, word};
 use super::write::limit;
 use super::{Argument, Check, Found, Measured, Rule, argue};
 use crate::model::Severity;
@@ -41,14 +41,14 @@ pub(super) fn read(
         }
     }
     if !any {
-        let top = documents.first().and_then(|document| document.span().start().copied());
+        let top = documents.first().and_then(begin);
         return Err(at(file, top, "no rules of Prometheus: there is no `groups:`"));
     }
     Ok(found)
 }
 
 fn alert(file: &SourceFile, rule: &MarkedMappingNode) -> Result<Rule, Diagnostic> {
-    let top = rule.span().start().copied();
+    let top = begin(rule);
     let name = word(rule, "alert").ok_or_else(|| at(file, top, "a rule without `alert:`"))?;
     let expr =
         word(rule, "expr").ok_or_else(|| at(file, top, format!("`{name}` has no `expr:`")))?;

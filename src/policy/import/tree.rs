@@ -112,3 +112,8 @@ pub(super) fn each<'a>(
 pub(super) fn place(node: &MarkedMappingNode, key: &str) -> Option<Marker> {
     node.get(key)?.span().start().copied()
 }
+
+/// Where a mapping begins: at its first key.
+pub(super) fn begin(node: &MarkedMappingNode) -> Option<Marker> {
+    node.keys().next()?.span().start().copied()
+}
