@@ -26,6 +26,7 @@ const BESIDE: &[(&str, &[&str])] = &[
     ("web", &["chart", "policy_repo", "settings", "store", "telemetry"]),
     ("app", &["notify", "platform", "policy_repo", "settings", "sources", "store", "telemetry"]),
     ("cli", &["chart"]),
+    ("cli::change", &["policy_repo"]),
     ("cli::check", &["policy_repo"]),
     ("cli::matching", &["policy_repo"]),
     ("cli::serve", &["settings", "telemetry"]),

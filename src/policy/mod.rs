@@ -3,7 +3,9 @@
 //! `rules` is the meaning, `read` the way from files to it.
 
 mod diagnostic;
+mod diff;
 mod glob;
+mod import;
 mod question;
 mod read;
 mod rules;
@@ -12,7 +14,9 @@ mod set;
 mod template;
 
 pub use diagnostic::{Diagnostic, nearest};
+pub use diff::{Change, Effect, diff};
 pub use glob::Glob;
+pub use import::{Frame, ImportFrom, Imported, UNSAID, import};
 pub use question::{INSTANCE, Vars};
 pub use read::{MAX_BYTES, SourceFile, check, nothing_there, read, schema};
 pub use rules::{

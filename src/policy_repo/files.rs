@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::policy::{Diagnostic, MAX_BYTES, SourceFile, nothing_there};
 
 /// Files of one folder. More are a mistaken path.
-const MAX_FILES: usize = 1_000;
+pub(super) const MAX_FILES: usize = 1_000;
 /// Folders within one another.
 pub(super) const MAX_DEPTH: usize = 16;
 
