@@ -12,14 +12,13 @@ use super::clock;
 use super::handle::{Input, WantKind};
 use super::run::Engine;
 use crate::crash;
-use crate::judge::Baseline;
 use crate::model::{
     ActFailure, Inspection, LedgerEntry, Permit, Reading, Revision, RollbackPlan, ServiceKey,
-    Unusable, WatchId,
+    Ticks, Unusable, WatchId,
 };
 use crate::platform::ecs::Ecs;
 use crate::platform::{LookError, Platform};
-use crate::policy::Vars;
+use crate::policy::{Check, Vars};
 use crate::sources::{Due, measure};
 use crate::store::{Store, StoreError};
 use crate::watch::{Candidate, Event, Want, Watch, candidates};
@@ -28,8 +27,6 @@ use crate::watch::{Candidate, Event, Want, Watch, candidates};
 pub(super) const AGAIN: Duration = Duration::from_secs(5);
 /// Targets that are inspected before a watch is told that there is none.
 const INSPECTED: usize = 3;
-/// A baseline looks back this many windows.
-const BASELINE_WINDOWS: i32 = 10;
 
 /// A check of a watch, and for what it is measured.
 type Asked = (WatchId, WantKind, String);
@@ -80,14 +77,19 @@ impl Engine {
         self.tasks.spawn(async move {
             let started = tokio::time::Instant::now();
             // A panic must not leave the wants under way for ever.
-            let readings = match tokio::spawn(async move { measure(&prometheus, due).await }).await
+            let measured = match tokio::spawn(async move { measure(&prometheus, due).await }).await
             {
-                Ok(readings) => readings,
+                Ok(measured) => measured,
                 Err(panic) => {
                     tracing::error!(%panic, "measuring broke off; trying again");
                     Vec::new()
                 }
             };
+            // Each was due at one tick.
+            let readings: Vec<(Asked, Reading)> = measured
+                .into_iter()
+                .filter_map(|(asked, one)| Some((asked, one.readings.into_iter().next()?)))
+                .collect();
             metrics.measured(started.elapsed(), &readings);
             let mut answers: BTreeMap<(WatchId, WantKind), BTreeMap<String, Reading>> =
                 BTreeMap::new();
@@ -96,7 +98,7 @@ impl Engine {
             }
             for (watch, want) in asked {
                 let readings = answers.remove(&(watch.clone(), want));
-                let event = measured(want, ticks.get(&watch).copied(), readings);
+                let event = came_to(want, ticks.get(&watch).copied(), readings);
                 let _ = inputs.send(Input::Done { watch, want, event }).await;
             }
         });
@@ -174,7 +176,7 @@ fn kind(want: &Want) -> WantKind {
 
 /// What a measurement came to. A baseline whose source was out of reach is left
 /// out: the stretch before the deployment can be asked about later as well.
-fn measured(
+fn came_to(
     want: WantKind,
     tick: Option<Timestamp>,
     readings: Option<BTreeMap<String, Reading>>,
@@ -198,6 +200,8 @@ fn measured(
 }
 
 fn samples(watch: &Watch, tick: Timestamp, interval: SignedDuration) -> Vec<Due<Asked>> {
+    // What one sample measures.
+    let stretch = |check: &Check| watch.window(check, tick, interval);
     let vars = Vars::of(&watch.deployment);
     let policy = watch.policy();
     policy
@@ -205,8 +209,8 @@ fn samples(watch: &Watch, tick: Timestamp, interval: SignedDuration) -> Vec<Due<
         .iter()
         .map(|check| Due {
             key: (watch.id.clone(), WantKind::Sample, check.name.clone()),
-            question: policy.question(check, &vars, watch.window(check, tick, interval)),
-            at: tick,
+            question: policy.question(check, &vars, stretch(check), None, None),
+            ticks: Ticks::once(tick, stretch(check)),
         })
         .collect()
 }

@@ -1,7 +1,9 @@
 //! What is asked of a source, and what a source's answer is worth.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// One check's question to a metric source: a few asks, and how their answers
@@ -14,6 +16,45 @@ pub struct Question {
     /// How the series of the old and the new revision are told apart, where they
     /// can be.
     pub arms: Option<ArmRule>,
+    /// The label that names the instance of a series.
+    pub instance: String,
+    /// What is known of instances that begin; nothing, unless somebody says so.
+    pub births: Option<Births>,
+    /// The labels whose values are wanted back in [`Measured::seen`].
+    pub labels: BTreeSet<String>,
+}
+
+/// Which instances are newborn: their counters began at zero and not where they
+/// were first seen.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Births {
+    /// When the roll-out began: nobody seen before it is newborn.
+    pub since: Timestamp,
+    /// The instances seen before the deployment, and those seen since in earlier
+    /// measurements: one that comes back after a gap is not born again.
+    pub known: BTreeSet<String>,
+}
+
+/// A grid of times. Each tick ends a stretch that begins, exclusive, a step
+/// before it: stretches touch and never overlap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticks {
+    pub first: Timestamp,
+    /// At least a millisecond; what is finer is cut off.
+    pub step: SignedDuration,
+    pub count: usize,
+}
+
+/// What a question's answers came to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measured {
+    /// One for each tick.
+    pub readings: Vec<Reading>,
+    /// The values of the labels that the question names, on any series of it,
+    /// also shortly before the first stretch. A label with more than
+    /// [`Measured::MOST_VALUES`] values is left out: a part of them would make
+    /// the others look new.
+    pub seen: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// One thing to ask a source for, expanded.
@@ -57,17 +98,6 @@ pub enum Shape {
     /// `[value]`. Of several series the worst counts.
     Gauge,
 }
-
-/// One series of an instant query's answer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SeriesValue {
-    pub labels: BTreeMap<String, String>,
-    /// As the source gave it: may be NaN or infinite.
-    pub value: f64,
-}
-
-/// The answer to one query: its series, or why there are none to be had.
-pub type Answer = Result<Vec<SeriesValue>, Unusable>;
 
 /// One measurement of a check over a stretch of time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -139,6 +169,87 @@ pub enum Unusable {
 
 /// A check's measurement at a time, or why there is none.
 pub type Reading = Result<Measurement, Unusable>;
+
+/// How long after its tick a stretch is asked for, where ticks are `interval`
+/// apart: a source shows what it has measured a moment later.
+pub fn settle(interval: SignedDuration) -> SignedDuration {
+    (interval / 5).clamp(SignedDuration::ZERO, SignedDuration::from_secs(5))
+}
+
+impl Question {
+    /// A question whose asks are all it needs: without arms, births and labels.
+    pub fn plain(shape: Shape, asks: Vec<Ask>) -> Self {
+        let (instance, labels) = ("instance".to_owned(), BTreeSet::new());
+        Self { shape, asks, arms: None, instance, births: None, labels }
+    }
+}
+
+impl Measured {
+    /// The most values of a label that are given back.
+    pub const MOST_VALUES: usize = 1_000;
+}
+
+impl Ticks {
+    /// One tick that ends `stretch`.
+    pub fn once(at: Timestamp, stretch: SignedDuration) -> Self {
+        Self { first: at, step: stretch, count: 1 }
+    }
+
+    /// The `count` ticks of which `last` is the last one; fewer where time has no
+    /// room for them.
+    pub fn ending_at(last: Timestamp, step: SignedDuration, count: usize) -> Self {
+        let back = i32::try_from(count.max(1) - 1).unwrap_or(i32::MAX);
+        let first = step.checked_mul(back).and_then(|back| last.checked_sub(back).ok());
+        match first {
+            Some(first) => Self { first, step, count },
+            None => Self { first: last, step, count: count.min(1) },
+        }
+    }
+
+    /// The length of a stretch in milliseconds.
+    pub fn step_ms(&self) -> i64 {
+        i64::try_from(self.step.as_millis()).unwrap_or(i64::MAX).max(1)
+    }
+
+    /// The tick of this index, in milliseconds since the epoch.
+    pub fn at_ms(&self, index: usize) -> i64 {
+        let index = i64::try_from(index).unwrap_or(i64::MAX);
+        self.first.as_millisecond().saturating_add(self.step_ms().saturating_mul(index))
+    }
+
+    pub fn times(&self) -> impl Iterator<Item = Timestamp> {
+        let ticks = *self;
+        (0..self.count).filter_map(move |i| Timestamp::from_millisecond(ticks.at_ms(i)).ok())
+    }
+
+    /// The index of the stretch that this time (in milliseconds) lies in.
+    pub fn stretch_of(&self, ms: i64) -> Option<usize> {
+        usize::try_from(self.next_after(ms)).ok().filter(|index| *index < self.count)
+    }
+
+    /// The index that the first tick at or after this time (in milliseconds) has on
+    /// the grid, which goes on beyond its ends.
+    pub fn next_after(&self, ms: i64) -> i64 {
+        let since = ms.saturating_sub(self.first.as_millisecond());
+        let step = self.step_ms();
+        since.div_euclid(step) + i64::from(since.rem_euclid(step) > 0)
+    }
+
+    /// Some of the ticks, by index.
+    pub fn part(&self, range: Range<usize>) -> Self {
+        let first = Timestamp::from_millisecond(self.at_ms(range.start)).unwrap_or(self.first);
+        Self { first, step: self.step, count: range.len() }
+    }
+
+    /// The same ticks in pieces of at most `size` (and at least one): what is
+    /// fetched for a piece is all that measuring keeps in memory.
+    pub fn chunks(&self, size: usize) -> impl Iterator<Item = Self> {
+        let (ticks, size) = (*self, size.max(1));
+        (0..self.count)
+            .step_by(size)
+            .map(move |start| ticks.part(start..ticks.count.min(start.saturating_add(size))))
+    }
+}
 
 impl<T> From<T> for Split<T> {
     fn from(all: T) -> Self {

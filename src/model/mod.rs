@@ -18,8 +18,8 @@ pub use ident::{Service, ServiceKey, WatchId};
 pub use incident::{Incident, IncidentStatus};
 pub use ledger::{LedgerEntry, Standing};
 pub use measure::{
-    Answer, ArmRule, Arms, Ask, Counts, Histogram, Measurement, Newer, Question, Reading,
-    SeriesValue, Shape, Split, Unusable,
+    ArmRule, Arms, Ask, Births, Counts, Histogram, Measured, Measurement, Newer, Question, Reading,
+    Shape, Split, Ticks, Unusable, settle,
 };
 pub use notice::{Body, Card, CardCheck, Notice, Reply, Tone};
 pub use platform::{Controller, PlatformDeployment, RollOut, Sighting};

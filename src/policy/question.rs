@@ -7,7 +7,10 @@ use jiff::SignedDuration;
 use super::selector::with_matcher;
 use super::template::Template;
 use super::{Check, Counted, Measure, Part, Policy};
-use crate::model::{Ask, Deployment, Question, Shape};
+use crate::model::{ArmRule, Ask, Births, Deployment, Question, Shape};
+
+/// The label that Prometheus itself gives every instance that it scrapes.
+const INSTANCE: &str = "instance";
 
 /// The variables of a query, by name (`service`, `labels.x`, ...). `${window}`
 /// is not among them: it comes with the call.
@@ -44,66 +47,48 @@ impl Vars {
 }
 
 impl Policy {
-    /// What `check` asks about the whole `stretch` before a deployment, for its
-    /// baseline: counts over all of it, the median of a gauge.
-    pub fn question_before(
+    /// What `check` asks its source about stretches of length `window`. Pure: the
+    /// same arguments give the same question, so equal questions of several
+    /// watches can share a request.
+    ///
+    /// `arms` and `births` are what is known of the deployment; without them the
+    /// revisions are not told apart, and an instance that appears counts from
+    /// its second sample on.
+    pub fn question(
         &self,
         check: &Check,
         vars: &Vars,
         window: SignedDuration,
-        stretch: SignedDuration,
+        arms: Option<ArmRule>,
+        births: Option<Births>,
     ) -> Question {
-        match &check.measure {
-            Measure::Ratio { .. } | Measure::Latency { .. } => self.question(check, vars, stretch),
-            Measure::Gauge { .. } | Measure::Status { .. } => {
-                let mut question = self.question(check, vars, window);
-                let (stretch, step) = (stretch.as_secs().max(1), (stretch.as_secs() / 30).max(1));
-                for ask in &mut question.asks {
-                    if let Ask::Query(query) = ask {
-                        *query = format!("quantile_over_time(0.5, ({query})[{stretch}s:{step}s])");
-                    }
-                }
-                question
-            }
-        }
-    }
-
-    /// What `check` asks its source over the last `window`. Pure: the same
-    /// arguments give the same question, so equal questions of several watches
-    /// can share a request.
-    pub fn question(&self, check: &Check, vars: &Vars, window: SignedDuration) -> Question {
         let expand = |text: &str| Template::of(text).expand(window, |name| vars.get(name));
         let select = |counter: &str| {
             let selector = expand(counter);
-            match &self.labels.service {
+            Ask::Counter(match &self.labels.service {
                 Some(label) => with_matcher(&selector, label, vars.get("service")),
                 None => selector,
-            }
+            })
         };
-        // The range goes through the same writing as a `${window}` of a query.
-        let increase =
-            |selector: &str| format!("sum(increase({selector}{}))", expand("[${window}]"));
         let count = |counted: &Counted| match counted {
-            Counted::Counter(counter) => increase(&select(counter)),
-            Counted::Query(query) => expand(query),
+            Counted::Counter(counter) => select(counter),
+            Counted::Query(query) => Ask::Query(expand(query)),
         };
-        match &check.measure {
-            Measure::Ratio { part, of, total } => Question {
-                shape: match part {
+        let (shape, asks) = match &check.measure {
+            Measure::Ratio { part, of, total } => {
+                let shape = match part {
                     Part::Bad => Shape::BadOfTotal,
                     Part::Good => Shape::GoodOfTotal,
-                },
-                asks: vec![Ask::Query(count(of)), Ask::Query(count(total))],
-                arms: None,
-            },
-            Measure::Latency { counter, .. } => {
-                let range = expand("[${window}]");
-                let buckets = format!("sum by (le) (increase({}{range}))", select(counter));
-                Question { shape: Shape::Histogram, asks: vec![Ask::Query(buckets)], arms: None }
+                };
+                (shape, vec![count(of), count(total)])
             }
+            Measure::Latency { counter, .. } => (Shape::Histogram, vec![select(counter)]),
             Measure::Gauge { query, .. } | Measure::Status { query } => {
-                Question { shape: Shape::Gauge, asks: vec![Ask::Query(expand(query))], arms: None }
+                (Shape::Gauge, vec![Ask::Query(expand(query))])
             }
-        }
+        };
+        let instance = self.labels.instance.clone().unwrap_or_else(|| INSTANCE.to_owned());
+        let labels = self.labels.version.iter().chain([&instance]).cloned().collect();
+        Question { shape, asks, arms, instance, births, labels }
     }
 }

@@ -1,268 +1,244 @@
-//! From the answers to a question's queries to one measurement.
+//! From the answers to a question's asks to one measurement of each tick.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::buckets::Buckets;
+use super::counters::{Counters, Row};
+use super::track::{Fetched, Track};
 use crate::model::{
-    Answer, Histogram, Measurement, Question, Reading, SeriesValue, Shape, Unusable,
+    ArmRule, Arms, Ask, Counts, Measured, Measurement, Newer, Question, Reading, Shape, Split,
+    Ticks, Unusable,
 };
 
-/// Puts the answers to a question's queries together, in the order of
-/// `question.queries`. The first answer that is an error is the reading's.
+/// Puts the answers to a question's asks together, in their order, for each of
+/// `ticks`. The first answer that is an error is the reading's.
 ///
 /// What the shapes make of odd answers:
 ///
-/// - **Counts** (`BadOfTotal`, `GoodOfTotal`, and the second query of
-///   `Quantile`): several series are added up. One series that is NaN, infinite
-///   or negative spoils the whole count ([`Unusable::NotFinite`]); negative zero
-///   is zero. The part is clamped to the total: sources extrapolate, and may put
-///   one a little above the other.
+/// - **Counts** (`BadOfTotal`, `GoodOfTotal`): several series are added up. One
+///   series of a query that is NaN, infinite or negative spoils the whole count
+///   ([`Unusable::NotFinite`]); negative zero is zero. The part is clamped to the
+///   total: sources extrapolate, and may put one a little above the other.
 /// - `BadOfTotal`: no `bad` series beside `total` is zero, because error series
-///   exist only once there was an error. No `total` is [`Unusable::Empty`].
+///   exist only once there was an error; and so is a `bad` counter without a new
+///   sample beside a `total` counter with one, whose instance has ended. No
+///   `total` is [`Unusable::Empty`].
 /// - `GoodOfTotal`: no `good` series is [`Unusable::Empty`], and so is no `total`.
-/// - `Quantile`: a count of zero, or none, is "no requests", whatever the
-///   quantile says (Prometheus answers NaN then). Otherwise the worst series
-///   counts, series with NaN (a route without requests) aside; an infinite or
-///   negative one, or nothing but NaN, is [`Unusable::NotFinite`].
+/// - `Histogram`: added up by `le`; it needs `le="+Inf"`.
 /// - `Gauge`: every finite series is kept, by a short name made of its labels;
 ///   NaN and infinite ones are dropped. If none is finite: [`Unusable::NotFinite`].
-pub fn assemble(question: &Question, answers: &[Answer]) -> Reading {
-    let mut usable = Vec::with_capacity(answers.len());
-    for answer in answers {
-        usable.push(answer.as_ref().map_err(Clone::clone)?.as_slice());
-    }
-    match (question.shape, usable.as_slice()) {
-        (Shape::BadOfTotal, [bad, total]) => bad_of_total(bad, total),
-        (Shape::GoodOfTotal, [good, total]) => good_of_total(good, total),
-        (Shape::Histogram, [buckets]) => histogram(buckets),
-        (Shape::Gauge, [series]) => gauge(series),
-        (shape, given) => {
-            let wanted = match shape {
-                Shape::BadOfTotal | Shape::GoodOfTotal => 2,
-                Shape::Histogram | Shape::Gauge => 1,
-            };
-            Err(Unusable::Refused(format!(
-                "the check needs {wanted} queries and has {}",
-                given.len()
-            )))
-        }
-    }
-}
-
-fn bad_of_total(bad: &[SeriesValue], total: &[SeriesValue]) -> Reading {
-    if total.is_empty() {
-        return Err(Unusable::Empty);
-    }
-    let total = count(total)?;
-    let bad = count(bad)?.min(total);
-    Ok(Measurement::counts(bad, total))
-}
-
-fn good_of_total(good: &[SeriesValue], total: &[SeriesValue]) -> Reading {
-    if good.is_empty() || total.is_empty() {
-        return Err(Unusable::Empty);
-    }
-    let total = count(total)?;
-    let good = count(good)?.min(total);
-    Ok(Measurement::counts(total - good, total))
-}
-
-fn histogram(series: &[SeriesValue]) -> Reading {
-    if series.is_empty() {
-        return Err(Unusable::Empty);
-    }
-    let mut buckets = Vec::with_capacity(series.len());
-    let mut total = None;
-    for one in series {
-        let text = one.labels.get("le").map_or("", String::as_str);
-        let bound: f64 = text
-            .parse()
-            .map_err(|_| Unusable::NotFinite(format!("a bucket without a bound (le={text:?})")))?;
-        let within = count(std::slice::from_ref(one))?;
-        if bound == f64::INFINITY {
-            total = Some(total.unwrap_or(0.0) + within);
-        } else if bound.is_finite() {
-            buckets.push((bound, within));
-        }
-    }
-    let Some(total) = total else {
-        return Err(Unusable::NotFinite("buckets without le=\"+Inf\"".into()));
+///
+/// The revisions are told apart where the question has a rule and the series have
+/// its label; those without it count only for the whole.
+pub fn assemble(question: &Question, ticks: Ticks, fetched: &[&Fetched]) -> Measured {
+    let wanted = match question.shape {
+        Shape::BadOfTotal | Shape::GoodOfTotal => 2,
+        Shape::Histogram | Shape::Gauge => 1,
     };
-    buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let mut below = 0.0_f64;
-    let (bounds, within) = buckets
-        .into_iter()
-        .map(|(bound, within)| {
-            below = below.max(within).min(total);
-            (bound, below)
+    if fetched.len() != wanted || question.asks.len() != wanted {
+        let (has, none) = (question.asks.len(), BTreeMap::new());
+        let why = Unusable::Refused(format!("the check needs {wanted} queries and has {has}"));
+        return Measured { readings: vec![Err(why); ticks.count], seen: none };
+    }
+    let columns: Vec<_> = fetched.iter().map(|one| Columns::of(question, &one.tracks)).collect();
+    let mut rows: Vec<_> = rows(question, ticks, fetched).into_iter().map(Vec::into_iter).collect();
+    let readings = (0..ticks.count)
+        .map(|_| {
+            let mut next = rows.iter_mut().map(|rows| rows.next().unwrap_or(Ok(Vec::new())));
+            match (question.shape, &columns[..], next.next(), next.next()) {
+                (Shape::BadOfTotal, [bad, total], Some(b), Some(t)) => {
+                    let b = match (b, &question.asks[..]) {
+                        (Err(Unusable::NothingNew), [_, Ask::Counter(_)]) => Ok(Vec::new()),
+                        (b, _) => b,
+                    };
+                    counts(bad, b?, total, t?, false)
+                }
+                (Shape::GoodOfTotal, [good, total], Some(g), Some(t)) => {
+                    counts(good, g?, total, t?, true)
+                }
+                (Shape::Histogram, [buckets], Some(row), _) => buckets.histogram(&row?),
+                (Shape::Gauge, [series], Some(row), _) => series.gauge(&row?),
+                (_, _, _, _) => Err(Unusable::WrongType),
+            }
         })
-        .unzip();
-    Ok(Measurement::Histogram(Histogram { bounds, within, total }.into()))
+        .collect();
+    Measured { readings, seen: seen(question, fetched) }
 }
 
-/// The sum of the series, each a count; zero for no series.
-fn count(series: &[SeriesValue]) -> Result<f64, Unusable> {
-    let mut sum = 0.0;
-    for one in series {
-        if !one.value.is_finite() {
-            return Err(Unusable::NotFinite(format!("{} for {}", one.value, short_name(one))));
+fn rows<'a>(question: &'a Question, ticks: Ticks, fetched: &[&'a Fetched]) -> Vec<Vec<Row>> {
+    let asked = || question.asks.iter().zip(fetched);
+    let raw = asked().filter(|(ask, _)| matches!(ask, Ask::Counter(_)));
+    let counters = Counters::of(
+        raw.map(|(_, fetched)| fetched.tracks.as_slice()),
+        &question.instance,
+        question.births.as_ref(),
+        ticks,
+    );
+    asked()
+        .map(|(ask, fetched)| match ask {
+            Ask::Counter(_) => counters.rows(fetched),
+            Ask::Query(_) => values(fetched, ticks),
+        })
+        .collect()
+}
+
+/// The values of a query's series at each tick.
+fn values(fetched: &Fetched, ticks: Ticks) -> Vec<Row> {
+    let mut rows = vec![Vec::new(); ticks.count];
+    for (place, track) in fetched.tracks.iter().enumerate() {
+        for (time, value) in &track.samples {
+            if let Some(tick) = ticks.stretch_of(*time) {
+                rows[tick].push((place, *value));
+            }
         }
-        if one.value < 0.0 {
-            let name = short_name(one);
-            return Err(Unusable::NotFinite(format!(
-                "a negative count ({}) for {name}",
-                one.value
-            )));
-        }
-        sum += one.value;
     }
-    if sum.is_infinite() {
-        Err(Unusable::NotFinite("a sum beyond counting".into()))
-    } else {
-        Ok(sum)
-    }
+    let rows = rows.into_iter().enumerate();
+    rows.map(|(tick, row)| fetched.why_not(tick).map_or(Ok(row), |why| Err(why.clone()))).collect()
 }
 
-fn gauge(series: &[SeriesValue]) -> Reading {
-    let Some(first) = series.first() else { return Err(Unusable::Empty) };
-    let mut values = BTreeMap::new();
-    for one in series.iter().filter(|one| one.value.is_finite()) {
-        // Only series that differ in nothing but the metric's name collide.
-        let short = short_name(one);
-        let name = if values.contains_key(&short) { full_name(one) } else { short };
-        values.insert(name, one.value + 0.0);
-    }
-    if values.is_empty() {
-        return Err(Unusable::NotFinite(format!("{} for {}", first.value, short_name(first))));
-    }
-    Ok(Measurement::Gauge { values })
-}
-
-/// `{a="b",c="d"}` without the metric's name, or `value` for a series without labels.
-fn short_name(series: &SeriesValue) -> String {
-    let labels: Vec<_> = series
+/// The values that the series have of the labels that the question names.
+fn seen(question: &Question, fetched: &[&Fetched]) -> BTreeMap<String, BTreeSet<String>> {
+    let tracks = || fetched.iter().flat_map(|one| &one.tracks);
+    question
         .labels
         .iter()
-        .filter(|(name, _)| *name != "__name__")
-        .map(|(name, value)| format!("{name}={value:?}"))
-        .collect();
-    if labels.is_empty() { "value".into() } else { format!("{{{}}}", labels.join(",")) }
+        .filter_map(|label| {
+            let values = tracks().filter_map(|track| track.labels.get(label));
+            let values: BTreeSet<&String> = values.filter(|value| !value.is_empty()).collect();
+            (values.len() <= Measured::MOST_VALUES)
+                .then(|| (label.clone(), values.into_iter().cloned().collect()))
+        })
+        .collect()
 }
 
-/// As [`short_name`], with the metric's name in front.
-fn full_name(series: &SeriesValue) -> String {
-    let metric = series.labels.get("__name__").map_or("", String::as_str);
-    let short = short_name(series);
-    format!("{metric}{}", if short == "value" { "" } else { &short })
+/// Which revision a series is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    New,
+    Old,
+    /// Nobody says.
+    Neither,
+}
+
+/// What is to be known of an ask's series, worked out once for all ticks.
+struct Columns<'a> {
+    tracks: &'a [Track],
+    sides: Vec<Side>,
+    buckets: Buckets,
+}
+
+/// A sum over series, and over those of each revision.
+#[derive(Debug, Default)]
+struct Sums {
+    all: f64,
+    new: f64,
+    old: f64,
+    /// Whether every series is of one of the revisions, and of none.
+    sided: bool,
+}
+
+impl<'a> Columns<'a> {
+    fn of(question: &Question, tracks: &'a [Track]) -> Self {
+        let sides = tracks.iter().map(|track| side(question.arms.as_ref(), track)).collect();
+        let buckets = match question.shape {
+            Shape::Histogram => Buckets::of(tracks),
+            Shape::BadOfTotal | Shape::GoodOfTotal | Shape::Gauge => Buckets::default(),
+        };
+        Self { tracks, sides, buckets }
+    }
+
+    /// A value as a count.
+    fn counted(&self, place: usize, value: f64) -> Result<f64, Unusable> {
+        let name = || self.tracks[place].short_name();
+        if !value.is_finite() {
+            return Err(Unusable::NotFinite(format!("{value} for {}", name())));
+        }
+        if value < 0.0 {
+            return Err(Unusable::NotFinite(format!("a negative count ({value}) for {}", name())));
+        }
+        Ok(value)
+    }
+
+    fn sums(&self, row: &[(usize, f64)]) -> Result<Sums, Unusable> {
+        let mut sums = Sums::default();
+        for &(place, value) in row {
+            let value = self.counted(place, value)?;
+            sums.all += value;
+            match self.sides[place] {
+                Side::New => sums.new += value,
+                Side::Old => sums.old += value,
+                Side::Neither => continue,
+            }
+            sums.sided = true;
+        }
+        if sums.all.is_infinite() {
+            return Err(Unusable::NotFinite("a sum beyond counting".into()));
+        }
+        Ok(sums)
+    }
+
+    fn histogram(&self, row: &[(usize, f64)]) -> Reading {
+        let mut counted = Vec::with_capacity(row.len());
+        for &(place, value) in row {
+            counted.push((place, self.sides[place], self.counted(place, value)?));
+        }
+        Ok(Measurement::Histogram(self.buckets.split(&counted)?))
+    }
+
+    fn gauge(&self, row: &[(usize, f64)]) -> Reading {
+        let Some((first, odd)) = row.first() else { return Err(Unusable::Empty) };
+        let mut values = BTreeMap::new();
+        for (place, value) in row.iter().filter(|(_, value)| value.is_finite()) {
+            // Only series that differ in nothing but the metric's name collide.
+            let short = self.tracks[*place].short_name();
+            let taken = values.contains_key(&short);
+            let name = if taken { self.tracks[*place].full_name() } else { short };
+            values.insert(name, value + 0.0);
+        }
+        if values.is_empty() {
+            let name = self.tracks[*first].short_name();
+            return Err(Unusable::NotFinite(format!("{odd} for {name}")));
+        }
+        Ok(Measurement::Gauge { values })
+    }
+}
+
+/// `part` of `total`, as bad of total: the part is the good one, or the bad one.
+fn counts(
+    of: &Columns,
+    part: Vec<(usize, f64)>,
+    of_total: &Columns,
+    total: Vec<(usize, f64)>,
+    part_is_good: bool,
+) -> Reading {
+    if total.is_empty() || (part_is_good && part.is_empty()) {
+        return Err(Unusable::Empty);
+    }
+    let (part_known, part, total) = (!part.is_empty(), of.sums(&part)?, of_total.sums(&total)?);
+    let bad = |part: f64, total: f64| {
+        let part = part.min(total);
+        Counts { bad: if part_is_good { total - part } else { part }, total }
+    };
+    // A part that can't be divided says nothing of the revisions.
+    let arms = (total.sided && (part.sided || !part_known))
+        .then(|| Arms { new: bad(part.new, total.new), old: bad(part.old, total.old) });
+    Ok(Measurement::Counts(Split { all: bad(part.all, total.all), arms }))
+}
+
+fn side(rule: Option<&ArmRule>, track: &Track) -> Side {
+    let Some(rule) = rule else { return Side::Neither };
+    match track.labels.get(&rule.label).filter(|value| !value.is_empty()) {
+        None => Side::Neither,
+        Some(value) => {
+            let new = match &rule.newer {
+                Newer::Is(version) => value == version,
+                Newer::NotAmong(before) => !before.contains(value),
+            };
+            if new { Side::New } else { Side::Old }
+        }
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::{Ask, Counts, Split};
-
-    fn series(labels: &[(&str, &str)], value: f64) -> SeriesValue {
-        let labels = labels.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
-        SeriesValue { labels, value }
-    }
-
-    #[expect(clippy::unnecessary_wraps, reason = "it stands where an answer stands")]
-    fn some(values: &[f64]) -> Answer {
-        let numbered = values.iter().enumerate();
-        Ok(numbered.map(|(i, v)| series(&[("pod", &i.to_string())], *v)).collect())
-    }
-
-    fn reading(shape: Shape, answers: &[Answer]) -> Reading {
-        let asks = answers.iter().map(|_| Ask::Query("q".to_owned())).collect();
-        assemble(&Question { shape, asks, arms: None }, answers)
-    }
-
-    #[expect(clippy::unnecessary_wraps, reason = "it stands where a reading stands")]
-    fn counts(bad: f64, total: f64) -> Reading {
-        Ok(Measurement::counts(bad, total))
-    }
-
-    #[test]
-    fn counts_are_summed_over_their_series() {
-        use Shape::{BadOfTotal, GoodOfTotal};
-        let cases = [
-            (BadOfTotal, some(&[1.0, 2.0]), some(&[10.0, 20.0]), counts(3.0, 30.0)),
-            (BadOfTotal, some(&[]), some(&[30.0]), counts(0.0, 30.0)),
-            (BadOfTotal, some(&[-0.0]), some(&[-0.0]), counts(0.0, 0.0)),
-            (BadOfTotal, some(&[30.5]), some(&[30.0]), counts(30.0, 30.0)),
-            (BadOfTotal, some(&[1.0]), some(&[]), Err(Unusable::Empty)),
-            (BadOfTotal, some(&[]), some(&[]), Err(Unusable::Empty)),
-            (GoodOfTotal, some(&[9.0]), some(&[10.0]), counts(1.0, 10.0)),
-            (GoodOfTotal, some(&[10.5]), some(&[10.0]), counts(0.0, 10.0)),
-            (GoodOfTotal, some(&[]), some(&[10.0]), Err(Unusable::Empty)),
-            (GoodOfTotal, some(&[1.0]), some(&[]), Err(Unusable::Empty)),
-        ];
-        for (shape, part, total, expected) in cases {
-            assert_eq!(reading(shape, &[part.clone(), total.clone()]), expected, "{part:?}");
-        }
-    }
-
-    #[test]
-    fn a_count_never_keeps_a_negative_zero() {
-        let Ok(Measurement::Counts(Split { all: Counts { bad, total }, .. })) =
-            reading(Shape::BadOfTotal, &[some(&[-0.0]), some(&[-0.0, -0.0])])
-        else {
-            panic!("counts")
-        };
-        assert!(bad.is_sign_positive() && total.is_sign_positive());
-    }
-
-    #[test]
-    fn one_impossible_series_spoils_its_count() {
-        for odd in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1.0] {
-            let spoiled = reading(Shape::BadOfTotal, &[some(&[1.0, odd]), some(&[10.0])]);
-            assert!(matches!(spoiled, Err(Unusable::NotFinite(_))), "{odd}: {spoiled:?}");
-            let spoiled = reading(Shape::GoodOfTotal, &[some(&[1.0]), some(&[odd, 10.0])]);
-            assert!(matches!(spoiled, Err(Unusable::NotFinite(_))), "{odd}: {spoiled:?}");
-        }
-        let beyond = reading(Shape::BadOfTotal, &[some(&[]), some(&[f64::MAX, f64::MAX])]);
-        assert!(matches!(beyond, Err(Unusable::NotFinite(_))));
-    }
-
-    #[test]
-    fn a_gauge_keeps_every_finite_series_by_a_short_name() {
-        let answer = Ok(vec![
-            series(&[("__name__", "mem"), ("pod", "a"), ("zone", "1")], 5.0),
-            series(&[("__name__", "mem"), ("pod", "b\"c")], -0.0),
-            series(&[("__name__", "mem"), ("pod", "d")], f64::NAN),
-            series(&[("__name__", "mem"), ("pod", "e")], f64::INFINITY),
-            series(&[("__name__", "mem")], 7.0),
-            series(&[("__name__", "swap")], 8.0),
-        ]);
-        let Ok(Measurement::Gauge { values }) = reading(Shape::Gauge, &[answer]) else {
-            panic!("a gauge")
-        };
-        let expected = [
-            ("swap", 8.0),
-            ("value", 7.0),
-            (r#"{pod="a",zone="1"}"#, 5.0),
-            (r#"{pod="b\"c"}"#, 0.0),
-        ];
-        assert_eq!(values, expected.map(|(n, v)| (n.to_owned(), v)).into());
-    }
-
-    #[test]
-    fn a_gauge_without_a_finite_series_says_so() {
-        assert_eq!(reading(Shape::Gauge, &[some(&[])]), Err(Unusable::Empty));
-        let made = reading(Shape::Gauge, &[some(&[f64::NAN])]);
-        assert_eq!(made, Err(Unusable::NotFinite(r#"NaN for {pod="0"}"#.into())));
-    }
-
-    #[test]
-    fn the_first_error_among_the_answers_is_the_readings() {
-        let (first, second) = (Unusable::Unreachable("a".into()), Unusable::WrongType);
-        let made = reading(Shape::BadOfTotal, &[Err(first.clone()), Err(second.clone())]);
-        assert_eq!(made, Err(first));
-        assert_eq!(reading(Shape::Histogram, &[Err(second.clone())]), Err(second));
-    }
-
-    #[test]
-    fn a_question_with_the_wrong_number_of_queries_is_refused() {
-        let made = reading(Shape::BadOfTotal, &[some(&[1.0])]);
-        assert_eq!(made, Err(Unusable::Refused("the check needs 2 queries and has 1".into())));
-    }
-}
+#[path = "assemble_tests.rs"]
+mod tests;

@@ -1,182 +1,188 @@
 //! Many questions, few requests: what is due together is asked together, and
-//! every distinct query once.
+//! every distinct ask once.
 
 use std::collections::HashMap;
 
-use jiff::Timestamp;
 use tokio::task::JoinSet;
 
+use super::track::Fetched;
 use super::{Prometheus, assemble};
-use crate::model::{Answer, Question, Reading, Unusable};
+use crate::model::{Ask, Measured, Question, Ticks, Unusable};
 
 /// A question that is due, and whose it is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Due<K> {
-    /// Comes back beside the reading.
+    /// Comes back beside what was measured.
     pub key: K,
     pub question: Question,
-    /// The time the queries are evaluated at.
-    pub at: Timestamp,
+    /// The stretches to measure: their ends.
+    pub ticks: Ticks,
 }
 
-/// One request: PromQL, and the time it is evaluated at.
+/// One ask over a grid of ticks.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Ask {
-    pub promql: String,
-    pub at: Timestamp,
+pub struct Request {
+    pub ask: Ask,
+    pub ticks: Ticks,
 }
 
 /// The fewest requests that answer everything due, and the way back. Cost grows
-/// with distinct queries, not with watches.
+/// with distinct asks, not with watches.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan<K> {
-    asks: Vec<Ask>,
-    /// Each with the places of its queries among the asks.
+    requests: Vec<Request>,
+    /// Each with the places of its asks among the requests.
     due: Vec<(Due<K>, Vec<usize>)>,
 }
 
 impl<K> Plan<K> {
-    /// Plans `due`: equal queries at the same time become one request.
+    /// Plans `due`: equal asks over the same ticks become one request.
     pub fn of(due: Vec<Due<K>>) -> Self {
-        let mut asks = Vec::new();
+        let mut requests = Vec::new();
         let mut places = HashMap::new();
-        let mut place = |ask: Ask| {
-            *places.entry(ask).or_insert_with_key(|ask| {
-                asks.push(ask.clone());
-                asks.len() - 1
+        let mut place = |request: Request| {
+            *places.entry(request).or_insert_with_key(|request| {
+                requests.push(request.clone());
+                requests.len() - 1
             })
         };
         let due = due
             .into_iter()
             .map(|one| {
-                let asks = one.question.asks.iter();
-                let ways = asks.map(|ask| place(Ask { promql: promql(ask), at: one.at })).collect();
+                let asks = one.question.asks.iter().cloned();
+                let ways = asks.map(|ask| place(Request { ask, ticks: one.ticks })).collect();
                 (one, ways)
             })
             .collect();
-        Self { asks, due }
+        Self { requests, due }
     }
 
     /// What is to be asked, each once.
-    pub fn asks(&self) -> &[Ask] {
-        &self.asks
+    pub fn requests(&self) -> &[Request] {
+        &self.requests
     }
 
-    /// The readings, in the order in which their questions were due. `answers`
-    /// are those to [`Plan::asks`], in its order; one that is missing leaves its
-    /// questions without a measurement.
-    pub fn readings(self, answers: &[Answer]) -> Vec<(K, Reading)> {
-        let unasked = || Err(Unusable::Unreachable("the query was not asked".into()));
+    /// What was measured, in the order in which the questions were due. `fetched`
+    /// answers [`Plan::requests`], in its order; an answer that is missing leaves
+    /// its questions without a measurement.
+    pub fn measured(self, fetched: &[Fetched]) -> Vec<(K, Measured)> {
         self.due
             .into_iter()
-            .map(|(due, ways)| {
-                let own = ways.iter().map(|way| answers.get(*way).cloned().unwrap_or_else(unasked));
-                let own: Vec<Answer> = own.collect();
-                (due.key, assemble(&due.question, &own))
+            .map(|(Due { key, question, ticks }, ways)| {
+                let missing = Fetched::failed(ticks, unasked());
+                let own: Vec<_> =
+                    ways.iter().map(|way| fetched.get(*way).unwrap_or(&missing)).collect();
+                (key, assemble(&question, ticks, &own))
             })
             .collect()
     }
 }
 
-/// Asks everything that is due, each distinct query once and as many at a time
-/// as `source` allows, and answers in the order of `due`. Takes no longer than
-/// the source's time-out; what was not answered by then is
-/// [`Unusable::Unreachable`].
-pub async fn measure<K>(source: &Prometheus, due: Vec<Due<K>>) -> Vec<(K, Reading)> {
+/// Measures everything that is due, each distinct ask once and as many at a time
+/// as `source` allows; answers in the order of `due`. What can't be had of some
+/// ticks is an error of those alone.
+///
+/// All answers are in memory at once: over many ticks, measure
+/// [`Ticks::chunks`] one after the other. Chunks add up to the same.
+pub async fn measure<K>(source: &Prometheus, due: Vec<Due<K>>) -> Vec<(K, Measured)> {
     let plan = Plan::of(due);
     let mut asking = JoinSet::new();
-    for (place, ask) in plan.asks().iter().cloned().enumerate() {
+    for (place, Request { ask, ticks }) in plan.requests().iter().cloned().enumerate() {
         let source = source.clone();
-        asking.spawn(async move { (place, source.ask(&ask.promql, ask.at).await) });
+        asking.spawn(async move { (place, source.fetch(&ask, ticks).await) });
     }
-    let lost = || Err(Unusable::Unreachable("the query was given up".into()));
-    let mut answers: Vec<Answer> = plan.asks().iter().map(|_| lost()).collect();
+    let lost = |request: &Request| Fetched::failed(request.ticks, unasked());
+    let mut fetched: Vec<Fetched> = plan.requests().iter().map(lost).collect();
     while let Some(joined) = asking.join_next().await {
         match joined {
-            Ok((place, answer)) => answers[place] = answer,
+            Ok((place, answer)) => fetched[place] = answer,
             Err(error) => tracing::error!(%error, "a query ended without an answer"),
         }
     }
-    plan.readings(&answers)
+    plan.measured(&fetched)
 }
 
-fn promql(ask: &crate::model::Ask) -> String {
-    match ask {
-        crate::model::Ask::Query(query) => query.clone(),
-        crate::model::Ask::Counter(selector) => selector.clone(),
-    }
+fn unasked() -> Unusable {
+    Unusable::Unreachable("the query was not asked".into())
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::{BTreeMap, HashSet};
 
+    use jiff::{SignedDuration, Timestamp};
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::{self, Measurement, SeriesValue, Shape};
+    use crate::model::{Measurement, Shape};
+    use crate::sources::Track;
 
-    fn second(at: i64) -> Timestamp {
-        Timestamp::from_second(at).unwrap()
+    fn at(second: i64) -> Ticks {
+        Ticks::once(Timestamp::from_second(second).unwrap(), SignedDuration::from_secs(1))
+    }
+
+    fn gauge(query: &str) -> Question {
+        Question::plain(Shape::Gauge, vec![Ask::Query(query.to_owned())])
     }
 
     /// An answer that no other query at no other time has.
-    fn own_answer(ask: &Ask) -> f64 {
-        let number: f64 = ask.promql.trim_start_matches('q').parse().unwrap();
-        f64::from(i32::try_from(ask.at.as_second()).unwrap()) * 100.0 + number
+    fn own_answer(ask: &Ask, ticks: Ticks) -> f64 {
+        let (Ask::Query(text) | Ask::Counter(text)) = ask;
+        let number: f64 = text.trim_start_matches('q').parse().unwrap();
+        f64::from(i32::try_from(ticks.first.as_second()).unwrap()) * 100.0 + number
     }
 
     proptest! {
         #[test]
-        fn each_distinct_query_is_asked_once_and_every_requester_gets_its_own_answer(
+        fn each_distinct_ask_is_asked_once_and_every_requester_gets_its_own_answer(
             wanted in prop::collection::vec((0_u32..6, 0_i64..3), 0..40)
         ) {
-            let due: Vec<_> = wanted.iter().enumerate().map(|(key, (query, at))| Due {
-                key,
-                question: Question { shape: Shape::Gauge, asks: vec![model::Ask::Query(format!("q{query}"))], arms: None },
-                at: second(*at),
+            let due: Vec<_> = wanted.iter().enumerate().map(|(key, (query, second))| {
+                Due { key, question: gauge(&format!("q{query}")), ticks: at(*second) }
             }).collect();
 
             let plan = Plan::of(due);
             let distinct: HashSet<_> = wanted.iter().collect();
-            prop_assert_eq!(plan.asks().len(), distinct.len());
-            prop_assert_eq!(plan.asks().iter().collect::<HashSet<_>>().len(), distinct.len());
+            prop_assert_eq!(plan.requests().len(), distinct.len());
+            prop_assert_eq!(plan.requests().iter().collect::<HashSet<_>>().len(), distinct.len());
 
-            let answers: Vec<Answer> = plan.asks().iter().map(|ask| {
-                Ok(vec![SeriesValue { labels: BTreeMap::new(), value: own_answer(ask) }])
+            let fetched: Vec<Fetched> = plan.requests().iter().map(|Request { ask, ticks }| {
+                let samples = vec![(ticks.at_ms(0), own_answer(ask, *ticks))];
+                let tracks = vec![Track { labels: BTreeMap::new(), samples }];
+                Fetched { tracks, failed: Vec::new() }
             }).collect();
-            let readings = plan.readings(&answers);
-            prop_assert_eq!(readings.len(), wanted.len());
-            for ((key, reading), (place, (query, at))) in readings.iter().zip(wanted.iter().enumerate()) {
-                let value = own_answer(&Ask { promql: format!("q{query}"), at: second(*at) });
+            let measured = plan.measured(&fetched);
+            prop_assert_eq!(measured.len(), wanted.len());
+            for ((key, measured), (place, (query, second))) in
+                measured.iter().zip(wanted.iter().enumerate())
+            {
+                let value = own_answer(&Ask::Query(format!("q{query}")), at(*second));
                 let values = BTreeMap::from([("value".to_owned(), value)]);
                 prop_assert_eq!(*key, place);
-                prop_assert_eq!(reading, &Ok(Measurement::Gauge { values }));
+                prop_assert_eq!(&measured.readings, &vec![Ok(Measurement::Gauge { values })]);
             }
         }
     }
 
     #[test]
-    fn two_questions_share_the_query_that_they_have_in_common() {
+    fn two_questions_share_the_ask_that_they_have_in_common() {
         let ratio = |bad: &str| Due {
             key: bad.to_owned(),
-            question: Question {
-                shape: Shape::BadOfTotal,
-                asks: vec![model::Ask::Query(bad.into()), model::Ask::Query("all".into())],
-                arms: None,
-            },
-            at: second(7),
+            question: Question::plain(
+                Shape::BadOfTotal,
+                vec![Ask::Counter(bad.into()), Ask::Counter("all".into())],
+            ),
+            ticks: at(7),
         };
         let plan = Plan::of(vec![ratio("errors"), ratio("timeouts")]);
-        let asked: Vec<_> = plan.asks().iter().map(|ask| ask.promql.as_str()).collect();
-        assert_eq!(asked, ["errors", "all", "timeouts"]);
+        let asked: Vec<_> = plan.requests().iter().map(|request| request.ask.clone()).collect();
+        assert_eq!(asked, ["errors", "all", "timeouts"].map(|text| Ask::Counter(text.into())));
     }
 
     #[test]
     fn an_answer_that_is_missing_is_never_a_measurement() {
-        let question =
-            Question { shape: Shape::Gauge, asks: vec![model::Ask::Query("q".into())], arms: None };
-        let plan = Plan::of(vec![Due { key: (), question, at: second(7) }]);
-        assert!(matches!(plan.readings(&[]).as_slice(), [((), Err(Unusable::Unreachable(_)))]));
+        let plan = Plan::of(vec![Due { key: (), question: gauge("q"), ticks: at(7) }]);
+        let measured = plan.measured(&[]);
+        assert!(matches!(measured[0].1.readings[..], [Err(Unusable::Unreachable(_))]));
     }
 }

@@ -1,4 +1,4 @@
-//! Prometheus, through its instant-query API.
+//! Prometheus, through its instant and range queries.
 
 mod decode;
 
@@ -6,15 +6,15 @@ use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
-use prometheus_http_query::{Client, Error};
 use reqwest::redirect;
-use reqwest::{Response, Url};
+use reqwest::{RequestBuilder, Response, Url};
 use tokio::sync::Semaphore;
 
-use crate::model::{Answer, Unusable};
+use super::counters::lookback_ms;
+use super::track::{Fetched, Track};
+use crate::model::{Ask, Ticks, Unusable};
 
-pub use decode::{MAX_SERIES, decode};
+pub use decode::{Fault, Kind, MAX_SERIES, decode};
 
 /// How long one question may take, the wait for its turn included.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -23,6 +23,8 @@ pub const DEFAULT_CONCURRENT: usize = 8;
 /// The largest answer that is read, in bytes.
 pub const MAX_BYTES: usize = 8 * 1024 * 1024;
 
+/// The most ticks that are asked for at once: Prometheus allows 11,000 points.
+const MOST_TICKS: usize = 5_000;
 /// Queries longer than this (in bytes) are posted: proxies limit URLs to 8 kB or less.
 const LONGEST_IN_URL: usize = 1500;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -39,7 +41,9 @@ pub enum ConnectError {
 /// One Prometheus server. Cheap to clone; clones share the bound on concurrency.
 #[derive(Clone)]
 pub struct Prometheus {
-    client: Client,
+    http: reqwest::Client,
+    /// With the path prefix and credentials, where there are any.
+    root: Url,
     /// `scheme://host:port`, for messages: without credentials, path and query.
     name: Arc<str>,
     timeout: Duration,
@@ -66,13 +70,13 @@ impl Prometheus {
             // reqwest panics without one.
             return Err(ConnectError::Client("no TLS provider is installed".into()));
         }
-        let parsed = Url::parse(url).map_err(|e| ConnectError::Url(e.to_string()))?;
-        let host = parsed.host_str().filter(|host| !host.is_empty());
-        let (Some(host), "http" | "https") = (host, parsed.scheme()) else {
+        let mut root = Url::parse(url).map_err(|e| ConnectError::Url(e.to_string()))?;
+        let host = root.host_str().filter(|host| !host.is_empty());
+        let (Some(host), "http" | "https") = (host, root.scheme()) else {
             return Err(ConnectError::Url("it needs to be http:// or https:// and a host".into()));
         };
-        let port = parsed.port().map(|port| format!(":{port}")).unwrap_or_default();
-        let name = format!("{}://{host}{port}", parsed.scheme()).into();
+        let port = root.port().map(|port| format!(":{port}")).unwrap_or_default();
+        let name = format!("{}://{host}{port}", root.scheme()).into();
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT.min(timeout))
             .timeout(timeout)
@@ -80,10 +84,10 @@ impl Prometheus {
             .user_agent(concat!("deployguard/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|e| ConnectError::Client(root_cause(&e)))?;
-        let client = Client::from(http, url.trim_end_matches('/'))
-            .map_err(|e| ConnectError::Url(e.to_string()))?;
+        root.set_query(None);
+        root.set_fragment(None);
         let turns = Arc::new(Semaphore::new(max_concurrent.clamp(1, Semaphore::MAX_PERMITS)));
-        Ok(Self { client, name, timeout, turns })
+        Ok(Self { http, root, name, timeout, turns })
     }
 
     /// `scheme://host:port`: what messages call it. Never holds credentials.
@@ -91,47 +95,98 @@ impl Prometheus {
         &self.name
     }
 
-    /// Evaluates `promql` at `at`. Ends within the time-out after the wait for a
-    /// turn: slow queries of one watch must not use up the time of another's. No series is `Ok` and empty.
+    /// Asks over `ticks`: of a query the value at each tick, of a counter the raw
+    /// samples from its lookback before the first stretch on. No series is no
+    /// failure. An answer that is too large is asked for in halves, down to one
+    /// tick; every request ends within the time-out, which begins at its turn:
+    /// slow queries of one watch must not use up the time of another's.
     ///
     /// [`Unusable::Refused`]: Prometheus said no to the query, and will again.
     /// [`Unusable::Unreachable`]: it could not be asked, or what answered was not
     /// Prometheus; another try may succeed.
-    pub async fn ask(&self, promql: &str, at: Timestamp) -> Answer {
-        let closed = |_| Unusable::Unreachable(format!("{} is no longer asked", self.name));
-        let _turn = self.turns.acquire().await.map_err(closed)?;
-        let asked = tokio::time::timeout(self.timeout, self.fetch(promql, at)).await;
-        let (status, body) = asked.unwrap_or_else(|_| Err(self.too_slow()))?;
-        decode(&self.name, status, &body)
+    pub async fn fetch(&self, ask: &Ask, ticks: Ticks) -> Fetched {
+        let starts = (0..ticks.count).step_by(MOST_TICKS);
+        let mut parts: Vec<_> =
+            starts.map(|start| start..ticks.count.min(start + MOST_TICKS)).collect();
+        parts.reverse();
+        let (mut found, mut failed) = (Vec::new(), Vec::new());
+        while let Some(part) = parts.pop() {
+            match self.ask(ask, ticks.part(part.clone())).await {
+                Ok(tracks) => found.push(tracks),
+                Err(Fault::TooLarge(_)) if part.len() > 1 => {
+                    let middle = part.start + part.len() / 2;
+                    parts.extend([middle..part.end, part.start..middle]);
+                }
+                Err(Fault::TooLarge(why)) => failed.push((part, Unusable::Refused(why))),
+                Err(Fault::Unusable(why)) => failed.push((part, why)),
+            }
+        }
+        Fetched { tracks: Fetched::join(found), failed }
     }
 
-    async fn fetch(&self, promql: &str, at: Timestamp) -> Result<(u16, Vec<u8>), Unusable> {
-        let millis = i64::try_from(self.timeout.as_millis()).unwrap_or(i64::MAX);
-        let query = self
-            .client
-            .query(promql)
-            .timeout(millis)
-            .query("time", format!("{}.{:03}", at.as_second(), at.subsec_millisecond().max(0)));
-        let sent = if promql.len() > LONGEST_IN_URL {
-            query.post_raw().await
-        } else {
-            query.get_raw().await
+    async fn ask(&self, ask: &Ask, ticks: Ticks) -> Result<Vec<Track>, Fault> {
+        let closed = |_| Unusable::Unreachable(format!("{} is no longer asked", self.name));
+        let _turn = self.turns.acquire().await.map_err(closed)?;
+        let last = ticks.at_ms(ticks.count.saturating_sub(1));
+        let (kind, sent) = match ask {
+            Ask::Query(query) if ticks.count == 1 => (Kind::Instant, self.at(query, last)),
+            Ask::Query(query) => (Kind::Range, self.over(query, ticks)),
+            Ask::Counter(selector) => {
+                let before = lookback_ms(ticks).saturating_add(ticks.step_ms());
+                let range = (last - ticks.at_ms(0)).saturating_add(before);
+                (Kind::Range, self.at(&format!("{selector}[{range}ms]"), last))
+            }
         };
-        let mut response = sent.map_err(|error| self.not_sent(&error))?;
+        let asked = tokio::time::timeout(self.timeout, self.answer(sent)).await;
+        let (status, body) = asked.unwrap_or_else(|_| Err(self.too_slow().into()))?;
+        decode(&self.name, kind, status, &body)
+    }
+
+    /// An instant query.
+    fn at(&self, query: &str, ms: i64) -> RequestBuilder {
+        self.request("api/v1/query", query, &[("time", seconds(ms))])
+    }
+
+    /// A range query, to the millisecond.
+    fn over(&self, query: &str, ticks: Ticks) -> RequestBuilder {
+        let last = ticks.at_ms(ticks.count.saturating_sub(1));
+        let grid = [
+            ("start", seconds(ticks.at_ms(0))),
+            ("end", seconds(last)),
+            ("step", seconds(ticks.step_ms())),
+        ];
+        self.request("api/v1/query_range", query, &grid)
+    }
+
+    fn request(&self, path: &str, query: &str, more: &[(&str, String)]) -> RequestBuilder {
+        let mut url = self.root.clone();
+        url.set_path(&format!("{}/{path}", self.root.path().trim_end_matches('/')));
+        let timeout = ("timeout", format!("{}ms", self.timeout.as_millis()));
+        let named = [("query", query.to_owned()), timeout];
+        let params: Vec<_> = named.iter().chain(more).collect();
+        if query.len() > LONGEST_IN_URL {
+            self.http.post(url).form(&params)
+        } else {
+            self.http.get(url).query(&params)
+        }
+    }
+
+    async fn answer(&self, request: RequestBuilder) -> Result<(u16, Vec<u8>), Fault> {
+        let mut response = request.send().await.map_err(|error| self.broken(&error))?;
         let status = response.status();
         if status.is_redirection() {
-            return Err(self.redirected(&response));
+            return Err(self.redirected(&response).into());
         }
         let body = self.read(&mut response).await?;
         Ok((status.as_u16(), body))
     }
 
     /// The body, up to [`MAX_BYTES`].
-    async fn read(&self, response: &mut Response) -> Result<Vec<u8>, Unusable> {
+    async fn read(&self, response: &mut Response) -> Result<Vec<u8>, Fault> {
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|e| self.broken(&e))? {
             if body.len() + chunk.len() > MAX_BYTES {
-                return Err(Unusable::Refused(format!(
+                return Err(Fault::TooLarge(format!(
                     "{} answered more than {} MiB: the query needs an aggregation",
                     self.name,
                     MAX_BYTES / (1024 * 1024)
@@ -140,16 +195,6 @@ impl Prometheus {
             body.extend_from_slice(&chunk);
         }
         Ok(body)
-    }
-
-    fn not_sent(&self, error: &Error) -> Unusable {
-        match error {
-            Error::Client(client) => match client.inner() {
-                Some(inner) => self.broken(inner),
-                None => Unusable::Unreachable(format!("{}: {client}", self.name)),
-            },
-            other => Unusable::Unreachable(format!("{}: {other}", self.name)),
-        }
     }
 
     /// Says what broke without reqwest's own words, which may hold the URL.
@@ -178,6 +223,11 @@ impl Prometheus {
             response.status()
         ))
     }
+}
+
+/// Milliseconds as Prometheus reads times and steps.
+fn seconds(ms: i64) -> String {
+    format!("{}.{:03}", ms.div_euclid(1000), ms.rem_euclid(1000))
 }
 
 /// The innermost cause: the only one whose words can't hold the URL.
