@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use self::standing::standing;
 use crate::policy::{Diagnostic, PolicySet, read};
 
-pub use files::collect;
+pub use files::{collect, tests_at};
 
 /// How long a burst of changes is waited out.
 const SETTLE: Duration = Duration::from_millis(300);

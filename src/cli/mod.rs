@@ -5,6 +5,7 @@ mod client;
 pub mod matching;
 pub mod schema;
 mod serve;
+pub mod test;
 mod watches;
 
 use std::io;
@@ -37,6 +38,12 @@ enum Command {
         /// Print each policy whole, with bundles and defaults merged in
         #[arg(long)]
         expand: bool,
+    },
+    /// Run the tests of policies: given series, expected verdicts and actions
+    Test {
+        /// Test files (`*_test.yaml`), or folders of them
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
     },
     /// Print the JSON Schema of a policy file
     Schema,
@@ -113,6 +120,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve { config } => serve::run(&config),
         Command::Check { paths, expand } => check::run(&paths, expand, out),
+        Command::Test { paths } => test::run_tests(&paths, out),
         Command::Schema => schema::run(out),
         Command::Match { service, policies } => matching::run(&policies, &service, out),
         Command::Watches { id: None, server } => watches::list(&server, out),

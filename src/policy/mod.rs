@@ -14,7 +14,7 @@ mod template;
 pub use diagnostic::{Diagnostic, nearest};
 pub use glob::Glob;
 pub use question::Vars;
-pub use read::{MAX_BYTES, SourceFile, check, nothing_there, read, schema};
+pub use read::{MAX_BYTES, SourceFile, check, duration, nothing_there, read, read_other, schema};
 pub use rules::{
     Action, Actions, Against, BaselineRule, Bound, Check, Counted, Fallback, LabelNames, LeakRule,
     Limit, LowTraffic, Match, Measure, NotifyRule, OnTimeout, Part, Phase, Policy, RollbackRule,

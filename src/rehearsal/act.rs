@@ -83,14 +83,7 @@ impl Mark {
     }
 
     /// The act that made this of `before`, if one did.
-    pub fn act(
-        &self,
-        before: &Mark,
-        watch: &Watch,
-        said: &Said,
-        would: impl Fn(&str) -> Option<Deed>,
-        at: Timestamp,
-    ) -> Option<Act> {
+    pub fn act(&self, before: &Mark, watch: &Watch, said: &Said, at: Timestamp) -> Option<Act> {
         let replies = || {
             said.notices.iter().filter_map(|notice| match &notice.body {
                 Body::Reply(reply) => Some(reply),
@@ -125,7 +118,7 @@ impl Mark {
 }
 
 /// What a headline says would have been done, in mode observe.
-pub(super) fn would(headline: &str) -> Option<Deed> {
+fn would(headline: &str) -> Option<Deed> {
     let (_, what) = headline.split_once("in mode auto it would have been ")?;
     if what == "rolled back" { Some(Deed::WouldRollBack) } else { Some(Deed::WouldAsk) }
 }

@@ -19,6 +19,3 @@ pub use feed::{Asked, Readings};
 pub use platform::{Answer, Platform};
 pub use report::{Breach, Report};
 pub use scene::Scene;
-
-#[cfg(test)]
-mod tests;

@@ -65,13 +65,8 @@ impl Scene {
             facts,
             service,
         };
-        let pinned = Pinned {
-            policy,
-            file: String::new(),
-            text: String::new(),
-            commit: None,
-            dirty: false,
-        };
+        let pinned =
+            Pinned { policy, file: String::new(), text: String::new(), commit: None, dirty: false };
         Self {
             deployment,
             pinned,
