@@ -16,6 +16,8 @@ pub(super) struct FileText {
     /// What every test has that does not say otherwise.
     pub interval: Option<Text>,
     pub start: Option<Text>,
+    /// When the test ends; else with its longest series.
+    pub until: Option<Text>,
     pub mode: Option<Text>,
     pub deployment: DeploymentText,
     pub platform: PlatformText,
@@ -29,6 +31,8 @@ pub(super) struct TestText {
     pub name: Option<Text>,
     pub interval: Option<Text>,
     pub start: Option<Text>,
+    /// When the test ends; else with its longest series.
+    pub until: Option<Text>,
     pub mode: Option<Text>,
     pub deployment: DeploymentText,
     pub platform: PlatformText,

@@ -120,7 +120,11 @@ impl Reader<'_> {
         let last = i32::try_from(longest.saturating_sub(1)).unwrap_or(i32::MAX);
         let end = start.checked_add(interval.checked_mul(last)?).ok()?;
         let mut scene = self.scene(test, start, end, name, places)?;
-        let clock = Clock { start, deployed: scene.deployment.started_at, end };
+        let mut clock = Clock { start, deployed: scene.deployment.started_at, end };
+        if let Some(until) = test.until.as_ref().or(of.until.as_ref()) {
+            clock.end = moment(until, clock, places)?;
+            scene.until = Some(clock.end);
+        }
         scene.presses = test.press.iter().filter_map(|one| press(one, clock, places)).collect();
         scene.away = test.away.iter().filter_map(|one| range(one, clock, places)).collect();
         let expects: Vec<Expect> = test

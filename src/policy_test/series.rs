@@ -47,12 +47,6 @@ impl Given {
         Self { start, interval, series, used: BTreeSet::new() }
     }
 
-    /// The time of the latest point of all.
-    pub fn end(&self) -> Timestamp {
-        let longest = self.series.iter().map(|series| series.points.len()).max().unwrap_or(1);
-        self.at(longest.saturating_sub(1))
-    }
-
     /// The places of the series that nothing asked for: a slip of the pen.
     pub fn unused(&self) -> impl Iterator<Item = usize> {
         (0..self.series.len()).filter(|place| !self.used.contains(place))

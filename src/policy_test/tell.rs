@@ -9,7 +9,7 @@ use super::expect::{Expect, Miss, in_words};
 use super::read::Test;
 use super::run::{Outcome, What};
 use crate::judge::Judgement;
-use crate::policy::Check;
+use crate::policy::{Check, Measure, Unit};
 use crate::rehearsal::Report;
 
 /// Whether the reader is a terminal that shows colours.
@@ -164,11 +164,20 @@ fn judged(check: &Check, judgement: &Judgement) -> Vec<String> {
             "evidence: ln E {:.1} of {:.1} needed, against {}{}",
             weight.ln_e,
             weight.needed,
-            shown(weight.null),
+            null(check, weight.null),
             since.unwrap_or_default()
         ));
     }
     lines
+}
+
+/// What would still be "nothing changed": of events the share of bad ones.
+fn null(check: &Check, null: f64) -> String {
+    match &check.measure {
+        Measure::Ratio { .. } => format!("{} bad", Unit::Ratio.show(null)),
+        Measure::Latency { .. } => format!("{} slow", Unit::Ratio.show(null)),
+        Measure::Gauge { .. } | Measure::Status { .. } => check.unit().show(null),
+    }
 }
 
 fn of_baseline(check: &Check, baseline: &crate::judge::Baseline) -> String {
