@@ -8,9 +8,10 @@ use promql_parser::label::Matcher;
 use promql_parser::parser::{Expr, VectorSelector, parse};
 
 use super::values::Point;
-use crate::model::{Ask, Measured, Unusable};
+use crate::model::{Ask, Measured, Ticks, Unusable};
 use crate::policy::{Check, Counted, Measure};
 use crate::rehearsal::{Asked, Readings};
+use crate::sources::counters::lookback_ms;
 use crate::sources::{Fetched, Track, assemble};
 
 /// A series as a test gives it.
@@ -61,14 +62,19 @@ impl Given {
     fn answer(&mut self, asked: &Asked<'_>, place: usize, ask: &Ask) -> Fetched {
         match ask {
             Ask::Counter(selector) => match matchers(selector) {
-                Ok(matchers) => self.counters(&matchers),
+                Ok(matchers) => self.counters(&matchers, asked.ticks),
                 Err(why) => Fetched::failed(asked.ticks, Unusable::Refused(why)),
             },
             Ask::Query(_) => self.query(asked, place),
         }
     }
 
-    fn counters(&mut self, matchers: &[Matcher]) -> Fetched {
+    /// The samples of the ticks and of the time that differences look back over, as a
+    /// source gives them: what is later has not been seen yet.
+    fn counters(&mut self, matchers: &[Matcher], ticks: Ticks) -> Fetched {
+        let first =
+            ticks.at_ms(0).saturating_sub(ticks.step_ms()).saturating_sub(lookback_ms(ticks));
+        let last = ticks.at_ms(ticks.count.saturating_sub(1));
         let mut tracks = Vec::new();
         for (place, series) in self.series.iter().enumerate() {
             let fits = |matcher: &Matcher| {
@@ -82,11 +88,11 @@ impl Given {
             self.used.insert(place);
             if matchers.iter().all(fits) {
                 let points = series.points.iter().enumerate();
-                let samples = points.filter_map(|(index, point)| match point {
-                    Point::Value(value) => Some((self.at(index).as_millisecond(), *value)),
-                    Point::Nothing => None,
+                let samples = points.filter_map(|(index, point)| {
+                    let at = self.at(index).as_millisecond();
+                    point.value().filter(|_| first <= at && at <= last).map(|value| (at, value))
                 });
-                tracks.push(Track { labels: series.labels.clone(), samples: samples.collect() });
+                push(&mut tracks, &series.labels, samples.collect());
             }
         }
         Fetched { tracks, failed: Vec::new() }
@@ -108,12 +114,10 @@ impl Given {
             let samples = asked.ticks.times().filter_map(|tick| {
                 let since = tick.duration_since(self.start).as_millis();
                 let index = since.div_euclid(self.interval.as_millis().max(1));
-                match series.points.get(usize::try_from(index).ok()?)? {
-                    Point::Value(value) => Some((tick.as_millisecond(), *value)),
-                    Point::Nothing => None,
-                }
+                let value = series.points.get(usize::try_from(index).ok()?)?.value()?;
+                Some((tick.as_millisecond(), value))
             });
-            tracks.push(Track { labels: series.labels.clone(), samples: samples.collect() });
+            push(&mut tracks, &series.labels, samples.collect());
         }
         Fetched { tracks, failed: Vec::new() }
     }
@@ -124,6 +128,13 @@ impl Given {
             asks.map(|(place, ask)| self.answer(asked, place, ask)).collect();
         let fetched: Vec<&Fetched> = fetched.iter().collect();
         assemble(&asked.question, asked.ticks, &fetched)
+    }
+}
+
+/// A series without samples is none.
+fn push(tracks: &mut Vec<Track>, labels: &BTreeMap<String, String>, samples: Vec<(i64, f64)>) {
+    if !samples.is_empty() {
+        tracks.push(Track { labels: labels.clone(), samples });
     }
 }
 

@@ -11,6 +11,15 @@ pub enum Point {
     Nothing,
 }
 
+impl Point {
+    pub fn value(self) -> Option<f64> {
+        match self {
+            Self::Value(value) => Some(value),
+            Self::Nothing => None,
+        }
+    }
+}
+
 /// Reads `0+10x30`, `1 2 _ 4`, `5x10`, `_x5`, `stale`. As promtool has it, `axn` and
 /// `a+bxn` are n + 1 samples and `_xn` are n. Beyond promtool, `..+10x30` goes on from
 /// the latest value with 30 samples, each 10 more.
@@ -23,20 +32,13 @@ pub fn points(text: &str) -> Result<Vec<Point>, (String, Option<String>)> {
     for word in text.split_whitespace() {
         let room = MOST - points.len().min(MOST);
         let more = of_word(word, last, room)?;
-        last = more.iter().rev().find_map(|point| value(*point)).or(last);
+        last = more.iter().rev().find_map(|point| point.value()).or(last);
         points.extend(more);
     }
     if points.is_empty() {
         return Err(("no samples".to_owned(), Some("write `0+10x30` or `1 2 _ 4`".to_owned())));
     }
     Ok(points)
-}
-
-fn value(point: Point) -> Option<f64> {
-    match point {
-        Point::Value(value) => Some(value),
-        Point::Nothing => None,
-    }
 }
 
 fn of_word(
