@@ -12,6 +12,8 @@ pub mod notify;
 pub mod platform;
 pub mod policy;
 pub mod policy_repo;
+pub mod policy_test;
+pub mod rehearsal;
 pub mod settings;
 pub mod sources;
 pub mod store;

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use self::standing::standing;
 use crate::policy::{Diagnostic, PolicySet, read};
 
-pub use files::collect;
+pub use files::{collect, tests_at};
 pub use past::collect_at;
 
 /// How long a burst of changes is waited out.

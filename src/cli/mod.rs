@@ -7,6 +7,7 @@ pub mod import;
 pub mod matching;
 pub mod schema;
 mod serve;
+pub mod test;
 mod watches;
 
 use std::io;
@@ -42,6 +43,12 @@ enum Command {
         /// Say in words what changed since this git revision; without PATHS, in `policies`
         #[arg(long, value_name = "REV", conflicts_with = "expand")]
         diff: Option<String>,
+    },
+    /// Run the tests of policies: given series, expected verdicts and actions
+    Test {
+        /// Test files (`*_test.yaml`), or folders of them
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
     },
     /// Print the JSON Schema of a policy file
     Schema,
@@ -121,6 +128,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Serve { config } => serve::run(&config),
         Command::Check { paths, diff: Some(revision), .. } => change::run(&revision, &paths, out),
         Command::Check { paths, expand, diff: None } => check::run(&paths, expand, out),
+        Command::Test { paths } => test::run_tests(&paths, out),
         Command::Schema => schema::run(out),
         Command::Match { service, policies } => matching::run(&policies, &service, out),
         Command::Import(wanted) => import::run(&wanted, out, &mut io::stderr().lock()),

@@ -18,7 +18,7 @@ pub use diff::{Change, Effect, diff};
 pub use glob::Glob;
 pub use import::{Frame, ImportFrom, Imported, UNSAID, import};
 pub use question::{INSTANCE, Vars};
-pub use read::{MAX_BYTES, SourceFile, check, nothing_there, read, schema};
+pub use read::{MAX_BYTES, SourceFile, check, duration, nothing_there, read, read_other, schema};
 pub use rules::{
     Action, Actions, Against, BaselineRule, Bound, Check, Counted, Fallback, LabelNames, LeakRule,
     Limit, LowTraffic, Match, Measure, NotifyRule, OnTimeout, Part, Phase, Policy, RollbackRule,

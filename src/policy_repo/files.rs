@@ -23,7 +23,10 @@ pub fn collect(paths: &[PathBuf]) -> Result<Vec<SourceFile>, Vec<Diagnostic>> {
     for path in paths {
         let before = found.len();
         let walked = if path.is_dir() {
-            walk(path, 0, &mut found)
+            walk(path, 0, is_policy, &mut found)
+        } else if is_test(path) {
+            // `policies/*.yaml` names the tests beside the policies too.
+            Ok(())
         } else {
             defaults_above(path, &mut found);
             add(path, &mut found)
@@ -36,6 +39,36 @@ pub fn collect(paths: &[PathBuf]) -> Result<Vec<SourceFile>, Vec<Diagnostic>> {
             Ok(()) => {}
         }
     }
+    if let (true, true, Some(path)) = (found.is_empty(), mistakes.is_empty(), paths.first()) {
+        mistakes.push(Diagnostic {
+            mend: Some("`deployguard test` runs it".to_owned()),
+            ..Diagnostic::of_file(&shown(path), "a test of policies, and no policy")
+        });
+    }
+    if mistakes.is_empty() { Ok(found.into_values().collect()) } else { Err(mistakes) }
+}
+
+/// The test files at `paths`: each file that is named, and each `*_test.yaml` in
+/// folders; each once.
+///
+/// # Errors
+/// Paths that can't be read, and folders without tests.
+pub fn tests_at(paths: &[PathBuf]) -> Result<Vec<SourceFile>, Vec<Diagnostic>> {
+    let mut found = BTreeMap::new();
+    let mut mistakes = Vec::new();
+    for path in paths {
+        let before = found.len();
+        let walked =
+            if path.is_dir() { walk(path, 0, is_test, &mut found) } else { add(path, &mut found) };
+        match walked {
+            Err(mistake) => mistakes.push(mistake),
+            Ok(()) if found.len() == before && path.is_dir() => mistakes.push(Diagnostic {
+                mend: Some("a test is a file `*_test.yaml`".to_owned()),
+                ..Diagnostic::of_file(&shown(path), "no tests are here")
+            }),
+            Ok(()) => {}
+        }
+    }
     if mistakes.is_empty() { Ok(found.into_values().collect()) } else { Err(mistakes) }
 }
 
@@ -43,7 +76,12 @@ pub fn collect(paths: &[PathBuf]) -> Result<Vec<SourceFile>, Vec<Diagnostic>> {
 type Found = BTreeMap<PathBuf, SourceFile>;
 
 /// Hidden files and folders are skipped, and so are links to folders.
-fn walk(folder: &Path, depth: usize, found: &mut Found) -> Result<(), Diagnostic> {
+fn walk(
+    folder: &Path,
+    depth: usize,
+    wanted: fn(&Path) -> bool,
+    found: &mut Found,
+) -> Result<(), Diagnostic> {
     let failed = |error: std::io::Error| Diagnostic::of_file(&shown(folder), error.to_string());
     if depth > MAX_DEPTH {
         let message = format!("folders nest more than {MAX_DEPTH} deep");
@@ -58,9 +96,9 @@ fn walk(folder: &Path, depth: usize, found: &mut Found) -> Result<(), Diagnostic
         }
         if path.is_dir() {
             if !path.is_symlink() {
-                walk(&path, depth + 1, found)?;
+                walk(&path, depth + 1, wanted, found)?;
             }
-        } else if is_yaml(&path) {
+        } else if wanted(&path) {
             add(&path, found)?;
         }
     }
@@ -121,6 +159,16 @@ pub(super) fn is_hidden(path: &Path) -> bool {
 
 pub(super) fn is_yaml(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
+}
+
+/// Whether a file holds tests of policies: `*_test.yaml`.
+fn is_test(path: &Path) -> bool {
+    let stem = path.file_stem().and_then(|stem| stem.to_str());
+    is_yaml(path) && stem.is_some_and(|stem| stem.ends_with("_test"))
+}
+
+pub(super) fn is_policy(path: &Path) -> bool {
+    is_yaml(path) && !is_test(path)
 }
 
 fn shown(path: &Path) -> String {

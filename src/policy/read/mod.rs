@@ -22,8 +22,10 @@ mod scalar;
 mod services;
 mod source;
 
+use jiff::SignedDuration;
 use marked_yaml::Marker;
 use marked_yaml::types::MarkedMappingNode;
+use serde::de::DeserializeOwned;
 
 use self::decode::decode;
 use self::desk::Desk;
@@ -81,6 +83,29 @@ pub fn read(files: &[SourceFile]) -> Result<PolicySet, Vec<Diagnostic>> {
 pub fn check(files: &[SourceFile]) -> Result<PolicySet, Vec<Diagnostic>> {
     let set = read(files)?;
     if set.overlaps().is_empty() { Ok(set) } else { Err(set.overlaps().to_vec()) }
+}
+
+/// Reads a file of ours that is no policy with the same care: every value may keep its
+/// place, and no key goes unread.
+///
+/// # Errors
+/// Every mistake of the file.
+pub fn read_other<T: DeserializeOwned + Default>(file: &SourceFile) -> Result<T, Vec<Diagnostic>> {
+    let mut report = Report::new(vec![file.path.clone()]);
+    let value =
+        source::tree(0, file, &mut report).map(|tree| decode::<T>(&tree, &mut report).value);
+    match value {
+        Some(value) if report.is_clean() => Ok(value),
+        Some(_) | None => Err(report.finish()),
+    }
+}
+
+/// A stretch of time as policies write it: `15m`, `1h30m`, `7d`.
+///
+/// # Errors
+/// Why it is none, and what to do about it.
+pub fn duration(text: &str) -> Result<SignedDuration, (String, Option<String>)> {
+    amount::stretch(text).map_err(|mistake| (mistake.message, mistake.mend))
 }
 
 /// Everything that policies are made of.

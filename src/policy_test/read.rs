@@ -1,0 +1,482 @@
+//! From a test file to tests that can be run.
+
+use std::path::{Path, PathBuf};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::expect::{Culprit, Expect, Pattern, Wanted, When};
+use super::file::{DeploymentText, ExpectText, FileText, PressText, SeriesText, TestText, Text};
+use super::places::{Mistaken, Place, Places, not_among, place};
+use super::series::{Of, Series, ask_of, labels_of};
+use super::values::{Point, points};
+use crate::model::{
+    ActFailure, Facts, Mode, Outcome, RollbackSafe, Service, ServiceKey, Severity, Verdict,
+};
+use crate::policy::{Diagnostic, Policy, PolicySet, SourceFile, Written, duration, read_other};
+use crate::rehearsal::{Answer, Deed, Platform, Scene};
+use crate::watch::{Command, Press};
+
+/// A test file that was read without mistakes.
+#[derive(Debug, Clone)]
+pub struct TestFile {
+    pub path: String,
+    pub tests: Vec<Test>,
+}
+
+/// One test.
+#[derive(Debug, Clone)]
+pub struct Test {
+    pub name: String,
+    pub scene: Scene,
+    pub start: Timestamp,
+    pub interval: SignedDuration,
+    pub series: Vec<Series>,
+    /// Where each series is written.
+    pub(super) series_at: Vec<Place>,
+    pub expects: Vec<Expect>,
+}
+
+/// Time 0 of a test's series where it does not say: a Monday morning.
+const START: &str = "2026-03-02T10:00:00Z";
+const INTERVAL: SignedDuration = SignedDuration::from_mins(1);
+
+/// Reads a test file. `load` reads the policy at a path, with all that it inherits.
+///
+/// # Errors
+/// Every mistake of the file, or those of its policy.
+pub fn read(
+    file: &SourceFile,
+    load: impl FnOnce(&Path) -> Result<PolicySet, Vec<Diagnostic>>,
+) -> Result<TestFile, Vec<Diagnostic>> {
+    let text: FileText = read_other(file)?;
+    let mut places = Places { file: file.path.clone(), found: Vec::new() };
+    let Some(named) = places.needed(text.policy.as_ref(), "policy", (1, 1)) else {
+        return Err(places.found);
+    };
+    let folder = Path::new(&file.path).parent().map(Path::to_owned).unwrap_or_default();
+    let path: PathBuf = folder.join(named.as_str());
+    if !path.is_file() {
+        let why = format!("there is no policy file `{}`", path.display());
+        places.tell(place(named), (why, Some("name it from this file's folder on".to_owned())));
+        return Err(places.found);
+    }
+    let set = load(&path)?;
+    let Some(written) = set.iter().next() else {
+        places.tell(place(named), ("the file holds no policy".to_owned(), None));
+        return Err(places.found);
+    };
+    if text.tests.is_empty() {
+        places.tell((1, 1), ("there are no tests".to_owned(), None));
+    }
+    let reader = Reader { shared: &text, set: &set, written };
+    let tests = text.tests.iter().filter_map(|test| reader.test(test, &mut places)).collect();
+    places.found.sort();
+    if places.found.is_empty() {
+        Ok(TestFile { path: file.path.clone(), tests })
+    } else {
+        Err(places.found)
+    }
+}
+
+struct Reader<'a> {
+    shared: &'a FileText,
+    set: &'a PolicySet,
+    written: &'a Written,
+}
+
+/// The times of one test.
+#[derive(Clone, Copy)]
+struct Clock {
+    start: Timestamp,
+    deployed: Timestamp,
+    end: Timestamp,
+}
+
+impl Reader<'_> {
+    fn policy(&self) -> &Policy {
+        &self.written.policy
+    }
+
+    fn test(&self, test: &TestText, places: &mut Places) -> Option<Test> {
+        let (of, before) = (self.shared, places.found.len());
+        let name = places.needed(test.name.as_ref(), "name", whole(test))?;
+        let start = test.start.as_ref().or(of.start.as_ref());
+        let start = places.instant(start).or_else(|| START.parse().ok())?;
+        let interval = test.interval.as_ref().or(of.interval.as_ref());
+        let interval = places.duration(interval).unwrap_or(INTERVAL);
+        if interval < SignedDuration::from_secs(1) {
+            places.tell(place(name), ("the interval is below 1s".to_owned(), None));
+            return None;
+        }
+        let mut series_at = Vec::new();
+        let mut series = Vec::new();
+        for given in self.series(test) {
+            if let Some((one, at)) = self.one_series(given, places) {
+                series.push(one);
+                series_at.push(at);
+            }
+        }
+        let longest = series.iter().map(|one| one.points.len()).max().unwrap_or(1);
+        let last = i32::try_from(longest.saturating_sub(1)).unwrap_or(i32::MAX);
+        let end = start.checked_add(interval.checked_mul(last)?).ok()?;
+        let mut scene = self.scene(test, start, end, name, places)?;
+        let mut clock = Clock { start, deployed: scene.deployment.started_at, end };
+        if let Some(until) = test.until.as_ref().or(of.until.as_ref()) {
+            clock.end = moment(until, clock, places)?;
+            scene.until = Some(clock.end);
+        }
+        scene.presses = test.press.iter().filter_map(|one| press(one, clock, places)).collect();
+        scene.away = test.away.iter().filter_map(|one| range(one, clock, places)).collect();
+        let expects: Vec<Expect> = test
+            .expect
+            .iter()
+            .filter_map(|one| self.expect(one, clock, place(name), places))
+            .collect();
+        if test.expect.is_empty() {
+            places.tell(place(name), ("the test expects nothing".to_owned(), None));
+        }
+        (places.found.len() == before).then(|| Test {
+            name: name.as_str().to_owned(),
+            scene,
+            start,
+            interval,
+            series,
+            series_at,
+            expects,
+        })
+    }
+
+    /// A test's own series, and those of the file that it does not give itself.
+    fn series<'a>(&'a self, test: &'a TestText) -> impl Iterator<Item = &'a SeriesText> {
+        let key = |one: &SeriesText| {
+            let word = |text: &Option<Text>| text.as_ref().map(|text| text.as_str().to_owned());
+            let labels: Vec<(String, String)> = one
+                .labels
+                .iter()
+                .map(|(name, value)| (name.clone(), value.as_str().to_owned()))
+                .collect();
+            (word(&one.series), word(&one.check), word(&one.of), word(&one.service), labels)
+        };
+        let own: Vec<_> = test.series.iter().map(key).collect();
+        let shared = self.shared.series.iter().filter(move |one| !own.contains(&key(one)));
+        test.series.iter().chain(shared)
+    }
+
+    fn one_series(&self, given: &SeriesText, places: &mut Places) -> Option<(Series, Place)> {
+        let at = [&given.series, &given.check, &given.values];
+        let at = at.into_iter().flatten().next().map_or((1, 1), place);
+        let values = places.needed(given.values.as_ref(), "values", at);
+        let points: Option<Vec<Point>> = places.parse(values, points);
+        let (of, mut labels) = match (&given.series, &given.check) {
+            (Some(series), None) => {
+                let labels = places.parse(Some(series), |text| labels_of(text).map_err(plain))?;
+                (Of::Counter, labels)
+            }
+            (None, Some(check)) => {
+                let found = self.check(check, places)?;
+                let of = given.of.as_ref().map(|of| of.as_str());
+                let Some(ask) = ask_of(found, of) else {
+                    let why = format!("`{}` has no such query", found.name);
+                    let mend = "give counters as `series:`, and of a ratio's query `of: bad`, \
+                                `of: good` or `of: total`";
+                    places.tell(at, (why, Some(mend.to_owned())));
+                    return None;
+                };
+                let service = given.service.as_ref().map(|text| text.as_str().to_owned());
+                let check = found.name.clone();
+                (Of::Query { check, ask, service }, std::collections::BTreeMap::new())
+            }
+            (Some(_), Some(_)) | (None, None) => {
+                let why = "give either `series` or `check`".to_owned();
+                places.tell(at, (why, None));
+                return None;
+            }
+        };
+        for (name, value) in &given.labels {
+            labels.insert(name.clone(), value.as_str().to_owned());
+        }
+        Some((Series { of, labels, points: points? }, at))
+    }
+
+    fn check(&self, name: &Text, places: &mut Places) -> Option<&crate::policy::Check> {
+        let found = self.policy().check(name.as_str());
+        if found.is_none() {
+            let known = self.policy().checks.iter().map(|check| check.name.as_str());
+            places.tell(place(name), not_among(name.as_str(), known));
+        }
+        found
+    }
+
+    fn scene(
+        &self,
+        test: &TestText,
+        start: Timestamp,
+        end: Timestamp,
+        name: &Text,
+        places: &mut Places,
+    ) -> Option<Scene> {
+        let (own, shared) = (&test.deployment, &self.shared.deployment);
+        let pick = |of: fn(&DeploymentText) -> Option<&Text>| of(own).or_else(|| of(shared));
+        let whole = place(name);
+        let service = pick(|one| one.service.as_ref());
+        let service = places.needed(service, "deployment.service", whole)?;
+        let at = places.needed(pick(|one| one.at.as_ref()), "deployment.at", whole)?;
+        let at = places.duration(Some(at))?;
+        let deployed = start.checked_add(at).ok()?;
+        let words = |of: fn(&DeploymentText) -> Option<&Text>| {
+            pick(of).map(|text| text.as_str().to_owned())
+        };
+        let matches = &self.policy().matches;
+        let key = ServiceKey {
+            target: words(|one| one.target.as_ref())
+                .or_else(|| matches.target.clone())
+                .unwrap_or_else(|| "default".to_owned()),
+            cluster: words(|one| one.cluster.as_ref()).unwrap_or_else(|| matches.cluster.clone()),
+            service: service.as_str().to_owned(),
+        };
+        if !matches!(self.set.matching(&key), crate::policy::Matches::One(_)) {
+            let why = format!("`{}` does not guard {key}", self.policy().name);
+            let mend = Some("give the deployment's `cluster` and `target` too".to_owned());
+            places.tell(place(service), (why, mend));
+            return None;
+        }
+        let labels = if own.labels.is_empty() { &shared.labels } else { &own.labels };
+        let safe = [
+            ("true", RollbackSafe::Yes),
+            ("false", RollbackSafe::No),
+            ("unknown", RollbackSafe::Unknown),
+        ];
+        let facts = Facts {
+            version: words(|one| one.version.as_ref()),
+            commit: words(|one| one.commit.as_ref()),
+            author: words(|one| one.author.as_ref()),
+            url: None,
+            rollback_safe: places
+                .word(pick(|one| one.rollback_safe.as_ref()), &safe)
+                .unwrap_or_default(),
+            announced_by: None,
+            labels: labels.iter().map(|(k, v)| (k.clone(), v.as_str().to_owned())).collect(),
+        };
+        let environment = self.policy().environment.clone();
+        let service = Service { name: service.as_str().to_owned(), environment, key };
+        let id = facts.version.clone().unwrap_or_else(|| "tested".to_owned());
+        let mut scene = Scene::of(self.policy().clone(), &id, service, deployed, facts);
+        let modes = [("observe", Mode::Observe), ("ask", Mode::Ask), ("auto", Mode::Auto)];
+        let mode = places.word(test.mode.as_ref().or(self.shared.mode.as_ref()), &modes);
+        if let Some(mode) = mode {
+            scene = scene.in_mode(mode);
+        }
+        scene.pinned.file.clone_from(&self.written.file);
+        let others = if own.others.is_empty() { &shared.others } else { &own.others };
+        scene.others = others.iter().map(|text| text.as_str().to_owned()).collect();
+        let clock = Clock { start, deployed, end };
+        let newer = pick(|one| one.superseded.as_ref());
+        scene.superseded = newer
+            .and_then(|text| Some((moment(text, clock, places)?, "a newer deployment".to_owned())));
+        scene.platform = self.platform(test, places);
+        scene.until = Some(end);
+        Some(scene)
+    }
+
+    fn platform(&self, test: &TestText, places: &mut Places) -> Platform {
+        let (own, shared) = (&test.platform, &self.shared.platform);
+        let usual = Platform::default();
+        let mut after = |own: &Option<Text>, shared: &Option<Text>, usual| {
+            places.duration(own.as_ref().or(shared.as_ref())).unwrap_or(usual)
+        };
+        let words = |own: &Option<Text>, shared: &Option<Text>| {
+            own.as_ref().or(shared.as_ref()).map(|text| text.as_str().to_owned())
+        };
+        Platform {
+            in_service_after: after(
+                &own.in_service_after,
+                &shared.in_service_after,
+                usual.in_service_after,
+            ),
+            complete_after: after(
+                &own.complete_after,
+                &shared.complete_after,
+                usual.complete_after,
+            ),
+            back_after: after(&own.back_after, &shared.back_after, usual.back_after),
+            fails: words(&own.fails, &shared.fails),
+            answer: match words(&own.refuses, &shared.refuses) {
+                Some(why) => Answer::Fail(ActFailure::Permanent(why)),
+                None => Answer::Accept,
+            },
+            obstacle: words(&own.no_target, &shared.no_target),
+        }
+    }
+
+    fn expect(
+        &self,
+        text: &ExpectText,
+        clock: Clock,
+        of: Place,
+        places: &mut Places,
+    ) -> Option<Expect> {
+        let before = places.found.len();
+        let first = [&text.at, &text.by, &text.during, &text.check, &text.action, &text.message];
+        let here = first.into_iter().flatten().next().map_or(of, place);
+        let when = match (&text.at, &text.by, &text.during) {
+            (Some(at), None, None) => moment(at, clock, places).map(When::At),
+            (None, Some(by), None) => moment(by, clock, places).map(When::By),
+            (None, None, Some(span)) => {
+                range(span, clock, places).map(|(from, to)| When::During(from, to))
+            }
+            (_, _, _) => {
+                let why = "say when: one of `at`, `by` and `during`".to_owned();
+                places.tell(here, (why, None));
+                None
+            }
+        };
+        let check = text.check.as_ref().and_then(|name| self.check(name, places));
+        let wanted = wanted(text, places);
+        let of_check = [&text.verdict, &text.severity, &text.blame, &text.reason];
+        if of_check.iter().any(|one| one.is_some()) && text.check.is_none() {
+            places.tell(here, ("`check` is missing: of which is that?".to_owned(), None));
+        }
+        if wanted.is_empty() && places.found.len() == before {
+            places.tell(here, ("nothing is expected".to_owned(), None));
+        }
+        let check = check.map(|check| check.name.clone());
+        (places.found.len() == before).then_some(Expect { place: here, when: when?, check, wanted })
+    }
+}
+
+fn wanted(text: &ExpectText, places: &mut Places) -> Vec<Wanted> {
+    let verdicts = [
+        Verdict::NoData,
+        Verdict::LowTraffic,
+        Verdict::Healthy,
+        Verdict::Elevated,
+        Verdict::Breach,
+    ]
+    .map(|verdict| (verdict.as_str(), verdict));
+    let severities = [("SEV1", Severity::Sev1), ("SEV2", Severity::Sev2), ("SEV3", Severity::Sev3)];
+    let culprits = [
+        Culprit::Deployment,
+        Culprit::Before,
+        Culprit::Dependency,
+        Culprit::Shared,
+        Culprit::Another,
+    ]
+    .map(|culprit| (culprit.as_str(), culprit));
+    let actions = [
+        ("none", None),
+        ("rollback", Some(Deed::RollBack)),
+        ("ask", Some(Deed::Ask)),
+        ("page", Some(Deed::Page)),
+        ("notify", Some(Deed::Notify)),
+        ("excuse", Some(Deed::Excuse)),
+    ];
+    let would =
+        [("none", None), ("rollback", Some(Deed::WouldRollBack)), ("ask", Some(Deed::WouldAsk))];
+    let outcomes = [
+        ("open", None),
+        ("passed", Some(Outcome::Passed)),
+        ("rolled_back", Some(Outcome::RolledBack)),
+        ("rollback_failed", Some(Outcome::RollbackFailed)),
+        ("breached", Some(Outcome::Breached)),
+        ("superseded", Some(Outcome::Superseded)),
+        ("cancelled", Some(Outcome::Cancelled)),
+        ("inconclusive", Some(Outcome::Inconclusive)),
+    ];
+    [
+        places.word(text.verdict.as_ref(), &verdicts).map(Wanted::Verdict),
+        places.word(text.severity.as_ref(), &severities).map(Wanted::Severity),
+        places.word(text.blame.as_ref(), &culprits).map(Wanted::Blame),
+        places.parse(text.reason.as_ref(), pattern).map(Wanted::Reason),
+        places.word(text.action.as_ref(), &actions).map(Wanted::Action),
+        places.word(text.would.as_ref(), &would).map(Wanted::Would),
+        places.parse(text.message.as_ref(), pattern).map(Wanted::Message),
+        places.parse(text.no_message.as_ref(), pattern).map(Wanted::NoMessage),
+        places.word(text.outcome.as_ref(), &outcomes).map(Wanted::Outcome),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn pattern(text: &str) -> Result<Pattern, Mistaken> {
+    match text.strip_prefix('/').and_then(|rest| rest.strip_suffix('/')) {
+        Some(regex) => {
+            regex::Regex::new(regex).map(Pattern::Regex).map_err(|error| plain(error.to_string()))
+        }
+        None => Ok(Pattern::Part(text.to_owned())),
+    }
+}
+
+fn press(text: &PressText, clock: Clock, places: &mut Places) -> Option<(Timestamp, Press)> {
+    let given = [
+        (&text.ack, Command::Ack),
+        (&text.hold, Command::Hold),
+        (&text.rollback, Command::Rollback),
+        (&text.cancel, Command::Cancel),
+    ];
+    let mut given = given.into_iter().filter_map(|(by, command)| Some((by.as_ref()?, command)));
+    let (Some((by, command)), None) = (given.next(), given.next()) else {
+        let here = text.at.as_ref().map_or((1, 1), place);
+        let why = "say who presses what: `ack`, `hold`, `rollback` or `cancel`".to_owned();
+        places.tell(here, (why, None));
+        return None;
+    };
+    let at = places.needed(text.at.as_ref(), "at", place(by))?;
+    let at = moment(at, clock, places)?;
+    let reason = text.reason.as_ref().map(|text| text.as_str().to_owned());
+    Some((at, Press { command, by: by.as_str().to_owned(), reason }))
+}
+
+/// `2h5m` from the start of the series, `+5m` from the deployment, or `end`.
+fn moment(text: &Text, clock: Clock, places: &mut Places) -> Option<Timestamp> {
+    let at = places.parse(Some(text), |text| of_moment(text, clock))?;
+    within(at, clock, text, places)
+}
+
+fn of_moment(text: &str, clock: Clock) -> Result<Timestamp, Mistaken> {
+    let (from, text) = match text.strip_prefix('+') {
+        Some(rest) => (clock.deployed, rest),
+        None if text == "end" => return Ok(clock.end),
+        None => (clock.start, text),
+    };
+    let after = duration(text)?;
+    from.checked_add(after).map_err(|error| plain(error.to_string()))
+}
+
+/// `2h..2h30m`.
+fn range(text: &Text, clock: Clock, places: &mut Places) -> Option<(Timestamp, Timestamp)> {
+    let (from, to) = places.parse(Some(text), |text| {
+        let mend = || Some("write `2h..2h30m`, `+5m..end`".to_owned());
+        let (from, to) = text
+            .split_once("..")
+            .ok_or_else(|| (format!("`{text}` is no stretch of time"), mend()))?;
+        let (from, to) = (of_moment(from.trim(), clock)?, of_moment(to.trim(), clock)?);
+        if to < from {
+            Err(("it ends before it begins".to_owned(), mend()))
+        } else {
+            Ok((from, to))
+        }
+    })?;
+    within(to, clock, text, places).map(|to| (from, to))
+}
+
+fn within(at: Timestamp, clock: Clock, text: &Text, places: &mut Places) -> Option<Timestamp> {
+    if at <= clock.end {
+        return Some(at);
+    }
+    let after = clock.end.duration_since(clock.start);
+    let why = format!("that is after the end of the series, {after:#}");
+    places.tell(place(text), (why, Some("give the series more samples".to_owned())));
+    None
+}
+
+fn whole(test: &TestText) -> Place {
+    let texts = [&test.interval, &test.start, &test.mode];
+    let first = texts.into_iter().flatten().next();
+    let expected = test.expect.first().and_then(|one| one.at.as_ref());
+    first.or(expected).map_or((1, 1), place)
+}
+
+fn plain(message: String) -> Mistaken {
+    (message, None)
+}

@@ -1,0 +1,290 @@
+//! The clock of a rehearsal: what comes next, and what the watch wants then.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::act::Mark;
+use super::feed::{Feed, Readings};
+use super::report::{Breach, Report};
+use super::scene::Scene;
+use crate::judge::{Baseline, Judgement};
+use crate::model::{Inspection, Reading, RollbackPlan, Sighting, Unusable, Verdict};
+use crate::watch::{
+    BaselineAsk, BaselineMeasured, Event, Illegal, Press, Said, Sampled, Tick, Want, Watch,
+    candidates,
+};
+
+/// Moments that a rehearsal may have: a day of samples each second is less.
+const MOST_MOMENTS: u32 = 200_000;
+/// Wants that are answered at one moment.
+const MOST_ANSWERS: u32 = 64;
+
+/// Lives a deployment through, to its watch's end or the scene's.
+///
+/// # Errors
+/// [`Illegal`]: the scene makes no watch.
+pub fn rehearse(scene: &Scene, readings: &mut dyn Readings) -> Result<Report, Illegal> {
+    let now = scene.deployment.started_at;
+    let event = Event::Opened {
+        deployment: Box::new(scene.deployment.clone()),
+        pinned: Box::new(scene.pinned.clone()),
+        ceiling: scene.ceiling.clone(),
+        announcement: None,
+        others: scene.others.clone(),
+    };
+    let (watch, said) = Watch::open(&event, now)?;
+    let mark = Mark::of(&watch);
+    let report = Report {
+        watch,
+        said: said.notices,
+        ledger: said.ledger,
+        acts: Vec::new(),
+        judged: BTreeMap::new(),
+        first_breach: None,
+        acted_on: None,
+        refused: Vec::new(),
+        samples: 0,
+    };
+    let mut drive =
+        Drive { scene, readings, feed: Feed::default(), cues: Vec::new(), mark, report };
+    drive.prepare();
+    drive.run(now);
+    Ok(drive.report)
+}
+
+/// Something that happens from the outside.
+#[derive(Debug, Clone)]
+enum Cue {
+    Sight(Box<Sighting>),
+    Press(Press),
+    Supersede(String),
+}
+
+struct Drive<'a> {
+    scene: &'a Scene,
+    readings: &'a mut dyn Readings,
+    feed: Feed,
+    /// By time, latest first.
+    cues: Vec<(Timestamp, Cue)>,
+    mark: Mark,
+    report: Report,
+}
+
+impl Drive<'_> {
+    fn prepare(&mut self) {
+        let looks = self.scene.platform.roll_out(&self.scene.deployment);
+        let looks = looks.into_iter().map(|(at, look)| (at, Cue::Sight(Box::new(look))));
+        let presses = self.scene.presses.iter().map(|(at, press)| (*at, Cue::Press(press.clone())));
+        let newer = self.scene.superseded.iter().map(|(at, by)| (*at, Cue::Supersede(by.clone())));
+        let cues: Vec<_> = looks.chain(presses).chain(newer).collect();
+        self.cue(cues);
+    }
+
+    fn cue(&mut self, more: Vec<(Timestamp, Cue)>) {
+        self.cues.extend(more.into_iter().rev());
+        // Stable: what was cued first of one moment stays the last.
+        self.cues.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+    }
+
+    fn run(&mut self, start: Timestamp) {
+        let mut now = start;
+        for _ in 0..MOST_MOMENTS {
+            while self.cues.last().is_some_and(|(at, _)| *at <= now) {
+                if let Some((_, cue)) = self.cues.pop() {
+                    self.happens(cue, now);
+                }
+            }
+            if self.watch().next_wake().is_some_and(|wake| wake <= now) {
+                self.take(&Event::Woke, now);
+            }
+            self.answer(now);
+            if !self.watch().is_open() || self.is_cut() {
+                return;
+            }
+            let Some(next) = self.next(now) else { return };
+            if self.scene.until.is_some_and(|until| next > until) {
+                return;
+            }
+            now = next;
+        }
+    }
+
+    /// When something is to be done next: later than `now`, and while the guard is there.
+    fn next(&self, now: Timestamp) -> Option<Timestamp> {
+        let watch = self.watch();
+        let nothing_else = now.checked_add(SignedDuration::from_millis(1)).ok()?;
+        let due = [
+            self.cues.last().map(|(at, _)| *at),
+            watch.next_wake(),
+            watch.tick_due_at(),
+            watch.rollback_not_before(now),
+        ];
+        due.into_iter().flatten().map(|at| self.scene.present_at(at.max(nothing_else))).min()
+    }
+
+    fn is_cut(&self) -> bool {
+        self.scene.ends_with_action && self.report.action().is_some()
+    }
+
+    fn watch(&self) -> &Watch {
+        &self.report.watch
+    }
+
+    fn happens(&mut self, cue: Cue, now: Timestamp) {
+        match cue {
+            Cue::Sight(sighting) => self.take(&Event::Sighted(sighting), now),
+            Cue::Press(press) => {
+                let (by, command) = (press.by.clone(), press.command);
+                if let Some(why) = self.take_or(&Event::Pressed(press), now) {
+                    self.report.refused.push((now, format!("{command:?} by {by}: {why}")));
+                }
+            }
+            Cue::Supersede(by) => self.take(&Event::Superseded { by }, now),
+        }
+    }
+
+    /// Answers what is wanted now, until nothing new is.
+    fn answer(&mut self, now: Timestamp) {
+        let mut done: Vec<Want> = Vec::new();
+        for _ in 0..MOST_ANSWERS {
+            if self.is_cut() {
+                return;
+            }
+            let wants = self.watch().wants(now);
+            let due = |want: &Want| match want {
+                Want::RollBack { not_before, .. } => *not_before <= now,
+                Want::Sample { .. } | Want::Baseline(_) | Want::Inspect => true,
+            };
+            let Some(want) = wants.into_iter().find(|want| due(want) && !done.contains(want))
+            else {
+                return;
+            };
+            match &want {
+                Want::Sample { tick, interval } => self.sample(*tick, *interval, now),
+                Want::Baseline(ask) => self.baseline(ask, now),
+                Want::Inspect => self.inspect(now),
+                Want::RollBack { plan, .. } => self.roll_back(plan, now),
+            }
+            done.push(want);
+        }
+    }
+
+    fn sample(&mut self, tick: Timestamp, interval: SignedDuration, now: Timestamp) {
+        let (readings, controls) =
+            self.feed.sample(&self.report.watch, self.readings, tick, interval);
+        let latest = Tick { at: tick, readings, controls };
+        let (earlier, born) = (Vec::new(), BTreeSet::new());
+        let sampled = Sampled { latest, earlier, born, rivals: Vec::new() };
+        self.report.samples = self.report.samples.saturating_add(1);
+        self.take(&Event::Sampled(Box::new(sampled)), now);
+    }
+
+    fn baseline(&mut self, ask: &BaselineAsk, now: Timestamp) {
+        let (samples, known) = self.feed.baseline(&self.report.watch, self.readings, ask);
+        let step = ask.step.as_secs_f64();
+        let policy = self.report.watch.policy();
+        let measured = |check: &str, samples: &[(Timestamp, Reading)]| {
+            let check = policy.check(check)?;
+            Some(match ask.control {
+                None => Baseline::of(check, samples, step),
+                Some(_) => Baseline::of_control(check, samples, step),
+            })
+        };
+        let answered = |samples: &[(Timestamp, Reading)]| {
+            !samples.iter().all(|(_, one)| matches!(one, Err(Unusable::Unreachable(_))))
+        };
+        let baselines = samples
+            .iter()
+            .filter(|(_, samples)| answered(samples))
+            .filter_map(|(check, samples)| Some((check.clone(), measured(check, samples)?)))
+            .collect();
+        let (against, control) = (ask.against, ask.control.clone());
+        let measured = BaselineMeasured { against, control, baselines, known };
+        self.take(&Event::BaselineMeasured(Box::new(measured)), now);
+    }
+
+    /// The first candidate, as the ledger and the policy have it.
+    fn inspect(&mut self, now: Timestamp) {
+        let deployment = &self.report.watch.deployment;
+        let Some(judged) = &deployment.revision else { return };
+        let rule = &self.report.watch.policy().rollback;
+        let source = deployment.source.as_ref();
+        let found = candidates(rule, &self.scene.ledger, judged, source, now);
+        let target = match (&self.scene.platform.obstacle, found.into_iter().next()) {
+            (Some(why), _) => Err(why.clone()),
+            (None, Some(target)) => Ok((target.revision, target.because)),
+            (None, None) => Err("no known-good revision, and nothing was in place before".into()),
+        };
+        self.take(&Event::Inspected { target, inspection: Inspection::default() }, now);
+    }
+
+    fn roll_back(&mut self, plan: &RollbackPlan, now: Timestamp) {
+        let (answer, looks) = self.scene.platform.roll_back(&plan.service, &plan.target, now);
+        self.take(&Event::Acted(answer), now);
+        let looks = looks.into_iter().map(|(at, look)| (at, Cue::Sight(Box::new(look))));
+        self.cue(looks.collect());
+    }
+
+    fn take(&mut self, event: &Event, now: Timestamp) {
+        if let Some(why) = self.take_or(event, now) {
+            // What comes after the end, as a look may, changes nothing.
+            self.report.refused.push((now, why));
+        }
+    }
+
+    /// Brings an event to the watch; why not, where it is not taken.
+    fn take_or(&mut self, event: &Event, now: Timestamp) -> Option<String> {
+        let said = match self.report.watch.handle(event, now) {
+            Ok(said) => said,
+            Err(illegal) => return Some(illegal.to_string()),
+        };
+        if let Event::Sampled(sampled) = event {
+            self.judged(sampled.latest.at);
+        }
+        self.acted(&said, now);
+        self.report.said.extend(said.notices);
+        self.report.ledger.extend(said.ledger);
+        None
+    }
+
+    fn judged(&mut self, tick: Timestamp) {
+        let latest = |last: &&Judgement| last.at == tick;
+        for (name, state) in &self.report.watch.checks {
+            let Some(last) = state.last.as_ref().filter(latest) else { continue };
+            if self.report.first_breach.is_none() && is_ours(last) {
+                let breach = Breach { check: name.clone(), judgement: last.clone() };
+                self.report.first_breach = Some(breach);
+            }
+            if self.scene.keeps_judgements {
+                let kept = self.report.judged.entry(name.clone()).or_default();
+                kept.push(last.clone());
+            }
+        }
+    }
+
+    fn acted(&mut self, said: &Said, now: Timestamp) {
+        let mark = Mark::of(&self.report.watch);
+        if let Some(act) = mark.act(&self.mark, &self.report.watch, said, now) {
+            if act.deed.is_action() && self.report.acted_on.is_none() {
+                self.report.acted_on = worst(&self.report.watch);
+            }
+            self.report.acts.push(act);
+        }
+        self.mark = mark;
+    }
+}
+
+fn is_ours(judgement: &Judgement) -> bool {
+    judgement.verdict == Verdict::Breach
+        && judgement.blame.as_ref().is_none_or(crate::judge::Blame::is_ours)
+}
+
+/// The gravest breach of now.
+fn worst(watch: &Watch) -> Option<Breach> {
+    let breaches = watch.checks.iter().filter_map(|(name, state)| {
+        let last = state.last.as_ref().filter(|last| is_ours(last))?;
+        Some(Breach { check: name.clone(), judgement: last.clone() })
+    });
+    breaches.min_by_key(|breach| breach.judgement.severity)
+}
