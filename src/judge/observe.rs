@@ -48,6 +48,7 @@ pub struct CheckState {
     weighed: f64,
     /// When the evidence last took a sample in.
     weighed_at: Option<Timestamp>,
+    weighed_last: Option<Weight>,
     /// Since when the new revision has answered nothing though the old one did.
     silent_since: Option<Timestamp>,
     /// The latest judgement; `None` before the first reading.
@@ -155,7 +156,9 @@ impl CheckState {
         };
         let judgement = judgement.unwrap_or_else(|(verdict, traffic, reason)| {
             self.forget_streaks();
-            unmeasured(sample.at, verdict, traffic, reason)
+            // Too little traffic in the window is no end of the evidence.
+            let weight = self.weighed_last.filter(|_| verdict == Verdict::LowTraffic);
+            Judgement { weight, ..unmeasured(sample.at, verdict, traffic, reason) }
         });
         self.count(sample, &judgement);
         self.last.insert(judgement)
@@ -247,8 +250,9 @@ impl CheckState {
         if let Some(silent) = self.silence(check, sample) {
             return Ok(silent);
         }
-        let window = self.window(check, sample, width)?;
         let weight = self.weight(sample, &nulls);
+        self.weighed_last = weight;
+        let window = self.window(check, sample, width)?;
         self.judge(check, sample, &window, weight)
     }
 
