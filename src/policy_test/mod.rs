@@ -13,6 +13,8 @@ mod run;
 mod series;
 mod tell;
 mod values;
+mod wanted;
+mod when;
 
 pub use read::{Test, TestFile, read};
 pub use run::{Failure, Outcome, run};

@@ -48,6 +48,9 @@ struct Batch {
     instances: BTreeSet<String>,
 }
 
+/// By check, the samples of the stretches that it is compared with, oldest first.
+pub(super) type Stretches = BTreeMap<String, Vec<(Timestamp, Reading)>>;
+
 /// The readings of one tick.
 pub(super) type Sampled = (BTreeMap<String, Reading>, BTreeMap<String, BTreeMap<String, Reading>>);
 
@@ -66,7 +69,7 @@ impl Feed {
         let mut missing = Vec::new();
         for check in &policy.checks {
             for control in &services {
-                let asked = self.question(watch, check, *control, tick, interval);
+                let asked = question(watch, check, *control, tick, interval);
                 if self.known(&asked).is_none() {
                     missing.push(asked);
                 }
@@ -76,7 +79,7 @@ impl Feed {
         let (mut own, mut others) = (BTreeMap::new(), BTreeMap::new());
         for check in &policy.checks {
             for control in &services {
-                let asked = self.question(watch, check, *control, tick, interval);
+                let asked = question(watch, check, *control, tick, interval);
                 let reading = self.known(&asked).unwrap_or_else(|| Err(unmeasured()));
                 match control {
                     None => {
@@ -99,7 +102,7 @@ impl Feed {
         watch: &Watch,
         readings: &mut dyn Readings,
         ask: &BaselineAsk,
-    ) -> (BTreeMap<String, Vec<(Timestamp, Reading)>>, BTreeSet<String>) {
+    ) -> (Stretches, BTreeSet<String>) {
         let policy = watch.policy();
         let interval = policy.phases.first().map_or(ask.step, |phase| phase.interval);
         let count = usize::try_from(ask.count).unwrap_or(1);
@@ -119,7 +122,7 @@ impl Feed {
             }
         }
         let measured = readings.measure(&asked);
-        let mut samples: BTreeMap<String, Vec<(Timestamp, Reading)>> = BTreeMap::new();
+        let mut samples = Stretches::new();
         let mut known = BTreeSet::new();
         for (asked, measured) in asked.iter().zip(measured) {
             let of = samples.entry(asked.check.name.clone()).or_default();
@@ -131,34 +134,6 @@ impl Feed {
             }
         }
         (samples, known)
-    }
-
-    /// What `check` asks at `tick`. Counters are differenced from the tick before to
-    /// this one; a query looks back over its own window.
-    fn question<'a>(
-        &self,
-        watch: &'a Watch,
-        check: &'a Check,
-        control: Option<&'a str>,
-        tick: Timestamp,
-        interval: SignedDuration,
-    ) -> Asked<'a> {
-        let window = watch.window(check, tick, interval);
-        let since = watch.last_tick.map_or(interval, |last| tick.duration_since(last));
-        let step = if check.overlaps() { window } else { since };
-        let regular = step == interval && window == check.window(interval);
-        let left = watch.phase_ends_at();
-        let left = left.map_or(0, |end| end.duration_since(tick).as_millis().max(0));
-        let ahead = usize::try_from(left / interval.as_millis().max(1)).unwrap_or(0).min(AHEAD);
-        let count = if regular { ahead + 1 } else { 1 };
-        let arms = watch.arms().filter(|_| control.is_none());
-        let vars = vars(watch, control);
-        Asked {
-            check,
-            control,
-            question: watch.policy().question(check, &vars, window, arms, None),
-            ticks: Ticks { first: tick, step: step.max(SignedDuration::from_millis(1)), count },
-        }
     }
 
     /// The reading of the first tick, where it is known already.
@@ -195,6 +170,33 @@ impl Feed {
                 Batch { question, ticks: asked.ticks, readings: measured.readings, instances };
             self.batches.insert(key(asked), batch);
         }
+    }
+}
+
+/// What `check` asks at `tick`. Counters are differenced from the tick before to
+/// this one; a query looks back over its own window.
+fn question<'a>(
+    watch: &'a Watch,
+    check: &'a Check,
+    control: Option<&'a str>,
+    tick: Timestamp,
+    interval: SignedDuration,
+) -> Asked<'a> {
+    let window = watch.window(check, tick, interval);
+    let since = watch.last_tick.map_or(interval, |last| tick.duration_since(last));
+    let step = if check.overlaps() { window } else { since };
+    let regular = step == interval && window == check.window(interval);
+    let left = watch.phase_ends_at();
+    let left = left.map_or(0, |end| end.duration_since(tick).as_millis().max(0));
+    let ahead = usize::try_from(left / interval.as_millis().max(1)).unwrap_or(0).min(AHEAD);
+    let count = if regular { ahead + 1 } else { 1 };
+    let arms = watch.arms().filter(|_| control.is_none());
+    let vars = vars(watch, control);
+    Asked {
+        check,
+        control,
+        question: watch.policy().question(check, &vars, window, arms, None),
+        ticks: Ticks { first: tick, step: step.max(SignedDuration::from_millis(1)), count },
     }
 }
 
