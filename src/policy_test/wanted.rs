@@ -68,7 +68,12 @@ pub(super) fn wanted(text: &ExpectText, places: &mut Places) -> Vec<Wanted> {
 fn pattern(text: &str) -> Result<Pattern, Mistaken> {
     match text.strip_prefix('/').and_then(|rest| rest.strip_suffix('/')) {
         Some(regex) => {
-            regex::Regex::new(regex).map(Pattern::Regex).map_err(|error| plain(error.to_string()))
+            let why = |error: regex::Error| {
+                let error = error.to_string();
+                let what = error.lines().last().unwrap_or_default();
+                plain(format!("no regular expression: {}", what.trim_start_matches("error: ")))
+            };
+            regex::Regex::new(regex).map(Pattern::Regex).map_err(why)
         }
         None => Ok(Pattern::Part(text.to_owned())),
     }

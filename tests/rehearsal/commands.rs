@@ -76,7 +76,7 @@ fn mistakes_of_a_test_file_are_told_at_their_places() {
         ("{ at: +1m, by: +2m, action: none }", "8:15: say when: one of"),
         ("{ at: +1m, verdict: healthy }", "8:15: `check` is missing"),
         ("{ at: +1m }", "8:15: nothing is expected"),
-        ("{ at: +1m, message: /(/ }", "8:27: regex parse error"),
+        ("{ at: +1m, message: /(/ }", "8:29: no regular expression: unclosed group"),
     ] {
         let folder = folder(expect);
         let (good, said) = tested(&[folder.path().to_owned()]);
