@@ -1,6 +1,7 @@
 //! The folder that policies live in: reading it, and noticing changes.
 
 mod files;
+mod past;
 mod standing;
 
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use self::standing::standing;
 use crate::policy::{Diagnostic, PolicySet, read};
 
 pub use files::{collect, tests_at};
+pub use past::collect_at;
 
 /// How long a burst of changes is waited out.
 const SETTLE: Duration = Duration::from_millis(300);

@@ -10,7 +10,7 @@ use prometheus::{
 };
 
 use crate::engine::{Announced, Refused, Tried};
-use crate::model::{ActFailure, Acted, Outcome, Reading, Unusable};
+use crate::model::{ActFailure, Acted, Measured, Outcome, Unusable};
 use crate::store::{Letterbox, StoreError};
 use crate::watch::{Stage, Watch};
 
@@ -164,9 +164,9 @@ impl Metrics {
         self.announcements.with_label_values(&[result]).inc();
     }
 
-    pub fn measured<K>(&self, took: Duration, readings: &[(K, Reading)]) {
+    pub fn measured<K>(&self, took: Duration, measured: &[(K, Measured)]) {
         self.measuring.observe(took.as_secs_f64());
-        for (_, reading) in readings {
+        for reading in measured.iter().flat_map(|(_, one)| &one.readings) {
             let result = match reading {
                 Ok(_) => "ok",
                 Err(Unusable::Empty) => "empty",

@@ -400,7 +400,7 @@ fn p95(seen: &mut [f32]) -> Option<f64> {
     Some(f64::from(*found).exp())
 }
 
-/// Expected requests of the new revision in a step, `seconds` after the
+/// Share (0-1) of the traffic that the new revision has, `seconds` after the
 /// deployment: for bounds on what any rule can do.
 pub fn share_of_new(seconds: f64) -> f64 {
     let replaced = (seconds / REPLACE).floor() + 1.0;

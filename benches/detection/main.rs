@@ -19,6 +19,7 @@ mod cells;
 mod data;
 mod generator;
 mod mann_whitney;
+mod ours;
 mod peers;
 mod promql;
 mod prototype;
@@ -65,12 +66,16 @@ struct Args {
 
 /// The rules that are compared.
 fn rules() -> Vec<Box<dyn Rule>> {
-    peers::all()
+    let mut rules = peers::all();
+    rules.extend(ours::all());
+    rules
 }
 
 /// The rules that are compared on a single gauge.
 fn series_rules() -> Vec<Box<dyn SeriesRule>> {
-    series_peers::all()
+    let mut rules = series_peers::all();
+    rules.extend(ours::all_of_series());
+    rules
 }
 
 fn main() -> io::Result<()> {

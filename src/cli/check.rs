@@ -48,6 +48,6 @@ fn expanded(set: &PolicySet, out: &mut impl Write) -> std::io::Result<()> {
     Ok(())
 }
 
-fn count(number: usize, one: &str, many: &str) -> String {
+pub(super) fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }

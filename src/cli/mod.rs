@@ -1,7 +1,9 @@
 //! The command line: one file a subcommand.
 
+pub mod change;
 pub mod check;
 mod client;
+pub mod import;
 pub mod matching;
 pub mod schema;
 mod serve;
@@ -33,11 +35,14 @@ enum Command {
     /// Read policies and tell every mistake with its place
     Check {
         /// Policy files or folders
-        #[arg(required = true)]
+        #[arg(required_unless_present = "diff")]
         paths: Vec<PathBuf>,
         /// Print each policy whole, with bundles and defaults merged in
         #[arg(long)]
         expand: bool,
+        /// Say in words what changed since this git revision; without PATHS, in `policies`
+        #[arg(long, value_name = "REV", conflicts_with = "expand")]
+        diff: Option<String>,
     },
     /// Run the tests of policies: given series, expected verdicts and actions
     Test {
@@ -54,6 +59,8 @@ enum Command {
         #[arg(long, default_value = "policies")]
         policies: PathBuf,
     },
+    /// Draft a policy from the rules that a team has, and argue where they don't mean what they say
+    Import(import::Import),
     /// Show what is guarded now, or one watch with its timeline
     Watches {
         id: Option<String>,
@@ -119,10 +126,12 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
     let out = &mut io::stdout().lock();
     match command {
         Command::Serve { config } => serve::run(&config),
-        Command::Check { paths, expand } => check::run(&paths, expand, out),
+        Command::Check { paths, diff: Some(revision), .. } => change::run(&revision, &paths, out),
+        Command::Check { paths, expand, diff: None } => check::run(&paths, expand, out),
         Command::Test { paths } => test::run_tests(&paths, out),
         Command::Schema => schema::run(out),
         Command::Match { service, policies } => matching::run(&policies, &service, out),
+        Command::Import(wanted) => import::run(&wanted, out, &mut io::stderr().lock()),
         Command::Watches { id: None, server } => watches::list(&server, out),
         Command::Watches { id: Some(id), server } => watches::show(&server, &id, out),
         Command::Rollback { watch, act } => watches::press(&act, &watch, "rollback", out),

@@ -17,6 +17,7 @@ mod guard;
 mod handle;
 mod live;
 mod log;
+mod measuring;
 mod outbox;
 mod perform;
 mod poller;

@@ -1,6 +1,5 @@
 //! Doing what the watches want, each thing once at a time.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,16 +9,14 @@ use tokio::sync::Mutex;
 use super::brakes::{FleetBrake, hold};
 use super::clock;
 use super::handle::{Input, WantKind};
+use super::measuring::Round;
 use super::run::Engine;
 use crate::crash;
 use crate::model::{
-    ActFailure, Inspection, LedgerEntry, Permit, Reading, Revision, RollbackPlan, ServiceKey,
-    Ticks, Unusable, WatchId,
+    ActFailure, Inspection, LedgerEntry, Permit, Revision, RollbackPlan, ServiceKey, WatchId,
 };
 use crate::platform::ecs::Ecs;
 use crate::platform::{LookError, Platform};
-use crate::policy::{Check, Vars};
-use crate::sources::{Due, measure};
 use crate::store::{Store, StoreError};
 use crate::watch::{Candidate, Event, Want, Watch, candidates};
 
@@ -28,15 +25,12 @@ pub(super) const AGAIN: Duration = Duration::from_secs(5);
 /// Targets that are inspected before a watch is told that there is none.
 const INSPECTED: usize = 3;
 
-/// A check of a watch, and for what it is measured.
-type Asked = (WatchId, WantKind, String);
-
 impl Engine {
     /// Starts everything that is wanted and not under way.
     pub(super) fn start_wants(&mut self, now: Timestamp) {
         self.later.retain(|_, at| *at > now);
-        let mut due: Vec<Due<Asked>> = Vec::new();
-        let mut ticks = BTreeMap::new();
+        let mut round = Round::default();
+        let unsettled = self.unsettled(now);
         let mut begun = Vec::new();
         for kept in self.live.watches.values() {
             let watch = &kept.watch;
@@ -47,12 +41,9 @@ impl Engine {
                 }
                 match want {
                     Want::Sample { tick, interval } => {
-                        ticks.insert(watch.id.clone(), tick);
-                        due.extend(samples(watch, tick, interval));
+                        round.sample(watch, tick, interval, &unsettled, self.rivals(watch));
                     }
-                    Want::Baseline(ask) => {
-                        let _ = ask;
-                    }
+                    Want::Baseline(ask) => round.baseline(watch, ask),
                     Want::Inspect => self.spawn_inspect(watch),
                     Want::RollBack { not_before, .. } if now < not_before => continue,
                     Want::RollBack { plan, attended, .. } => {
@@ -63,45 +54,7 @@ impl Engine {
             }
         }
         self.busy.extend(begun);
-        if !due.is_empty() {
-            self.spawn_measure(due, ticks);
-        }
-    }
-
-    /// One task for all that is due at this moment: equal queries are asked once.
-    fn spawn_measure(&self, due: Vec<Due<Asked>>, ticks: BTreeMap<WatchId, Timestamp>) {
-        let (prometheus, inputs) = (self.parts.prometheus.clone(), self.handle.inputs.clone());
-        let metrics = self.parts.metrics.clone();
-        let asked: BTreeSet<(WatchId, WantKind)> =
-            due.iter().map(|due| (due.key.0.clone(), due.key.1)).collect();
-        self.tasks.spawn(async move {
-            let started = tokio::time::Instant::now();
-            // A panic must not leave the wants under way for ever.
-            let measured = match tokio::spawn(async move { measure(&prometheus, due).await }).await
-            {
-                Ok(measured) => measured,
-                Err(panic) => {
-                    tracing::error!(%panic, "measuring broke off; trying again");
-                    Vec::new()
-                }
-            };
-            // Each was due at one tick.
-            let readings: Vec<(Asked, Reading)> = measured
-                .into_iter()
-                .filter_map(|(asked, one)| Some((asked, one.readings.into_iter().next()?)))
-                .collect();
-            metrics.measured(started.elapsed(), &readings);
-            let mut answers: BTreeMap<(WatchId, WantKind), BTreeMap<String, Reading>> =
-                BTreeMap::new();
-            for ((watch, want, check), reading) in readings {
-                answers.entry((watch, want)).or_default().insert(check, reading);
-            }
-            for (watch, want) in asked {
-                let readings = answers.remove(&(watch.clone(), want));
-                let event = came_to(want, ticks.get(&watch).copied(), readings);
-                let _ = inputs.send(Input::Done { watch, want, event }).await;
-            }
-        });
+        self.spawn_measure(round);
     }
 
     fn spawn_inspect(&self, watch: &Watch) {
@@ -172,47 +125,6 @@ fn kind(want: &Want) -> WantKind {
         Want::Inspect => WantKind::Inspect,
         Want::RollBack { .. } => WantKind::RollBack,
     }
-}
-
-/// What a measurement came to. A baseline whose source was out of reach is left
-/// out: the stretch before the deployment can be asked about later as well.
-fn came_to(
-    want: WantKind,
-    tick: Option<Timestamp>,
-    readings: Option<BTreeMap<String, Reading>>,
-) -> Result<Box<Event>, Duration> {
-    let mut readings = readings.ok_or(AGAIN)?;
-    let out_of_reach = |reading: &Reading| matches!(reading, Err(Unusable::Unreachable(_)));
-    match (want, tick) {
-        (WantKind::Sample, Some(tick)) => {
-            Ok(Box::new(Event::Sampled(Box::new(crate::watch::Sampled {
-                tick,
-                readings,
-                controls: BTreeMap::new(),
-                rivals: Vec::new(),
-            }))))
-        }
-        (WantKind::Sample | WantKind::Baseline | WantKind::Inspect | WantKind::RollBack, _) => {
-            readings.retain(|_, reading| !out_of_reach(reading));
-            Err(AGAIN)
-        }
-    }
-}
-
-fn samples(watch: &Watch, tick: Timestamp, interval: SignedDuration) -> Vec<Due<Asked>> {
-    // What one sample measures.
-    let stretch = |check: &Check| watch.window(check, tick, interval);
-    let vars = Vars::of(&watch.deployment);
-    let policy = watch.policy();
-    policy
-        .checks
-        .iter()
-        .map(|check| Due {
-            key: (watch.id.clone(), WantKind::Sample, check.name.clone()),
-            question: policy.question(check, &vars, stretch(check), None, None),
-            ticks: Ticks::once(tick, stretch(check)),
-        })
-        .collect()
 }
 
 /// Looks for the first candidate that can be placed.

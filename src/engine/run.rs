@@ -398,7 +398,7 @@ impl Engine {
             .values()
             .map(|kept| &kept.watch)
             .flat_map(|watch| {
-                let tick = watch.next_tick.filter(|_| idle(&watch.id, WantKind::Sample));
+                let tick = watch.tick_due_at().filter(|_| idle(&watch.id, WantKind::Sample));
                 let retry =
                     watch.rollback_not_before(now).filter(|_| idle(&watch.id, WantKind::RollBack));
                 [watch.next_wake(), tick, retry]

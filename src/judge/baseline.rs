@@ -60,12 +60,14 @@ pub enum Usual {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Share {
     pub mean: f64,
-    /// Its upper 95 % bound.
+    /// Its upper bound: the share is below it with the probability [`LEVEL`].
     pub upper: f64,
     /// Dispersion, at least 1.
     pub phi: f64,
 }
 
+/// How sure the upper bound of a usual share is.
+const LEVEL: f64 = 0.8;
 /// Samples below which there is no baseline.
 const LEAST_SAMPLES: usize = 3;
 /// The end of the stretch that is asked whether something had begun: one part in this.
@@ -79,6 +81,16 @@ impl Baseline {
     /// The baseline that the samples of a stretch give, oldest first, `step` seconds
     /// apart.
     pub fn of(check: &Check, samples: &[(Timestamp, Reading)], step: f64) -> Baseline {
+        Self::from(check, samples, step, Keep::Latest)
+    }
+
+    /// The same of a control: what it is like when nothing is broken, so what began in
+    /// the stretch is left out.
+    pub fn of_control(check: &Check, samples: &[(Timestamp, Reading)], step: f64) -> Baseline {
+        Self::from(check, samples, step, Keep::Clean)
+    }
+
+    fn from(check: &Check, samples: &[(Timestamp, Reading)], step: f64, keep: Keep) -> Baseline {
         let missing = |because: String| Baseline::Missing { because };
         let usable: Vec<(Timestamp, Pool)> = samples
             .iter()
@@ -95,7 +107,7 @@ impl Baseline {
         if check.counts_events() && traffic < check.min_traffic {
             return missing(format!("too little traffic ({traffic:.0} events)"));
         }
-        match Reference::of(check, &usable, step) {
+        match Reference::of(check, &usable, step, keep) {
             Some(reference) => Baseline::Measured(Box::new(reference)),
             None => missing("too few samples".to_owned()),
         }
@@ -109,15 +121,31 @@ impl Baseline {
     }
 }
 
+/// What of a stretch counts as usual where something began in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Keep {
+    /// What it has come to: a deployment is not blamed for it.
+    Latest,
+    /// What it was.
+    Clean,
+}
+
 impl Reference {
-    fn of(check: &Check, samples: &[(Timestamp, Pool)], step: f64) -> Option<Self> {
+    fn of(check: &Check, samples: &[(Timestamp, Pool)], step: f64, keep: Keep) -> Option<Self> {
         let (reached, began) = replay(check, samples);
         let kept = match began {
-            Some(since) => samples.iter().position(|(at, _)| *at >= since).unwrap_or(0),
-            None => 0,
+            Some(since) => {
+                let (clean, latest) =
+                    samples.split_at(samples.partition_point(|(at, _)| *at < since));
+                match keep {
+                    Keep::Latest => latest,
+                    Keep::Clean => clean,
+                }
+            }
+            None => samples,
         };
         let mut pooled = Pool::default();
-        samples[kept..].iter().for_each(|(_, pool)| pooled.add(pool));
+        kept.iter().for_each(|(_, pool)| pooled.add(pool));
         let usual = match &pooled {
             Pool::Counts(all) => Usual::Share(Share::of(*all, &counts_of(samples))),
             Pool::Histogram(all) => Usual::Slower {
@@ -135,7 +163,7 @@ impl Reference {
             },
             Pool::Values(_) => {
                 let values: Vec<f64> =
-                    samples[kept..].iter().filter_map(|(_, pool)| pool.worst(check)).collect();
+                    kept.iter().filter_map(|(_, pool)| pool.worst(check)).collect();
                 Usual::Level(Level::of(&values, step)?)
             }
         };
@@ -143,7 +171,7 @@ impl Reference {
             Usual::Level(level) => level.median,
             Usual::Share(_) | Usual::Slower { .. } => value::of(check, &pooled)?,
         };
-        let samples = u32::try_from(samples.len() - kept).unwrap_or(u32::MAX);
+        let samples = u32::try_from(kept.len()).unwrap_or(u32::MAX);
         Some(Self { value, samples, usual, reached, began })
     }
 }
@@ -151,7 +179,7 @@ impl Reference {
 impl Share {
     fn of(all: Counts, each: &[Counts]) -> Self {
         let phi = counts::dispersion(each);
-        Self { mean: all.share().unwrap_or(0.0), upper: counts::upper_share(all, phi, 0.95), phi }
+        Self { mean: all.share().unwrap_or(0.0), upper: counts::upper_share(all, phi, LEVEL), phi }
     }
 }
 
@@ -186,23 +214,24 @@ fn replay(check: &Check, samples: &[(Timestamp, Pool)]) -> (f64, Option<Timestam
     let (Some(cut), false) = ((each.len() * (TAIL - 1)).checked_div(TAIL), each.is_empty()) else {
         return (0.0, None);
     };
-    let judge = |known: &[(Timestamp, Counts)], judged: &[(Timestamp, Counts)]| {
+    let judge = |known: &[(Timestamp, Counts)], judged: &[(Timestamp, Counts)], agree: f64| {
         let mut all = Counts::default();
         known.iter().for_each(|(_, counts)| all += *counts);
         let list: Vec<Counts> = known.iter().map(|(_, counts)| *counts).collect();
         let usual = Share::of(all, &list);
         let mut evidence = Evidence::default();
         let mut most = 0.0_f64;
+        let cap = cap(REPLAY_ALPHA, agree);
         for (at, counts) in judged {
             let null = usual.upper.max(LEAST_NULL);
-            counts::add(&mut evidence, *at, *counts, null, usual.phi, cap(REPLAY_ALPHA, 3.0));
+            counts::add(&mut evidence, *at, *counts, null, usual.phi, cap);
             most = most.max(evidence.ln());
         }
         (most, evidence)
     };
-    let (reached, _) = judge(&each, &each);
+    let (reached, _) = judge(&each, &each, 3.0);
     let began = if cut >= 2 * LEAST_SAMPLES {
-        let (_, evidence) = judge(&each[..cut], &each[cut..]);
+        let (_, evidence) = judge(&each[..cut], &each[cut..], 1.5);
         evidence.since().filter(|_| evidence.ln() >= BEGUN)
     } else {
         None

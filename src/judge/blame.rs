@@ -61,6 +61,8 @@ pub struct Rival {
     pub in_service_at: Timestamp,
     /// ln E of its own worst check, and since when that looks changed.
     pub ln_e: f64,
+    /// How many times its null that check is now; evidence is capped, this is not.
+    pub rise: f64,
     pub since: Option<Timestamp>,
     /// Whether the judged service needs it.
     pub needed: bool,
@@ -68,7 +70,7 @@ pub struct Rival {
 
 /// Of several deployments the one that fits best what began at `since`, if another fits
 /// better than ours: it came into service before it began and not long before, it
-/// shows more evidence of its own, and what is needed by others ranks before what
+/// shows more evidence of its own and a larger rise, and what is needed by others ranks before what
 /// needs it. (After Gandalf, NSDI 2020: time, place and strength.)
 pub fn rank(ours: &Rival, others: &[Rival], since: Timestamp) -> Option<Rival> {
     others
@@ -89,5 +91,6 @@ fn score(rival: &Rival, since: Timestamp) -> f64 {
     // Without evidence of its own a deployment may only be blamed by what needs it.
     let own = rival.ln_e.clamp(0.0, MOST);
     let needed = if rival.needed && own >= NEEDED { NEEDED + MOST } else { 0.0 };
-    own - late + needed
+    let stronger = rival.rise.clamp(1.0, 1e6).ln();
+    own + stronger - late + needed
 }

@@ -41,10 +41,12 @@ pub struct Control {
     pub broken_since: Option<Timestamp>,
 }
 
-/// ln E at which a control counts as broken: E = 20. It only ever holds back.
-const BROKEN: f64 = 3.0;
+/// ln E at which a control counts as broken: E = 10. It only ever holds back.
+const BROKEN: f64 = 2.3;
 /// Samples that a rise is estimated from.
 const RISE_OVER: usize = 5;
+/// A control that is at most so many times as bad as usual is well again.
+const RECOVERED: f64 = 1.5;
 /// Intervals after which the latest sample says nothing about now.
 const STALE: i32 = 3;
 /// The judged service may suffer this much more from a shared cause than its control.
@@ -68,11 +70,15 @@ impl Control {
         let nulls = nulls(check, &[&reference], |_| 1.0);
         self.probes.add(check, at, &pool, &nulls, cap(BROKEN.exp().recip(), 2.0));
         self.recent.push(at, pool, interval, interval);
-        let broken = self.probes.ln() >= BROKEN;
-        self.broken_since = match (broken, self.broken_since) {
-            (true, since) => since.or_else(|| self.probes.since()),
-            (false, _) => None,
+        let still = |began: &Timestamp| {
+            let worst = nulls.iter().map(|null| self.observed_over_usual(check, null.bound));
+            worst.fold(1.0, f64::max) > RECOVERED && *began <= at
         };
+        let began = reference.began.filter(still);
+        let broken = self.probes.ln() >= BROKEN;
+        self.broken_since = (broken || began.is_some())
+            .then(|| self.broken_since.or(began).or_else(|| self.probes.since()))
+            .flatten();
     }
 
     /// Whether it has been measured lately.
@@ -89,41 +95,47 @@ impl Control {
         at: Timestamp,
         interval: SignedDuration,
     ) -> f64 {
-        let Some(reference) = self.baseline.reference().filter(|_| self.is_fresh(at, interval))
-        else {
+        if !self.is_fresh(at, interval) {
             return 1.0;
-        };
-        let rise = match &reference.usual {
+        }
+        1.0 + (self.observed_over_usual(check, bound) - 1.0) * AMPLIFIED
+    }
+
+    /// At least 1.
+    fn observed_over_usual(&self, check: &Check, bound: Option<f64>) -> f64 {
+        let Some(reference) = self.baseline.reference() else { return 1.0 };
+        match &reference.usual {
             Usual::Share(share) => self.rise_of_counts(bound, share.mean, share.phi),
             Usual::Slower { pooled, shares } => {
                 let slower = |bound: f64| pooled.bounds.iter().rposition(|b| *b <= bound);
-                bound
-                    .and_then(slower)
-                    .and_then(|index| shares.get(index))
-                    .map_or(1.0, |share| self.rise_of_counts(bound, share.mean, share.phi))
+                let share = bound.and_then(slower).and_then(|index| shares.get(index));
+                share.map_or(1.0, |share| self.rise_of_counts(bound, share.mean, share.phi))
             }
             Usual::Level(level) => {
                 let values = self.recent.latest(RISE_OVER).filter_map(|pool| pool.worst(check));
                 let mut values: Vec<f64> = values.collect();
                 values.sort_by(f64::total_cmp);
                 let now = values.get(values.len() / 2).copied().unwrap_or(level.median);
-                let ratio =
-                    if check.higher_is_worse() { now / level.median } else { level.median / now };
+                let upward = check.higher_is_worse();
+                let ratio = if upward { now / level.median } else { level.median / now };
                 if ratio.is_finite() { ratio.max(1.0) } else { 1.0 }
             }
-        };
-        if rise > 1.0 { 1.0 + (rise - 1.0) * AMPLIFIED } else { 1.0 }
+        }
     }
 
-    /// Observed over expected, both with one event added: a control without bad
-    /// events, or hardly used, shows no rise.
+    /// Observed, less half its standard deviation, over expected, both with one event
+    /// added: a control without bad events, or hardly used, shows no rise.
     fn rise_of_counts(&self, bound: Option<f64>, usual: f64, phi: f64) -> f64 {
-        let (mut bad, mut expected) = (0.0, 0.0);
-        for counts in self.recent.latest(RISE_OVER).filter_map(|pool| counted(pool, bound)) {
-            bad += counts.bad;
-            expected += counts.total * usual;
-        }
-        ((bad / phi + 1.0) / (expected / phi + 1.0)).max(1.0)
+        let over = |samples: usize| {
+            let (mut bad, mut expected) = (0.0, 0.0);
+            for counts in self.recent.latest(samples).filter_map(|pool| counted(pool, bound)) {
+                bad += counts.bad / phi;
+                expected += counts.total * usual / phi;
+            }
+            (bad - bad.sqrt() / 2.0 + 1.0) / (expected + 1.0)
+        };
+        // A burst shows in the latest samples first.
+        over(RISE_OVER).max(over(RISE_OVER / 2)).max(1.0)
     }
 }
 

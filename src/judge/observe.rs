@@ -15,7 +15,7 @@ use super::baseline::{Baseline, Reference};
 use super::control::{Control, Role, null_value};
 use super::evidence::leak::Trend;
 use super::evidence::{cap, counts};
-use super::probe::{Null, NullKind, Probes, nulls};
+use super::probe::{Null, NullKind, Probes, counted, nulls};
 use super::recent::Recent;
 use super::value::{self, Part3, Pool};
 use super::{Blame, Streak};
@@ -95,6 +95,8 @@ pub struct Weight {
     pub needed: f64,
     /// The share, or level, that would still be "nothing changed".
     pub null: f64,
+    /// How many times the null the latest samples are.
+    pub rise: f64,
     /// Since when it looks changed.
     pub since: Option<Timestamp>,
     /// The smallest share of bad events that would have been found by now.
@@ -226,6 +228,10 @@ impl CheckState {
         if overlapping {
             self.recent.clear();
         }
+        if sample.counts && self.weighed_at.is_none() {
+            // What fell into the grace is shown, and no more.
+            self.recent.clear();
+        }
         if let Some(pool) = &subject {
             self.recent.push(sample.at, pool.clone(), width, sample.interval);
         }
@@ -341,6 +347,16 @@ impl CheckState {
         Ok(Window { pool, value, traffic, of })
     }
 
+    /// Of the latest samples together; 1 for a series.
+    fn rise_over(&self, null: &Null, at: Timestamp, interval: SignedDuration) -> f64 {
+        let lately = at.checked_sub(interval * 5).unwrap_or(at);
+        let share = self.recent.after(lately).and_then(|pool| counted(&pool, null.bound)?.share());
+        match (&null.kind, share) {
+            (NullKind::Share { at_most, .. }, Some(share)) => share / at_most,
+            (NullKind::Share { .. } | NullKind::Level { .. }, _) => 1.0,
+        }
+    }
+
     fn weight(&self, sample: &Sample<'_>, nulls: &[Null]) -> Option<Weight> {
         let null = nulls.first()?;
         let reached = self.references().map(|(_, one)| one.reached).fold(0.0, f64::max);
@@ -354,6 +370,7 @@ impl CheckState {
             ln_e: self.probes.ln(),
             needed: (1.0 / sample.alpha).ln() + (reached - STRAY).clamp(0.0, MOST_STRAY),
             null: null_value(&null.kind),
+            rise: self.rise_over(null, sample.at, sample.interval),
             since: self.probes.since(),
             detectable,
         })
@@ -367,7 +384,7 @@ pub const OLD_REVISION: &str = "the old revision";
 /// asked for in addition, up to a bound: one incident in it must not make the guard
 /// blind.
 const STRAY: f64 = 1.0;
-const MOST_STRAY: f64 = 4.0;
+const MOST_STRAY: f64 = 8.0;
 
 /// A verdict that measures nothing, the traffic, and why.
 pub(super) type Unmeasured = (Verdict, Option<f64>, String);

@@ -43,7 +43,7 @@ pub enum NullKind {
 
 /// A null of a limit may lie this far below it where a baseline is known: what is
 /// less than that above it is never worth a word.
-const FLOOR_OF_LIMIT: f64 = 1.0 / 3.0;
+const FLOOR_OF_LIMIT: f64 = 0.25;
 /// Bounds that are tested of a histogram.
 const MOST_BOUNDS: usize = 3;
 

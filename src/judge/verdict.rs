@@ -20,6 +20,9 @@ const SURE: f64 = 0.8;
 /// How sure that the mildest is, once it is sure that something changed.
 const AS_LIKELY_AS_NOT: f64 = 0.5;
 
+/// Samples that must still show it, together.
+const LATELY: i32 = 3;
+
 /// A breach that was found, before the question whose doing it is.
 struct Found {
     severity: Severity,
@@ -102,7 +105,8 @@ impl CheckState {
         let since = weight.since?;
         let before = since.checked_sub(jiff::SignedDuration::from_millis(1)).ok()?;
         let estimate = self.recent.after(before)?;
-        let still = window.traffic.is_some_and(|events| events < check.min_traffic);
+        let lately = self.recent.after(sample.at.checked_sub(sample.interval * LATELY).ok()?);
+        let lately = lately.and_then(|pool| value::of(check, &pool)).unwrap_or(window.value);
         let found =
             |severity, limit| Some(Found { severity, limit, since: Some(since), proven: true });
         let phi = self.references().map(|(_, one)| phi(one)).fold(1.0, f64::max);
@@ -114,7 +118,7 @@ impl CheckState {
             };
             let mildest = index + 1 == limits.len();
             let sure = if mildest { AS_LIKELY_AS_NOT } else { SURE };
-            if (still || limit.bound.contains(window.value))
+            if limit.bound.contains(lately)
                 && counts.bad >= LEAST_BAD_EVENTS
                 && counts::chance_above(share, counts, phi) >= sure
             {
@@ -124,7 +128,7 @@ impl CheckState {
         let rule = check.baseline.as_ref()?;
         let outside = check.normal.is_none_or(|normal| !normal.contains(window.value));
         let worse = self.is_worse(check, &estimate) == Some(true)
-            && self.is_worse(check, &window.pool) != Some(false);
+            && self.is_worse_now(check, sample) != Some(false);
         (outside && worse).then(|| found(rule.severity, self.relative_limit(check)))?
     }
 
@@ -155,6 +159,15 @@ impl CheckState {
                 }
             })
             .reduce(|all, one| all && one)
+    }
+
+    fn is_worse_now(&self, check: &Check, sample: &Sample<'_>) -> Option<bool> {
+        let lately = self.recent.after(sample.at.checked_sub(sample.interval * LATELY).ok()?)?;
+        match &lately {
+            // So few bad events say nothing against it.
+            Pool::Counts(counts) if counts.bad < LEAST_BAD_EVENTS => None,
+            Pool::Counts(_) | Pool::Histogram(_) | Pool::Values(_) => self.is_worse(check, &lately),
+        }
     }
 
     fn relative_limit(&self, check: &Check) -> String {

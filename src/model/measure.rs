@@ -217,9 +217,8 @@ impl Ticks {
         self.first.as_millisecond().saturating_add(self.step_ms().saturating_mul(index))
     }
 
-    pub fn times(&self) -> impl Iterator<Item = Timestamp> {
-        let ticks = *self;
-        (0..self.count).filter_map(move |i| Timestamp::from_millisecond(ticks.at_ms(i)).ok())
+    pub fn times(self) -> impl Iterator<Item = Timestamp> {
+        (0..self.count).filter_map(move |i| Timestamp::from_millisecond(self.at_ms(i)).ok())
     }
 
     /// The index of the stretch that this time (in milliseconds) lies in.
@@ -236,6 +235,7 @@ impl Ticks {
     }
 
     /// Some of the ticks, by index.
+    #[must_use]
     pub fn part(&self, range: Range<usize>) -> Self {
         let first = Timestamp::from_millisecond(self.at_ms(range.start)).unwrap_or(self.first);
         Self { first, step: self.step, count: range.len() }
@@ -243,11 +243,11 @@ impl Ticks {
 
     /// The same ticks in pieces of at most `size` (and at least one): what is
     /// fetched for a piece is all that measuring keeps in memory.
-    pub fn chunks(&self, size: usize) -> impl Iterator<Item = Self> {
-        let (ticks, size) = (*self, size.max(1));
+    pub fn chunks(self, size: usize) -> impl Iterator<Item = Self> {
+        let size = size.max(1);
         (0..self.count)
             .step_by(size)
-            .map(move |start| ticks.part(start..ticks.count.min(start.saturating_add(size))))
+            .map(move |start| self.part(start..self.count.min(start.saturating_add(size))))
     }
 }
 
@@ -330,5 +330,56 @@ impl Histogram {
             (self.bounds, self.within) = both.into_iter().unzip();
         }
         self.total += other.total;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ticks(count: usize) -> Ticks {
+        let first = Timestamp::from_second(100).unwrap();
+        Ticks { first, step: SignedDuration::from_secs(10), count }
+    }
+
+    #[test]
+    fn a_stretch_is_open_at_its_start_and_closed_at_its_end() {
+        let of = |ms| ticks(3).stretch_of(ms);
+        let cases = [
+            (90_000, None),
+            (90_001, Some(0)),
+            (100_000, Some(0)),
+            (100_001, Some(1)),
+            (120_000, Some(2)),
+            (120_001, None),
+            (i64::MIN, None),
+            (i64::MAX, None),
+        ];
+        for (ms, stretch) in cases {
+            assert_eq!(of(ms), stretch, "{ms}");
+        }
+    }
+
+    #[test]
+    fn chunks_are_the_same_ticks_in_pieces() {
+        let whole: Vec<_> = ticks(7).times().collect();
+        for size in [0, 1, 3, 7, 100] {
+            let pieces: Vec<_> = ticks(7).chunks(size).flat_map(Ticks::times).collect();
+            assert_eq!(pieces, whole, "{size}");
+        }
+        assert_eq!(ticks(0).chunks(3).count(), 0);
+        let last = Timestamp::from_second(160).unwrap();
+        assert_eq!(Ticks::ending_at(last, ticks(1).step, 7), ticks(7));
+        assert_eq!(Ticks::ending_at(last, SignedDuration::MAX, 7).count, 1);
+    }
+
+    #[test]
+    fn what_is_measured_settles_for_a_fifth_of_the_interval_but_not_for_long() {
+        let settles = [(0, 0), (5, 1), (15, 3), (300, 5)];
+        for (interval, settled) in settles {
+            let settle = settle(SignedDuration::from_secs(interval));
+            assert_eq!(settle, SignedDuration::from_secs(settled));
+        }
+        assert_eq!(settle(SignedDuration::from_secs(-15)), SignedDuration::ZERO);
     }
 }

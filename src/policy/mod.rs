@@ -3,7 +3,9 @@
 //! `rules` is the meaning, `read` the way from files to it.
 
 mod diagnostic;
+mod diff;
 mod glob;
+mod import;
 mod question;
 mod read;
 mod rules;
@@ -12,8 +14,10 @@ mod set;
 mod template;
 
 pub use diagnostic::{Diagnostic, nearest};
+pub use diff::{Change, Effect, diff};
 pub use glob::Glob;
-pub use question::Vars;
+pub use import::{Frame, ImportFrom, Imported, UNSAID, import};
+pub use question::{INSTANCE, Vars};
 pub use read::{MAX_BYTES, SourceFile, check, duration, nothing_there, read, read_other, schema};
 pub use rules::{
     Action, Actions, Against, BaselineRule, Bound, Check, Counted, Fallback, LabelNames, LeakRule,

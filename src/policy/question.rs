@@ -10,7 +10,7 @@ use super::{Check, Counted, Measure, Part, Policy};
 use crate::model::{ArmRule, Ask, Births, Deployment, Question, Shape};
 
 /// The label that Prometheus itself gives every instance that it scrapes.
-const INSTANCE: &str = "instance";
+pub const INSTANCE: &str = "instance";
 
 /// The variables of a query, by name (`service`, `labels.x`, ...). `${window}`
 /// is not among them: it comes with the call.
@@ -39,6 +39,14 @@ impl Vars {
                 .chain(labels.map(|(name, value)| (format!("labels.{name}"), value.clone())))
                 .collect(),
         )
+    }
+
+    /// The same for another service.
+    #[must_use]
+    pub fn of_service(&self, name: &str) -> Self {
+        let mut other = self.clone();
+        other.0.insert("service".to_owned(), name.to_owned());
+        other
     }
 
     fn get(&self, name: &str) -> &str {

@@ -218,8 +218,8 @@ pub enum Against {
     Peers,
 }
 
-/// When a check that grows is a leak: it is on its way to `wall`, and there
-/// within `within`.
+/// When a check that worsens steadily is a leak: it will be at `wall` within
+/// `within`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct LeakRule {
     /// In the check's unit.

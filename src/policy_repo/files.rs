@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::policy::{Diagnostic, MAX_BYTES, SourceFile, nothing_there};
 
 /// Files of one folder. More are a mistaken path.
-const MAX_FILES: usize = 1_000;
+pub(super) const MAX_FILES: usize = 1_000;
 /// Folders within one another.
 pub(super) const MAX_DEPTH: usize = 16;
 
@@ -157,7 +157,7 @@ pub(super) fn is_hidden(path: &Path) -> bool {
     path.file_name().and_then(|name| name.to_str()).is_none_or(|name| name.starts_with('.'))
 }
 
-fn is_yaml(path: &Path) -> bool {
+pub(super) fn is_yaml(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
 }
 

@@ -11,7 +11,7 @@ use super::values::Point;
 use crate::model::{Ask, Measured, Ticks, Unusable};
 use crate::policy::{Check, Counted, Measure};
 use crate::rehearsal::{Asked, Readings};
-use crate::sources::counters::lookback_ms;
+use crate::sources::counters::LOOKBACK_MS;
 use crate::sources::{Fetched, Track, assemble};
 
 /// A series as a test gives it.
@@ -72,8 +72,7 @@ impl Given {
     /// The samples of the ticks and of the time that differences look back over, as a
     /// source gives them: what is later has not been seen yet.
     fn counters(&mut self, matchers: &[Matcher], ticks: Ticks) -> Fetched {
-        let first =
-            ticks.at_ms(0).saturating_sub(ticks.step_ms()).saturating_sub(lookback_ms(ticks));
+        let first = ticks.at_ms(0).saturating_sub(ticks.step_ms()).saturating_sub(LOOKBACK_MS);
         let last = ticks.at_ms(ticks.count.saturating_sub(1));
         let mut tracks = Vec::new();
         for (place, series) in self.series.iter().enumerate() {

@@ -11,7 +11,8 @@ use super::scene::Scene;
 use crate::judge::{Baseline, Judgement};
 use crate::model::{Inspection, Reading, RollbackPlan, Sighting, Unusable, Verdict};
 use crate::watch::{
-    BaselineAsk, BaselineMeasured, Event, Illegal, Press, Said, Sampled, Want, Watch, candidates,
+    BaselineAsk, BaselineMeasured, Event, Illegal, Press, Said, Sampled, Tick, Want, Watch,
+    candidates,
 };
 
 /// Moments that a rehearsal may have: a day of samples each second is less.
@@ -116,7 +117,7 @@ impl Drive<'_> {
         let due = [
             self.cues.last().map(|(at, _)| *at),
             watch.next_wake(),
-            watch.next_tick,
+            watch.tick_due_at(),
             watch.rollback_not_before(now),
         ];
         due.into_iter().flatten().map(|at| self.scene.present_at(at.max(nothing_else))).min()
@@ -170,19 +171,24 @@ impl Drive<'_> {
     }
 
     fn sample(&mut self, tick: Timestamp, interval: SignedDuration, now: Timestamp) {
-        let (readings, controls) =
+        let (mut earlier, born) =
             self.feed.sample(&self.report.watch, self.readings, tick, interval);
-        let sampled = Sampled { tick, readings, controls, rivals: Vec::new() };
+        let latest = earlier.pop().unwrap_or_else(|| Tick::at(tick));
+        let sampled = Sampled { latest, earlier, born, rivals: Vec::new() };
         self.report.samples = self.report.samples.saturating_add(1);
         self.take(&Event::Sampled(Box::new(sampled)), now);
     }
 
     fn baseline(&mut self, ask: &BaselineAsk, now: Timestamp) {
-        let (samples, known) = self.feed.baseline(&self.report.watch, self.readings, ask);
+        let (samples, known) = Feed::baseline(&self.report.watch, self.readings, ask);
         let step = ask.step.as_secs_f64();
         let policy = self.report.watch.policy();
         let measured = |check: &str, samples: &[(Timestamp, Reading)]| {
-            Some(Baseline::of(policy.check(check)?, samples, step))
+            let check = policy.check(check)?;
+            Some(match ask.control {
+                None => Baseline::of(check, samples, step),
+                Some(_) => Baseline::of_control(check, samples, step),
+            })
         };
         let answered = |samples: &[(Timestamp, Reading)]| {
             !samples.iter().all(|(_, one)| matches!(one, Err(Unusable::Unreachable(_))))
@@ -233,7 +239,7 @@ impl Drive<'_> {
             Err(illegal) => return Some(illegal.to_string()),
         };
         if let Event::Sampled(sampled) = event {
-            self.judged(sampled.tick);
+            self.judged(sampled.latest.at);
         }
         self.acted(&said, now);
         self.report.said.extend(said.notices);

@@ -51,10 +51,10 @@ pub fn assemble(question: &Question, ticks: Ticks, fetched: &[&Fetched]) -> Meas
                         (Err(Unusable::NothingNew), [_, Ask::Counter(_)]) => Ok(Vec::new()),
                         (b, _) => b,
                     };
-                    counts(bad, b?, total, t?, false)
+                    counts(bad, &b?, total, &t?, false)
                 }
                 (Shape::GoodOfTotal, [good, total], Some(g), Some(t)) => {
-                    counts(good, g?, total, t?, true)
+                    counts(good, &g?, total, &t?, true)
                 }
                 (Shape::Histogram, [buckets], Some(row), _) => buckets.histogram(&row?),
                 (Shape::Gauge, [series], Some(row), _) => series.gauge(&row?),
@@ -206,15 +206,15 @@ impl<'a> Columns<'a> {
 /// `part` of `total`, as bad of total: the part is the good one, or the bad one.
 fn counts(
     of: &Columns,
-    part: Vec<(usize, f64)>,
+    part: &[(usize, f64)],
     of_total: &Columns,
-    total: Vec<(usize, f64)>,
+    total: &[(usize, f64)],
     part_is_good: bool,
 ) -> Reading {
     if total.is_empty() || (part_is_good && part.is_empty()) {
         return Err(Unusable::Empty);
     }
-    let (part_known, part, total) = (!part.is_empty(), of.sums(&part)?, of_total.sums(&total)?);
+    let (part_known, part, total) = (!part.is_empty(), of.sums(part)?, of_total.sums(total)?);
     let bad = |part: f64, total: f64| {
         let part = part.min(total);
         Counts { bad: if part_is_good { total - part } else { part }, total }

@@ -8,30 +8,22 @@
 
 use std::collections::HashMap;
 
-use jiff::SignedDuration;
-
 use super::track::{Fetched, Track};
 use crate::model::{Births, Ticks, Unusable};
 
-/// A sample may be this much older than the next and still be its base. It is how
-/// far Prometheus itself looks back for a value; and two steps, if that is more.
-const LEAST_LOOKBACK: SignedDuration = SignedDuration::from_mins(5);
+/// A sample may be this much older (in milliseconds) than the next and still be
+/// its base: as far as Prometheus itself looks back for a value. It is the same
+/// for stretches of every length, so that all of them add up to the same.
+pub const LOOKBACK_MS: i64 = 5 * 60 * 1000;
 
 /// What the series of one ask come to at a tick: place of the series, and value.
 pub type Row = Result<Vec<(usize, f64)>, Unusable>;
-
-/// How long before its first stretch a counter is looked at, in milliseconds.
-pub fn lookback_ms(ticks: Ticks) -> i64 {
-    let least = i64::try_from(LEAST_LOOKBACK.as_millis()).unwrap_or(i64::MAX);
-    ticks.step_ms().saturating_mul(2).max(least)
-}
 
 /// All the counters of one question. They are looked at together, because one
 /// counter says of another that their instance was there before.
 #[derive(Debug)]
 pub struct Counters<'a> {
     ticks: Ticks,
-    lookback: i64,
     label: &'a str,
     births: Option<&'a Births>,
     /// The series of what is scraped as one: by job and instance.
@@ -40,7 +32,7 @@ pub struct Counters<'a> {
 
 impl<'a> Counters<'a> {
     /// Prepares `asks`: the series of each of a question's counters, from
-    /// [`lookback_ms`] before the first stretch on. `label` names the instance.
+    /// [`LOOKBACK_MS`] before the first stretch on. `label` names the instance.
     pub fn of(
         asks: impl Iterator<Item = &'a [Track]>,
         label: &'a str,
@@ -53,7 +45,7 @@ impl<'a> Counters<'a> {
                 targets.entry(target).or_default().push(track);
             }
         }
-        Self { ticks, lookback: lookback_ms(ticks), label, births, targets }
+        Self { ticks, label, births, targets }
     }
 
     /// The increments of one ask's series in each stretch, counter resets seen
@@ -82,7 +74,7 @@ impl<'a> Counters<'a> {
                     continue;
                 }
                 last = time;
-                about.mark(self.ticks, time, self.lookback);
+                about.mark(self.ticks, time);
                 let stretch = self.ticks.stretch_of(time);
                 if !value.is_finite() || value < 0.0 {
                     if let Some(stretch) = stretch {
@@ -92,7 +84,7 @@ impl<'a> Counters<'a> {
                 }
                 if let Some(stretch) = stretch {
                     let more = match base {
-                        Some((then, before)) if time - then <= self.lookback => {
+                        Some((then, before)) if time.saturating_sub(then) <= LOOKBACK_MS => {
                             Some(if value < before { value } else { value - before })
                         }
                         Some(_) | None => {
@@ -127,7 +119,7 @@ impl<'a> Counters<'a> {
         time: i64,
         continuing: &mut HashMap<(&'a str, &'a str, i64), bool>,
     ) -> bool {
-        let before = time.saturating_sub(self.lookback)..time;
+        let before = time.saturating_sub(LOOKBACK_MS)..time;
         let Some((job, instance)) = target(track, self.label) else { return false };
         let Some(siblings) = self.targets.get(&(job, instance)) else { return false };
         // Samples that can't be used: it was there, and no base is known.
@@ -148,7 +140,7 @@ impl<'a> Counters<'a> {
     /// looking: after an outage of the source everything seems new.
     fn is_newborn(&self, instance: &str, siblings: &[&Track], time: i64) -> bool {
         let Some(births) = self.births else { return false };
-        let before = time.saturating_sub(self.lookback)..time;
+        let before = time.saturating_sub(LOOKBACK_MS)..time;
         births.since.as_millisecond() < time
             && !births.known.contains(instance)
             && siblings
@@ -184,12 +176,12 @@ impl Presence {
     }
 
     /// Marks the stretches that a sample at `time` lies in or shortly before.
-    fn mark(&mut self, ticks: Ticks, time: i64, lookback: i64) {
+    fn mark(&mut self, ticks: Ticks, time: i64) {
         let index = |ms: i64| {
             usize::try_from(ticks.next_after(ms).max(0)).map_or(ticks.count, |i| i.min(ticks.count))
         };
         self.0[index(time)] += 1;
-        self.0[index(time.saturating_add(lookback).saturating_add(ticks.step_ms()))] -= 1;
+        self.0[index(time.saturating_add(LOOKBACK_MS).saturating_add(ticks.step_ms()))] -= 1;
     }
 
     fn by_tick(self) -> Vec<bool> {
@@ -206,3 +198,7 @@ impl Presence {
         ticks
     }
 }
+
+#[cfg(test)]
+#[path = "counters_tests.rs"]
+mod tests;

@@ -7,13 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use super::Watch;
 use crate::judge::{Baseline, Control, Role};
-use crate::model::{ArmRule, Newer};
-use crate::policy::{Against, Policy};
+use crate::model::{ArmRule, Births, Newer};
+use crate::policy::{Against, Check, INSTANCE, Policy};
 
 /// How long a baseline is asked for before a check does without.
 const PATIENCE: SignedDuration = SignedDuration::from_mins(10);
-/// Samples of the stretch just before.
-const SAMPLES_BEFORE: u32 = 120;
+/// The stretch just before, and the samples of it at most.
+const BEFORE: SignedDuration = SignedDuration::from_hours(2);
+const MOST_SAMPLES: u32 = 480;
 /// The stretch of an earlier day: this much to both sides of the hour of now.
 const AROUND: SignedDuration = SignedDuration::from_mins(30);
 /// How often it follows the clock.
@@ -33,8 +34,6 @@ pub struct BaselineAsk {
     pub until: Vec<Timestamp>,
     pub step: SignedDuration,
     pub count: u32,
-    /// The label whose values tell the old revision from the new one.
-    pub label: Option<String>,
 }
 
 /// What a baseline was measured to.
@@ -44,9 +43,9 @@ pub struct BaselineMeasured {
     pub control: Option<String>,
     /// By check; one that is left out could not be asked and is asked again.
     pub baselines: BTreeMap<String, Baseline>,
-    /// The values of the telling label before the deployment.
+    /// The values of the telling labels in that stretch, by label.
     #[serde(default)]
-    pub known: BTreeSet<String>,
+    pub known: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// The services that show what is not the deployment's doing, and why each does.
@@ -66,31 +65,35 @@ pub(super) fn controls(policy: &Policy, own: &str, others: &[String]) -> BTreeMa
 impl Watch {
     /// The next baseline that is wanted.
     pub(super) fn baseline_wanted(&self, now: Timestamp) -> Option<BaselineAsk> {
+        // As dense as the first samples will be: what varies shows only there. Queries
+        // look back over a window of their own and would say the same again and again.
         let interval = self.policy().phases.first()?.interval;
-        let window = |name: &str| self.policy().check(name).map(|check| check.window(interval));
-        let step = self.checks.keys().filter_map(|name| window(name)).max()?;
+        let step = |check: &Check| if check.overlaps() { check.window(interval) } else { interval };
+        let step = self.policy().checks.iter().map(step).max()?;
         let ask = |against, control: Option<String>, until, count| BaselineAsk {
             against,
             control,
             until,
             step,
             count,
-            label: self.telling_label(),
         };
         let pending = |one: Option<&Baseline>| one == Some(&Baseline::Pending);
         let before = vec![self.deployment.baseline_end];
+        let samples = |stretch: SignedDuration| {
+            let samples = stretch.as_millis() / step.as_millis().max(1);
+            u32::try_from(samples).unwrap_or(1).clamp(1, MOST_SAMPLES)
+        };
         if self.checks.values().any(|s| pending(s.baselines.get(&Against::Before))) {
-            return Some(ask(Against::Before, None, before, SAMPLES_BEFORE));
+            return Some(ask(Against::Before, None, before, samples(BEFORE)));
         }
         for name in self.controls.keys() {
             let of = |state: &crate::judge::CheckState| {
                 pending(state.controls.get(name).map(|control| &control.baseline))
             };
             if self.checks.values().any(of) {
-                return Some(ask(Against::Before, Some(name.clone()), before, SAMPLES_BEFORE));
+                return Some(ask(Against::Before, Some(name.clone()), before, samples(BEFORE)));
             }
         }
-        let count = u32::try_from((AROUND * 2).as_millis() / step.as_millis().max(1)).unwrap_or(1);
         [(Against::SameHour, 1..=EARLIER_DAYS), (Against::LastWeek, 7..=7)]
             .into_iter()
             .filter(|(against, _)| self.checks.values().any(|s| s.baselines.contains_key(against)))
@@ -101,7 +104,7 @@ impl Watch {
                 let back =
                     |days: i64| now.checked_sub(SignedDuration::from_hours(24 * days) - AROUND);
                 let until = days.filter_map(|days| back(days).ok()).collect();
-                ask(against, None, until, count.clamp(1, SAMPLES_BEFORE))
+                ask(against, None, until, samples(AROUND * 2))
             })
     }
 
@@ -129,8 +132,10 @@ impl Watch {
             self.followed.insert(measured.against, now);
         }
         if measured.control.is_none() && measured.against == Against::Before {
-            let room = MOST_KNOWN.saturating_sub(self.known.len());
-            self.known.extend(measured.known.iter().take(room).cloned());
+            for (label, values) in &measured.known {
+                let known = self.known.entry(label.clone()).or_default();
+                known.extend(values.iter().take(MOST_KNOWN - known.len().min(MOST_KNOWN)).cloned());
+            }
         }
     }
 
@@ -144,8 +149,24 @@ impl Watch {
     /// Which series are of the new revision; `None` where nothing tells.
     pub fn arms(&self) -> Option<ArmRule> {
         let label = self.telling_label()?;
-        (!self.known.is_empty())
-            .then(|| ArmRule { label, newer: Newer::NotAmong(self.known.clone()) })
+        let known = self.known.get(&label).filter(|known| !known.is_empty())?;
+        Some(ArmRule { newer: Newer::NotAmong(known.clone()), label })
+    }
+
+    /// The label that names an instance.
+    pub fn instance_label(&self) -> &str {
+        self.policy().labels.instance.as_deref().unwrap_or(INSTANCE)
+    }
+
+    /// What is known of instances, so that a newborn one counts from zero.
+    pub fn births(&self) -> Births {
+        let known = self.known.get(self.instance_label()).cloned().unwrap_or_default();
+        Births { since: self.deployment.started_at, known: &known | &self.born }
+    }
+
+    pub(super) fn note_born(&mut self, born: &BTreeSet<String>) {
+        let room = MOST_KNOWN.saturating_sub(self.born.len());
+        self.born.extend(born.iter().take(room).cloned());
     }
 
     /// The services that are measured beside the deployment's.

@@ -1,6 +1,6 @@
 //! What can happen to a watch, and why an event is not taken.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -55,15 +55,34 @@ pub enum Event {
     Acted(Result<Acted, ActFailure>),
 }
 
-/// The checks' measurements of one tick.
+/// The checks' measurements as of a tick.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Sampled {
-    pub tick: Timestamp,
+pub struct Tick {
+    pub at: Timestamp,
     /// By check.
     pub readings: BTreeMap<String, Reading>,
     /// By check and control.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub controls: BTreeMap<String, BTreeMap<String, Reading>>,
+}
+
+impl Tick {
+    pub fn at(at: Timestamp) -> Self {
+        Self { at, readings: BTreeMap::new(), controls: BTreeMap::new() }
+    }
+}
+
+/// A sample: the newest tick, and what had been missed before it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sampled {
+    pub latest: Tick,
+    /// Ticks before it that were not looked at in time, oldest first: they are judged,
+    /// and never acted on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<Tick>,
+    /// Instances that had not been seen before.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub born: BTreeSet<String>,
     /// Other deployments that are watched at the same time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rivals: Vec<Rival>,

@@ -25,7 +25,7 @@ mod words;
 
 pub use baselines::{BaselineAsk, BaselineMeasured};
 pub use decide::{Decision, Standpoint, decide};
-pub use event::{Command, Event, Illegal, Press, Sampled};
+pub use event::{Command, Event, Illegal, Press, Sampled, Tick};
 pub use intake::{Poison, Seen, Step as IntakeStep, on_announcement, on_sighting};
 pub use state::{
     Actor, Ceiling, Entry, Pending, Pinned, PreflightState, RollbackRun, RunStep, Said, Stage,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Said, Sampled, Stage, Watch};
+use super::{Said, Sampled, Stage, Tick, Watch};
 use crate::judge::{Blame, CheckState, Rival, Sample, is_gap, rank};
 use crate::model::{Incident, IncidentStatus, Severity, Verdict};
 use crate::policy::Check;
@@ -23,39 +23,13 @@ impl Watch {
     }
 
     pub(super) fn sampled(&mut self, sampled: &Sampled, now: Timestamp, said: &mut Said) {
-        let tick = sampled.tick;
         let interval = self.interval();
-        if let Some(last) = self.last_tick
-            && is_gap(last, tick, interval)
-        {
-            self.checks.values_mut().for_each(CheckState::forget_streaks);
-            // What was not looked at is not covered.
-            let missed = tick.duration_since(last).as_secs() / interval.as_secs().max(1) - 1;
-            let missed = u32::try_from(missed).unwrap_or(0);
-            self.checks.values_mut().for_each(|state| state.missed(missed));
+        for tick in sampled.earlier.iter().chain([&sampled.latest]) {
+            self.observe(tick, interval);
         }
-        let since_last = self.last_tick.map_or(interval, |last| tick.duration_since(last));
-        self.last_tick = Some(tick);
-        self.next_tick = Some(grid_after(now.max(tick), interval));
-        let (alpha, none) = (self.alpha(), BTreeMap::new());
-        for check in &self.pinned.policy.checks {
-            let counts = self.is_evidence(check, tick, interval);
-            let (Some(state), Some(reading)) =
-                (self.checks.get_mut(&check.name), sampled.readings.get(&check.name))
-            else {
-                continue;
-            };
-            let sample = Sample {
-                at: tick,
-                interval: since_last.max(SignedDuration::from_millis(1)),
-                reading,
-                controls: sampled.controls.get(&check.name).unwrap_or(&none),
-                counts,
-                alpha,
-            };
-            state.observe(check, &sample);
-        }
+        self.note_born(&sampled.born);
         self.rivals.clone_from(&sampled.rivals);
+        self.next_tick = Some(grid_after(now.max(sampled.latest.at), interval));
         match &self.stage {
             Stage::Watching => {
                 self.tell_of_missing_data(now, said);
@@ -68,6 +42,43 @@ impl Watch {
                 self.rollback_overdue(now, said);
             }
             Stage::Announced { .. } | Stage::Starting | Stage::Ended { .. } => {}
+        }
+    }
+
+    /// Judges one tick.
+    fn observe(&mut self, sampled: &Tick, interval: SignedDuration) {
+        let tick = sampled.at;
+        if self.last_tick.is_some_and(|last| tick <= last) {
+            return;
+        }
+        if let Some(last) = self.last_tick
+            && is_gap(last, tick, interval)
+        {
+            self.checks.values_mut().for_each(CheckState::forget_streaks);
+            // What was not looked at is not covered.
+            let missed = tick.duration_since(last).as_secs() / interval.as_secs().max(1) - 1;
+            let missed = u32::try_from(missed).unwrap_or(0);
+            self.checks.values_mut().for_each(|state| state.missed(missed));
+        }
+        let since_last = self.last_tick.map_or(interval, |last| tick.duration_since(last));
+        self.last_tick = Some(tick);
+        let (alpha, none) = (self.alpha(), BTreeMap::new());
+        for check in &self.pinned.policy.checks {
+            let counts = self.is_evidence(check, tick, since_last.min(interval));
+            let (Some(state), Some(reading)) =
+                (self.checks.get_mut(&check.name), sampled.readings.get(&check.name))
+            else {
+                continue;
+            };
+            let sample = Sample {
+                at: tick,
+                interval: since_last.clamp(SignedDuration::from_millis(1), interval * 3),
+                reading,
+                controls: sampled.controls.get(&check.name).unwrap_or(&none),
+                counts,
+                alpha,
+            };
+            state.observe(check, &sample);
         }
     }
 
@@ -86,11 +97,15 @@ impl Watch {
         }
     }
 
-    /// Whether a sample at `tick` is evidence: half its window lies past the grace
-    /// after the first new task, and the rest of it was not looked at.
-    fn is_evidence(&self, check: &Check, tick: Timestamp, interval: SignedDuration) -> bool {
-        let needed =
-            if check.looks_back() { check.window(interval) / 2 } else { SignedDuration::ZERO };
+    /// Whether a sample at `tick` is evidence: what it measures lies past the grace
+    /// after the first new task; of a query's own window half is enough, and the rest of
+    /// it was not looked at.
+    fn is_evidence(&self, check: &Check, tick: Timestamp, stretch: SignedDuration) -> bool {
+        let needed = match (check.looks_back(), check.overlaps() || !check.counts_events()) {
+            (false, _) => SignedDuration::ZERO,
+            (true, true) => check.window(stretch) / 2,
+            (true, false) => stretch,
+        };
         self.graced_for(tick).is_some_and(|clear| clear >= needed)
     }
 
@@ -157,6 +172,7 @@ impl Watch {
             deployment: self.version(),
             in_service_at: self.in_service_at?,
             ln_e: worst.map_or(0.0, |weight| weight.ln_e),
+            rise: worst.map_or(1.0, |weight| weight.rise),
             since: worst.and_then(|weight| weight.since),
             needed: false,
         })

@@ -37,9 +37,12 @@ pub struct Watch {
     /// Other deployments of the same time, as of the latest sample.
     #[serde(default)]
     pub rivals: Vec<Rival>,
-    /// Values of the telling label before the deployment.
+    /// Values of the telling labels before the deployment, by label.
     #[serde(default)]
-    pub known: BTreeSet<String>,
+    pub known: BTreeMap<String, BTreeSet<String>>,
+    /// Instances that appeared since.
+    #[serde(default)]
+    pub born: BTreeSet<String>,
     /// When the baselines that follow the clock were last measured.
     #[serde(default)]
     pub followed: BTreeMap<Against, Timestamp>,
@@ -207,7 +210,8 @@ impl Watch {
             checks,
             controls: controls(&pinned.policy, &deployment.service.name, others),
             rivals: Vec::new(),
-            known: BTreeSet::new(),
+            known: BTreeMap::new(),
+            born: BTreeSet::new(),
             followed: BTreeMap::new(),
             incident: None,
             pending: None,

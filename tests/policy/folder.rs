@@ -15,7 +15,7 @@ const BASE: &str = include_str!("good_base.yaml");
 const SOON: Duration = Duration::from_secs(10);
 const QUIET: Duration = Duration::from_millis(1500);
 
-fn commit(folder: &Path) -> String {
+pub fn commit(folder: &Path) -> String {
     let repository = Repository::open(folder).or_else(|_| Repository::init(folder)).unwrap();
     let mut index = repository.index().unwrap();
     index.add_all(["*"], git2::IndexAddOption::DEFAULT, None).unwrap();

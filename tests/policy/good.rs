@@ -1,7 +1,7 @@
 //! What good policies mean, and how files work together.
 
 use deployguard::model::{
-    Deployment, Facts, Mode, Revision, RollbackSafe, Service, ServiceKey, Severity, Shape,
+    Ask, Deployment, Facts, Mode, Revision, RollbackSafe, Service, ServiceKey, Severity, Shape,
 };
 use deployguard::policy::{Action, Matches, Measure, OnTimeout, Unit, Vars};
 use jiff::{SignedDuration, Timestamp};
@@ -82,29 +82,42 @@ fn a_check_asks_what_its_measure_says() {
     let policy = &set.named("shop").unwrap().policy;
     let vars = Vars::of(&deployment());
     let window = SignedDuration::from_secs(90);
-    let ask = |name: &str| policy.question(policy.check(name).unwrap(), &vars, window);
+    let ask = |name: &str| policy.question(policy.check(name).unwrap(), &vars, window, None, None);
+    let counter = |selector: &str| Ask::Counter(selector.to_owned());
 
     let errors = ask("errors");
     assert_eq!(errors.shape, Shape::BadOfTotal);
     assert_eq!(
-        errors.queries,
+        errors.asks,
         [
-            r#"sum(increase(http_requests_total{svc="api\"",status=~"5.."}[90s]))"#,
-            r#"sum(increase(http_requests_total{svc="api\""}[90s]))"#,
+            counter(r#"http_requests_total{svc="api\"",status=~"5.."}"#),
+            counter(r#"http_requests_total{svc="api\""}"#),
         ]
     );
+    assert_eq!(errors.instance, "instance", "Prometheus' own label");
+    assert_eq!(errors.labels, ["instance".to_owned()].into());
     let latency = ask("latency");
-    assert_eq!(latency.shape, Shape::Quantile);
-    assert_eq!(
-        latency.queries,
-        [
-            r#"histogram_quantile(0.95, sum by (le) (rate(http_seconds_bucket{svc="api\""}[90s])))"#,
-            r#"sum(increase(http_seconds_bucket{le="+Inf",svc="api\""}[90s]))"#,
-        ]
-    );
+    assert_eq!(latency.shape, Shape::Histogram);
+    assert_eq!(latency.asks, [counter(r#"http_seconds_bucket{svc="api\""}"#)]);
     let memory = ask("memory");
     assert_eq!(memory.shape, Shape::Gauge);
-    assert_eq!(memory.queries, [r#"max(m{a="api\"",b=~"a\\|b",c="api:42"}) / 2"#]);
+    let query = r#"max(m{a="api\"",b=~"a\\|b",c="api:42"}) / 2"#;
+    assert_eq!(memory.asks, [Ask::Query(query.to_owned())]);
+}
+
+#[test]
+fn a_count_by_query_counts_in_the_window() {
+    let text = BASE
+        .replace("counter: http_requests_total }", "query: 'sum(increase(all[${window}]))' }")
+        .replace("phases:\n", "labels: { instance: task, version: release }\nphases:\n");
+    let set = read_one(text).unwrap();
+    let policy = &set.named("shop").unwrap().policy;
+    let window = SignedDuration::from_secs(90);
+    let errors = policy.check("errors").unwrap();
+    let question = policy.question(errors, &Vars::of(&deployment()), window, None, None);
+    assert_eq!(question.asks[1], Ask::Query("sum(increase(all[90s]))".into()));
+    assert_eq!(question.instance, "task");
+    assert_eq!(question.labels, ["release".to_owned(), "task".to_owned()].into());
 }
 
 #[test]
@@ -116,7 +129,9 @@ fn every_question_is_promql_whatever_the_deployment_is_called() {
         deployment.service.name = name.to_owned();
         for check in &policy.checks {
             let vars = Vars::of(&deployment);
-            for query in policy.question(check, &vars, SignedDuration::from_mins(1)).queries {
+            let minute = SignedDuration::from_mins(1);
+            for ask in policy.question(check, &vars, minute, None, None).asks {
+                let (Ask::Query(query) | Ask::Counter(query)) = ask;
                 let parsed = promql_parser::parser::parse(&query);
                 assert!(parsed.is_ok(), "{query}: {parsed:?}");
                 assert!(!query.contains('\n'), "{query}");

@@ -3,9 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may end there")]
 
 mod bad;
+mod change;
 mod commands;
+mod evidence;
 mod folder;
 mod good;
+mod import;
 
 use deployguard::policy::{Diagnostic, PolicySet, SourceFile, check, read};
 

@@ -11,6 +11,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::process::Command;
 use tokio::sync::watch;
 
 use super::aws::model::RunningTask;
@@ -78,6 +79,19 @@ impl Prometheus {
         self.process = Some(process);
         let ready = tokio::time::timeout(READY_WITHIN, self.ready()).await;
         ready.context("Prometheus did not become ready").flatten()
+    }
+
+    /// Puts samples of the past (as `OpenMetrics` with times) into its history, and
+    /// starts it again.
+    pub async fn remember(&mut self, openmetrics: &str) -> anyhow::Result<()> {
+        self.stop();
+        let (text, data) = (self.folder.path().join("past.om"), self.folder.path().join("data"));
+        fs::write(&text, openmetrics)?;
+        let blocks = ["tsdb", "create-blocks-from", "openmetrics"];
+        let made = Command::new("promtool").args(blocks).args([&text, &data]).output().await?;
+        let words = String::from_utf8_lossy(&made.stderr);
+        anyhow::ensure!(made.status.success(), "promtool made no blocks: {words}");
+        self.start_again().await
     }
 
     async fn ready(&mut self) -> anyhow::Result<()> {

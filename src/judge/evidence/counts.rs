@@ -20,8 +20,8 @@ use super::onset::Evidence;
 use crate::model::Counts;
 
 /// Odds of an alternative over the null's. Together they cover everything from
-/// half as much again to an outage within a fifth of a nat.
-const ODDS: [f64; 8] = [1.5, 2.0, 3.0, 5.0, 9.0, 18.0, 50.0, 200.0];
+/// twice as bad to an outage within a fraction of a nat.
+const ODDS: [f64; 6] = [2.0, 3.5, 6.0, 12.0, 40.0, 200.0];
 
 /// Adds what `counts` say against "at most `null`" (0-1, exclusive).
 pub fn add(evidence: &mut Evidence, at: Timestamp, counts: Counts, null: f64, phi: f64, cap: f64) {
@@ -84,8 +84,9 @@ pub fn smallest_detectable(null: f64, total: f64, phi: f64, alpha: f64) -> Optio
 /// would: Pearson's dispersion, at least 1. Also of blocks of samples, because
 /// what varies slowly shows only there. The worst twentieth is left out: one
 /// incident must not make the guard blind.
+#[expect(clippy::cast_precision_loss, reason = "a few hundred samples")]
 pub fn dispersion(samples: &[Counts]) -> f64 {
-    const BLOCKS: [usize; 4] = [1, 3, 6, 12];
+    const BLOCKS: [usize; 6] = [1, 3, 6, 12, 24, 48];
     const LEAST_BLOCKS: usize = 8;
     const MOST: f64 = 50.0;
     let total = samples.iter().fold(Counts::default(), |mut sum, one| {
@@ -96,6 +97,10 @@ pub fn dispersion(samples: &[Counts]) -> f64 {
         return 1.0;
     };
     let of_blocks = |size: usize| {
+        // Rarer events than one a block can't show it.
+        if total.bad * size as f64 / (samples.len() as f64) < 1.0 {
+            return 1.0;
+        }
         let mut terms: Vec<f64> = samples
             .chunks(size)
             .filter_map(|block| {
@@ -110,9 +115,10 @@ pub fn dispersion(samples: &[Counts]) -> f64 {
         if kept < LEAST_BLOCKS {
             return 1.0;
         }
-        #[expect(clippy::cast_precision_loss, reason = "a few hundred samples")]
         let degrees = (kept - 1) as f64;
-        terms[..kept].iter().sum::<f64>() / degrees
+        // What chance alone may add to it is no dispersion.
+        let by_chance = 1.0 + (2.0 / degrees).sqrt() / 2.0;
+        terms[..kept].iter().sum::<f64>() / degrees / by_chance
     };
     BLOCKS.iter().map(|size| of_blocks(*size)).fold(1.0, f64::max).min(MOST)
 }

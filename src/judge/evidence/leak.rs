@@ -5,9 +5,10 @@
 //!
 //! - the trend is steeper than the revision before had it;
 //! - Kendall's rank correlation with time is beyond chance (Mann-Kendall alone is
-//!   known for false alarms, so it is only one of four);
-//! - the later half still rises at least half as fast as the whole: filling caches
-//!   and warming pools flatten, leaks do not;
+//!   known for false alarms, so it is only one of five);
+//! - the later half rises about as fast as the earlier one: filling caches and warming
+//!   pools flatten, leaks do not;
+//! - a fifth of the room that there was is gone;
 //! - at this rate the wall is hit within the time that the policy gives.
 //!
 //! Memory is bounded: at [`MOST_POINTS`] every second point is dropped and the
@@ -21,7 +22,12 @@ use super::series::median;
 const MOST_POINTS: usize = 64;
 const LEAST_POINTS: usize = 12;
 /// Below this a trend is the warming up of a new task.
-const LEAST_TIME: SignedDuration = SignedDuration::from_mins(10);
+const LEAST_TIME: SignedDuration = SignedDuration::from_mins(15);
+/// The later half's slope over the earlier one's.
+const STEADY: f64 = 0.65;
+/// The part of the room to the wall that must be gone: what a new process takes while
+/// it warms up is less.
+const USED_UP: f64 = 0.2;
 /// Standard deviations of Kendall's S under "no trend".
 const BEYOND_CHANCE: f64 = 4.0;
 
@@ -80,23 +86,32 @@ impl Trend {
 
     /// The leak, if there is one.
     pub fn leak(&self, wall: Wall) -> Option<Leak> {
-        let (first, last) = (self.points.first()?, self.points.last()?);
-        let span = last.0.duration_since(first.0);
-        if self.points.len() < LEAST_POINTS || span < LEAST_TIME {
-            return None;
-        }
-        let whole = theil_sen(&self.points);
-        let later = theil_sen(&self.points[self.points.len() / 2..]);
-        let steeper = whole > 2.0 * wall.usual.max(0.0);
-        if whole <= 0.0 || !steeper || later < whole / 2.0 || kendall(&self.points) < BEYOND_CHANCE
-        {
-            return None;
-        }
-        let left = ((wall.value - last.1).max(0.0)) / whole;
-        let in_time = left <= wall.within.as_secs_f64();
-        let wall_at = last.0.checked_add(SignedDuration::try_from_secs_f64(left).ok()?).ok()?;
-        in_time.then_some(Leak { slope: whole, wall_at, since: first.0 })
+        // What filled up at the start must not hide, or look like, what goes on.
+        [0, self.points.len() / 3].into_iter().find_map(|from| steady(&self.points[from..], wall))
     }
+}
+
+fn steady(points: &[(Timestamp, f64)], wall: Wall) -> Option<Leak> {
+    let (first, last) = (points.first()?, points.last()?);
+    if points.len() < LEAST_POINTS || last.0.duration_since(first.0) < LEAST_TIME {
+        return None;
+    }
+    let (early, later) = points.split_at(points.len() / 2);
+    let (early, later) = (theil_sen(early), theil_sen(later));
+    let whole = theil_sen(points);
+    let flattens = later < early * STEADY || whole <= 0.0;
+    if flattens || whole <= 2.0 * wall.usual.max(0.0) || kendall(points) < BEYOND_CHANCE {
+        return None;
+    }
+    let slope = later.min(whole);
+    let risen = whole * last.0.duration_since(first.0).as_secs_f64();
+    if risen < (wall.value - first.1) * USED_UP {
+        return None;
+    }
+    let left = (wall.value - last.1).max(0.0) / slope;
+    let in_time = left <= wall.within.as_secs_f64();
+    let wall_at = last.0.checked_add(SignedDuration::try_from_secs_f64(left).ok()?).ok()?;
+    in_time.then_some(Leak { slope, wall_at, since: first.0 })
 }
 
 /// The Theil-Sen slope of evenly spaced values, `step` seconds apart; 0 for fewer than

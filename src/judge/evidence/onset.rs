@@ -108,8 +108,11 @@ impl Evidence {
     }
 }
 
+/// Of the alternatives, one in so many may fall short of the cap.
+const SIZES: f64 = 1.5;
+
 /// The most that one sample may say, so that at least `agree` samples running are
 /// needed for `1/alpha`.
 pub fn cap(alpha: f64, agree: f64) -> f64 {
-    ((1.0 / alpha).ln() - AT_ONCE.ln()) / agree
+    ((1.0 / alpha).ln() - AT_ONCE.ln() + SIZES.ln()) / agree
 }

@@ -118,6 +118,61 @@ impl Scalar for Count {
     }
 }
 
+/// `1 in 1000`: a chance, 0-1.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OneIn(pub f64);
+
+impl OneIn {
+    /// What the chance is one in: more often says nothing, more seldom can't
+    /// be held.
+    const RANGE: std::ops::RangeInclusive<u32> = 10..=1_000_000;
+
+    /// What people write who mean the same: `0.1%`, `0.001`, `1/1000`, `1 in 1,000`.
+    fn meant(text: &str) -> Option<u32> {
+        let number = |text: &str| text.trim().parse::<f64>().ok();
+        let chance = if let Some(percent) = text.strip_suffix('%') {
+            number(percent)? / 100.0
+        } else if let Some((one, of)) = text.split_once('/').or_else(|| text.split_once(" in ")) {
+            let of: String = of.chars().filter(|char| !",_' ".contains(*char)).collect();
+            number(one)? / number(&of)?
+        } else {
+            number(text)?
+        };
+        let of = (1.0 / chance).round();
+        let fits = f64::from(*Self::RANGE.start()) <= of && of <= f64::from(*Self::RANGE.end());
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it fits")]
+        fits.then_some(of as u32)
+    }
+}
+
+impl Scalar for OneIn {
+    const EXPECTED: &'static str = "a chance such as `1 in 1000`";
+
+    fn parse(text: &str) -> Result<Self, Mistake> {
+        let of = text.strip_prefix("1 in ").map(str::trim).filter(|of| !of.starts_with('+'));
+        match of.and_then(|of| of.parse::<u32>().ok()) {
+            Some(of) if Self::RANGE.contains(&of) => Ok(Self(1.0 / f64::from(of))),
+            Some(of) => {
+                let (most, least) = (Self::RANGE.start(), Self::RANGE.end());
+                Err(Mistake::new(format!(
+                    "`1 in {of}` is not between `1 in {most}` and `1 in {least}`"
+                )))
+            }
+            None => {
+                let no = Mistake::new(format!("`{text}` does not say one in how many"));
+                Err(match Self::meant(text) {
+                    Some(of) => no.mend(format!("did you mean `1 in {of}`?")),
+                    None => no.mend("write it as `1 in 1000`"),
+                })
+            }
+        }
+    }
+
+    fn schema() -> Schema {
+        json_schema!({ "type": "string", "pattern": "^1 in +[0-9]{2,7}$" })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,6 +201,24 @@ mod tests {
         assert_eq!(Quantile::parse("p95").unwrap_err().mend.unwrap(), "did you mean `0.95`?");
         assert!(Quantile::parse("0.95").is_ok());
         assert!(Quantile::parse("NaN").is_err());
+    }
+
+    #[test]
+    fn a_chance_is_one_in_a_number_and_what_means_the_same_is_mended() {
+        for (text, chance) in [("1 in 1000", 1e-3), ("1 in 10", 0.1), ("1 in 1000000", 1e-6)] {
+            assert!((OneIn::parse(text).unwrap().0 - chance).abs() < 1e-12, "{text}");
+        }
+        for text in ["0.1%", "0.001", "1/1000", "1 in 1,000", "1 in 1_000", "2 in 2000"] {
+            let mend = OneIn::parse(text).unwrap_err().mend;
+            assert_eq!(mend.unwrap(), "did you mean `1 in 1000`?", "{text}");
+        }
+        for text in ["", "0", "0%", "1 in 0", "1 in 9", "1 in 1000001", "1 in +100", "-1%", "5"] {
+            assert!(OneIn::parse(text).is_err(), "{text}");
+        }
+        for text in ["nan", "inf%", "1/0", "0/0", "seldom", "1 in 1e3x", "50%"] {
+            let mend = OneIn::parse(text).unwrap_err().mend;
+            assert_eq!(mend.unwrap(), "write it as `1 in 1000`", "{text}");
+        }
     }
 
     #[test]

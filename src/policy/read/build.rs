@@ -10,11 +10,11 @@ use super::desk::Desk;
 use super::phases::{known_good_after, phases};
 use super::raw::{ActionText, ActionsText, NotifyText, PolicyFile, RollbackText};
 use super::scalar::{ActionWord, At, LabelName, Scalar};
+use super::services::services;
 use crate::model::Severity;
 use crate::policy::diagnostic::Mistake;
 use crate::policy::{
-    Action, Actions, Check, LabelNames, LowTraffic, Match, NotifyRule, OnTimeout, Phase, Policy,
-    RollbackRule,
+    Action, Actions, Check, LabelNames, Match, NotifyRule, OnTimeout, Phase, Policy, RollbackRule,
 };
 
 /// How long an `ask` waits that does not say so.
@@ -25,6 +25,8 @@ pub(super) fn policy(text: &PolicyFile, desk: &mut Desk) -> Option<Policy> {
     let before = desk.report.count();
     head(text, desk);
     let matches = matches(text, desk);
+    let peers = services("peers", text.peers.as_ref(), text, desk);
+    let depends_on = services("depends_on", text.depends_on.as_ref(), text, desk);
     let phases = phases(&text.phases, desk);
     let checks = checks(text, desk);
     let actions = actions(&text.actions, desk);
@@ -47,10 +49,10 @@ pub(super) fn policy(text: &PolicyFile, desk: &mut Desk) -> Option<Policy> {
         actions: actions?,
         no_data_notify_after: text.no_data.notify_after.as_ref()?.value.0,
         min_coverage: text.min_coverage.as_ref()?.value.0,
-        low_traffic: LowTraffic::Pass,
-        false_rollbacks: 0.01,
-        peers: Vec::new(),
-        depends_on: Vec::new(),
+        low_traffic: text.low_traffic.as_ref()?.value,
+        false_rollbacks: text.false_rollbacks.as_ref()?.value.0,
+        peers,
+        depends_on,
         rollback: rollback?,
         notify: notify(&text.notify),
     })

@@ -6,9 +6,11 @@ use jiff::SignedDuration;
 use marked_yaml::Marker;
 
 use super::desk::Desk;
-use super::limits;
+use super::leak::leak;
+use super::limit::Wall;
 use super::raw::{BaselineText, BreachText, CheckText, CountText, LatencyText, RatioText};
 use super::scalar::At;
+use super::{foreign, limits};
 use crate::model::Severity;
 use crate::policy::diagnostic::{Mistake, quoted};
 use crate::policy::{Against, BaselineRule, Bound, Check, Counted, Limit, Measure, Part, Unit};
@@ -22,6 +24,7 @@ pub(super) enum Kind {
     Ratio,
     Latency,
     Gauge(Unit),
+    Status,
 }
 
 /// The limits of a check with their places.
@@ -30,6 +33,8 @@ pub(super) struct Limits {
     pub normal: Option<At<Bound>>,
     /// From the worst severity on.
     pub breach: Vec<(Severity, At<Limit>)>,
+    /// Where a leak ends.
+    pub wall: Option<At<Wall>>,
 }
 
 impl Limits {
@@ -42,12 +47,26 @@ impl Limits {
                 .into_iter()
                 .filter_map(|(severity, limit)| Some((severity, limit.clone()?)))
                 .collect(),
+            wall: text.leak.as_ref().and_then(|leak| leak.wall.clone()),
         }
     }
 
-    /// The unit of a check that has none by nature: its first limit's.
-    fn unit(&self) -> Unit {
-        self.bounds().first().map_or(Unit::Number, |(bound, _)| bound.unit)
+    /// The unit of a check that has none by nature: its first limit's, or else
+    /// its wall's.
+    pub fn unit(&self) -> Unit {
+        let bounds = self.bounds();
+        let mut units = bounds.iter().map(|(bound, _)| bound.unit);
+        let wall = self.wall.as_ref().map(|wall| wall.value.unit);
+        units.find(|unit| *unit != Unit::Failures).or(wall).unwrap_or(Unit::Number)
+    }
+
+    /// Whether what is worse lies higher, as [`Check::higher_is_worse`].
+    pub fn look_up(&self) -> bool {
+        match (self.breach.first(), &self.normal) {
+            (Some((_, limit)), _) => limit.value.bound.is_upper(),
+            (None, Some(normal)) => !normal.value.is_upper(),
+            (None, None) => true,
+        }
     }
 
     /// Every bound, the normal range first.
@@ -61,26 +80,23 @@ impl Limits {
 
 /// Reads the check named `name`. `None`: the report says why.
 pub(super) fn check(name: &str, text: &CheckText, desk: &mut Desk) -> Option<Check> {
-    let limits = Limits::of(text);
+    let mut limits = Limits::of(text);
     let measure = measure(name, text, &limits, desk);
-    if let Some(kind) = kind(text, &limits) {
+    let kind = kind(text, &limits);
+    if let Some(kind) = kind {
+        foreign::check(name, text, kind, desk);
+        if let Kind::Status = kind {
+            limits.normal = None;
+        }
         limits::check(kind, &limits, desk);
     }
-    if limits.breach.is_empty() && text.baseline.is_none() {
-        let mistake = Mistake::new(format!("the check `{name}` can't fail"))
-            .mend("give it `breach:` limits or a `baseline:`");
-        desk.missing(&["checks", name, "breach"], mistake);
-    }
+    can_fail(name, text, kind, &limits, desk);
     let baseline = text.baseline.as_ref().map(|text| baseline(name, text, &limits, desk));
+    let leak = text.leak.as_ref().map(|text| leak(name, text, kind, &limits, desk));
     if let Some(window) = &text.window
         && window.value.0 < SignedDuration::from_secs(1)
     {
         desk.at(window.marker, Mistake::new("a window is at least `1s` long"));
-    }
-    if let (Some(Measure::Gauge { .. }), Some(traffic)) = (&measure, &text.min_traffic) {
-        let mistake = Mistake::new("a `query` counts no events: it has no `min_traffic`")
-            .mend("remove it, or measure a `ratio` or a `latency`");
-        desk.at(traffic.marker, mistake);
     }
     Some(Check {
         name: name.to_owned(),
@@ -95,10 +111,30 @@ pub(super) fn check(name: &str, text: &CheckText, desk: &mut Desk) -> Option<Che
             Some(rule) => Some(rule?),
             None => None,
         },
-        leak: None,
+        leak: match leak {
+            Some(rule) => Some(rule?),
+            None => None,
+        },
         min_traffic: text.min_traffic.as_ref().map_or(MIN_TRAFFIC, |traffic| traffic.value.0),
         window: text.window.as_ref().map(|window| window.value.0),
     })
+}
+
+/// A check needs something that it can fail by.
+fn can_fail(name: &str, text: &CheckText, kind: Option<Kind>, limits: &Limits, desk: &mut Desk) {
+    let mend = match kind {
+        Some(Kind::Status) => "give it `breach: { SEV1: 3 failures }`",
+        Some(Kind::Ratio | Kind::Latency | Kind::Gauge(_)) | None => {
+            if text.baseline.is_some() || text.leak.is_some() {
+                return;
+            }
+            "give it `breach:` limits or a `baseline:`"
+        }
+    };
+    if limits.breach.is_empty() {
+        let mistake = Mistake::new(format!("the check `{name}` can't fail")).mend(mend);
+        desk.missing(&["checks", name, "breach"], mistake);
+    }
 }
 
 fn measure(name: &str, text: &CheckText, limits: &Limits, desk: &mut Desk) -> Option<Measure> {
@@ -106,10 +142,12 @@ fn measure(name: &str, text: &CheckText, limits: &Limits, desk: &mut Desk) -> Op
         ("ratio", text.ratio.is_some()),
         ("latency", text.latency.is_some()),
         ("query", text.query.is_some()),
+        ("status", text.status.is_some()),
     ];
     one_of(&kinds, &["checks", name], desk, "a check measures one thing", || {
-        Mistake::new(format!("the check `{name}` measures nothing"))
-            .mend("give it `ratio:`, `latency:` or `query:`, or extend a bundle that does")
+        Mistake::new(format!("the check `{name}` measures nothing")).mend(
+            "give it `ratio:`, `latency:`, `query:` or `status:`, or extend a bundle that does",
+        )
     })?;
     if let Some(text) = &text.ratio {
         return ratio(name, text, desk);
@@ -117,17 +155,21 @@ fn measure(name: &str, text: &CheckText, limits: &Limits, desk: &mut Desk) -> Op
     if let Some(text) = &text.latency {
         return latency(name, text, desk);
     }
+    if let Some(status) = &text.status {
+        return Some(Measure::Status { query: status.value.0.clone() });
+    }
     let query = text.query.as_ref()?.value.0.clone();
     Some(Measure::Gauge { query, unit: limits.unit() })
 }
 
 /// What kind of check it is meant to be, whether or not all of it could be read.
 fn kind(text: &CheckText, limits: &Limits) -> Option<Kind> {
-    match (&text.ratio, &text.latency, &text.query) {
-        (Some(_), None, None) => Some(Kind::Ratio),
-        (None, Some(_), None) => Some(Kind::Latency),
-        (None, None, Some(_)) => Some(Kind::Gauge(limits.unit())),
-        (_, _, _) => None,
+    match (&text.ratio, &text.latency, &text.query, &text.status) {
+        (Some(_), None, None, None) => Some(Kind::Ratio),
+        (None, Some(_), None, None) => Some(Kind::Latency),
+        (None, None, Some(_), None) => Some(Kind::Gauge(limits.unit())),
+        (None, None, None, Some(_)) => Some(Kind::Status),
+        (_, _, _, _) => None,
     }
 }
 
@@ -225,7 +267,7 @@ fn baseline(
             desk.missing(&path[..3], Mistake::new("the baseline is measured `against` nothing"));
             return None;
         }
-        Some(list) => list.iter().map(|against| against.value).collect(),
+        Some(list) => distinct(list, desk),
     };
     let mildest = limits.breach.last().map_or(Severity::Sev3, |(severity, _)| *severity);
     Some(BaselineRule {
@@ -233,4 +275,18 @@ fn baseline(
         worse_by: text.worse_by.as_ref()?.value.0,
         severity: text.severity.as_ref().map_or(mildest, |severity| severity.value),
     })
+}
+
+/// Each of the list once; the report says what is there twice.
+fn distinct(list: &[At<Against>], desk: &mut Desk) -> Vec<Against> {
+    let mut found = Vec::new();
+    for against in list {
+        if found.contains(&against.value) {
+            let mistake = Mistake::new("the baseline is measured `against` the same twice");
+            desk.at(against.marker, mistake.mend("remove one of the two"));
+        } else {
+            found.push(against.value);
+        }
+    }
+    found
 }

@@ -9,19 +9,23 @@ use super::report::Report;
 use crate::policy::set::Origin;
 
 /// The order in which a policy is told.
-const ORDER: [&str; 14] = [
+const ORDER: [&str; 18] = [
     "version",
     "policy",
     "environment",
     "match",
     "mode",
     "labels",
+    "peers",
+    "depends_on",
     "phases",
     "grace",
     "checks",
     "actions",
     "no_data",
     "min_coverage",
+    "low_traffic",
+    "false_rollbacks",
     "rollback",
     "notify",
 ];

@@ -33,7 +33,8 @@ pub(super) fn bundle_of(layers: &[&MarkedMappingNode]) -> Option<Bundle> {
 }
 
 /// The bundle without the checks that no layer mentions and that have no limits
-/// of their own.
+/// of their own (a leak is none), and without the leak of a check for which a
+/// layer has a query of its own.
 pub(super) fn wanted(
     bundle: &MarkedMappingNode,
     layers: &[&MarkedMappingNode],
@@ -43,6 +44,12 @@ pub(super) fn wanted(
         let mentioned = |name: &str| {
             layers.iter().any(|layer| {
                 layer.get_mapping("checks").is_some_and(|checks| checks.contains_key(name))
+            })
+        };
+        let measured = |name: &str| {
+            layers.iter().any(|layer| {
+                let check = layer.get_mapping("checks").and_then(|checks| checks.get_mapping(name));
+                check.is_some_and(|check| check.contains_key("query"))
             })
         };
         let offered: Vec<_> = checks
@@ -57,6 +64,12 @@ pub(super) fn wanted(
             .collect();
         for name in offered {
             checks.remove(&name);
+        }
+        for (name, check) in checks.iter_mut() {
+            // Its leak's wall speaks of what the bundle measures.
+            if let (true, Node::Mapping(check)) = (measured(name.as_str()), check) {
+                check.remove("leak");
+            }
         }
     }
     bundle

@@ -28,6 +28,9 @@ impl Scalar for Limit {
 
     fn parse(text: &str) -> Result<Self, Mistake> {
         let text = text.trim();
+        if let Some(failures) = failures(text) {
+            return failures.map(|bound| Self { bound, hold: None });
+        }
         let (bound, hold) = match text.split_once(" for ") {
             Some((bound, hold)) => (bound.trim(), Some(stretch(hold.trim())?)),
             None => (text, None),
@@ -36,9 +39,63 @@ impl Scalar for Limit {
     }
 
     fn schema() -> Schema {
-        let pattern = r"^\s*(<|<=|>|>=)\s*-?[0-9.]+\s*[A-Za-z%]*(\s+for\s+.+)?$";
+        let pattern =
+            r"^\s*((<|<=|>|>=)\s*-?[0-9.]+\s*[A-Za-z%]*(\s+for\s+.+)?|[0-9]+\s+failures?\s*)$";
         json_schema!({ "type": "string", "pattern": pattern })
     }
+}
+
+/// Where a leak ends: an amount without a side.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wall {
+    /// In base units.
+    pub value: f64,
+    pub unit: Unit,
+}
+
+impl Scalar for Wall {
+    const EXPECTED: &'static str = "an amount such as `100%` or `2 GiB`";
+
+    fn parse(text: &str) -> Result<Self, Mistake> {
+        let text = text.trim();
+        let amount = text.trim_start_matches(['<', '>', '=']).trim_start();
+        let (value, unit) = quantity(amount)?;
+        if amount != text {
+            return Err(Mistake::new(format!("a wall has no side, and here is `{text}`"))
+                .mend(format!("write `{amount}`")));
+        }
+        Ok(Self { value, unit })
+    }
+
+    fn schema() -> Schema {
+        json_schema!({ "type": "string", "pattern": r"^\s*-?[0-9.]+\s*[A-Za-z%]*\s*$" })
+    }
+}
+
+/// Failures running that one limit may count.
+const MOST_FAILURES: u32 = 1_000;
+
+/// `3 failures`; `None` for a limit that speaks of none.
+fn failures(text: &str) -> Option<Result<Bound, Mistake>> {
+    let at = text.find("failure")?;
+    let behind = text[at..].trim_start_matches("failure").trim_start_matches('s');
+    let number = text[..at].trim();
+    let digits = number.trim_start_matches(['<', '>', '=']).trim_start();
+    let count = digits.parse::<u32>().ok().filter(|count| (1..=MOST_FAILURES).contains(count));
+    Some(match count {
+        Some(count) if digits == number && behind.is_empty() => {
+            Ok(Bound { side: Side::AtLeast, value: f64::from(count), unit: Unit::Failures })
+        }
+        Some(count) => {
+            let meant = Unit::Failures.show(f64::from(count));
+            Err(Mistake::new(format!("`{text}`: failures running have no side and no `for`"))
+                .mend(format!("did you mean `{meant}`?")))
+        }
+        None => Err(Mistake::new(format!(
+            "`{text}` is no whole number of failures, from 1 to {MOST_FAILURES}"
+        ))
+        .mend("write `3 failures`")),
+    })
 }
 
 fn bound_of(text: &str) -> Result<Bound, Mistake> {
@@ -122,6 +179,25 @@ mod tests {
         let limit = <Limit as Scalar>::parse("> 80% for 5m").unwrap();
         assert_eq!(limit.hold, Some(jiff::SignedDuration::from_mins(5)));
         assert!(<Bound as Scalar>::parse("> 80% for 5m").is_err());
+    }
+
+    #[test]
+    fn failures_are_counted_in_whole_numbers() {
+        assert_eq!(reads("3 failures"), (3.0, Unit::Failures));
+        assert_eq!(reads(" 1 failure "), (1.0, Unit::Failures));
+        for text in [
+            "0 failures",
+            "1.5 failures",
+            "-1 failures",
+            "failures",
+            "1001 failures",
+            "> 3 failures",
+            "3 failures for 5m",
+            "3 failures running",
+            "99999999999 failures",
+        ] {
+            assert!(<Limit as Scalar>::parse(text).is_err(), "{text}");
+        }
     }
 
     #[test]

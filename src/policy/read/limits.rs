@@ -27,6 +27,7 @@ fn unit_mistake(kind: Kind, bound: &Bound) -> Option<Mistake> {
         Kind::Ratio => ("a ratio", Unit::Ratio),
         Kind::Latency => ("a latency", Unit::Seconds),
         Kind::Gauge(unit) => ("this check", unit),
+        Kind::Status => ("a status", Unit::Failures),
     };
     if bound.unit == unit {
         return out_of_range(kind, bound);
@@ -46,11 +47,15 @@ fn unit_mistake(kind: Kind, bound: &Bound) -> Option<Mistake> {
         (Unit::Seconds, Unit::Number) => {
             mistake.mend(format!("did you mean `{sign} {value}s` or `{sign} {value}ms`?"))
         }
-        (Unit::Ratio | Unit::Seconds | Unit::Bytes | Unit::Number | Unit::Failures, _) => mistake,
+        (Unit::Failures, _) => mistake.mend("write `3 failures`: so many samples running are down"),
+        (Unit::Ratio | Unit::Seconds | Unit::Bytes | Unit::Number, Unit::Failures) => {
+            mistake.mend("only a `status` counts failures")
+        }
+        (Unit::Ratio | Unit::Seconds | Unit::Bytes | Unit::Number, _) => mistake,
     })
 }
 
-fn in_words(unit: Unit) -> &'static str {
+pub(super) fn in_words(unit: Unit) -> &'static str {
     match unit {
         Unit::Ratio => "in percent",
         Unit::Seconds => "times (`ms`, `s`)",

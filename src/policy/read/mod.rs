@@ -9,7 +9,9 @@ mod check;
 mod decode;
 mod desk;
 mod emit;
+mod foreign;
 mod layers;
+mod leak;
 mod limit;
 mod limits;
 mod neighbours;
@@ -17,6 +19,7 @@ mod phases;
 mod raw;
 mod report;
 mod scalar;
+mod services;
 mod source;
 
 use jiff::SignedDuration;
@@ -33,6 +36,7 @@ use super::diagnostic::{Diagnostic, Mistake};
 use super::set::{PolicySet, Written};
 
 pub use raw::schema;
+pub(super) use source::text;
 pub use source::{MAX_BYTES, SourceFile};
 
 const DEFAULTS: (&str, &str) = ("<defaults>", include_str!("../bundles/defaults.yaml"));

@@ -10,13 +10,14 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde_json::Value;
 
-use super::amount::{Count, Quantile, Share, Stretch, Times};
+use super::amount::{Count, OneIn, Quantile, Share, Stretch, Times};
+use super::limit::Wall;
 use super::scalar::{
     ActionWord, AskInstead, At, Buckets, Bundle, CountQuery, Counter, KnownGood, LabelName, MEND,
-    Pattern, Query, Scalar, SlackId, Version,
+    Pattern, Query, Scalar, ServiceName, SlackId, Version,
 };
 use crate::model::{Mode, Severity};
-use crate::policy::{Against, Bound, Fallback, Limit, OnTimeout, Unannounced};
+use crate::policy::{Against, Bound, Fallback, Limit, LowTraffic, OnTimeout, Unannounced};
 
 /// Which services are guarded, and how. A `_defaults.yaml` has the same keys
 /// and gives its values to every policy in its folder and below.
@@ -39,6 +40,12 @@ pub(super) struct PolicyFile {
     pub mode: Option<At<Mode>>,
     /// The labels of the series that say which service, version and instance they are about.
     pub labels: LabelsText,
+    /// Undeployed services of the same cluster, by their exact names, that show what is not this deployment's doing. Default: none; a baseline against `peers` is then measured on the other guarded services of the cluster.
+    #[schemars(length(max = 5), extend("uniqueItems" = true))]
+    pub peers: Option<Vec<At<ServiceName>>>,
+    /// Services of the same cluster, by their exact names, that this one needs: if one of them broke first, it is not this deployment's doing.
+    #[schemars(length(max = 5), extend("uniqueItems" = true))]
+    pub depends_on: Option<Vec<At<ServiceName>>>,
     /// The stretches of a watch, by name, in order of their end.
     pub phases: BTreeMap<String, PhaseText>,
     /// How long the first new task is in service before evidence counts. Default: 2m.
@@ -51,6 +58,10 @@ pub(super) struct PolicyFile {
     pub no_data: NoDataText,
     /// The share of each check's samples that must be measured for a watch to end as passed. Default: 50%.
     pub min_coverage: Option<At<Share>>,
+    /// What a check that never had enough traffic means for the end of a watch: `pass`, it is said and no obstacle; `inconclusive`, the watch has not passed. Default: pass.
+    pub low_traffic: Option<At<LowTraffic>>,
+    /// The chance per deployment that the statistics roll back, or ask about, a deployment that changed nothing. Plain limits and statuses stand outside it. From `1 in 10` to `1 in 1000000`. Default: 1 in 100.
+    pub false_rollbacks: Option<At<OneIn>>,
     /// How a rollback chooses its target, and what follows it.
     pub rollback: RollbackText,
     /// Who is told.
@@ -87,7 +98,7 @@ pub(super) struct PhaseText {
     pub interval: Option<At<Stretch>>,
 }
 
-/// One measured thing: exactly one of `ratio`, `latency` and `query`, with limits.
+/// One measured thing: exactly one of `ratio`, `latency`, `query` and `status`, with limits.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, expecting = "the keys of a check")]
 pub(super) struct CheckText {
@@ -97,12 +108,16 @@ pub(super) struct CheckText {
     pub latency: Option<LatencyText>,
     /// Any instant query; of several series the worst counts.
     pub query: Option<At<Query>>,
+    /// An instant query whose series are 1 (up) or 0 (down): of several, one that is down counts. Its limits are failures running: `SEV1: 3 failures`.
+    pub status: Option<At<Query>>,
     /// Inside it the check is healthy, whatever its baseline says.
     pub normal: Option<At<Bound>>,
-    /// Limits by severity, with `for 5m` if they must hold for a while.
+    /// Limits by severity, with `for 5m` if they must hold for a while. Of a `status`: `3 failures`.
     pub breach: BreachText,
     /// When the check is worse than before the deployment.
     pub baseline: Option<BaselineText>,
+    /// When a `query` that worsens steadily is on its way to a wall.
+    pub leak: Option<LeakText>,
     /// Events in the window below which there is too little traffic to tell. Default: 20.
     pub min_traffic: Option<At<Count>>,
     /// How far back a sample looks. Default: the phase's interval, at least 1m.
@@ -153,11 +168,22 @@ pub(super) struct BreachText {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, expecting = "`{ against: [before], worse_by: 2x }`")]
 pub(super) struct BaselineText {
-    /// `before`: the stretch just before the roll-out. Default: [before].
+    /// `before`: the stretch just before the roll-out. `same-hour`: the same hour on earlier days. `last-week`: the same time a week before. `old-revision`: the old revision at the same time, where `labels` tell the two apart. `peers`: the policy's `peers` at the same time, or without them the other guarded services of the cluster. Default: [before].
     pub against: Option<Vec<At<Against>>>,
     /// How many times as bad as the baseline a breach is.
     pub worse_by: Option<At<Times>>,
     /// Of a baseline breach. Default: the mildest of the check's limits, or SEV3.
+    pub severity: Option<At<Severity>>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, expecting = "`{ wall: 100%, within: 24h }`")]
+pub(super) struct LeakText {
+    /// Where it ends, in the unit of the check's limits: `100%`, `2 GiB`.
+    pub wall: Option<At<Wall>>,
+    /// How soon it would be there, at the pace that is measured. At most 30d.
+    pub within: Option<At<Stretch>>,
+    /// Of a leak. Default: the mildest of the check's limits, or SEV2.
     pub severity: Option<At<Severity>>,
 }
 

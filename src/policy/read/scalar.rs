@@ -11,7 +11,7 @@ use crate::model::{Mode, Severity};
 use crate::policy::diagnostic::{Mistake, quoted};
 use crate::policy::glob::Glob;
 use crate::policy::selector;
-use crate::policy::{Against, Fallback, OnTimeout, Unannounced};
+use crate::policy::{Against, Fallback, LowTraffic, OnTimeout, Unannounced};
 
 /// Parts a message and its mend on their way through serde, which carries one string.
 pub(super) const MEND: char = '\u{1f}';
@@ -132,7 +132,14 @@ pub(super) struct Version;
 words! {
     Mode, "a mode", ["observe" => Mode::Observe, "ask" => Mode::Ask, "auto" => Mode::Auto];
     Severity, "a severity", ["SEV1" => Severity::Sev1, "SEV2" => Severity::Sev2, "SEV3" => Severity::Sev3];
-    Against, "a baseline", ["before" => Against::Before];
+    Against, "a baseline", [
+        "before" => Against::Before,
+        "same-hour" => Against::SameHour,
+        "last-week" => Against::LastWeek,
+        "old-revision" => Against::OldRevision,
+        "peers" => Against::Peers,
+    ];
+    LowTraffic, "what too little traffic means", ["pass" => LowTraffic::Pass, "inconclusive" => LowTraffic::Inconclusive];
     Fallback, "a fallback", ["previous" => Fallback::Previous, "ask" => Fallback::Ask];
     Unannounced, "what an unannounced deployment gets", ["ask" => Unannounced::Ask, "rollback" => Unannounced::Rollback];
     OnTimeout, "what follows when nobody answers", ["escalate" => OnTimeout::Escalate, "rollback" => OnTimeout::Rollback];
@@ -143,7 +150,7 @@ words! {
 }
 
 /// Words of the policy language that this version does not act on yet.
-const COMING: [&str; 5] = ["last-week", "last-day", "yesterday", "stable", "freeze"];
+const COMING: [&str; 4] = ["last-day", "yesterday", "stable", "freeze"];
 
 fn not_a_word(text: &str, expected: &str, words: &[&str]) -> Mistake {
     if COMING.contains(&text) {
@@ -227,6 +234,31 @@ impl Scalar for Pattern {
                 .mend("of an ARN, give the part behind the last `/`"));
         }
         Glob::parse(text).map(|_| Self(text.to_owned())).map_err(Mistake::new)
+    }
+}
+
+/// The exact name of a service.
+#[derive(Debug, Clone)]
+pub(super) struct ServiceName(pub String);
+
+impl Scalar for ServiceName {
+    const EXPECTED: &'static str = "the name of a service";
+
+    fn parse(text: &str) -> Result<Self, Mistake> {
+        if text.contains(['*', '?', '{', '}']) {
+            return Err(Mistake::new(format!("`{text}` is a pattern, and here stand names"))
+                .mend("name each service for itself: `[web, worker]`"));
+        }
+        let fits = |char: char| char.is_ascii_alphanumeric() || "-_".contains(char);
+        if !text.is_empty() && text.len() <= 255 && text.chars().all(fits) {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(Mistake::new(format!("`{text}` can't be the name of a service"))
+            .mend("of an ARN, give the part behind the last `/`"))
+    }
+
+    fn schema() -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[A-Za-z0-9_-]{1,255}$" })
     }
 }
 

@@ -62,7 +62,7 @@ pub(super) fn tree(
 }
 
 /// The text, if it is one that the parser is safe with.
-fn text(file: &SourceFile) -> Result<&str, Diagnostic> {
+pub(in crate::policy) fn text(file: &SourceFile) -> Result<&str, Diagnostic> {
     let whole = |message: String| Diagnostic::of_file(&file.path, message);
     if file.bytes.len() > MAX_BYTES {
         return Err(whole(format!("the file is larger than {} KiB", MAX_BYTES / 1024)));

@@ -10,7 +10,7 @@ use reqwest::redirect;
 use reqwest::{RequestBuilder, Response, Url};
 use tokio::sync::Semaphore;
 
-use super::counters::lookback_ms;
+use super::counters::LOOKBACK_MS;
 use super::track::{Fetched, Track};
 use crate::model::{Ask, Ticks, Unusable};
 
@@ -132,7 +132,8 @@ impl Prometheus {
             Ask::Query(query) if ticks.count == 1 => (Kind::Instant, self.at(query, last)),
             Ask::Query(query) => (Kind::Range, self.over(query, ticks)),
             Ask::Counter(selector) => {
-                let before = lookback_ms(ticks).saturating_add(ticks.step_ms());
+                // A range has its start in it before Prometheus 3, and not since.
+                let before = (LOOKBACK_MS + 1).saturating_add(ticks.step_ms());
                 let range = (last - ticks.at_ms(0)).saturating_add(before);
                 (Kind::Range, self.at(&format!("{selector}[{range}ms]"), last))
             }

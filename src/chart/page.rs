@@ -1,0 +1,141 @@
+//! A page that stands alone: no script, no network, light and dark.
+
+use sha2::{Digest, Sha256};
+
+use super::text::escape;
+use super::theme::{DARK, LIGHT, Palette, Theme, css};
+use super::{Chart, Width, draw};
+use crate::model::Tone;
+
+/// A part of a page, from top to bottom.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Section {
+    pub heading: String,
+    /// Colours the edge beside the lines; the words must say it too.
+    pub tone: Tone,
+    /// Sentences.
+    pub lines: Vec<String>,
+    /// Name and value.
+    pub rows: Vec<(String, String)>,
+    pub charts: Vec<Chart>,
+}
+
+/// A whole HTML document.
+pub fn page(title: &str, sections: &[Section]) -> String {
+    let style = format!("{}{}", style(), layout());
+    let hash = base64(&Sha256::digest(&style));
+    let title = escape(title);
+    let sections: String = sections.iter().map(section).collect();
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; \
+         style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n\
+         <meta name=\"referrer\" content=\"no-referrer\">\n\
+         <title>{title}</title>\n<style>{style}</style>\n</head>\n<body>\n<main>\n\
+         <h1>{title}</h1>\n{sections}</main>\n</body>\n</html>\n"
+    )
+}
+
+/// A chart for a page that has [`style`]: laid out for phones and for desktops,
+/// of which the page shows one.
+pub fn figure(chart: &Chart) -> String {
+    format!(
+        "<figure class=\"dg-figure\"><div class=\"dg-wide\">{}</div>\
+         <div class=\"dg-narrow\">{}</div></figure>\n",
+        draw::document(chart, Width::Desktop, None),
+        draw::document(chart, Width::Phone, None)
+    )
+}
+
+/// The style sheet that [`figure`] needs on its page, once.
+pub fn style() -> String {
+    format!(
+        "{}.dg-figure{{margin:0}}.dg-figure svg{{display:block;width:100%;height:auto}}\
+         .dg-narrow{{display:none}}\
+         @media (max-width:719px){{.dg-wide{{display:none}}.dg-narrow{{display:block}}}}",
+        css(Theme::Auto)
+    )
+}
+
+fn section(section: &Section) -> String {
+    let tone = match section.tone {
+        Tone::Quiet => "quiet",
+        Tone::Good => "good",
+        Tone::Warn => "warn",
+        Tone::Bad => "bad",
+    };
+    let lines: String =
+        section.lines.iter().map(|line| format!("<p>{}</p>\n", escape(line))).collect();
+    let said = if lines.is_empty() {
+        lines
+    } else {
+        format!("<div class=\"said {tone}\">\n{lines}</div>\n")
+    };
+    let row = |(name, value): &(String, String)| {
+        format!("<tr><th scope=\"row\">{}</th><td>{}</td></tr>\n", escape(name), escape(value))
+    };
+    let rows: String = section.rows.iter().map(row).collect();
+    let table = if rows.is_empty() { rows } else { format!("<table>\n{rows}</table>\n") };
+    let charts: String = section.charts.iter().map(figure).collect();
+    let heading = escape(&section.heading);
+    format!("<section>\n<h2>{heading}</h2>\n{said}{table}{charts}</section>\n")
+}
+
+fn layout() -> String {
+    format!(
+        "{}@media (prefers-color-scheme:dark){{{}}}{LAYOUT}",
+        colours(&LIGHT, "#f3f5f7"),
+        colours(&DARK, "#0c0f13")
+    )
+}
+
+fn colours(palette: &Palette, ground: &str) -> String {
+    let Palette { face, ink, quiet, grid, limit, normal, lines, .. } = palette;
+    format!(
+        ":root{{--ground:{ground};--face:{face};--ink:{ink};--quiet:{quiet};--grid:{grid};\
+         --bad:{limit};--good:{normal};--warn:{}}}",
+        lines[2]
+    )
+}
+
+const LAYOUT: &str = "\
+*{box-sizing:border-box}\
+body{margin:0;background:var(--ground);color:var(--ink);font:15px/1.5 system-ui,-apple-system,\
+'Segoe UI',Roboto,'DejaVu Sans',sans-serif;-webkit-text-size-adjust:100%}\
+main{max-width:832px;margin:0 auto;padding:24px 16px 48px}\
+h1{font-size:22px;line-height:1.25;margin:0 0 20px;overflow-wrap:anywhere}\
+h2{font-size:16px;margin:28px 0 10px;overflow-wrap:anywhere}\
+p{margin:0;overflow-wrap:anywhere}p+p{margin-top:4px}\
+.said{border-left:4px solid var(--quiet);background:var(--face);border-radius:0 8px 8px 0;\
+padding:10px 14px;margin:0 0 12px}\
+.good{border-color:var(--good)}.warn{border-color:var(--warn)}.bad{border-color:var(--bad)}\
+table{width:100%;border-collapse:separate;border-spacing:0;background:var(--face);\
+border:1px solid var(--grid);border-radius:8px;margin:0 0 12px;font-variant-numeric:tabular-nums}\
+th,td{text-align:left;vertical-align:top;padding:7px 14px;border-top:1px solid var(--grid);\
+overflow-wrap:anywhere}\
+tr:first-child>*{border-top:0}\
+th{width:34%;font-weight:400;color:var(--quiet)}\
+.dg-figure{border:1px solid var(--grid);border-radius:8px;overflow:hidden;\
+background:var(--face);margin:0 0 12px}\
+.dg-narrow svg{max-width:520px}\
+@media (max-width:719px){main{padding:16px 10px 32px}th,td{padding:7px 10px}}\
+@media print{body{background:none}section{break-inside:avoid}}";
+
+/// Of a hash in the policy of the page.
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for three in bytes.chunks(3) {
+        let byte = |index: usize| usize::from(three.get(index).copied().unwrap_or(0));
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for place in 0..=three.len() {
+            text.push(char::from(DIGITS[bits >> (18 - 6 * place) & 63]));
+        }
+    }
+    while !text.len().is_multiple_of(4) {
+        text.push('=');
+    }
+    text
+}

@@ -1,0 +1,132 @@
+//! From what a team has to checks of a policy, with every place argued where a
+//! rule does not mean what it says.
+
+mod argo;
+mod argue;
+mod condition;
+mod draw;
+mod prometheus;
+mod shape;
+mod text;
+mod tree;
+mod write;
+
+use std::collections::BTreeMap;
+
+use jiff::SignedDuration;
+
+pub use self::write::UNSAID;
+use super::diagnostic::Diagnostic;
+use super::{Part, SourceFile};
+use crate::model::Severity;
+
+/// What a file is an export of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ImportFrom {
+    /// Groups of alerting rules.
+    PrometheusRules,
+    /// `AnalysisTemplate`s of Argo Rollouts.
+    Argo,
+}
+
+/// What the file does not say, and a policy needs.
+#[derive(Debug, Clone)]
+pub struct Frame {
+    pub policy: Option<String>,
+    pub environment: String,
+    pub cluster: String,
+    pub service: String,
+}
+
+/// A draft of a policy.
+#[derive(Debug, Clone)]
+pub struct Imported {
+    /// A whole policy file that reads without mistakes; without any check it is
+    /// comments alone.
+    pub text: String,
+    /// Where rules do not mean what they say, and what could not be translated.
+    pub arguments: Vec<Diagnostic>,
+    pub checks: usize,
+    /// Rules that are kept as comments.
+    pub kept: usize,
+}
+
+/// Drafts a policy from `file`.
+///
+/// # Errors
+/// What is no YAML, or none of this kind, at its place; names of the frame that
+/// no policy can have.
+pub fn import(from: ImportFrom, file: &SourceFile, frame: &Frame) -> Result<Imported, Diagnostic> {
+    let documents = tree::documents(file)?;
+    let found = match from {
+        ImportFrom::PrometheusRules => prometheus::read(file, &documents)?,
+        ImportFrom::Argo => argo::read(file, &documents)?,
+    };
+    let drafted = write::policy(from, file, frame, found);
+    if drafted.checks > 0 {
+        let path = "the draft".to_owned();
+        let bytes = drafted.text.clone().into_bytes();
+        let mistakes = super::check(&[SourceFile { path, bytes }]).err().unwrap_or_default();
+        if let Some(mistake) = mistakes.into_iter().next() {
+            return Err(mistake);
+        }
+    }
+    Ok(drafted)
+}
+
+/// What a check measures, as it is to be written.
+#[derive(Debug, Clone, PartialEq)]
+enum Measured {
+    Ratio { part: Part, of: String, total: String },
+    Latency { quantile: f64, counter: String },
+    Query(String),
+}
+
+/// A statement against a rule, and what the draft does about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Argument {
+    says: String,
+    drafted: Option<String>,
+}
+
+/// One rule of the file.
+#[derive(Debug, Clone)]
+struct Rule {
+    name: String,
+    line: usize,
+    column: usize,
+    /// As it stands in the file, line by line.
+    was: Vec<String>,
+    arguments: Vec<Argument>,
+    /// `Err`: why no check can say it.
+    check: Result<Check, String>,
+}
+
+/// A check as it is to be written.
+#[derive(Debug, Clone, PartialEq)]
+struct Check {
+    measured: Measured,
+    normal: Option<String>,
+    breach: BTreeMap<Severity, String>,
+    window: Option<SignedDuration>,
+}
+
+/// Everything of a file.
+#[derive(Debug, Default)]
+struct Found {
+    /// Of the group or template, for the policy.
+    name: Option<String>,
+    rules: Vec<Rule>,
+    /// About the file as a whole.
+    remarks: Vec<String>,
+}
+
+impl Argument {
+    fn new(says: impl Into<String>) -> Self {
+        Self { says: says.into(), drafted: None }
+    }
+
+    fn drafted(self, drafted: impl Into<String>) -> Self {
+        Self { drafted: Some(drafted.into()), ..self }
+    }
+}

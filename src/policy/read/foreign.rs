@@ -1,0 +1,50 @@
+//! Keys of a check that say nothing about what it measures.
+
+use super::check::Kind;
+use super::desk::Desk;
+use super::raw::CheckText;
+use crate::policy::diagnostic::Mistake;
+
+pub(super) fn check(name: &str, text: &CheckText, kind: Kind, desk: &mut Desk) {
+    match kind {
+        Kind::Ratio | Kind::Latency => {
+            if text.leak.is_some() {
+                let mistake = Mistake::new("only a `query` can leak")
+                    .mend("remove it, or measure what fills up with a `query`");
+                desk.at(desk.key(&["checks", name, "leak"]), mistake);
+            }
+        }
+        Kind::Gauge(_) => {
+            if let Some(traffic) = &text.min_traffic {
+                let mistake = Mistake::new("a `query` counts no events: it has no `min_traffic`")
+                    .mend("remove it, or measure a `ratio` or a `latency`");
+                desk.at(traffic.marker, mistake);
+            }
+        }
+        Kind::Status => status(name, text, desk),
+    }
+}
+
+/// A status is up or down at an instant, and its limits say all about it.
+fn status(name: &str, text: &CheckText, desk: &mut Desk) {
+    let keys = [
+        ("normal", text.normal.is_some(), "it is normal while it is up"),
+        ("baseline", text.baseline.is_some(), "down is down, whatever it was before"),
+        ("leak", text.leak.is_some(), "only a `query` can leak"),
+        ("min_traffic", text.min_traffic.is_some(), "it counts no events"),
+        ("window", text.window.is_some(), "it is asked at an instant"),
+    ];
+    for (key, there, because) in keys {
+        if there {
+            let mistake = Mistake::new(format!("a `status` has no `{key}`: {because}"));
+            desk.at(desk.key(&["checks", name, key]), mistake.mend("remove it"));
+        }
+    }
+    if let Some(query) = &text.status
+        && query.value.0.contains("${window}")
+    {
+        let mistake = Mistake::new("a `status` is asked at an instant: it has no `${window}`")
+            .mend("ask for series that are 1 (up) or 0 (down), such as `probe_success`");
+        desk.at(query.marker, mistake);
+    }
+}
