@@ -64,8 +64,8 @@ fn check(name: &str, measure: Measure) -> Check {
     }
 }
 
-fn rule(worse_by: f64) -> Option<BaselineRule> {
-    Some(BaselineRule { against: vec![Against::Before], worse_by, severity: Severity::Sev1 })
+fn rule(worse_by: f64) -> BaselineRule {
+    BaselineRule { against: vec![Against::Before], worse_by, severity: Severity::Sev1 }
 }
 
 fn checks() -> Vec<Check> {
@@ -78,7 +78,7 @@ fn checks() -> Vec<Check> {
             breach: BTreeMap::from([(Severity::Sev1, limit(0.01, Unit::Ratio))]),
             ..check("errors", ratio)
         },
-        Check { baseline: rule(1.5), ..check("latency", latency) },
+        Check { baseline: Some(rule(1.5)), ..check("latency", latency) },
         Check {
             breach: BTreeMap::from([(Severity::Sev1, limit(0.85, Unit::Ratio))]),
             leak: Some(LeakRule {
@@ -245,7 +245,7 @@ impl SeriesRule for SeriesGuard {
         let nowhere = if run.higher_is_worse { f64::MIN } else { f64::MAX };
         let check = Check {
             normal: Some(Bound { side, value: nowhere, unit: Unit::Number }),
-            baseline: rule(1.5),
+            baseline: Some(rule(1.5)),
             ..check("value", query)
         };
         let reading = |value: Option<f64>| {

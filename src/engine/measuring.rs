@@ -2,7 +2,6 @@
 //! to events.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -169,7 +168,7 @@ impl Engine {
             for (Job { watch, want, goal }, measured) in jobs.into_iter().zip(by_job) {
                 let event = match (measured.is_empty(), goal) {
                     (true, _) => Err(AGAIN),
-                    (false, goal) => came_to(goal, measured),
+                    (false, goal) => Ok(Box::new(came_to(goal, measured))),
                 };
                 let _ = inputs.send(Input::Done { watch, want, event }).await;
             }
@@ -177,12 +176,12 @@ impl Engine {
     }
 }
 
-fn came_to(goal: Goal, measured: Vec<(Asked, Measured)>) -> Result<Box<Event>, Duration> {
+fn came_to(goal: Goal, measured: Vec<(Asked, Measured)>) -> Event {
     match goal {
         Goal::Sample { ticks, known, instance, rivals } => {
-            Ok(Box::new(sampled(ticks, &known, &instance, rivals, measured)))
+            sampled(ticks, &known, &instance, rivals, measured)
         }
-        Goal::Baseline { ask, checks } => Ok(Box::new(baselines(ask, &checks, measured))),
+        Goal::Baseline { ask, checks } => baselines(ask, &checks, measured),
     }
 }
 
@@ -231,7 +230,9 @@ fn baselines(ask: BaselineAsk, checks: &[Check], measured: Vec<(Asked, Measured)
             known.entry(label).or_default().extend(values);
         }
     }
-    samples.values_mut().for_each(|list| list.sort_by_key(|(at, _)| *at));
+    for list in samples.values_mut() {
+        list.sort_by_key(|(at, _)| *at);
+    }
     let step = ask.step.as_secs_f64();
     let baselines = checks
         .iter()

@@ -3,12 +3,13 @@
 //! A step works on copies. Only when the store has kept everything do the copies
 //! become the engine's memory; until then nothing has happened.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
 use super::live::{Kept, Live};
 use crate::model::{Announcement, Deployment, LedgerEntry, ServiceKey, WatchId};
+use crate::policy::{Glob, Policy};
 use crate::store::{Address, Pause, Store, StoreError, WatchRow, Write};
 use crate::watch::{Ceiling, Event, Illegal, Pinned, Said, Seen, Watch};
 
@@ -38,6 +39,9 @@ pub(super) struct Done {
     /// Whether somebody has to be told something.
     pub has_mail: bool,
 }
+
+/// Services that are looked at beside a deployment where its policy names none.
+const MOST_BESIDE: usize = 3;
 
 impl<'a> Step<'a> {
     pub(super) fn at(now: Timestamp, live: &'a Live) -> Self {
@@ -109,8 +113,9 @@ impl<'a> Step<'a> {
         if self.watch(&id).is_some() {
             return Ok(id);
         }
+        let others = self.undeployed_beside(&deployment.service.key, &pinned.policy);
         let event = Event::Opened {
-            others: Vec::new(),
+            others,
             deployment: Box::new(deployment),
             pinned: Box::new(pinned),
             ceiling,
@@ -121,6 +126,23 @@ impl<'a> Step<'a> {
         self.keep_said(&id, said);
         self.inherit(&id);
         Ok(id)
+    }
+
+    /// Other services that the policy guards, that are seen in place, and that nobody is
+    /// deploying: controls, where the policy names none itself.
+    fn undeployed_beside(&self, key: &ServiceKey, policy: &Policy) -> Vec<String> {
+        let alike = Glob::parse(&policy.matches.service);
+        let deploying: BTreeSet<&ServiceKey> =
+            self.open_watches().into_iter().map(|w| &w.deployment.service.key).collect();
+        let known = self.live.seen.keys().chain(self.seen.keys());
+        let beside: BTreeSet<&ServiceKey> = known
+            .filter(|other| *other != key && other.cluster == key.cluster)
+            .filter(|other| {
+                alike.as_ref().is_ok_and(|alike| alike.matches(&other.service))
+                    && !deploying.contains(other)
+            })
+            .collect();
+        beside.into_iter().take(MOST_BESIDE).map(|other| other.service.clone()).collect()
     }
 
     pub(super) fn see(&mut self, seen: Seen) {

@@ -145,7 +145,9 @@ impl Reference {
             None => samples,
         };
         let mut pooled = Pool::default();
-        kept.iter().for_each(|(_, pool)| pooled.add(pool));
+        for (_, pool) in kept {
+            pooled.add(pool);
+        }
         let usual = match &pooled {
             Pool::Counts(_) => Usual::Share(Share::of(&counts_of(kept))),
             Pool::Histogram(all) => Usual::Slower {
@@ -193,7 +195,9 @@ impl Share {
 
 fn sum(each: &[Counts]) -> Counts {
     let mut all = Counts::default();
-    each.iter().for_each(|one| all += *one);
+    for one in each {
+        all += *one;
+    }
     all
 }
 
@@ -213,7 +217,9 @@ fn replay(check: &Check, samples: &[(Timestamp, Pool)]) -> (f64, Option<Timestam
     let slow = match &check.measure {
         Measure::Latency { quantile, .. } => {
             let mut pooled = Pool::default();
-            samples.iter().for_each(|(_, pool)| pooled.add(pool));
+            for (_, pool) in samples {
+                pooled.add(pool);
+            }
             value::of(check, &pooled).filter(|_| *quantile < 1.0)
         }
         Measure::Ratio { .. } | Measure::Gauge { .. } | Measure::Status { .. } => None,

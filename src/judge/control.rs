@@ -6,7 +6,7 @@
 //!
 //! - the **rise**: how many times as bad as usual it is now. The null of the judged
 //!   service rises with it, so what hits both at once is no evidence, and a control
-//!   that is quiet costs nothing. (Lindon and Malek, NeurIPS 2022: a shared intensity
+//!   that is quiet costs nothing. (Lindon and Malek 2022: a shared intensity
 //!   cancels; testing the new against the old outright would need bad events in the
 //!   control, of which a healthy one has none.)
 //! - since when it is **broken** itself, by the same test that judges the service.

@@ -18,6 +18,7 @@ mod observe;
 mod probe;
 mod recent;
 mod streak;
+mod telling;
 mod value;
 mod verdict;
 

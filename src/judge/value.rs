@@ -81,7 +81,9 @@ impl Pool {
         match (&mut *self, other) {
             (Self::Counts(sum), Self::Counts(more)) => *sum += *more,
             (Self::Histogram(sum), Self::Histogram(more)) => sum.add(more),
-            (_, other) => *self = other.clone(),
+            (Self::Counts(_) | Self::Histogram(_) | Self::Values(_), other) => {
+                *self = other.clone();
+            }
         }
     }
 

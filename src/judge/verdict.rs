@@ -24,13 +24,13 @@ const AS_LIKELY_AS_NOT: f64 = 0.5;
 const LATELY: i32 = 3;
 
 /// A breach that was found, before the question whose doing it is.
-struct Found {
-    severity: Severity,
-    limit: String,
+pub(super) struct Found {
+    pub severity: Severity,
+    pub limit: String,
     /// Since when.
-    since: Option<Timestamp>,
+    pub since: Option<Timestamp>,
     /// Whether the evidence, which has controls and baselines in it, says so.
-    proven: bool,
+    pub proven: bool,
 }
 
 impl CheckState {
@@ -136,7 +136,7 @@ impl CheckState {
 
     /// Whether `pool` is worse by the policy's factor than *every* usable baseline;
     /// `None` without one.
-    fn is_worse(&self, check: &Check, pool: &Pool) -> Option<bool> {
+    pub(super) fn is_worse(&self, check: &Check, pool: &Pool) -> Option<bool> {
         let rule = check.baseline.as_ref()?;
         let now = value::of(check, pool)?;
         self.references()
@@ -333,98 +333,6 @@ impl CheckState {
             super::Baseline::Pending | super::Baseline::Measured(_) => None,
         })
     }
-
-    fn judgement(
-        &self,
-        check: &Check,
-        sample: &Sample<'_>,
-        window: &Window,
-        weight: Option<Weight>,
-        found: Option<(Found, Blame)>,
-    ) -> Judgement {
-        let value = window.value;
-        let outside = check.normal.is_some_and(|normal| !normal.contains(value));
-        let exceeds = match &check.measure {
-            Measure::Status { .. } => self.failures > 0,
-            Measure::Ratio { .. } | Measure::Latency { .. } | Measure::Gauge { .. } => {
-                check.breach.values().any(|limit| limit.bound.contains(value))
-            }
-        };
-        let worse = self.is_worse(check, &window.pool);
-        let verdict = match &found {
-            Some(_) => Verdict::Breach,
-            None if outside || exceeds => Verdict::Elevated,
-            None => Verdict::Healthy,
-        };
-        let back_to_normal = found.is_none()
-            && !exceeds
-            && if check.normal.is_some() {
-                !outside || worse == Some(false)
-            } else {
-                worse != Some(true)
-            };
-        let reason = self.reason(check, window, weight.as_ref(), found.as_ref(), exceeds, outside);
-        Judgement {
-            at: sample.at,
-            verdict,
-            severity: found.as_ref().map(|(found, _)| found.severity),
-            limit: found.as_ref().map(|(found, _)| found.limit.clone()),
-            blame: found.map(|(_, blame)| blame),
-            value: Some(value),
-            traffic: window.traffic,
-            weight,
-            back_to_normal,
-            reason,
-        }
-    }
-
-    fn reason(
-        &self,
-        check: &Check,
-        window: &Window,
-        weight: Option<&Weight>,
-        found: Option<&(Found, Blame)>,
-        exceeds: bool,
-        outside: bool,
-    ) -> String {
-        let of = window.of.as_deref().map(|series| format!(" ({series})")).unwrap_or_default();
-        let shown = match &check.measure {
-            Measure::Status { .. } if self.failures == 0 => "up".to_owned(),
-            Measure::Status { .. } => check.unit().show(f64::from(self.failures)) + &of,
-            Measure::Ratio { .. } | Measure::Latency { .. } | Measure::Gauge { .. } => {
-                format!("{}{of}", check.unit().show(window.value))
-            }
-        };
-        match found {
-            Some((found, blame)) => {
-                let chance = weight
-                    .filter(|_| found.proven)
-                    .map(|weight| format!("; by chance 1 in {}", odds(weight.ln_e)))
-                    .unwrap_or_default();
-                let blame = match blame.in_words() {
-                    words if words.is_empty() => words,
-                    words => format!("; not this deployment's doing: {words}"),
-                };
-                format!("{shown}, limit {}{chance}{blame}", found.limit)
-            }
-            None if exceeds => match weight.filter(|weight| weight.ln_e < weight.needed) {
-                Some(weight) if check.counts_events() => format!(
-                    "{shown}: over a limit, and by chance 1 in {} (1 in {} is needed)",
-                    odds(weight.ln_e),
-                    odds(weight.needed)
-                ),
-                Some(_) | None => format!("{shown}: over a limit, not for long enough yet"),
-            },
-            None if outside => format!("{shown}: outside normal"),
-            None => shown,
-        }
-    }
-}
-
-/// E in words: at least 1.
-fn odds(ln_e: f64) -> String {
-    let odds = ln_e.clamp(0.0, 30.0).exp();
-    if odds >= 1e6 { "a million or more".to_owned() } else { format!("{odds:.0}") }
 }
 
 fn phi(reference: &Reference) -> f64 {

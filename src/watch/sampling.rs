@@ -138,9 +138,11 @@ impl Watch {
             let Some(last) = state.last.as_ref().filter(|j| j.verdict == Verdict::Breach) else {
                 continue;
             };
-            let blame = match last.blame.clone().unwrap_or(Blame::Deployment) {
-                Blame::Deployment => self.another(last.weight.and_then(|weight| weight.since)),
-                other => other,
+            let blame = last.blame.clone().unwrap_or(Blame::Deployment);
+            let blame = if blame.is_ours() {
+                self.another(last.weight.and_then(|weight| weight.since))
+            } else {
+                blame
             };
             all.push((last.severity.unwrap_or(Severity::Sev3), name, blame));
         }

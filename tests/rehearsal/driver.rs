@@ -144,7 +144,6 @@ fn peers_that_break_too_excuse_the_deployment() {
 /// The control's rise is estimated over one event that was never there, so the null stays
 /// below what the control itself shows.
 #[test]
-#[ignore = "a doubt about the judge: it rolls back at 12:04"]
 fn peers_that_never_failed_before_excuse_the_deployment_too() {
     let report = shared_outage(0.0);
     assert_eq!(report.acts.first().unwrap().deed, Deed::Excuse);

@@ -11,7 +11,7 @@
 //!
 //! which rises in `b`: for every share below `p*` its expectation stays at most
 //! one. `phi` (>= 1) is how much more the baseline's samples vary than independent
-//! events would (Pearson's dispersion, quasi-likelihood: McCullagh and Nelder).
+//! events would (Pearson's dispersion, quasi-likelihood: `McCullagh` and Nelder).
 
 use jiff::Timestamp;
 use statrs::function::beta::{beta_reg, inv_beta_reg};
@@ -105,7 +105,9 @@ pub fn dispersion(samples: &[Counts]) -> f64 {
             .chunks(size)
             .filter_map(|block| {
                 let mut sum = Counts::default();
-                block.iter().for_each(|one| sum += *one);
+                for one in block {
+                    sum += *one;
+                }
                 let expected = sum.total * share;
                 (sum.total > 0.0).then(|| (sum.bad - expected).powi(2) / (expected * (1.0 - share)))
             })
