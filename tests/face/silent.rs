@@ -74,7 +74,7 @@ async fn no_measurement_was_missed(house: &House, id: &str) -> anyhow::Result<()
     assert!(events[0]["event"]["opened"].is_object(), "{journal:#}");
     let ticks: Vec<jiff::Timestamp> = events
         .iter()
-        .filter_map(|event| event["event"]["sampled"]["tick"].as_str()?.parse().ok())
+        .filter_map(|event| event["event"]["sampled"]["latest"]["at"].as_str()?.parse().ok())
         .collect();
     let gaps = ticks.windows(2).map(|pair| pair[1].duration_since(pair[0]));
     let longest = gaps.max().context("ticks")?;
