@@ -181,9 +181,6 @@ impl Other {
         };
         let its = rival(self.state.last.as_ref().and_then(|last| last.weight));
         let since = judgement.weight.and_then(|weight| weight.since).unwrap_or(judgement.at);
-        if std::env::var("DBG").is_ok() {
-            eprintln!("rank {:?} {:?} {:?}", judgement.weight, its, since);
-        }
         rank(&rival(judgement.weight), &[its], since).is_some()
     }
 }
@@ -218,17 +215,15 @@ impl Rule for Guard {
                     alpha: FALSE_ROLLBACKS / TESTED,
                 };
                 let judgement = state.observe(check, &sample);
-                if std::env::var("DBG").is_ok() && judgement.verdict == Verdict::Breach {
-                    eprintln!(
-                        "{} {} {:?} {} {:?}",
-                        now, check.name, judgement.blame, judgement.reason, judgement.weight
-                    );
-                }
                 if judgement.verdict == Verdict::Breach
                     && judgement.blame == Some(Blame::Deployment)
+                    && rival.as_ref().is_none_or(|other| !other.fits_better(judgement))
                 {
                     return Some(now);
                 }
+            }
+            if let Some(other) = rival.as_mut() {
+                other.sample(run, interval);
             }
         }
         None

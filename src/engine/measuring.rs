@@ -15,8 +15,6 @@ use crate::policy::{Check, Vars};
 use crate::sources::{Due, measure};
 use crate::watch::{BaselineAsk, BaselineMeasured, Event, Sampled, Tick, Watch};
 
-/// Ticks that are made up for after the guard was away.
-const MOST_BACKFILLED: i64 = 240;
 /// A service that was deployed this recently is no control.
 const UNSETTLED: SignedDuration = SignedDuration::from_hours(1);
 /// Other deployments that a watch is told of.
@@ -67,7 +65,7 @@ impl Round {
         unsettled: &BTreeSet<String>,
         rivals: Vec<Rival>,
     ) {
-        let ticks = grid(watch, tick, interval);
+        let ticks = watch.ticks(tick, interval);
         let job = self.jobs.len();
         let (policy, vars) = (watch.policy(), Vars::of(&watch.deployment));
         for check in &policy.checks {
@@ -116,21 +114,6 @@ impl Round {
 
 fn due(job: usize, check: &Check, of: Of, question: Question, ticks: Ticks) -> Due<Asked> {
     Due { key: Asked { job, check: check.name.clone(), of }, question, ticks }
-}
-
-/// The ticks of a sample. Stretches tile: each begins where the one before ended, so
-/// no event is counted twice and none is lost.
-fn grid(watch: &Watch, tick: Timestamp, interval: SignedDuration) -> Ticks {
-    let Some(last) = watch.last_tick.filter(|last| *last < tick) else {
-        return Ticks::once(tick, interval);
-    };
-    let since = tick.duration_since(last);
-    let missed = i64::try_from(since.as_millis() / interval.as_millis().max(1)).unwrap_or(1);
-    if missed <= 1 {
-        return Ticks::once(tick, since);
-    }
-    let count = usize::try_from(missed.clamp(1, MOST_BACKFILLED)).unwrap_or(1);
-    Ticks::ending_at(tick, interval, count)
 }
 
 impl Engine {

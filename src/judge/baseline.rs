@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::evidence::series::Level;
-use super::evidence::{Evidence, cap, counts};
+use super::evidence::{Cap, Evidence, counts};
 use super::value::{self, Pool};
 use crate::model::{Counts, Histogram, Reading};
 use crate::policy::{Check, Measure};
@@ -147,16 +147,15 @@ impl Reference {
         let mut pooled = Pool::default();
         kept.iter().for_each(|(_, pool)| pooled.add(pool));
         let usual = match &pooled {
-            Pool::Counts(all) => Usual::Share(Share::of(*all, &counts_of(samples))),
+            Pool::Counts(_) => Usual::Share(Share::of(&counts_of(kept))),
             Pool::Histogram(all) => Usual::Slower {
                 shares: (0..all.bounds.len())
                     .map(|index| {
                         let bound = all.bounds[index];
                         let of = |pool: &Pool| pool.slower_than(bound);
                         let each: Vec<Counts> =
-                            samples.iter().filter_map(|(_, pool)| of(pool)).collect();
-                        let pooled = Counts { bad: all.slower_than(index), total: all.total };
-                        Share::of(pooled, &each)
+                            kept.iter().filter_map(|(_, pool)| of(pool)).collect();
+                        Share::of(&each)
                     })
                     .collect(),
                 pooled: all.clone(),
@@ -169,7 +168,8 @@ impl Reference {
         };
         let value = match &usual {
             Usual::Level(level) => level.median,
-            Usual::Share(_) | Usual::Slower { .. } => value::of(check, &pooled)?,
+            Usual::Share(share) => value::shown(check, share.mean),
+            Usual::Slower { .. } => value::of(check, &pooled)?,
         };
         let samples = u32::try_from(kept.len()).unwrap_or(u32::MAX);
         Some(Self { value, samples, usual, reached, began })
@@ -177,10 +177,24 @@ impl Reference {
 }
 
 impl Share {
-    fn of(all: Counts, each: &[Counts]) -> Self {
-        let phi = counts::dispersion(each);
-        Self { mean: all.share().unwrap_or(0.0), upper: counts::upper_share(all, phi, LEVEL), phi }
+    /// Of the whole stretch, or of its latest quarter where that is surely better: an
+    /// incident that was over before the deployment is no excuse for it.
+    fn of(each: &[Counts]) -> Self {
+        let of = |each: &[Counts]| {
+            let phi = counts::dispersion(each);
+            let all = sum(each);
+            let mean = all.share().unwrap_or(0.0);
+            Self { mean, upper: counts::upper_share(all, phi, LEVEL), phi }
+        };
+        let (whole, latest) = (of(each), of(&each[each.len() - each.len() / 4..]));
+        if each.len() >= 4 * LEAST_SAMPLES && latest.upper < whole.upper { latest } else { whole }
     }
+}
+
+fn sum(each: &[Counts]) -> Counts {
+    let mut all = Counts::default();
+    each.iter().for_each(|one| all += *one);
+    all
 }
 
 fn counts_of(samples: &[(Timestamp, Pool)]) -> Vec<Counts> {
@@ -215,13 +229,11 @@ fn replay(check: &Check, samples: &[(Timestamp, Pool)]) -> (f64, Option<Timestam
         return (0.0, None);
     };
     let judge = |known: &[(Timestamp, Counts)], judged: &[(Timestamp, Counts)], agree: f64| {
-        let mut all = Counts::default();
-        known.iter().for_each(|(_, counts)| all += *counts);
-        let list: Vec<Counts> = known.iter().map(|(_, counts)| *counts).collect();
-        let usual = Share::of(all, &list);
+        let known: Vec<Counts> = known.iter().map(|(_, counts)| *counts).collect();
+        let usual = Share::of(&known);
         let mut evidence = Evidence::default();
         let mut most = 0.0_f64;
-        let cap = cap(REPLAY_ALPHA, agree);
+        let cap = Cap::new(REPLAY_ALPHA, agree);
         for (at, counts) in judged {
             let null = usual.upper.max(LEAST_NULL);
             counts::add(&mut evidence, *at, *counts, null, usual.phi, cap);

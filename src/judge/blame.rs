@@ -86,7 +86,7 @@ pub fn rank(ours: &Rival, others: &[Rival], since: Timestamp) -> Option<Rival> {
 /// hour), and more where the judged service needs it.
 fn score(rival: &Rival, since: Timestamp) -> f64 {
     const NEEDED: f64 = 3.0;
-    const MOST: f64 = 30.0;
+    const MOST: f64 = 200.0;
     let late = since.duration_since(rival.in_service_at).as_secs_f64().max(0.0) / 3600.0;
     // Without evidence of its own a deployment may only be blamed by what needs it.
     let own = rival.ln_e.clamp(0.0, MOST);

@@ -15,8 +15,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::baseline::{Baseline, Usual};
-use super::evidence::cap;
-use super::probe::{NullKind, Probes, counted, nulls};
+use super::evidence::Cap;
+use super::probe::{Lift, NullKind, Probes, counted, nulls};
 use super::recent::Recent;
 use super::value::Pool;
 use crate::policy::Check;
@@ -67,11 +67,11 @@ impl Control {
     /// revision.
     pub fn add(&mut self, check: &Check, at: Timestamp, pool: Pool, interval: SignedDuration) {
         let Some(reference) = self.baseline.reference().cloned() else { return };
-        let nulls = nulls(check, &[&reference], |_| 1.0);
-        self.probes.add(check, at, &pool, &nulls, cap(BROKEN.exp().recip(), 2.0));
-        self.recent.push(at, pool, interval, interval);
+        let nulls = nulls(check, &[&reference], |_| Lift::NONE);
+        self.probes.add(check, at, &pool, &nulls, Cap::new(BROKEN.exp().recip(), 2.0));
+        self.recent.push(at, pool, interval, interval, 0.0);
         let still = |began: &Timestamp| {
-            let worst = nulls.iter().map(|null| self.observed_over_usual(check, null.bound));
+            let worst = nulls.iter().map(|null| self.observed_over_usual(check, null.bound).rise);
             worst.fold(1.0, f64::max) > RECOVERED && *began <= at
         };
         let began = reference.began.filter(still);
@@ -86,30 +86,30 @@ impl Control {
         self.recent.last_at().is_some_and(|last| at.duration_since(last) <= interval * STALE)
     }
 
-    /// How many times as bad as usual it is now, at least 1, under the test of `bound`.
-    /// 1 where it is not measured (any more).
-    pub fn rise(
+    /// How much worse than usual it is now, under the test of `bound`. Nothing where it
+    /// is not measured (any more).
+    pub fn lift(
         &self,
         check: &Check,
         bound: Option<f64>,
         at: Timestamp,
         interval: SignedDuration,
-    ) -> f64 {
+    ) -> Lift {
         if !self.is_fresh(at, interval) {
-            return 1.0;
+            return Lift::NONE;
         }
-        1.0 + (self.observed_over_usual(check, bound) - 1.0) * AMPLIFIED
+        let lift = self.observed_over_usual(check, bound);
+        Lift { rise: 1.0 + (lift.rise - 1.0) * AMPLIFIED, excess: lift.excess * AMPLIFIED }
     }
 
-    /// At least 1.
-    fn observed_over_usual(&self, check: &Check, bound: Option<f64>) -> f64 {
-        let Some(reference) = self.baseline.reference() else { return 1.0 };
+    fn observed_over_usual(&self, check: &Check, bound: Option<f64>) -> Lift {
+        let Some(reference) = self.baseline.reference() else { return Lift::NONE };
         match &reference.usual {
-            Usual::Share(share) => self.rise_of_counts(bound, share.mean, share.phi),
+            Usual::Share(share) => self.lift_of_counts(bound, share.mean, share.phi),
             Usual::Slower { pooled, shares } => {
                 let slower = |bound: f64| pooled.bounds.iter().rposition(|b| *b <= bound);
                 let share = bound.and_then(slower).and_then(|index| shares.get(index));
-                share.map_or(1.0, |share| self.rise_of_counts(bound, share.mean, share.phi))
+                share.map_or(Lift::NONE, |share| self.lift_of_counts(bound, share.mean, share.phi))
             }
             Usual::Level(level) => {
                 let values = self.recent.latest(RISE_OVER).filter_map(|pool| pool.worst(check));
@@ -118,24 +118,30 @@ impl Control {
                 let now = values.get(values.len() / 2).copied().unwrap_or(level.median);
                 let upward = check.higher_is_worse();
                 let ratio = if upward { now / level.median } else { level.median / now };
-                if ratio.is_finite() { ratio.max(1.0) } else { 1.0 }
+                let rise = if ratio.is_finite() { ratio.max(1.0) } else { 1.0 };
+                Lift { rise, excess: 0.0 }
             }
         }
     }
 
     /// Observed, less half its standard deviation, over expected, both with one event
-    /// added: a control without bad events, or hardly used, shows no rise.
-    fn rise_of_counts(&self, bound: Option<f64>, usual: f64, phi: f64) -> f64 {
+    /// added, and what it is more than usual as a share: a control without bad events,
+    /// or hardly used, shows neither.
+    fn lift_of_counts(&self, bound: Option<f64>, usual: f64, phi: f64) -> Lift {
         let over = |samples: usize| {
-            let (mut bad, mut expected) = (0.0, 0.0);
+            let (mut bad, mut total) = (0.0, 0.0);
             for counts in self.recent.latest(samples).filter_map(|pool| counted(pool, bound)) {
                 bad += counts.bad / phi;
-                expected += counts.total * usual / phi;
+                total += counts.total / phi;
             }
-            (bad - bad.sqrt() / 2.0 + 1.0) / (expected + 1.0)
+            let (surely, expected) = (bad - bad.sqrt() / 2.0, total * usual);
+            Lift {
+                rise: ((surely + 1.0) / (expected + 1.0)).max(1.0),
+                excess: if bad >= 2.0 { (surely / total - usual).max(0.0) } else { 0.0 },
+            }
         };
         // A burst shows in the latest samples first.
-        over(RISE_OVER).max(over(RISE_OVER / 2)).max(1.0)
+        over(RISE_OVER).max(over(RISE_OVER / 2))
     }
 }
 

@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use super::baseline::{Baseline, Reference};
 use super::control::{Control, Role, null_value};
 use super::evidence::leak::Trend;
-use super::evidence::{cap, counts};
-use super::probe::{Null, NullKind, Probes, counted, nulls};
+use super::evidence::{Cap, counts};
+use super::probe::{Lift, Null, NullKind, Probes, counted, nulls};
 use super::recent::Recent;
 use super::value::{self, Part3, Pool};
 use super::{Blame, Streak};
@@ -48,6 +48,7 @@ pub struct CheckState {
     weighed: f64,
     /// When the evidence last took a sample in.
     weighed_at: Option<Timestamp>,
+    weighed_last: Option<Weight>,
     /// Since when the new revision has answered nothing though the old one did.
     silent_since: Option<Timestamp>,
     /// The latest judgement; `None` before the first reading.
@@ -151,11 +152,16 @@ impl CheckState {
         let judgement = match sample.reading {
             Ok(measurement) => self.measured(check, sample, measurement),
             Err(Unusable::NothingNew) => self.nothing_new(check, sample),
-            Err(unusable) => Err((Verdict::NoData, None, unusable.to_string())),
+            Err(unusable) => {
+                self.silent_since = None;
+                Err((Verdict::NoData, None, unusable.to_string()))
+            }
         };
         let judgement = judgement.unwrap_or_else(|(verdict, traffic, reason)| {
             self.forget_streaks();
-            unmeasured(sample.at, verdict, traffic, reason)
+            // Too little traffic in the window is no end of the evidence.
+            let weight = self.weighed_last.filter(|_| verdict == Verdict::LowTraffic);
+            Judgement { weight, ..unmeasured(sample.at, verdict, traffic, reason) }
         });
         self.count(sample, &judgement);
         self.last.insert(judgement)
@@ -178,7 +184,6 @@ impl CheckState {
     /// guard's own life, only fresh samples may make a breach.
     pub fn forget_streaks(&mut self) {
         self.exceeded.clear();
-        self.silent_since = None;
     }
 
     /// Counts samples that were due and never taken.
@@ -233,22 +238,24 @@ impl CheckState {
             self.recent.clear();
         }
         if let Some(pool) = &subject {
-            self.recent.push(sample.at, pool.clone(), width, sample.interval);
+            let least = if check.counts_events() { check.min_traffic } else { 0.0 };
+            self.recent.push(sample.at, pool.clone(), width, sample.interval, least);
         }
         let nulls = self.nulls(check, sample.at, sample.interval);
         let due = !overlapping
             || self.weighed_at.is_none_or(|last| sample.at.duration_since(last) >= width);
         if let Some(pool) = subject.as_ref().filter(|_| sample.counts && due) {
             let agree = if sample.interval > FAR_APART { AGREE_WHEN_FAR_APART } else { AGREE };
-            self.probes.add(check, sample.at, pool, &nulls, cap(sample.alpha, agree));
+            self.probes.add(check, sample.at, pool, &nulls, Cap::new(sample.alpha, agree));
             self.weighed += pool.total();
             self.weighed_at = Some(sample.at);
         }
         if let Some(silent) = self.silence(check, sample) {
             return Ok(silent);
         }
-        let window = self.window(check, sample, width)?;
         let weight = self.weight(sample, &nulls);
+        self.weighed_last = weight;
+        let window = self.window(check, sample, width)?;
         self.judge(check, sample, &window, weight)
     }
 
@@ -323,8 +330,8 @@ impl CheckState {
         nulls(check, &references, |bound| {
             self.controls
                 .values()
-                .map(|control| control.rise(check, bound, at, interval))
-                .fold(1.0, f64::max)
+                .map(|control| control.lift(check, bound, at, interval))
+                .fold(Lift::NONE, Lift::max)
         })
     }
 
@@ -384,7 +391,7 @@ pub const OLD_REVISION: &str = "the old revision";
 /// asked for in addition, up to a bound: one incident in it must not make the guard
 /// blind.
 const STRAY: f64 = 1.0;
-const MOST_STRAY: f64 = 8.0;
+const MOST_STRAY: f64 = 3.0;
 
 /// A verdict that measures nothing, the traffic, and why.
 pub(super) type Unmeasured = (Verdict, Option<f64>, String);

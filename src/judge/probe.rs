@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::baseline::{LEAST_NULL, Reference, Usual};
-use super::evidence::{Evidence, counts, series};
+use super::evidence::{Cap, Evidence, counts, series};
 use super::value::{self, Pool};
 use crate::model::Counts;
 use crate::policy::{Check, Measure};
@@ -41,6 +41,29 @@ pub enum NullKind {
     Level { level: series::Level, limit: f64 },
 }
 
+/// How much worse than usual the controls are now, and so the null.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Lift {
+    /// How many times, at least 1.
+    pub rise: f64,
+    /// By how much, at least 0: what hits a service that hardly ever fails is no multiple
+    /// of anything.
+    pub excess: f64,
+}
+
+impl Lift {
+    pub const NONE: Self = Self { rise: 1.0, excess: 0.0 };
+
+    fn of(self, share: f64) -> f64 {
+        (share * self.rise).max(share + self.excess).min(0.99)
+    }
+
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        Self { rise: self.rise.max(other.rise), excess: self.excess.max(other.excess) }
+    }
+}
+
 /// A null of a limit may lie this far below it where a baseline is known: what is
 /// less than that above it is never worth a word.
 const FLOOR_OF_LIMIT: f64 = 0.25;
@@ -50,7 +73,7 @@ const MOST_BOUNDS: usize = 3;
 impl Probes {
     /// Adds one sample. Tests that are new begin with it; tests that are no longer
     /// asked are dropped.
-    pub fn add(&mut self, check: &Check, at: Timestamp, pool: &Pool, nulls: &[Null], cap: f64) {
+    pub fn add(&mut self, check: &Check, at: Timestamp, pool: &Pool, nulls: &[Null], cap: Cap) {
         self.0.retain(|probe| nulls.iter().any(|null| null.bound == probe.bound));
         for null in nulls {
             let index =
@@ -105,30 +128,32 @@ pub fn counted(pool: &Pool, bound: Option<f64>) -> Option<Counts> {
 }
 
 /// The tests of `check` against `references`, of which the laxest counts for each;
-/// without any, against the mildest limit itself. `rise`: how many times as bad the
-/// control of a bound is now as it usually is.
+/// without any, against the mildest limit itself. `lift`: how much worse than usual the
+/// control of a bound is now.
 pub fn nulls(
     check: &Check,
     references: &[&Reference],
-    rise: impl Fn(Option<f64>) -> f64,
+    lift: impl Fn(Option<f64>) -> Lift,
 ) -> Vec<Null> {
     match &check.measure {
-        Measure::Ratio { .. } => share_null(check, references, rise(None)).into_iter().collect(),
+        Measure::Ratio { .. } => share_null(check, references, lift(None)).into_iter().collect(),
         Measure::Latency { quantile, .. } => bounds(check, *quantile, references)
             .into_iter()
             .map(|bound| {
                 let (usual, phi) =
                     usually_slower(references, bound).unwrap_or((1.0 - quantile, 1.0));
-                let at_most = (usual.max(LEAST_NULL) * rise(Some(bound))).min(0.99);
+                let at_most = lift(Some(bound)).of(usual.max(LEAST_NULL));
                 Null { bound: Some(bound), kind: NullKind::Share { at_most, phi } }
             })
             .collect(),
-        Measure::Gauge { .. } => level_null(check, references, rise(None)).into_iter().collect(),
+        Measure::Gauge { .. } => {
+            level_null(check, references, lift(None).rise).into_iter().collect()
+        }
         Measure::Status { .. } => Vec::new(),
     }
 }
 
-fn share_null(check: &Check, references: &[&Reference], rise: f64) -> Option<Null> {
+fn share_null(check: &Check, references: &[&Reference], lift: Lift) -> Option<Null> {
     let shares = || {
         references.iter().filter_map(|reference| match &reference.usual {
             Usual::Share(share) => Some(*share),
@@ -145,7 +170,7 @@ fn share_null(check: &Check, references: &[&Reference], rise: f64) -> Option<Nul
         None => limit?,
     };
     let phi = shares().map(|share| share.phi).fold(1.0, f64::max);
-    let kind = NullKind::Share { at_most: (at_most * rise).min(0.99), phi };
+    let kind = NullKind::Share { at_most: lift.of(at_most), phi };
     Some(Null { bound: None, kind })
 }
 

@@ -17,19 +17,25 @@ const MOST: usize = 64;
 const LEAST: i32 = 10;
 
 impl Recent {
-    /// Takes a sample in and forgets what neither `window` nor an estimate needs.
+    /// Takes a sample in and forgets what neither `window` nor an estimate from twice as
+    /// many `events` needs.
     pub fn push(
         &mut self,
         at: Timestamp,
         pool: Pool,
         window: SignedDuration,
         interval: SignedDuration,
+        events: f64,
     ) {
         self.0.push_back((at, pool));
         let kept = window.max(interval * LEAST);
+        let mut total: f64 = self.0.iter().map(|(_, pool)| pool.total()).sum();
         while self.0.len() > MOST
-            || self.0.front().is_some_and(|(first, _)| at.duration_since(*first) >= kept)
+            || self.0.front().is_some_and(|(first, oldest)| {
+                at.duration_since(*first) >= kept && total - oldest.total() >= 2.0 * events
+            })
         {
+            total -= self.0.front().map_or(0.0, |(_, oldest)| oldest.total());
             self.0.pop_front();
         }
     }

@@ -123,6 +123,17 @@ pub fn of(check: &Check, pool: &Pool) -> Option<f64> {
     }
 }
 
+/// A share of bad events on the side that the check's limits speak of.
+pub fn shown(check: &Check, bad: f64) -> f64 {
+    match &check.measure {
+        Measure::Ratio { part: Part::Good, .. } => 1.0 - bad,
+        Measure::Ratio { part: Part::Bad, .. }
+        | Measure::Latency { .. }
+        | Measure::Gauge { .. }
+        | Measure::Status { .. } => bad,
+    }
+}
+
 /// `bound` as a share of bad events and the counts that it speaks of: a ratio's
 /// limit on its bad part, a latency's as "the share of requests slower than it".
 pub fn against(check: &Check, pool: &Pool, bound: f64) -> Option<(f64, Counts)> {

@@ -120,6 +120,7 @@ impl CheckState {
             let sure = if mildest { AS_LIKELY_AS_NOT } else { SURE };
             if limit.bound.contains(lately)
                 && counts.bad >= LEAST_BAD_EVENTS
+                && counts.total >= check.min_traffic
                 && counts::chance_above(share, counts, phi) >= sure
             {
                 return found(**severity, limit.to_string());
@@ -127,7 +128,8 @@ impl CheckState {
         }
         let rule = check.baseline.as_ref()?;
         let outside = check.normal.is_none_or(|normal| !normal.contains(window.value));
-        let worse = self.is_worse(check, &estimate) == Some(true)
+        let worse = (!check.counts_events() || estimate.total() >= check.min_traffic)
+            && self.is_worse(check, &estimate) == Some(true)
             && self.is_worse_now(check, sample) != Some(false);
         (outside && worse).then(|| found(rule.severity, self.relative_limit(check)))?
     }

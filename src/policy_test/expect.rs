@@ -150,7 +150,7 @@ impl Expect {
         let by = matches!(self.when, When::By(_));
         let deeds = || report.acts.iter().filter(move |act| act.at >= from && act.at <= to);
         let replies = || report.replies().filter(move |(at, _)| *at >= from && *at <= to);
-        let latest = deeds().last().map(|act| act.deed);
+        let latest = deeds().next_back().map(|act| act.deed);
         let holds = match wanted {
             Wanted::Action(None) => !deeds().any(|act| act.deed <= Deed::Ask),
             Wanted::Would(None) => !deeds().any(|act| act.deed.is_action()),
@@ -272,12 +272,8 @@ fn culprit_of(judgement: &Judgement) -> Option<Culprit> {
 
 /// Verdict, severity, blame.
 pub(super) fn in_words(judgement: &Judgement) -> String {
-    let mut words = judgement.verdict.as_str().to_owned();
-    if let Some(severity) = judgement.severity {
-        words += &format!(" {severity}");
-    }
-    if let Some(culprit) = culprit_of(judgement) {
-        words += &format!(", blame {}", culprit.as_str());
-    }
-    words
+    let severity = judgement.severity.map(|severity| format!(" {severity}"));
+    let blame = culprit_of(judgement).map(|culprit| format!(", blame {}", culprit.as_str()));
+    let verdict = judgement.verdict.as_str();
+    format!("{verdict}{}{}", severity.unwrap_or_default(), blame.unwrap_or_default())
 }

@@ -80,3 +80,8 @@ pub(super) fn not_among<'a>(word: &str, known: impl Iterator<Item = &'a str>) ->
     };
     (format!("`{word}` is not known here"), Some(mend))
 }
+
+/// A mistake that no advice goes with.
+pub(super) fn plain(message: String) -> Mistaken {
+    (message, None)
+}

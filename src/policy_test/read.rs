@@ -4,17 +4,16 @@ use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::expect::{Culprit, Expect, Pattern, Wanted, When};
-use super::file::{DeploymentText, ExpectText, FileText, PressText, SeriesText, TestText, Text};
-use super::places::{Mistaken, Place, Places, not_among, place};
+use super::expect::{Expect, When};
+use super::file::{DeploymentText, ExpectText, FileText, SeriesText, TestText, Text};
+use super::places::{Place, Places, not_among, place, plain};
 use super::series::{Of, Series, ask_of, labels_of};
 use super::values::{Point, points};
-use crate::model::{
-    ActFailure, Facts, Mode, Outcome, RollbackSafe, Service, ServiceKey, Severity, Verdict,
-};
-use crate::policy::{Diagnostic, Policy, PolicySet, SourceFile, Written, duration, read_other};
-use crate::rehearsal::{Answer, Deed, Platform, Scene};
-use crate::watch::{Command, Press};
+use super::wanted::{press, wanted};
+use super::when::{Clock, moment, range};
+use crate::model::{ActFailure, Facts, Mode, RollbackSafe, Service, ServiceKey};
+use crate::policy::{Diagnostic, Policy, PolicySet, SourceFile, Written, read_other};
+use crate::rehearsal::{Answer, Platform, Scene};
 
 /// A test file that was read without mistakes.
 #[derive(Debug, Clone)]
@@ -84,14 +83,6 @@ struct Reader<'a> {
     written: &'a Written,
 }
 
-/// The times of one test.
-#[derive(Clone, Copy)]
-struct Clock {
-    start: Timestamp,
-    deployed: Timestamp,
-    end: Timestamp,
-}
-
 impl Reader<'_> {
     fn policy(&self) -> &Policy {
         &self.written.policy
@@ -130,7 +121,7 @@ impl Reader<'_> {
         let expects: Vec<Expect> = test
             .expect
             .iter()
-            .filter_map(|one| self.expect(one, clock, place(name), places))
+            .filter_map(|one| self.expectation(one, clock, place(name), places))
             .collect();
         if test.expect.is_empty() {
             places.tell(place(name), ("the test expects nothing".to_owned(), None));
@@ -240,23 +231,7 @@ impl Reader<'_> {
             places.tell(place(service), (why, mend));
             return None;
         }
-        let labels = if own.labels.is_empty() { &shared.labels } else { &own.labels };
-        let safe = [
-            ("true", RollbackSafe::Yes),
-            ("false", RollbackSafe::No),
-            ("unknown", RollbackSafe::Unknown),
-        ];
-        let facts = Facts {
-            version: words(|one| one.version.as_ref()),
-            commit: words(|one| one.commit.as_ref()),
-            author: words(|one| one.author.as_ref()),
-            url: None,
-            rollback_safe: places
-                .word(pick(|one| one.rollback_safe.as_ref()), &safe)
-                .unwrap_or_default(),
-            announced_by: None,
-            labels: labels.iter().map(|(k, v)| (k.clone(), v.as_str().to_owned())).collect(),
-        };
+        let facts = self.facts(test, places);
         let environment = self.policy().environment.clone();
         let service = Service { name: service.as_str().to_owned(), environment, key };
         let id = facts.version.clone().unwrap_or_else(|| "tested".to_owned());
@@ -276,6 +251,32 @@ impl Reader<'_> {
         scene.platform = self.platform(test, places);
         scene.until = Some(end);
         Some(scene)
+    }
+
+    /// What is announced of the deployment.
+    fn facts(&self, test: &TestText, places: &mut Places) -> Facts {
+        let (own, shared) = (&test.deployment, &self.shared.deployment);
+        let pick = |of: fn(&DeploymentText) -> Option<&Text>| of(own).or_else(|| of(shared));
+        let words = |of: fn(&DeploymentText) -> Option<&Text>| {
+            pick(of).map(|text| text.as_str().to_owned())
+        };
+        let labels = if own.labels.is_empty() { &shared.labels } else { &own.labels };
+        let safe = [
+            ("true", RollbackSafe::Yes),
+            ("false", RollbackSafe::No),
+            ("unknown", RollbackSafe::Unknown),
+        ];
+        Facts {
+            version: words(|one| one.version.as_ref()),
+            commit: words(|one| one.commit.as_ref()),
+            author: words(|one| one.author.as_ref()),
+            url: None,
+            rollback_safe: places
+                .word(pick(|one| one.rollback_safe.as_ref()), &safe)
+                .unwrap_or_default(),
+            announced_by: None,
+            labels: labels.iter().map(|(k, v)| (k.clone(), v.as_str().to_owned())).collect(),
+        }
     }
 
     fn platform(&self, test: &TestText, places: &mut Places) -> Platform {
@@ -308,7 +309,7 @@ impl Reader<'_> {
         }
     }
 
-    fn expect(
+    fn expectation(
         &self,
         text: &ExpectText,
         clock: Clock,
@@ -344,139 +345,9 @@ impl Reader<'_> {
     }
 }
 
-fn wanted(text: &ExpectText, places: &mut Places) -> Vec<Wanted> {
-    let verdicts = [
-        Verdict::NoData,
-        Verdict::LowTraffic,
-        Verdict::Healthy,
-        Verdict::Elevated,
-        Verdict::Breach,
-    ]
-    .map(|verdict| (verdict.as_str(), verdict));
-    let severities = [("SEV1", Severity::Sev1), ("SEV2", Severity::Sev2), ("SEV3", Severity::Sev3)];
-    let culprits = [
-        Culprit::Deployment,
-        Culprit::Before,
-        Culprit::Dependency,
-        Culprit::Shared,
-        Culprit::Another,
-    ]
-    .map(|culprit| (culprit.as_str(), culprit));
-    let actions = [
-        ("none", None),
-        ("rollback", Some(Deed::RollBack)),
-        ("ask", Some(Deed::Ask)),
-        ("page", Some(Deed::Page)),
-        ("notify", Some(Deed::Notify)),
-        ("excuse", Some(Deed::Excuse)),
-    ];
-    let would =
-        [("none", None), ("rollback", Some(Deed::WouldRollBack)), ("ask", Some(Deed::WouldAsk))];
-    let outcomes = [
-        ("open", None),
-        ("passed", Some(Outcome::Passed)),
-        ("rolled_back", Some(Outcome::RolledBack)),
-        ("rollback_failed", Some(Outcome::RollbackFailed)),
-        ("breached", Some(Outcome::Breached)),
-        ("superseded", Some(Outcome::Superseded)),
-        ("cancelled", Some(Outcome::Cancelled)),
-        ("inconclusive", Some(Outcome::Inconclusive)),
-    ];
-    [
-        places.word(text.verdict.as_ref(), &verdicts).map(Wanted::Verdict),
-        places.word(text.severity.as_ref(), &severities).map(Wanted::Severity),
-        places.word(text.blame.as_ref(), &culprits).map(Wanted::Blame),
-        places.parse(text.reason.as_ref(), pattern).map(Wanted::Reason),
-        places.word(text.action.as_ref(), &actions).map(Wanted::Action),
-        places.word(text.would.as_ref(), &would).map(Wanted::Would),
-        places.parse(text.message.as_ref(), pattern).map(Wanted::Message),
-        places.parse(text.no_message.as_ref(), pattern).map(Wanted::NoMessage),
-        places.word(text.outcome.as_ref(), &outcomes).map(Wanted::Outcome),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
-}
-
-fn pattern(text: &str) -> Result<Pattern, Mistaken> {
-    match text.strip_prefix('/').and_then(|rest| rest.strip_suffix('/')) {
-        Some(regex) => {
-            regex::Regex::new(regex).map(Pattern::Regex).map_err(|error| plain(error.to_string()))
-        }
-        None => Ok(Pattern::Part(text.to_owned())),
-    }
-}
-
-fn press(text: &PressText, clock: Clock, places: &mut Places) -> Option<(Timestamp, Press)> {
-    let given = [
-        (&text.ack, Command::Ack),
-        (&text.hold, Command::Hold),
-        (&text.rollback, Command::Rollback),
-        (&text.cancel, Command::Cancel),
-    ];
-    let mut given = given.into_iter().filter_map(|(by, command)| Some((by.as_ref()?, command)));
-    let (Some((by, command)), None) = (given.next(), given.next()) else {
-        let here = text.at.as_ref().map_or((1, 1), place);
-        let why = "say who presses what: `ack`, `hold`, `rollback` or `cancel`".to_owned();
-        places.tell(here, (why, None));
-        return None;
-    };
-    let at = places.needed(text.at.as_ref(), "at", place(by))?;
-    let at = moment(at, clock, places)?;
-    let reason = text.reason.as_ref().map(|text| text.as_str().to_owned());
-    Some((at, Press { command, by: by.as_str().to_owned(), reason }))
-}
-
-/// `2h5m` from the start of the series, `+5m` from the deployment, or `end`.
-fn moment(text: &Text, clock: Clock, places: &mut Places) -> Option<Timestamp> {
-    let at = places.parse(Some(text), |text| of_moment(text, clock))?;
-    within(at, clock, text, places)
-}
-
-fn of_moment(text: &str, clock: Clock) -> Result<Timestamp, Mistaken> {
-    let (from, text) = match text.strip_prefix('+') {
-        Some(rest) => (clock.deployed, rest),
-        None if text == "end" => return Ok(clock.end),
-        None => (clock.start, text),
-    };
-    let after = duration(text)?;
-    from.checked_add(after).map_err(|error| plain(error.to_string()))
-}
-
-/// `2h..2h30m`.
-fn range(text: &Text, clock: Clock, places: &mut Places) -> Option<(Timestamp, Timestamp)> {
-    let (from, to) = places.parse(Some(text), |text| {
-        let mend = || Some("write `2h..2h30m`, `+5m..end`".to_owned());
-        let (from, to) = text
-            .split_once("..")
-            .ok_or_else(|| (format!("`{text}` is no stretch of time"), mend()))?;
-        let (from, to) = (of_moment(from.trim(), clock)?, of_moment(to.trim(), clock)?);
-        if to < from {
-            Err(("it ends before it begins".to_owned(), mend()))
-        } else {
-            Ok((from, to))
-        }
-    })?;
-    within(to, clock, text, places).map(|to| (from, to))
-}
-
-fn within(at: Timestamp, clock: Clock, text: &Text, places: &mut Places) -> Option<Timestamp> {
-    if at <= clock.end {
-        return Some(at);
-    }
-    let after = clock.end.duration_since(clock.start);
-    let why = format!("that is after the end of the series, {after:#}");
-    places.tell(place(text), (why, Some("give the series more samples".to_owned())));
-    None
-}
-
 fn whole(test: &TestText) -> Place {
     let texts = [&test.interval, &test.start, &test.mode];
     let first = texts.into_iter().flatten().next();
     let expected = test.expect.first().and_then(|one| one.at.as_ref());
     first.or(expected).map_or((1, 1), place)
-}
-
-fn plain(message: String) -> Mistaken {
-    (message, None)
 }

@@ -182,7 +182,7 @@ fn matchers(selector: &str) -> Result<Vec<Matcher>, String> {
         Expr::VectorSelector(VectorSelector { name, matchers, .. }) => {
             let name = name
                 .filter(|_| matchers.matchers.iter().all(|one| one.name != "__name__"))
-                .map(|name| Matcher::new_metric_name_matcher(name))
+                .map(Matcher::new_metric_name_matcher)
                 .transpose()?;
             Ok(name.into_iter().chain(matchers.matchers).collect())
         }

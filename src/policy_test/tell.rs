@@ -40,6 +40,8 @@ impl Paint {
     }
 }
 
+/// Changes of a verdict that are shown.
+const MOST_CHANGES: usize = 8;
 /// Messages around a failure that are shown.
 const MOST_SAID: usize = 6;
 
@@ -204,9 +206,8 @@ fn course(test: &Test, report: &Report, check: &str) -> String {
             last = Some(words);
         }
     }
-    const SHOWN: usize = 8;
-    let more = course.len().saturating_sub(SHOWN);
-    course.truncate(SHOWN);
+    let more = course.len().saturating_sub(MOST_CHANGES);
+    course.truncate(MOST_CHANGES);
     let more = if more > 0 { format!(", and {more} more changes") } else { String::new() };
     course.join(", ") + &more
 }

@@ -112,7 +112,7 @@ impl Mark {
             deed,
             severity: incident.map(|incident| incident.severity),
             checks: incident.map(|one| one.checks.iter().cloned().collect()).unwrap_or_default(),
-            headline: replies().last().map(|reply| reply.headline.clone()).unwrap_or_default(),
+            headline: replies().next_back().map(|reply| reply.headline.clone()).unwrap_or_default(),
         })
     }
 }

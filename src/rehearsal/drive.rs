@@ -1,6 +1,6 @@
 //! The clock of a rehearsal: what comes next, and what the watch wants then.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -171,17 +171,16 @@ impl Drive<'_> {
     }
 
     fn sample(&mut self, tick: Timestamp, interval: SignedDuration, now: Timestamp) {
-        let (readings, controls) =
+        let (mut earlier, born) =
             self.feed.sample(&self.report.watch, self.readings, tick, interval);
-        let latest = Tick { at: tick, readings, controls };
-        let (earlier, born) = (Vec::new(), BTreeSet::new());
+        let latest = earlier.pop().unwrap_or_else(|| Tick::at(tick));
         let sampled = Sampled { latest, earlier, born, rivals: Vec::new() };
         self.report.samples = self.report.samples.saturating_add(1);
         self.take(&Event::Sampled(Box::new(sampled)), now);
     }
 
     fn baseline(&mut self, ask: &BaselineAsk, now: Timestamp) {
-        let (samples, known) = self.feed.baseline(&self.report.watch, self.readings, ask);
+        let (samples, known) = Feed::baseline(&self.report.watch, self.readings, ask);
         let step = ask.step.as_secs_f64();
         let policy = self.report.watch.policy();
         let measured = |check: &str, samples: &[(Timestamp, Reading)]| {

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::model::{Births, Measured, Question, Reading, Ticks, Unusable};
-use crate::policy::{Check, Measure, Vars};
-use crate::watch::{BaselineAsk, Watch};
+use crate::model::{Measured, Question, Reading, Ticks, Unusable};
+use crate::policy::{Check, Vars};
+use crate::watch::{BaselineAsk, Tick, Watch};
 
 /// Where measurements come from.
 pub trait Readings {
@@ -36,8 +36,8 @@ const AHEAD: usize = 240;
 #[derive(Debug, Default)]
 pub(super) struct Feed {
     batches: BTreeMap<(String, Option<String>), Batch>,
-    /// Instances that were seen before the deployment and since.
-    instances: BTreeSet<String>,
+    /// Instances that were seen in batches that are over, for the watch to know.
+    born: BTreeSet<String>,
 }
 
 #[derive(Debug)]
@@ -48,156 +48,160 @@ struct Batch {
     instances: BTreeSet<String>,
 }
 
-/// The readings of one tick.
-pub(super) type Sampled = (BTreeMap<String, Reading>, BTreeMap<String, BTreeMap<String, Reading>>);
+/// By check, the samples of the stretches that it is compared with, oldest first.
+pub(super) type Stretches = BTreeMap<String, Vec<(Timestamp, Reading)>>;
 
 impl Feed {
-    /// The readings of all checks at `tick`, of the service and of its controls.
+    /// The readings of all checks at the watch's ticks up to `tick`, oldest first, of the
+    /// service and of its controls; and the instances that were new.
     pub fn sample(
         &mut self,
         watch: &Watch,
         readings: &mut dyn Readings,
         tick: Timestamp,
         interval: SignedDuration,
-    ) -> Sampled {
-        let policy = watch.policy();
-        let services: Vec<Option<&str>> =
-            std::iter::once(None).chain(watch.controls().map(Some)).collect();
-        let mut missing = Vec::new();
-        for check in &policy.checks {
-            for control in &services {
-                let asked = self.question(watch, check, *control, tick, interval);
-                if self.known(&asked).is_none() {
-                    missing.push(asked);
-                }
-            }
-        }
-        self.fetch(missing, watch.deployment.started_at, readings);
-        let (mut own, mut others) = (BTreeMap::new(), BTreeMap::new());
-        for check in &policy.checks {
-            for control in &services {
-                let asked = self.question(watch, check, *control, tick, interval);
-                let reading = self.known(&asked).unwrap_or_else(|| Err(unmeasured()));
-                match control {
-                    None => {
-                        own.insert(check.name.clone(), reading);
-                    }
+    ) -> (Vec<Tick>, BTreeSet<String>) {
+        let ticks = watch.ticks(tick, interval);
+        let asked = questions(watch, ticks, tick, interval);
+        let missing = asked.iter().filter(|asked| self.known(asked).is_none()).cloned().collect();
+        self.fetch(missing, watch, ticks.first, readings);
+        let mut made: Vec<Tick> = ticks.times().map(Tick::at).collect();
+        for asked in &asked {
+            let known = self.known(asked);
+            for (place, tick) in made.iter_mut().enumerate() {
+                let reading = known.and_then(|known| known.get(place).cloned());
+                let reading = reading.unwrap_or_else(|| Err(unmeasured()));
+                let check = asked.check.name.clone();
+                match asked.control {
+                    None => tick.readings.insert(check, reading),
                     Some(name) => {
-                        let of: &mut BTreeMap<_, _> = others.entry(check.name.clone()).or_default();
-                        of.insert((*name).to_owned(), reading);
+                        tick.controls.entry(check).or_default().insert(name.to_owned(), reading)
                     }
-                }
+                };
             }
         }
-        (own, others)
+        (made, std::mem::take(&mut self.born))
     }
 
     /// The samples of each check in the stretches of `ask`, oldest first, and the
     /// values of the telling labels in them.
     pub fn baseline(
-        &mut self,
         watch: &Watch,
         readings: &mut dyn Readings,
         ask: &BaselineAsk,
-    ) -> (BTreeMap<String, Vec<(Timestamp, Reading)>>, BTreeMap<String, BTreeSet<String>>) {
+    ) -> (Stretches, BTreeMap<String, BTreeSet<String>>) {
         let policy = watch.policy();
-        let interval = policy.phases.first().map_or(ask.step, |phase| phase.interval);
         let count = usize::try_from(ask.count).unwrap_or(1);
         let mut until = ask.until.clone();
         until.sort_unstable();
-        let vars = vars(watch, ask.control.as_deref());
+        let (own, vars) = (vars(watch, None), vars(watch, ask.control.as_deref()));
         let mut asked = Vec::new();
-        for check in policy.checks.iter().filter(|check| !is_status(check)) {
-            let window = if check.overlaps() { ask.step } else { check.window(interval) };
+        for check in &policy.checks {
+            let question = policy.question(check, &vars, ask.step, None, None);
+            if ask.control.is_some()
+                && question.asks == policy.question(check, &own, ask.step, None, None).asks
+            {
+                continue;
+            }
             for until in &until {
                 asked.push(Asked {
                     check,
                     control: ask.control.as_deref(),
-                    question: policy.question(check, &vars, window, None, None),
+                    question: question.clone(),
                     ticks: Ticks::ending_at(*until, ask.step, count),
                 });
             }
         }
         let measured = readings.measure(&asked);
-        let mut samples: BTreeMap<String, Vec<(Timestamp, Reading)>> = BTreeMap::new();
+        let mut samples = Stretches::new();
         let mut known: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for (asked, measured) in asked.iter().zip(measured) {
             let of = samples.entry(asked.check.name.clone()).or_default();
             of.extend(asked.ticks.times().zip(measured.readings));
-            let seen = |label: &str| measured.seen.get(label).into_iter().flatten().cloned();
             for (label, values) in &measured.seen {
                 known.entry(label.clone()).or_default().extend(values.iter().cloned());
-            }
-            if ask.control.is_none() {
-                self.instances.extend(seen(&asked.question.instance));
             }
         }
         (samples, known)
     }
 
-    /// What `check` asks at `tick`. Counters are differenced from the tick before to
-    /// this one; a query looks back over its own window.
-    fn question<'a>(
-        &self,
-        watch: &'a Watch,
-        check: &'a Check,
-        control: Option<&'a str>,
-        tick: Timestamp,
-        interval: SignedDuration,
-    ) -> Asked<'a> {
-        let window = watch.window(check, tick, interval);
-        let since = watch.last_tick.map_or(interval, |last| tick.duration_since(last));
-        let step = if check.overlaps() { window } else { since };
-        let regular = step == interval && window == check.window(interval);
-        let left = watch.phase_ends_at();
-        let left = left.map_or(0, |end| end.duration_since(tick).as_millis().max(0));
-        let ahead = usize::try_from(left / interval.as_millis().max(1)).unwrap_or(0).min(AHEAD);
-        let count = if regular { ahead + 1 } else { 1 };
-        let arms = watch.arms().filter(|_| control.is_none());
-        let vars = vars(watch, control);
-        Asked {
-            check,
-            control,
-            question: watch.policy().question(check, &vars, window, arms, None),
-            ticks: Ticks { first: tick, step: step.max(SignedDuration::from_millis(1)), count },
-        }
-    }
-
-    /// The reading of the first tick, where it is known already.
-    fn known(&self, asked: &Asked<'_>) -> Option<Reading> {
+    /// The readings from the first tick on, where they are known already.
+    fn known(&self, asked: &Asked<'_>) -> Option<&[Reading]> {
         let batch = self.batches.get(&key(asked))?;
-        let place = batch.ticks.stretch_of(asked.ticks.first.as_millisecond())?;
+        let first = asked.ticks.first.as_millisecond();
+        let place = batch.ticks.stretch_of(first)?;
         let same = batch.question == asked.question
             && batch.ticks.step == asked.ticks.step
-            && batch.ticks.at_ms(place) == asked.ticks.first.as_millisecond();
-        same.then(|| batch.readings.get(place).cloned()).flatten()
+            && batch.ticks.at_ms(place) == first;
+        batch.readings.get(place..).filter(|_| same)
     }
 
-    fn fetch(&mut self, missing: Vec<Asked<'_>>, since: Timestamp, readings: &mut dyn Readings) {
-        let Some(now) = missing.iter().map(|asked| asked.ticks.first).min() else { return };
+    fn fetch(
+        &mut self,
+        missing: Vec<Asked<'_>>,
+        watch: &Watch,
+        now: Timestamp,
+        readings: &mut dyn Readings,
+    ) {
+        if missing.is_empty() {
+            return;
+        }
         // What a batch saw ahead of its time is not known before that.
         for batch in self.batches.values_mut().filter(|batch| batch.is_over(now)) {
-            self.instances.append(&mut batch.instances);
+            self.born.append(&mut batch.instances);
         }
-        let known = &self.instances;
-        let births = (!known.is_empty()).then(|| Births { since, known: known.clone() });
+        let mut births = watch.births();
+        self.born.retain(|instance| !births.known.contains(instance));
+        births.known.extend(self.born.iter().cloned());
         let plain: Vec<Question> = missing.iter().map(|asked| asked.question.clone()).collect();
+        let own = |asked: &Asked<'_>| asked.control.is_none().then(|| births.clone());
         let asked: Vec<Asked<'_>> = missing
             .into_iter()
             .map(|mut asked| {
-                asked.question.births = births.clone().filter(|_| asked.control.is_none());
+                asked.question.births = own(&asked);
                 asked
             })
             .collect();
         let measured = readings.measure(&asked);
-        for ((asked, question), measured) in asked.iter().zip(plain).zip(measured) {
-            let seen = measured.seen.get(&question.instance).cloned().unwrap_or_default();
+        for ((asked, question), mut measured) in asked.iter().zip(plain).zip(measured) {
+            let seen = measured.seen.remove(&question.instance).unwrap_or_default();
             let instances = if asked.control.is_none() { seen } else { BTreeSet::new() };
             let batch =
                 Batch { question, ticks: asked.ticks, readings: measured.readings, instances };
             self.batches.insert(key(asked), batch);
         }
     }
+}
+
+/// What all checks ask at `ticks`, and as far ahead as the grid goes on. A control that
+/// would be asked the same as the service itself is none.
+fn questions(
+    watch: &Watch,
+    ticks: Ticks,
+    tick: Timestamp,
+    interval: SignedDuration,
+) -> Vec<Asked<'_>> {
+    let left = watch.phase_ends_at();
+    let left = left.map_or(0, |end| end.duration_since(tick).as_millis().max(0));
+    let ahead = usize::try_from(left / interval.as_millis().max(1)).unwrap_or(0).min(AHEAD);
+    let mut all = Vec::new();
+    for check in &watch.policy().checks {
+        let window = watch.window(check, tick, interval);
+        let regular = ticks.step == interval && window == check.window(interval);
+        let ticks = if regular { Ticks { count: ticks.count + ahead, ..ticks } } else { ticks };
+        let ask = |control, arms| {
+            watch.policy().question(check, &vars(watch, control), window, arms, None)
+        };
+        let own = ask(None, watch.arms());
+        for name in watch.controls() {
+            let question = ask(Some(name), None);
+            if question.asks != own.asks {
+                all.push(Asked { check, control: Some(name), question, ticks });
+            }
+        }
+        all.push(Asked { check, control: None, question: own, ticks });
+    }
+    all
 }
 
 impl Batch {
@@ -212,13 +216,6 @@ fn key(asked: &Asked<'_>) -> (String, Option<String>) {
 
 fn unmeasured() -> Unusable {
     Unusable::Unreachable("the source gave no reading for the tick".to_owned())
-}
-
-fn is_status(check: &Check) -> bool {
-    match &check.measure {
-        Measure::Status { .. } => true,
-        Measure::Ratio { .. } | Measure::Latency { .. } | Measure::Gauge { .. } => false,
-    }
 }
 
 /// The variables of the deployment's queries, or of the same ones asked of a control.

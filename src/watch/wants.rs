@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::sampling::grid_at;
 use super::{Actor, BaselineAsk, PreflightState, RunStep, Stage, Watch};
-use crate::model::{Mode, RollbackPlan, RollbackSafe, settle};
+use crate::model::{Mode, RollbackPlan, RollbackSafe, Ticks, settle};
 
 /// One thing to be done.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,7 +20,26 @@ pub enum Want {
     RollBack { plan: Box<RollbackPlan>, not_before: Timestamp, attended: bool },
 }
 
+/// Ticks that are made up for after the guard was away.
+const MOST_BACKFILLED: i64 = 240;
+
 impl Watch {
+    /// The ticks of the sample at `tick`, with those that were missed since the last one.
+    /// Stretches tile: each begins where the one before ended, so no event is counted
+    /// twice and none is lost.
+    pub fn ticks(&self, tick: Timestamp, interval: SignedDuration) -> Ticks {
+        let Some(last) = self.last_tick.filter(|last| *last < tick) else {
+            return Ticks::once(tick, interval);
+        };
+        let since = tick.duration_since(last);
+        let missed = i64::try_from(since.as_millis() / interval.as_millis().max(1)).unwrap_or(1);
+        if missed <= 1 {
+            return Ticks::once(tick, since);
+        }
+        let count = usize::try_from(missed.clamp(1, MOST_BACKFILLED)).unwrap_or(1);
+        Ticks::ending_at(tick, interval, count)
+    }
+
     /// Whether the ceiling lets a rollback by `by` go on. A pause stops even one
     /// that has begun, as long as the platform has not accepted it.
     pub(super) fn may_act(&self, by: &Actor) -> bool {

@@ -69,14 +69,14 @@ fn a_failure_shows_what_was_expected_what_was_got_and_the_evidence() {
 #[test]
 fn mistakes_of_a_test_file_are_told_at_their_places() {
     for (expect, told) in [
-        ("{ at: +10m, chekc: depth }", "8:19: unknown key `chekc`; did you mean `check`?"),
+        ("{ at: +10m, chekc: depth }", "8:21: unknown key `chekc`; did you mean `check`?"),
         ("{ at: 3h, check: depth, verdict: healthy }", "8:15: that is after the end of the series"),
         ("{ at: +1m, check: dept, verdict: healthy }", "8:27: `dept` is not known here"),
-        ("{ at: +1m, check: depth, verdict: fine }", "8:42: `fine` is not known here"),
+        ("{ at: +1m, check: depth, verdict: fine }", "8:43: `fine` is not known here"),
         ("{ at: +1m, by: +2m, action: none }", "8:15: say when: one of"),
         ("{ at: +1m, verdict: healthy }", "8:15: `check` is missing"),
         ("{ at: +1m }", "8:15: nothing is expected"),
-        ("{ at: +1m, message: /(/ }", "8:27: regex parse error"),
+        ("{ at: +1m, message: /(/ }", "8:29: no regular expression: unclosed group"),
     ] {
         let folder = folder(expect);
         let (good, said) = tested(&[folder.path().to_owned()]);

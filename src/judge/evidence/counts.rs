@@ -16,7 +16,7 @@
 use jiff::Timestamp;
 use statrs::function::beta::{beta_reg, inv_beta_reg};
 
-use super::onset::Evidence;
+use super::onset::{Cap, Evidence};
 use crate::model::Counts;
 
 /// Odds of an alternative over the null's. Together they cover everything from
@@ -24,7 +24,7 @@ use crate::model::Counts;
 const ODDS: [f64; 6] = [2.0, 3.5, 6.0, 12.0, 40.0, 200.0];
 
 /// Adds what `counts` say against "at most `null`" (0-1, exclusive).
-pub fn add(evidence: &mut Evidence, at: Timestamp, counts: Counts, null: f64, phi: f64, cap: f64) {
+pub fn add(evidence: &mut Evidence, at: Timestamp, counts: Counts, null: f64, phi: f64, cap: Cap) {
     let null = null.clamp(1e-9, 1.0 - 1e-9);
     let (bad, good) = (counts.bad.max(0.0) / phi, (counts.total - counts.bad).max(0.0) / phi);
     let ratios = ODDS.iter().map(|odds| {

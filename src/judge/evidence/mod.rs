@@ -11,4 +11,4 @@ mod onset;
 pub mod series;
 pub mod status;
 
-pub use onset::{Evidence, cap};
+pub use onset::{Cap, Evidence};

@@ -45,6 +45,10 @@ pub struct Evidence {
 struct Track {
     /// The weighted sum over onsets; may underflow to zero, never overflows.
     sum: f64,
+    /// ln of the sum when the latest run of samples against "nothing changed" began.
+    run_from: f64,
+    /// Whether the latest sample was one of a run.
+    running: bool,
     /// Log likelihood ratio since the onset that explains the samples best.
     best: f64,
     since: Option<Timestamp>,
@@ -55,9 +59,9 @@ const CEILING: f64 = 1e30;
 
 impl Evidence {
     /// Takes one sample in: the log likelihood ratio of each alternative, the same
-    /// number of them each time, and the most (`cap`, > 0) that one sample may
-    /// say. Ratios that are not numbers say nothing.
-    pub fn add(&mut self, at: Timestamp, ratios: impl Iterator<Item = f64>, cap: f64) {
+    /// number of them each time, and the most that one sample may say. Ratios that
+    /// are not numbers say nothing.
+    pub fn add(&mut self, at: Timestamp, ratios: impl Iterator<Item = f64>, cap: Cap) {
         let weight = self.weight_of_next();
         self.samples = self.samples.saturating_add(1);
         self.begun += weight;
@@ -66,8 +70,14 @@ impl Evidence {
                 self.tracks.push(Track { sum: self.begun - weight, ..Track::default() });
             }
             let track = &mut self.tracks[index];
-            let ratio = if ratio.is_nan() { 0.0 } else { ratio.min(cap) };
-            track.sum = ((track.sum + weight) * ratio.exp()).min(CEILING);
+            let mass = track.sum + weight;
+            let positive = ratio > 0.0;
+            if positive && !track.running {
+                track.run_from = mass.max(f64::MIN_POSITIVE).ln();
+            }
+            track.running = positive;
+            let ratio = if ratio.is_nan() { 0.0 } else { ratio.min(cap.of(track.run_from)) };
+            track.sum = (mass * ratio.exp()).min(CEILING);
             if track.best <= 0.0 || track.since.is_none() {
                 (track.best, track.since) = (ratio, Some(at));
             } else {
@@ -111,8 +121,30 @@ impl Evidence {
 /// Of the alternatives, one in so many may fall short of the cap.
 const SIZES: f64 = 1.5;
 
-/// The most that one sample may say, so that at least `agree` samples running are
-/// needed for `1/alpha`.
-pub fn cap(alpha: f64, agree: f64) -> f64 {
-    ((1.0 / alpha).ln() - AT_ONCE.ln() + SIZES.ln()) / agree
+/// ln of the weight below which a run begins late.
+const LATE: f64 = -4.0;
+
+/// The most that one sample may say.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Cap {
+    /// ln E that is needed.
+    needed: f64,
+    /// Samples that must agree.
+    agree: f64,
+}
+
+impl Cap {
+    /// As much as lets `agree` samples running reach `1/alpha`, and not fewer.
+    pub fn new(alpha: f64, agree: f64) -> Self {
+        Self { needed: (1.0 / alpha).ln(), agree }
+    }
+
+    /// The later a run begins, the less weight its onset has, and the more each of its
+    /// samples may say. What a run begins with is known before it, so the bound holds.
+    fn of(self, run_from: f64) -> f64 {
+        let from = run_from.min(AT_ONCE.ln());
+        // What begins late is less likely the deployment's doing: one sample more.
+        let agree = if from < LATE { self.agree + 1.0 } else { self.agree };
+        (self.needed - from + SIZES.ln()) / agree
+    }
 }

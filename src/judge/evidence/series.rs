@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{Continuous, StudentsT};
 
-use super::onset::Evidence;
+use super::onset::{Cap, Evidence};
 
 /// What a series was like before.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -97,7 +97,7 @@ pub fn add(
     level: &Level,
     value: f64,
     limit: Limit,
-    cap: f64,
+    cap: Cap,
 ) {
     let sign = if limit.upward { 1.0 } else { -1.0 };
     let z = sign * level.standard(value);

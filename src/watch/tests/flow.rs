@@ -26,7 +26,8 @@ fn a_good_deployment_passes_and_is_known_good() {
 fn a_bad_deployment_is_rolled_back_watched_to_recovery_and_closed() {
     let mut guard = Guard::settled(policy());
     guard.reads(40.0);
-    assert!(!guard.wants_rollback(), "one sample is not enough");
+    guard.reads(40.0);
+    assert!(!guard.wants_rollback(), "two samples are not enough");
     guard.reads(40.0);
     assert!(guard.wants_rollback());
     guard.accepts(Route::UpdateService);
@@ -52,8 +53,7 @@ fn a_bad_deployment_is_rolled_back_watched_to_recovery_and_closed() {
 fn evidence_in_the_grace_rolls_nothing_back() {
     let mut guard = Guard::settled(policy());
     guard.clock = 0;
-    guard.reads(40.0);
-    guard.reads(40.0);
+    guard.breaks(40.0);
     assert!(!guard.wants_rollback());
 }
 
@@ -74,8 +74,7 @@ fn missing_data_alerts_once_and_never_rolls_back() {
 #[test]
 fn observe_only_says_what_it_would_have_done() {
     let mut guard = Guard::settled(crate::policy::Policy { mode: Mode::Observe, ..policy() });
-    guard.reads(40.0);
-    guard.reads(40.0);
+    guard.breaks(40.0);
     assert!(!guard.wants_rollback());
     assert!(guard.said()[0].contains("would have been rolled back"), "{:?}", guard.said());
     assert!(guard.presses(Command::Rollback).is_err(), "observe does nothing, pressed or not");
@@ -88,8 +87,7 @@ fn observe_only_says_what_it_would_have_done() {
 #[test]
 fn ask_does_nothing_unpressed_and_acts_when_pressed() {
     let mut guard = Guard::settled(crate::policy::Policy { mode: Mode::Ask, ..policy() });
-    guard.reads(40.0);
-    guard.reads(40.0);
+    guard.breaks(40.0);
     guard.waits(20 * 60);
     assert!(!guard.wants_rollback(), "a time-out is no press");
     assert!(guard.said()[1].contains("nobody has decided"), "{:?}", guard.said());
@@ -100,8 +98,7 @@ fn ask_does_nothing_unpressed_and_acts_when_pressed() {
 #[test]
 fn silence_is_answered_with_a_rollback_only_where_policy_and_mode_say_so() {
     let mut guard = Guard::settled(policy());
-    guard.reads(5.0);
-    guard.reads(5.0);
+    guard.breaks(5.0);
     assert!(!guard.wants_rollback(), "SEV2 asks");
     guard.lives(5.0, 15 * 60);
     assert!(guard.wants_rollback(), "the policy's on_timeout is rollback");
@@ -110,8 +107,7 @@ fn silence_is_answered_with_a_rollback_only_where_policy_and_mode_say_so() {
 #[test]
 fn silence_is_never_answered_with_a_rollback_on_old_numbers() {
     let mut guard = Guard::settled(policy());
-    guard.reads(5.0);
-    guard.reads(5.0);
+    guard.breaks(5.0);
     guard.waits(15 * 60);
     assert!(!guard.wants_rollback(), "the guard was away: what holds now is unknown");
     assert!(guard.said()[1].contains("nobody has decided"), "{:?}", guard.said());
@@ -120,8 +116,7 @@ fn silence_is_never_answered_with_a_rollback_on_old_numbers() {
 #[test]
 fn silence_is_not_answered_with_what_has_been_forbidden_since() {
     let mut guard = Guard::settled(policy());
-    guard.reads(5.0);
-    guard.reads(5.0);
+    guard.breaks(5.0);
     guard.watch.deployment.facts.rollback_safe = RollbackSafe::No;
     guard.lives(5.0, 15 * 60);
     assert!(!guard.wants_rollback());
@@ -130,8 +125,7 @@ fn silence_is_not_answered_with_what_has_been_forbidden_since() {
 #[test]
 fn a_decision_that_could_not_be_carried_out_is_not_carried_out_hours_later() {
     let mut guard = Guard::settled(policy());
-    guard.reads(40.0);
-    guard.reads(40.0);
+    guard.breaks(40.0);
     let paused = Ceiling { mode: Mode::Observe, because: Some("paused by dana".into()) };
     guard.take(Event::CeilingChanged(paused)).unwrap();
     guard.lives(0.0, 3 * 60);
@@ -145,12 +139,10 @@ fn a_decision_that_could_not_be_carried_out_is_not_carried_out_hours_later() {
 #[test]
 fn an_intent_of_a_former_life_needs_a_fresh_breach() {
     let mut guard = Guard::settled(policy());
-    guard.reads(40.0);
-    guard.reads(40.0);
+    guard.breaks(40.0);
     guard.clock += 1800;
     assert!(!guard.wants_rollback(), "half an hour later nobody knows");
-    guard.reads(40.0);
-    guard.reads(40.0);
+    guard.breaks(40.0);
     assert!(guard.wants_rollback());
 }
 
@@ -159,8 +151,7 @@ fn a_target_that_is_found_late_is_used() {
     let mut guard = Guard::over(policy());
     guard.sees(sighting(0, "ecs-svc/2", 2, RollOut::Completed));
     guard.clock = 30;
-    guard.reads(40.0);
-    guard.reads(40.0);
+    guard.breaks(40.0);
     assert!(!guard.wants_rollback(), "no target yet");
     guard.finds_target();
     assert!(guard.wants_rollback());
@@ -169,8 +160,7 @@ fn a_target_that_is_found_late_is_used() {
 #[test]
 fn ecs_undoing_our_rollback_with_a_deployment_of_its_own_pages() {
     let mut guard = Guard::settled(policy());
-    guard.reads(40.0);
-    guard.reads(40.0);
+    guard.breaks(40.0);
     guard.accepts(Route::UpdateService);
     guard.sees(sighting(60, "ecs-svc/3", 1, RollOut::InProgress));
     guard.sees(sighting(70, "ecs-svc/4", 2, RollOut::InProgress));
@@ -193,8 +183,7 @@ fn days_that_nobody_looked_at_are_not_passed() {
 #[test]
 fn a_revision_that_was_superseded_in_breach_is_bad() {
     let mut guard = Guard::settled(crate::policy::Policy { mode: Mode::Ask, ..policy() });
-    guard.reads(5.0);
-    guard.reads(5.0);
+    guard.breaks(5.0);
     guard.take(Event::Superseded { by: "api:3".into() }).unwrap();
     assert!(guard.ledger.iter().any(|entry| entry.standing == Standing::Bad));
 }
@@ -202,8 +191,7 @@ fn a_revision_that_was_superseded_in_breach_is_bad() {
 #[test]
 fn hold_stops_the_timer_once() {
     let mut guard = Guard::settled(policy());
-    guard.reads(5.0);
-    guard.reads(5.0);
+    guard.breaks(5.0);
     guard.presses(Command::Hold).unwrap();
     assert!(guard.presses(Command::Hold).is_err());
     guard.lives(5.0, 15 * 60);
@@ -216,8 +204,7 @@ fn hold_stops_the_timer_once() {
 fn what_nobody_announced_as_safe_is_asked_about() {
     let mut guard = Guard::with(policy(), RollbackSafe::Unknown);
     guard.settle();
-    guard.reads(40.0);
-    guard.reads(40.0);
+    guard.breaks(40.0);
     assert!(!guard.wants_rollback());
     assert!(guard.said()[0].contains("A person has to decide"), "{:?}", guard.said());
 }
@@ -226,8 +213,7 @@ fn what_nobody_announced_as_safe_is_asked_about() {
 fn a_migration_is_never_rolled_back_automatically_and_pages_at_once() {
     let mut guard = Guard::with(policy(), RollbackSafe::No);
     guard.settle();
-    guard.reads(40.0);
-    guard.reads(40.0);
+    guard.breaks(40.0);
     assert!(!guard.wants_rollback());
     assert_eq!(guard.pages(), 1, "{:?}", guard.said());
 }
@@ -238,8 +224,7 @@ fn late_in_a_watch_the_policy_may_ask_instead() {
     let actions = Actions { by_severity, ask_after: Some(SignedDuration::from_secs(100)) };
     let mut guard = Guard::settled(crate::policy::Policy { actions, ..policy() });
     guard.clock = 200;
-    guard.reads(40.0);
-    guard.reads(40.0);
+    guard.breaks(40.0);
     assert!(!guard.wants_rollback());
     assert!(guard.said()[0].contains("A person has to decide"));
 }
@@ -247,8 +232,7 @@ fn late_in_a_watch_the_policy_may_ask_instead() {
 #[test]
 fn a_pause_stops_a_rollback_that_the_platform_has_not_accepted() {
     let mut guard = Guard::settled(policy());
-    guard.reads(40.0);
-    guard.reads(40.0);
+    guard.breaks(40.0);
     let paused = Ceiling { mode: Mode::Observe, because: Some("paused by dana".into()) };
     guard.take(Event::CeilingChanged(paused)).unwrap();
     assert!(!guard.wants_rollback());
@@ -262,8 +246,7 @@ fn a_breach_that_was_seen_while_paused_is_decided_when_the_pause_ends() {
     let mut guard = Guard::settled(policy());
     let paused = Ceiling { mode: Mode::Observe, because: Some("paused by dana".into()) };
     guard.take(Event::CeilingChanged(paused)).unwrap();
-    guard.reads(40.0);
-    guard.reads(40.0);
+    guard.breaks(40.0);
     assert!(!guard.wants_rollback());
     let again = Ceiling { mode: Mode::Auto, because: None };
     guard.take(Event::CeilingChanged(again.clone())).unwrap();
@@ -272,8 +255,7 @@ fn a_breach_that_was_seen_while_paused_is_decided_when_the_pause_ends() {
     let mut guard = Guard::settled(policy());
     let paused = Ceiling { mode: Mode::Observe, because: Some("paused by dana".into()) };
     guard.take(Event::CeilingChanged(paused)).unwrap();
-    guard.reads(40.0);
-    guard.reads(40.0);
+    guard.breaks(40.0);
     guard.reads(0.0);
     guard.take(Event::CeilingChanged(again)).unwrap();
     assert!(!guard.wants_rollback(), "what no longer holds is no reason");
@@ -290,8 +272,7 @@ fn a_ceiling_never_rises_above_the_policy_of_the_watch() {
 #[test]
 fn the_platform_that_does_not_answer_is_asked_again_and_then_people_are() {
     let mut guard = Guard::settled(policy());
-    guard.reads(40.0);
-    guard.reads(40.0);
+    guard.breaks(40.0);
     let mut tries = 0;
     while guard.wants_rollback() {
         tries += 1;
@@ -310,8 +291,7 @@ fn the_platform_that_does_not_answer_is_asked_again_and_then_people_are() {
 #[test]
 fn refused_by_the_brakes_it_becomes_a_question() {
     let mut guard = Guard::settled(policy());
-    guard.reads(40.0);
-    guard.reads(40.0);
+    guard.breaks(40.0);
     let refused = ActFailure::Refused("3 rollbacks within 10m".into());
     guard.take(Event::Acted(Err(refused))).unwrap();
     guard.waits(3000);
@@ -328,8 +308,7 @@ fn without_a_target_people_are_told_at_the_start_and_paged_at_a_breach() {
     guard.take(Event::Inspected { target, inspection: Inspection::default() }).unwrap();
     assert!(guard.said()[0].contains("could not be rolled back"), "{:?}", guard.said());
     guard.clock = 30;
-    guard.reads(40.0);
-    guard.reads(40.0);
+    guard.breaks(40.0);
     assert!(!guard.wants_rollback());
     assert_eq!(guard.pages(), 1);
 }
@@ -372,8 +351,7 @@ fn a_rollback_by_ecs_itself_is_reported_and_watched_not_fought() {
 #[test]
 fn a_rollback_that_is_undone_pages_and_is_not_repeated() {
     let mut guard = Guard::settled(policy());
-    guard.reads(40.0);
-    guard.reads(40.0);
+    guard.breaks(40.0);
     guard.accepts(Route::UpdateService);
     guard.sees(sighting(60, "ecs-svc/3", 1, RollOut::Completed));
     guard.sees(sighting(70, "ecs-svc/2", 2, RollOut::Completed));
@@ -384,8 +362,7 @@ fn a_rollback_that_is_undone_pages_and_is_not_repeated() {
 #[test]
 fn numbers_that_do_not_come_back_page_and_stay_open() {
     let mut guard = Guard::settled(policy());
-    guard.reads(40.0);
-    guard.reads(40.0);
+    guard.breaks(40.0);
     guard.accepts(Route::UpdateService);
     guard.sees(sighting(60, "ecs-svc/3", 1, RollOut::Completed));
     for _ in 0..10 {
@@ -400,8 +377,7 @@ fn numbers_that_do_not_come_back_page_and_stay_open() {
 #[test]
 fn a_breach_that_goes_away_by_itself_is_resolved_and_withdraws_the_question() {
     let mut guard = Guard::settled(policy());
-    guard.reads(5.0);
-    guard.reads(5.0);
+    guard.breaks(5.0);
     for _ in 0..4 {
         guard.reads(0.0);
     }

@@ -38,6 +38,7 @@ fn announced(id: &str, task_definition: Option<&str>) -> Watch {
 
 fn open(deployment: Deployment, announcement: Option<Box<Announcement>>) -> Watch {
     let event = Event::Opened {
+        others: Vec::new(),
         deployment: Box::new(deployment),
         pinned: Box::new(pinned(policy())),
         ceiling: Ceiling { mode: Mode::Auto, because: None },
@@ -108,8 +109,7 @@ fn a_hook_that_never_appears_ends_inconclusive_and_says_so() {
 #[test]
 fn our_own_rollback_is_no_deployment_even_before_its_answer_is_known() {
     let mut guard = Guard::settled(policy());
-    guard.reads(40.0);
-    guard.reads(40.0);
+    guard.breaks(40.0);
     let back = sighting(60, "ecs-svc/3", 1, RollOut::InProgress);
     let steps = on_sighting(&back, Some(&seen("ecs-svc/2", 2)), &[&guard.watch], &service());
     assert!(matches!(&steps[..], [IntakeStep::Deliver(_, e)] if matches!(**e, Event::Sighted(_))));

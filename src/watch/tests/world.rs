@@ -13,7 +13,9 @@ use crate::policy::{
     Action, Actions, Bound, Check, Counted, Fallback, LabelNames, Limit, LowTraffic, Match,
     Measure, NotifyRule, OnTimeout, Part, Phase, Policy, RollbackRule, Side, Unannounced, Unit,
 };
-use crate::watch::{Ceiling, Command, Event, Illegal, Pinned, Press, Said, Want, Watch};
+use crate::watch::{
+    Ceiling, Command, Event, Illegal, Pinned, Press, Said, Sampled, Tick, Want, Watch,
+};
 
 pub fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_700_000_000 + second).unwrap()
@@ -163,6 +165,7 @@ impl Guard {
         };
         let ceiling = Ceiling { mode: policy.mode, because: None };
         let event = Event::Opened {
+            others: Vec::new(),
             deployment: Box::new(deployment),
             pinned: Box::new(pinned(policy)),
             ceiling,
@@ -207,10 +210,18 @@ impl Guard {
         self.reads_as(counts(bad));
     }
 
+    /// As many samples as must agree.
+    pub fn breaks(&mut self, bad: f64) {
+        (0..3).for_each(|_| self.reads(bad));
+    }
+
     pub fn reads_as(&mut self, reading: Reading) {
         self.clock += 10;
         let readings = BTreeMap::from([("errors".to_owned(), reading)]);
-        let _ = self.take(Event::Sampled { tick: at(self.clock), readings });
+        let latest = Tick { readings, ..Tick::at(at(self.clock)) };
+        let sampled =
+            Sampled { latest, earlier: Vec::new(), born: BTreeSet::new(), rivals: Vec::new() };
+        let _ = self.take(Event::Sampled(Box::new(sampled)));
     }
 
     pub fn waits(&mut self, seconds: i64) {
