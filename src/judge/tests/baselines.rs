@@ -42,7 +42,11 @@ fn a_baseline_breach_must_hold_against_every_usable_baseline() {
     let mut play = Play::of(check).after(quiet);
     let missing = Baseline::Missing { because: "no data".into() };
     play.state.baselines.insert(Against::SameHour, missing);
-    assert_eq!(play.sees_often(30, &worse).verdict, Verdict::Breach, "what is missing asks nothing");
+    assert_eq!(
+        play.sees_often(30, &worse).verdict,
+        Verdict::Breach,
+        "what is missing asks nothing"
+    );
 }
 
 #[test]
@@ -131,7 +135,8 @@ fn a_restless_baseline_asks_for_more_evidence() {
 #[test]
 fn what_varies_more_than_chance_is_thinned() {
     let phi = |of: fn(i64) -> Reading| {
-        let Baseline::Measured(reference) = Baseline::of(&error_rate(), &stretch(0, of), 15.0) else {
+        let Baseline::Measured(reference) = Baseline::of(&error_rate(), &stretch(0, of), 15.0)
+        else {
             panic!("missing")
         };
         let crate::judge::baseline::Usual::Share(share) = reference.usual else { panic!() };
