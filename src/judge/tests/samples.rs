@@ -53,7 +53,7 @@ fn low_traffic_says_what_would_have_shown() {
     assert_eq!(shown, "12 events, at least 20 are needed");
     assert!(rest.starts_with("a rise to ") && rest.ends_with("% would have shown"), "{rest}");
     let found = judgement.weight.unwrap().detectable.unwrap();
-    assert!(found > 0.01 && found < 0.10, "1200 events: {found}");
+    assert!(found > 0.0025 && found < 0.02, "1200 events: {found}");
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn too_few_events_detect_nothing_and_say_so() {
     let mut play = Play::of(error_rate()).after(quiet);
     let judgement = play.sees(counts(0.0, 1.0));
     assert_eq!(judgement.reason, "1 events, at least 20 are needed");
-    assert_eq!(judgement.weight.map(|w| w.detectable), None, "of no weight without a verdict");
+    assert_eq!(judgement.weight.unwrap().detectable, None);
 }
 
 #[test]

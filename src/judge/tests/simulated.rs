@@ -4,6 +4,7 @@ use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 
 use super::*;
+use crate::judge::Blame;
 
 const RUNS: u64 = 400;
 const SAMPLES: usize = 240;
@@ -16,7 +17,7 @@ fn draw(random: &mut Xoshiro256PlusPlus, events: u32, share: f64) -> f64 {
     f64::from(u32::try_from(bad).unwrap())
 }
 
-/// Runs whose verdict was a breach at any of their samples, and runs whose evidence
+/// Runs with a breach of the deployment's doing at any of their samples, and runs whose evidence
 /// reached `1/alpha` at any.
 fn false_breaches(known: &Play, of: impl Fn(&mut Xoshiro256PlusPlus) -> Reading) -> (f64, f64) {
     let (mut breached, mut reached) = (0_u32, 0_u32);
@@ -35,7 +36,7 @@ fn false_breaches(known: &Play, of: impl Fn(&mut Xoshiro256PlusPlus) -> Reading)
                 alpha: LARGE,
             };
             let judgement = state.observe(&known.check, &sample);
-            breach |= judgement.verdict == Verdict::Breach;
+            breach |= judgement.blame == Some(Blame::Deployment);
             reach |= judgement.weight.is_some_and(|weight| weight.ln_e >= (1.0 / LARGE).ln());
         }
         breached += u32::from(breach);

@@ -43,7 +43,7 @@ fn a_leak_says_when_the_wall_is_reached() {
 fn what_is_steady_warms_up_or_saws_is_no_leak() {
     assert_eq!(found(memory(), |_| 0.6), None);
     assert_eq!(found(memory(), |minute| 0.7 - 0.4 * (-minute / 15.0).exp()), None, "warm-up");
-    assert_eq!(found(memory(), |minute| 0.3 + 0.02 * (minute % 20.0)), None, "collected garbage");
+    assert_eq!(found(memory(), |minute| 0.3 + 0.05 * (minute % 6.0)), None, "collected garbage");
 }
 
 #[test]
