@@ -27,6 +27,9 @@ const AGREE: f64 = 3.0;
 /// The same where samples lie far apart: two long ones are many short ones.
 const AGREE_WHEN_FAR_APART: f64 = 2.0;
 const FAR_APART: SignedDuration = SignedDuration::from_mins(1);
+/// What can be the time between two samples: what is computed with it stays a time.
+const SHORTEST: SignedDuration = SignedDuration::from_millis(1);
+const LONGEST: SignedDuration = SignedDuration::from_hours(24 * 365);
 /// How long the new revision may be silent while the old one is not.
 const SILENCE: SignedDuration = SignedDuration::from_mins(3);
 
@@ -149,7 +152,14 @@ impl CheckState {
 
     /// Takes one sample in.
     pub fn observe(&mut self, check: &Check, sample: &Sample<'_>) -> &Judgement {
+        let interval = sample.interval.clamp(SHORTEST, LONGEST);
+        let sample = &Sample { interval, ..*sample };
         let judgement = match sample.reading {
+            Ok(measurement) if Pool::of(check, measurement).is_none() => {
+                self.silent_since = None;
+                let reason = "the answer is no measurement of this check".to_owned();
+                Err((Verdict::NoData, None, reason))
+            }
             Ok(measurement) => self.measured(check, sample, measurement),
             Err(Unusable::NothingNew) => self.nothing_new(check, sample),
             Err(unusable) => {

@@ -36,8 +36,42 @@ impl Pool {
         Self::part(check, measurement, Part3::All)
     }
 
-    /// The part of `measurement`; `None` where it has none, or does not fit the check.
+    /// The part of `measurement`; `None` where it has none, does not fit the check, or is
+    /// none that can be.
     pub fn part(check: &Check, measurement: &Measurement, part: Part3) -> Option<Self> {
+        Self::whatever(check, measurement, part)?.sound()
+    }
+
+    /// Itself without what is no number; `None` where it can't be a measurement. Sources
+    /// promise as much; one number that is none would stay in the state for good.
+    fn sound(mut self) -> Option<Self> {
+        // Sums and squares of more are no numbers.
+        const MOST: f64 = 1e100;
+        let events = |number: f64| (0.0..=MOST).contains(&number);
+        match &mut self {
+            Self::Counts(counts) => {
+                let is_sound = events(counts.bad) && events(counts.total);
+                counts.bad = counts.bad.min(counts.total);
+                is_sound.then_some(self)
+            }
+            Self::Histogram(Histogram { bounds, within, total }) => {
+                let is_sound = events(*total)
+                    && bounds.len() == within.len()
+                    && bounds.iter().all(|bound| bound.abs() <= MOST)
+                    && bounds.is_sorted_by(|a, b| a < b)
+                    && within.iter().all(|within| events(*within))
+                    && within.is_sorted();
+                within.iter_mut().for_each(|within| *within = within.min(*total));
+                is_sound.then_some(self)
+            }
+            Self::Values(values) => {
+                values.retain(|(_, value)| value.abs() <= MOST);
+                (!values.is_empty()).then_some(self)
+            }
+        }
+    }
+
+    fn whatever(check: &Check, measurement: &Measurement, part: Part3) -> Option<Self> {
         fn pick<T: Clone>(split: &Split<T>, part: Part3) -> Option<T> {
             match part {
                 Part3::All => Some(split.all.clone()),

@@ -14,7 +14,7 @@
 //! events would (Pearson's dispersion, quasi-likelihood: `McCullagh` and Nelder).
 
 use jiff::Timestamp;
-use statrs::function::beta::{beta_reg, inv_beta_reg};
+use statrs::function::beta::beta_reg;
 
 use super::onset::{Cap, Evidence};
 use crate::model::Counts;
@@ -38,8 +38,13 @@ pub fn add(evidence: &mut Evidence, at: Timestamp, counts: Counts, null: f64, ph
 /// The upper bound of a share that `bad` of `total` events leave room for, with
 /// probability `level` (Jeffreys' interval, thinned by the dispersion).
 pub fn upper_share(counts: Counts, phi: f64, level: f64) -> f64 {
-    let (bad, good) = thinned(counts, phi);
-    inv_beta_reg(bad + 0.5, good + 0.5, level).clamp(0.0, 1.0)
+    // Halving always ends, which the library's inverse does not where shares are small.
+    let (mut low, mut high) = (0.0, 1.0);
+    for _ in 0..60 {
+        let middle = f64::midpoint(low, high);
+        if chance_above(middle, counts, phi) > 1.0 - level { low = middle } else { high = middle }
+    }
+    high
 }
 
 /// The probability (0-1) that the share is above `limit`, after these events.

@@ -76,7 +76,8 @@ impl Evidence {
                 track.run_from = mass.max(f64::MIN_POSITIVE).ln();
             }
             track.running = positive;
-            let ratio = if ratio.is_nan() { 0.0 } else { ratio.min(cap.of(track.run_from)) };
+            let ratio =
+                if ratio.is_nan() { 0.0 } else { ratio.min(cap.of(track.run_from)).max(-CEILING) };
             track.sum = (mass * ratio.exp()).min(CEILING);
             if track.best <= 0.0 || track.since.is_none() {
                 (track.best, track.since) = (ratio, Some(at));

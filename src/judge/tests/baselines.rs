@@ -1,0 +1,160 @@
+//! What is compared with what was before.
+
+use super::*;
+
+const BOTH: [Against; 2] = [Against::Before, Against::SameHour];
+
+#[test]
+fn a_baseline_breach_counts_only_outside_normal() {
+    let check = compared(error_rate(), 2.0, &[Against::Before]);
+    let mut play = Play::of(check).after(|_| counts(10.0, 100_000.0));
+    let inside = play.sees_often(30, &counts(90.0, 100_000.0));
+    assert_eq!(inside.verdict, Verdict::Healthy, "0.09 % is nine times as bad, and normal");
+    let judgement = play.sees_often(10, &counts(900.0, 100_000.0));
+    assert_eq!((judgement.verdict, judgement.severity), (Verdict::Breach, Some(Severity::Sev2)));
+    assert!(judgement.reason.contains("2x worse than before 0.01%"), "{}", judgement.reason);
+}
+
+#[test]
+fn near_zero_a_factor_says_nothing() {
+    let mut check = compared(error_rate(), 2.0, &[Against::Before]);
+    check.normal = None;
+    let mut play = Play::of(check).after(|_| counts(1.0, 100_000.0));
+    assert_eq!(
+        play.sees_often(40, &counts(100.0, 100_000.0)).verdict,
+        Verdict::Healthy,
+        "a hundred times as bad, and one in a thousand"
+    );
+    assert_eq!(play.sees_often(20, &counts(1000.0, 100_000.0)).verdict, Verdict::Breach);
+}
+
+#[test]
+fn a_baseline_breach_must_hold_against_every_usable_baseline() {
+    let mut check = compared(error_rate(), 2.0, &BOTH);
+    check.normal = None;
+    let worse = counts(3.0, 100.0);
+    let mut play = Play::of(check.clone()).after(quiet);
+    play.knows(Against::SameHour, quiet);
+    assert_eq!(play.sees_often(30, &worse).verdict, Verdict::Breach);
+    let mut play = Play::of(check.clone()).after(quiet);
+    play.knows(Against::SameHour, |_| counts(2.0, 100.0));
+    assert_eq!(play.breaches_at(100, &worse), None, "it is usual at this hour");
+    let mut play = Play::of(check).after(quiet);
+    let missing = Baseline::Missing { because: "no data".into() };
+    play.state.baselines.insert(Against::SameHour, missing);
+    assert_eq!(
+        play.sees_often(30, &worse).verdict,
+        Verdict::Breach,
+        "what is missing asks nothing"
+    );
+}
+
+#[test]
+fn a_service_that_was_as_bad_before_is_back_where_it_was() {
+    let check = compared(error_rate(), 2.0, &[Against::Before]);
+    let mut play = Play::of(check).after(|_| counts(30.0, 1000.0));
+    for _ in 0..40 {
+        let judgement = play.sees(counts(33.0, 1000.0));
+        assert_eq!(judgement.verdict, Verdict::Elevated);
+        assert!(judgement.back_to_normal, "no worse than before is what recovery asks for");
+    }
+}
+
+#[test]
+fn a_check_that_has_only_a_baseline_is_no_data_without_it() {
+    let check = compared(error_rate(), 2.0, &[Against::Before]);
+    let mut play = Play::of(check);
+    let judgement = play.sees_often(5, &counts(90.0, 100.0));
+    assert_eq!(judgement.verdict, Verdict::NoData);
+    assert_eq!(judgement.reason, "no baseline to judge by: not measured yet");
+    let missing = Baseline::Missing { because: "too few samples".into() };
+    play.state.baselines.insert(Against::Before, missing);
+    let judgement = play.sees(counts(90.0, 100.0));
+    assert_eq!(judgement.reason, "no baseline to judge by: too few samples");
+}
+
+#[test]
+fn a_check_that_is_worse_than_before_is_not_back() {
+    let mut check = compared(error_rate(), 2.0, &[Against::Before]);
+    check.normal = None;
+    let mut play = Play::of(check).after(quiet);
+    for _ in 0..6 {
+        assert!(!play.sees(counts(9.0, 100.0)).back_to_normal);
+    }
+    assert_eq!(play.state.verdict(), Some(Verdict::Breach));
+}
+
+#[test]
+fn without_a_baseline_the_limit_itself_is_the_null() {
+    let mut play = Play::of(error_rate());
+    let judgement = play.sees(counts(0.0, 100.0));
+    assert!((judgement.weight.unwrap().null - 0.01).abs() < 1e-12);
+    assert_eq!(play.breaches_at(20, &counts(30.0, 100.0)), Some(3), "the limit needs no baseline");
+}
+
+#[test]
+fn with_a_baseline_the_null_lies_between_what_was_usual_and_the_limit() {
+    let null = |usual: f64| {
+        let mut play = Play::of(error_rate()).after(|_| counts(usual, 10_000.0));
+        play.sees(counts(0.0, 100.0)).weight.unwrap().null
+    };
+    assert!((null(1.0) - 0.0025).abs() < 1e-12, "a quarter of the limit at least");
+    assert!((0.005..0.0055).contains(&null(50.0)), "or else what was usual");
+    assert!((0.05..0.052).contains(&null(500.0)), "even above the limit");
+}
+
+#[test]
+fn a_baseline_on_too_little_is_missing_and_says_so() {
+    let because = |samples: Vec<(Timestamp, Reading)>| {
+        let Baseline::Missing { because } = Baseline::of(&error_rate(), &samples, 15.0) else {
+            panic!("usable")
+        };
+        because
+    };
+    let few = |count: usize, of: Reading| (0..).map(|i| (at(i), of.clone())).take(count).collect();
+    assert_eq!(because(few(5, counts(0.0, 3.0))), "too little traffic (15 events)");
+    assert_eq!(because(few(2, counts(0.0, 300.0))), "too few samples");
+    let said = because(few(9, Err(Unusable::Empty)));
+    assert_eq!(said, "0 of 9 samples: the query returns no series");
+    assert_eq!(because(few(9, counts(f64::NAN, 100.0))), "too few samples");
+}
+
+#[test]
+fn a_restless_baseline_asks_for_more_evidence() {
+    let needed = |of: fn(i64) -> Reading| {
+        let mut play = Play::of(error_rate()).after(of);
+        play.sees(counts(0.0, 100.0)).weight.unwrap().needed
+    };
+    let plain = (1.0 / ALPHA).ln();
+    assert!((needed(quiet) - plain).abs() < 1e-9);
+    let burst = |i| counts(if (40..48).contains(&i) { 10.0 } else { 0.0 }, 100.0);
+    let more = needed(burst) - plain;
+    assert!((0.0..=8.0).contains(&more), "bounded: one incident does not blind: {more}");
+}
+
+#[test]
+fn what_varies_more_than_chance_is_thinned() {
+    let phi = |of: fn(i64) -> Reading| {
+        let Baseline::Measured(reference) = Baseline::of(&error_rate(), &stretch(0, of), 15.0)
+        else {
+            panic!("missing")
+        };
+        let crate::judge::baseline::Usual::Share(share) = reference.usual else { panic!() };
+        share.phi
+    };
+    assert!((phi(quiet) - 1.0).abs() < 1e-9);
+    let waves = |i: i64| counts(if i / 20 % 2 == 0 { 20.0 } else { 0.0 }, 100.0);
+    assert!(phi(waves) > 5.0);
+}
+
+#[test]
+fn a_series_is_compared_with_its_level() {
+    let usual = |i: i64| gauge(&[("", if i % 2 == 0 { 0.30 } else { 0.32 })]);
+    let check = compared(cpu(), 1.5, &[Against::Before]);
+    let mut play = Play::of(check.clone()).after(usual);
+    assert_eq!(play.breaches_at(100, &usual(0)), None);
+    assert_eq!(play.breaches_at(100, &gauge(&[("", 0.40)])), None, "less than half as much again");
+    let mut play = Play::of(check).after(usual);
+    let found = play.breaches_at(20, &gauge(&[("", 0.8)]));
+    assert!(found.is_some_and(|sample| sample >= 3), "{found:?}");
+}
