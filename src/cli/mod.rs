@@ -3,6 +3,8 @@
 pub mod change;
 pub mod check;
 mod client;
+mod digest;
+mod explain;
 pub mod import;
 pub mod matching;
 pub mod schema;
@@ -64,6 +66,19 @@ enum Command {
     /// Show what is guarded now, or one watch with its timeline
     Watches {
         id: Option<String>,
+        /// Show how the evidence of each check grew, and what it was compared with
+        #[arg(long, requires = "id")]
+        explain: bool,
+        #[command(flatten)]
+        server: client::Server,
+    },
+    /// Say what each policy did, or would have done, in the last days
+    Digest {
+        #[arg(long, default_value_t = 7)]
+        days: u32,
+        /// As the API gives it
+        #[arg(long)]
+        json: bool,
         #[command(flatten)]
         server: client::Server,
     },
@@ -132,8 +147,12 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Schema => schema::run(out),
         Command::Match { service, policies } => matching::run(&policies, &service, out),
         Command::Import(wanted) => import::run(&wanted, out, &mut io::stderr().lock()),
-        Command::Watches { id: None, server } => watches::list(&server, out),
-        Command::Watches { id: Some(id), server } => watches::show(&server, &id, out),
+        Command::Watches { id: None, server, .. } => watches::list(&server, out),
+        Command::Watches { id: Some(id), explain, server } => {
+            let code = watches::show(&server, &id, out)?;
+            if explain { explain::run(&server, &id, out) } else { Ok(code) }
+        }
+        Command::Digest { days, json, server } => digest::run(&server, days, json, out),
         Command::Rollback { watch, act } => watches::press(&act, &watch, "rollback", out),
         Command::Ack { watch, act } => watches::press(&act, &watch, "ack", out),
         Command::Hold { watch, act } => watches::press(&act, &watch, "hold", out),
