@@ -6,6 +6,7 @@ mod client;
 mod digest;
 mod explain;
 pub mod import;
+mod live;
 pub mod matching;
 pub mod schema;
 mod serve;
@@ -37,7 +38,7 @@ enum Command {
     /// Read policies and tell every mistake with its place
     Check {
         /// Policy files or folders
-        #[arg(required_unless_present = "diff")]
+        #[arg(required_unless_present_any = ["diff", "live"])]
         paths: Vec<PathBuf>,
         /// Print each policy whole, with bundles and defaults merged in
         #[arg(long)]
@@ -45,6 +46,8 @@ enum Command {
         /// Say in words what changed since this git revision; without PATHS, in `policies`
         #[arg(long, value_name = "REV", conflicts_with = "expand")]
         diff: Option<String>,
+        #[command(flatten)]
+        live: live::Live,
     },
     /// Run the tests of policies: given series, expected verdicts and actions
     Test {
@@ -141,8 +144,9 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
     let out = &mut io::stdout().lock();
     match command {
         Command::Serve { config } => serve::run(&config),
+        Command::Check { paths, live, .. } if live.is_wanted() => live::run(&paths, &live, out),
         Command::Check { paths, diff: Some(revision), .. } => change::run(&revision, &paths, out),
-        Command::Check { paths, expand, diff: None } => check::run(&paths, expand, out),
+        Command::Check { paths, expand, diff: None, .. } => check::run(&paths, expand, out),
         Command::Test { paths } => test::run_tests(&paths, out),
         Command::Schema => schema::run(out),
         Command::Match { service, policies } => matching::run(&policies, &service, out),

@@ -111,7 +111,9 @@ pub async fn digest(
     let mut after = (since, String::new());
     for _ in 0..MOST_PAGES {
         let page = face.store.watches_since::<Watch>(&after, PAGE).await?;
-        page.iter().for_each(|watch| digest.add(watch));
+        for watch in &page {
+            digest.add(watch);
+        }
         digest.cut = page.len() >= PAGE as usize;
         match page.last() {
             Some(last) if digest.cut => after = (last.opened_at, last.id.to_string()),
