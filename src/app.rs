@@ -14,11 +14,17 @@ use crate::engine::{
 use crate::notify::slack::Slack;
 use crate::platform::ecs::{Ecs, EcsSettings};
 use crate::policy_repo::{PolicyRepo, Reload};
-use crate::settings::Settings;
+use crate::settings::{PrometheusSettings, Settings};
 use crate::sources::prometheus::Prometheus;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::web::{self, Face, Tokens};
+
+/// The metric source of the settings; nothing is sent.
+pub fn prometheus(settings: &PrometheusSettings) -> anyhow::Result<Prometheus> {
+    let PrometheusSettings { url, timeout, max_concurrent } = settings;
+    Ok(Prometheus::connect(url, timeout.std(), *max_concurrent)?)
+}
 
 /// Everything that the daemon talks to.
 struct Adapters {
@@ -38,11 +44,7 @@ impl Adapters {
             region: settings.aws.region.clone(),
             endpoint: None,
         };
-        let prometheus = Prometheus::connect(
-            &settings.prometheus.url,
-            settings.prometheus.timeout.std(),
-            settings.prometheus.max_concurrent,
-        )?;
+        let prometheus = prometheus(&settings.prometheus)?;
         let slack = settings
             .slack
             .as_ref()

@@ -51,6 +51,25 @@ pub struct PrometheusSettings {
     pub max_concurrent: usize,
 }
 
+impl PrometheusSettings {
+    /// The server at `url`, with every default.
+    pub fn at(url: &str) -> Self {
+        Self { url: url.to_owned(), timeout: five_seconds(), max_concurrent: eight() }
+    }
+
+    /// Only these of a settings file: whoever checks policies needs none of the
+    /// daemon's secrets.
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
+        #[derive(Deserialize)]
+        struct Part {
+            prometheus: PrometheusSettings,
+        }
+        let what = || path.display().to_string();
+        let text = std::fs::read_to_string(path).with_context(what)?;
+        Ok(serde_norway::from_str::<Part>(&text).with_context(what)?.prometheus)
+    }
+}
+
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[derive(Default)]

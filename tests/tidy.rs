@@ -28,6 +28,7 @@ const BESIDE: &[(&str, &[&str])] = &[
     ("cli", &["chart"]),
     ("cli::change", &["policy_repo"]),
     ("cli::check", &["policy_repo"]),
+    ("cli::live", &["policy_repo", "settings", "sources"]),
     ("cli::matching", &["policy_repo"]),
     ("cli::serve", &["settings", "telemetry"]),
     ("cli::test", &["policy_repo", "policy_test"]),

@@ -19,11 +19,18 @@ pub struct Server {
 
 impl Server {
     pub fn get<T: DeserializeOwned>(&self, path: &[&str]) -> anyhow::Result<T> {
-        self.call(Method::GET, path, None)
+        self.call(Method::GET, &self.address(path)?, None)
+    }
+
+    /// The same with a query: `days=7`.
+    pub fn ask<T: DeserializeOwned>(&self, path: &[&str], query: &str) -> anyhow::Result<T> {
+        let mut url = self.address(path)?;
+        url.set_query(Some(query));
+        self.call(Method::GET, &url, None)
     }
 
     pub fn post<T: DeserializeOwned>(&self, path: &[&str], body: &Value) -> anyhow::Result<T> {
-        self.call(Method::POST, path, Some(body))
+        self.call(Method::POST, &self.address(path)?, Some(body))
     }
 
     /// What people type is never taken for more than one step of the path.
@@ -37,14 +44,13 @@ impl Server {
     fn call<T: DeserializeOwned>(
         &self,
         method: Method,
-        path: &[&str],
+        url: &Url,
         body: Option<&Value>,
     ) -> anyhow::Result<T> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             let client =
                 reqwest::Client::builder().timeout(std::time::Duration::from_secs(20)).build()?;
-            let url = self.address(path)?;
             let mut request = client.request(method, url.clone());
             if let Some(token) = &self.token {
                 request = request.bearer_auth(token);

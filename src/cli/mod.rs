@@ -3,7 +3,10 @@
 pub mod change;
 pub mod check;
 mod client;
+mod digest;
+mod explain;
 pub mod import;
+mod live;
 pub mod matching;
 pub mod schema;
 mod serve;
@@ -35,7 +38,7 @@ enum Command {
     /// Read policies and tell every mistake with its place
     Check {
         /// Policy files or folders
-        #[arg(required_unless_present = "diff")]
+        #[arg(required_unless_present_any = ["diff", "live"])]
         paths: Vec<PathBuf>,
         /// Print each policy whole, with bundles and defaults merged in
         #[arg(long)]
@@ -43,6 +46,8 @@ enum Command {
         /// Say in words what changed since this git revision; without PATHS, in `policies`
         #[arg(long, value_name = "REV", conflicts_with = "expand")]
         diff: Option<String>,
+        #[command(flatten)]
+        live: live::Live,
     },
     /// Run the tests of policies: given series, expected verdicts and actions
     Test {
@@ -64,6 +69,19 @@ enum Command {
     /// Show what is guarded now, or one watch with its timeline
     Watches {
         id: Option<String>,
+        /// Show how the evidence of each check grew, and what it was compared with
+        #[arg(long, requires = "id")]
+        explain: bool,
+        #[command(flatten)]
+        server: client::Server,
+    },
+    /// Say what each policy did, or would have done, in the last days
+    Digest {
+        #[arg(long, default_value_t = 7)]
+        days: u32,
+        /// As the API gives it
+        #[arg(long)]
+        json: bool,
         #[command(flatten)]
         server: client::Server,
     },
@@ -126,14 +144,19 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
     let out = &mut io::stdout().lock();
     match command {
         Command::Serve { config } => serve::run(&config),
+        Command::Check { paths, live, .. } if live.is_wanted() => live::run(&paths, &live, out),
         Command::Check { paths, diff: Some(revision), .. } => change::run(&revision, &paths, out),
-        Command::Check { paths, expand, diff: None } => check::run(&paths, expand, out),
+        Command::Check { paths, expand, diff: None, .. } => check::run(&paths, expand, out),
         Command::Test { paths } => test::run_tests(&paths, out),
         Command::Schema => schema::run(out),
         Command::Match { service, policies } => matching::run(&policies, &service, out),
         Command::Import(wanted) => import::run(&wanted, out, &mut io::stderr().lock()),
-        Command::Watches { id: None, server } => watches::list(&server, out),
-        Command::Watches { id: Some(id), server } => watches::show(&server, &id, out),
+        Command::Watches { id: None, server, .. } => watches::list(&server, out),
+        Command::Watches { id: Some(id), explain, server } => {
+            let code = watches::show(&server, &id, out)?;
+            if explain { explain::run(&server, &id, out) } else { Ok(code) }
+        }
+        Command::Digest { days, json, server } => digest::run(&server, days, json, out),
         Command::Rollback { watch, act } => watches::press(&act, &watch, "rollback", out),
         Command::Ack { watch, act } => watches::press(&act, &watch, "ack", out),
         Command::Hold { watch, act } => watches::press(&act, &watch, "hold", out),

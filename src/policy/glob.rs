@@ -45,6 +45,20 @@ impl Glob {
         self.choices.iter().any(|choice| meet(choice, &name).is_some())
     }
 
+    /// The names that it stands for, where it has no wildcard.
+    pub fn plain(&self) -> Option<Vec<String>> {
+        let letters = |choice: &Vec<Token>| {
+            choice
+                .iter()
+                .map(|token| match token {
+                    Token::Char(char) => Some(*char),
+                    Token::One | Token::Many => None,
+                })
+                .collect()
+        };
+        self.choices.iter().map(letters).collect()
+    }
+
     /// Whether `name` is one of the choices, letter by letter, without wildcards.
     pub fn names(&self, name: &str) -> bool {
         let name: Vec<Token> = name.chars().map(Token::Char).collect();
@@ -180,6 +194,12 @@ mod tests {
     fn a_wildcard_names_nothing_letter_by_letter() {
         assert!(glob("{deployguard,other}").names("deployguard"));
         assert!(!glob("deploy*").names("deployguard"));
+    }
+
+    #[test]
+    fn a_pattern_without_wildcards_is_its_names() {
+        assert_eq!(glob("shop-{api,web}").plain().unwrap(), ["shop-api", "shop-web"]);
+        assert_eq!(glob("{api,web-*}").plain(), None);
     }
 
     #[test]

@@ -153,6 +153,26 @@ impl Store {
         rows.iter().map(|row| Ok(serde_json::from_str(row.get::<&str, _>(0))?)).collect()
     }
 
+    /// The watches opened since a time, oldest first, after the one opened at `after`
+    /// with this id; at most `limit`. `after` begins with the time and no id.
+    pub async fn watches_since<W: DeserializeOwned>(
+        &self,
+        after: &(Timestamp, String),
+        limit: u32,
+    ) -> Result<Vec<W>, StoreError> {
+        // Naming both values of `is_open` lets the index find the times.
+        let rows = sqlx::query(
+            "SELECT state FROM watches WHERE is_open IN (0, 1) AND opened_ms >= $1 \
+             AND (opened_ms > $1 OR id > $2) ORDER BY opened_ms, id LIMIT $3",
+        )
+        .bind(after.0.as_millisecond())
+        .bind(&after.1)
+        .bind(i64::from(limit))
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(|row| Ok(serde_json::from_str(row.get::<&str, _>(0))?)).collect()
+    }
+
     /// The journal of a watch with the times of its events, in order.
     pub async fn journal<E: DeserializeOwned>(
         &self,

@@ -113,7 +113,7 @@ fn reason_to_ask(policy: &Policy, at: &Standpoint<'_>) -> Option<String> {
 }
 
 impl Watch {
-    fn standpoint(&self, severity: Severity, now: Timestamp) -> Standpoint<'_> {
+    pub(super) fn standpoint(&self, severity: Severity, now: Timestamp) -> Standpoint<'_> {
         Standpoint {
             severity,
             ceiling: self.ceiling.mode,
@@ -138,6 +138,7 @@ impl Watch {
             None if self.rollback_accepted => Decision::Page("it was rolled back once".to_owned()),
             None => decide(self.policy(), &self.standpoint(severity, now)),
         };
+        self.record(&decision, severity, now);
         match decision {
             Decision::RollBack => {
                 let because = self.breach_in_words();
@@ -239,7 +240,9 @@ impl Watch {
         if in_hands || !self.may_still_roll_back() || !self.breaches_now(now) {
             return;
         }
-        match decide(self.policy(), &self.standpoint(severity, now)) {
+        let decision = decide(self.policy(), &self.standpoint(severity, now));
+        self.record(&decision, severity, now);
+        match decision {
             Decision::RollBack => {
                 let because = self.breach_in_words();
                 self.begin_rollback(super::Actor::Guard, because, now, said);

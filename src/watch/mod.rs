@@ -10,7 +10,10 @@
 
 mod baselines;
 mod decide;
+mod decided;
+mod digest;
 mod event;
+mod explain;
 mod intake;
 mod phase;
 mod press;
@@ -25,7 +28,13 @@ mod words;
 
 pub use baselines::{BaselineAsk, BaselineMeasured};
 pub use decide::{Decision, Standpoint, decide};
+pub use decided::{Answer, Decided, DecidedCheck};
+pub use digest::{Came, Digest, Digested, PolicyDigest};
 pub use event::{Command, Event, Illegal, Press, Sampled, Tick};
+pub use explain::{
+    BaselineStory, CheckStory, ControlStory, EvidenceStory, Explanation, Moment, Spell, Turn,
+    explain,
+};
 pub use intake::{Poison, Seen, Step as IntakeStep, on_announcement, on_sighting};
 pub use state::{
     Actor, Ceiling, Entry, Pending, Pinned, PreflightState, RollbackRun, RunStep, Said, Stage,

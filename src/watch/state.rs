@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::baselines::controls;
 use super::intake::JOIN_WITHIN;
-use super::{Event, Illegal};
+use super::{Decided, Event, Illegal};
 use crate::judge::{CheckState, Rival, Role};
 use crate::model::{
     Announcement, Body, Deployment, Incident, LedgerEntry, Mode, Notice, Outcome, Reply, Revision,
@@ -47,6 +47,9 @@ pub struct Watch {
     #[serde(default)]
     pub followed: BTreeMap<Against, Timestamp>,
     pub incident: Option<Incident>,
+    /// What was decided about breaches, or would have been.
+    #[serde(default)]
+    pub decided: Vec<Decided>,
     /// A decision that waits for a person.
     pub pending: Option<Pending>,
     pub preflight: PreflightState,
@@ -214,6 +217,7 @@ impl Watch {
             born: BTreeSet::new(),
             followed: BTreeMap::new(),
             incident: None,
+            decided: Vec::new(),
             pending: None,
             preflight: PreflightState::Unknown,
             rollback_spent: None,

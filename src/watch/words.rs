@@ -233,7 +233,7 @@ impl Watch {
     }
 }
 
-fn limits_in_words(check: &Check) -> String {
+pub(super) fn limits_in_words(check: &Check) -> String {
     let normal = check.normal.iter().map(|bound| format!("normal {bound}"));
     let limits = check.breach.iter().map(|(severity, limit)| format!("{severity} {limit}"));
     normal.chain(limits).collect::<Vec<_>>().join(" · ")

@@ -62,6 +62,8 @@ pub fn router(face: Face) -> Router {
         .route("/api/v1/watches", get(read::watches))
         .route("/api/v1/watches/{id}", get(read::watch))
         .route("/api/v1/watches/{id}/journal", get(read::journal))
+        .route("/api/v1/watches/{id}/explain", get(read::explanation))
+        .route("/api/v1/digest", get(read::digest))
         .route("/api/v1/watches/{id}/{command}", post(act::press))
         .route("/api/v1/pause", get(read::pauses).post(act::pause))
         .route("/api/v1/unpause", post(act::unpause))

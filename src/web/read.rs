@@ -1,9 +1,10 @@
-//! Reading: watches, journals, pauses.
+//! Reading: watches, journals and what they explain, digests, pauses.
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
+use jiff::SignedDuration;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -11,12 +12,19 @@ use super::Face;
 use super::act::find;
 use super::problem::Problem;
 use super::view::{WatchDetail, WatchView};
+use crate::engine::clock;
 use crate::model::WatchId;
 use crate::store::Pause;
-use crate::watch::Watch;
+use crate::watch::{Digest, Event, Explanation, Watch, explain};
 
 /// The most watches in one answer.
 const MOST: u32 = 1000;
+/// The days that a digest may look back over.
+const MOST_DAYS: u32 = 90;
+/// Watches that a digest reads at once, and how often it does: between two of these the
+/// engine has its turn at the store.
+const PAGE: u32 = 100;
+const MOST_PAGES: u32 = 50;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -60,6 +68,59 @@ pub async fn journal(
     let events: Vec<Value> =
         events.into_iter().map(|(at, event)| json!({ "at": at, "event": event })).collect();
     Ok(Json(json!({ "watch": id, "events": events })))
+}
+
+pub async fn explanation(
+    State(face): State<Face>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Json<Explanation>, Problem> {
+    face.may_read(&headers)?;
+    let id = WatchId::typed(&id);
+    find(&face, &id).await?;
+    let journal = face.store.journal::<Event>(&id).await?;
+    let broken = |why: String| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, why);
+    // A day of samples is work for a while: no other request waits for it.
+    let explained = tokio::task::spawn_blocking(move || explain(&journal)).await;
+    let explained = explained.map_err(|error| broken(error.to_string()))?;
+    Ok(Json(explained.map_err(|why| broken(format!("the journal can't be read: {why}")))?))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Days {
+    days: Option<u32>,
+}
+
+pub async fn digest(
+    State(face): State<Face>,
+    days: Result<Query<Days>, QueryRejection>,
+    headers: HeaderMap,
+) -> Result<Json<Digest>, Problem> {
+    face.may_read(&headers)?;
+    let bad = |why: String| Problem::new(StatusCode::BAD_REQUEST, why);
+    let Query(days) = days.map_err(|error| bad(error.body_text()))?;
+    let days = days.days.unwrap_or(7);
+    if !(1..=MOST_DAYS).contains(&days) {
+        return Err(bad(format!("`days` is from 1 to {MOST_DAYS}")));
+    }
+    let now = clock::now();
+    let back = SignedDuration::from_hours(24 * i64::from(days));
+    let since = now.checked_sub(back).map_err(|error| bad(error.to_string()))?;
+    let mut digest = Digest::new(since, now);
+    let mut after = (since, String::new());
+    for _ in 0..MOST_PAGES {
+        let page = face.store.watches_since::<Watch>(&after, PAGE).await?;
+        for watch in &page {
+            digest.add(watch);
+        }
+        digest.cut = page.len() >= PAGE as usize;
+        match page.last() {
+            Some(last) if digest.cut => after = (last.opened_at, last.id.to_string()),
+            Some(_) | None => break,
+        }
+    }
+    Ok(Json(digest.finished()))
 }
 
 pub async fn pauses(

@@ -10,6 +10,7 @@ mod client;
 
 mod between;
 mod ecs;
+mod live;
 mod looking;
 mod prometheus;
 mod rolling_back;

@@ -20,6 +20,8 @@ async fn people_stay_in_charge_while_a_deployment_is_watched() -> anyhow::Result
     a_changed_threshold_waits_for_the_next_deployment(&house, &first).await?;
     a_pause_survives_a_restart_and_nothing_is_rolled_back_in_it(&mut house).await?;
     an_edit_without_a_commit_lowers_auto_to_ask_and_a_person_decides(&house).await?;
+    the_evidence_is_told_over_time(&house).await?;
+    a_digest_tells_what_was_done_and_what_would_have_been(&house).await?;
     Ok(())
 }
 
@@ -246,5 +248,59 @@ async fn an_edit_without_a_commit_lowers_auto_to_ask_and_a_person_decides(
         })
         .await?;
     assert_eq!(house.world.mutations_by_client().len(), 2, "one rollback a deployment");
+    Ok(())
+}
+
+async fn the_evidence_is_told_over_time(house: &House) -> anyhow::Result<()> {
+    let watches = house.daemon.watches().await?;
+    let bad = watches.iter().find(|watch| watch["version"] == "v5").context("v5")?;
+    let id = bad["id"].as_str().context("an id")?;
+    let told = house.daemon.get(&format!("/api/v1/watches/{id}/explain")).await?;
+    assert_eq!((&told["watch"], &told["broke_off"]), (&json!(id), &Value::Null), "{told:#}");
+    let rate = &told["checks"][0];
+    let moments = rate["moments"].as_array().context("moments")?;
+    assert_eq!(moments[0]["shown_for"][0], "first", "{rate:#}");
+    let breach = moments.iter().find(|one| one["verdict"] == "breach").context("a breach")?;
+    assert_eq!(breach["severity"], "SEV1", "{rate:#}");
+    assert_eq!(breach["blame"], "deployment", "{rate:#}");
+    assert_eq!(rate["baselines"][0]["name"], "before", "{rate:#}");
+
+    let shown = house.cli(&["watches", id, "--explain"]).await?;
+    assert_eq!(shown.code, 0, "{shown:?}");
+    for words in ["\nevidence (UTC)\n", "breach SEV1", "before: "] {
+        assert!(shown.out.contains(words), "no {words:?} in\n{}", shown.out);
+    }
+    println!("{}", shown.out);
+    let unknown = house.cli(&["watches", "w-none", "--explain"]).await?;
+    assert_eq!(unknown.code, 1, "{unknown:?}");
+    Ok(())
+}
+
+async fn a_digest_tells_what_was_done_and_what_would_have_been(
+    house: &House,
+) -> anyhow::Result<()> {
+    let digest = house.daemon.get("/api/v1/digest?days=1").await?;
+    let policy = &digest["policies"][0];
+    let watched = policy["watched"].as_u64().context("a number")?;
+    let came = policy["came"].as_object().context("counts")?;
+    assert_eq!(came.values().filter_map(Value::as_u64).sum::<u64>(), watched, "{digest:#}");
+    let listed = policy["deployments"].as_array().context("a list")?;
+    let of = |version: &str| listed.iter().find(|one| one["version"] == version);
+    let back = of("v4").context("v4 came to something")?;
+    assert_eq!((&back["came"], &back["check"]), (&json!("rolled_back"), &json!("error rate")));
+    assert!(back["limit"].is_string() && back["value"].is_string(), "{back:#}");
+    assert!(of("v2").is_none(), "nothing is to be said of v2: {digest:#}");
+
+    let told = house.cli(&["digest", "--days", "1"]).await?;
+    assert_eq!(told.code, 0, "{told:?}");
+    assert!(told.out.contains("rolled back"), "{}", told.out);
+    println!("{}", told.out);
+    for days in ["0", "91"] {
+        let refused = house.cli(&["digest", "--days", days]).await?;
+        assert_eq!(
+            (refused.code, refused.err.as_str()),
+            (1, "deployguard: `days` is from 1 to 90\n")
+        );
+    }
     Ok(())
 }

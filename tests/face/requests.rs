@@ -69,7 +69,9 @@ async fn nobody_acts_without_a_token_that_may(house: &House) -> anyhow::Result<(
             .is_problem(401, "the token is unknown");
         ask(post.clone(), path, Some(READ_TOKEN)).await?.is_problem(403, "has the role read");
     }
-    for path in ["/api/v1/watches", "/api/v1/watches/w-1", "/api/v1/watches/w-1/journal"] {
+    let one = "/api/v1/watches/w-1";
+    let (journal, explain) = (format!("{one}/journal"), format!("{one}/explain"));
+    for path in ["/api/v1/watches", one, &journal, &explain, "/api/v1/digest"] {
         ask(get.clone(), path, None).await?.is_problem(401, "give a token");
     }
     for path in ["/api/v1/pause", pressing] {

@@ -1,6 +1,7 @@
 //! Prometheus, through its instant and range queries.
 
 mod decode;
+mod labels;
 
 use std::error::Error as _;
 use std::sync::Arc;

@@ -1,0 +1,156 @@
+//! `deployguard check --live`: asks the real source what the daemon will ask it, and
+//! says which query finds nothing, and why.
+
+mod cause;
+mod look;
+mod services;
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::engine::clock;
+use crate::model::{Unusable, settle};
+use crate::policy::{Policy, check};
+use crate::policy_repo::collect;
+use crate::settings::PrometheusSettings;
+use crate::sources::Prometheus;
+use look::{Finding, Status};
+
+/// The source could not be asked.
+const NOT_ASKED: u8 = 3;
+/// How far back names and values of labels are looked for.
+const KNOWN_WITHIN: SignedDuration = SignedDuration::from_hours(1);
+
+/// Which source is asked, and about which services.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Live {
+    /// Ask the source whether every query returns series; without PATHS, of `policies`
+    #[arg(long = "live", id = "live", conflicts_with_all = ["diff", "expand"])]
+    wanted: bool,
+    /// The Prometheus to ask
+    #[arg(long, value_name = "URL", requires = "live")]
+    prometheus: Option<String>,
+    /// Take the Prometheus from these settings
+    #[arg(long, value_name = "FILE", requires = "live", conflicts_with = "prometheus")]
+    config: Option<PathBuf>,
+    /// Ask about this service, instead of those that are found; may be repeated
+    #[arg(long = "service", value_name = "NAME", requires = "live")]
+    services: Vec<String>,
+}
+
+impl Live {
+    /// Whether it is asked for at all.
+    pub fn is_wanted(&self) -> bool {
+        self.wanted
+    }
+
+    fn source(&self) -> anyhow::Result<Prometheus> {
+        let settings = match (&self.prometheus, &self.config) {
+            (Some(url), _) => PrometheusSettings::at(url),
+            (None, Some(file)) => PrometheusSettings::read(file)?,
+            (None, None) => anyhow::bail!("say whom to ask: --prometheus URL or --config FILE"),
+        };
+        crate::app::prometheus(&settings)
+    }
+}
+
+/// A source, as of a moment.
+struct Asked<'a> {
+    source: &'a Prometheus,
+    now: Timestamp,
+}
+
+impl Asked<'_> {
+    /// The stretch that names and values of labels are looked for in.
+    fn known_within(&self) -> (Timestamp, Timestamp) {
+        (self.now.checked_sub(KNOWN_WITHIN).unwrap_or(self.now), self.now)
+    }
+}
+
+/// Asks every query of every policy. Exit 1 if one is refused or finds nothing, or a
+/// policy has a mistake; 3 if the source can't be asked.
+pub fn run(paths: &[PathBuf], live: &Live, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    let standard = [PathBuf::from("policies")];
+    let paths = if paths.is_empty() { &standard[..] } else { paths };
+    let set = match collect(paths).and_then(|files| check(&files)) {
+        Ok(set) => set,
+        Err(mistakes) => {
+            super::check::told(&mistakes, out)?;
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    let source = live.source()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut worst = Status::Ok;
+    for written in set.iter() {
+        let asked = Asked { source: &source, now: asked_as_of(&written.policy) };
+        writeln!(out, "{} ({})", written.policy.name, written.file)?;
+        match runtime.block_on(policy(&asked, &written.policy, &live.services)) {
+            Ok(found) => worst = worst.max(told(&found, out)?),
+            Err(Unusable::Unreachable(why)) => {
+                writeln!(out, "  not asked: {why}")?;
+                return Ok(ExitCode::from(NOT_ASKED));
+            }
+            Err(why) => {
+                writeln!(out, "  {why}")?;
+                worst = Status::Refused;
+            }
+        }
+    }
+    Ok(if worst >= Status::Empty { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// As the daemon does: a source shows what it has measured a moment later.
+fn asked_as_of(policy: &Policy) -> Timestamp {
+    let interval = policy.phases.first().map_or(SignedDuration::ZERO, |phase| phase.interval);
+    let now = clock::now();
+    now.checked_sub(settle(interval)).unwrap_or(now)
+}
+
+/// What was found of each service.
+struct Found {
+    services: Vec<(String, Vec<Finding>)>,
+    /// Services that are not asked about, or why there are none.
+    note: Option<String>,
+}
+
+async fn policy(asked: &Asked<'_>, policy: &Policy, named: &[String]) -> Result<Found, Unusable> {
+    let (names, note) = services::of(asked, policy, named).await?;
+    let mut services = Vec::new();
+    for name in names {
+        let mut findings = Vec::new();
+        for check in &policy.checks {
+            findings.push(look::at(asked, policy, check, &name).await?);
+        }
+        services.push((name, findings));
+    }
+    Ok(Found { services, note })
+}
+
+/// Prints what was found; the worst of it.
+fn told(found: &Found, out: &mut impl Write) -> io::Result<Status> {
+    let mut worst = Status::Ok;
+    for (service, findings) in &found.services {
+        writeln!(out, "  {service}")?;
+        let width = findings.iter().map(|one| one.check.chars().count()).max().unwrap_or(0);
+        for one in findings {
+            worst = worst.max(one.status);
+            writeln!(out, "    {:<7}  {:width$}  {}", one.status.as_str(), one.check, one.said)?;
+            for note in &one.notes {
+                writeln!(out, "      {}", note.query)?;
+                writeln!(out, "        {}", note.mend)?;
+            }
+        }
+    }
+    if let Some(note) = &found.note {
+        writeln!(out, "  {note}")?;
+        if found.services.is_empty() {
+            worst = worst.max(Status::Empty);
+        }
+    }
+    Ok(worst)
+}

@@ -1,0 +1,323 @@
+//! One check of one service, asked for real.
+
+use std::collections::BTreeSet;
+
+use jiff::SignedDuration;
+
+use super::Asked;
+use super::cause::{self, Cause};
+use super::services::vars;
+use crate::model::{Ask, Measurement, Question, Reading, Shape, Ticks, Unusable};
+use crate::policy::{Bound, Check, Counted, Measure, Part, Policy, Unit};
+use crate::sources::{Fetched, Track, assemble};
+
+/// The stretch that is asked about.
+const STRETCH: SignedDuration = SignedDuration::from_mins(15);
+/// A counter falls when its process restarts; what falls at this share of its samples,
+/// and so often, is none.
+const FALLS: f64 = 0.2;
+const FEW_FALLS: usize = 3;
+
+/// How a check's queries are answered; ordered, the worst last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Status {
+    Ok,
+    /// It can only be asked about a deployment.
+    Skipped,
+    /// It is answered, and the answer is probably not what is meant.
+    Doubt,
+    Empty,
+    Refused,
+}
+
+/// What was found of one check of one service.
+pub(super) struct Finding {
+    pub check: String,
+    pub status: Status,
+    /// What it measures now.
+    pub said: String,
+    pub notes: Vec<Note>,
+}
+
+/// A query, and what may be wrong with it.
+pub(super) struct Note {
+    pub query: String,
+    pub mend: String,
+}
+
+impl Status {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Skipped => "skipped",
+            Self::Doubt => "doubt",
+            Self::Empty => "empty",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+impl Finding {
+    fn note(&mut self, status: Status, ask: &Ask, mend: impl Into<String>) {
+        let (Ask::Query(query) | Ask::Counter(query)) = ask;
+        self.status = self.status.max(status);
+        self.notes.push(Note { query: query.clone(), mend: mend.into() });
+    }
+}
+
+/// Asks what the daemon would.
+pub(super) async fn at(
+    asked: &Asked<'_>,
+    policy: &Policy,
+    check: &Check,
+    service: &str,
+) -> Result<Finding, Unusable> {
+    let said = String::new();
+    let mut finding =
+        Finding { check: check.name.clone(), status: Status::Ok, said, notes: Vec::new() };
+    if let Some(variable) = of_a_deployment(check) {
+        finding.status = Status::Skipped;
+        finding.said = format!("asks for `${{{variable}}}`, which only a deployment has");
+        return Ok(finding);
+    }
+    let interval = policy.phases.first().map_or(STRETCH, |phase| phase.interval);
+    let window = check.window(interval);
+    let count = usize::try_from(STRETCH.as_millis() / window.as_millis().max(1)).unwrap_or(1);
+    let ticks = Ticks::ending_at(asked.now, window, count.clamp(1, 15));
+    let question = policy.question(check, &vars(asked, policy, service), window, None, None);
+    let mut answers = Vec::new();
+    for ask in &question.asks {
+        answers.push(asked.source.fetch(ask, ticks).await);
+    }
+    for (place, (ask, answer)) in question.asks.iter().zip(&answers).enumerate() {
+        // No bad event has been seen: that is as it should be.
+        let may_be_empty = place == 0 && question.shape == Shape::BadOfTotal;
+        answered(asked, &mut finding, ask, answer, may_be_empty).await?;
+        if matches!(ask, Ask::Counter(_)) && !answer.tracks.is_empty() {
+            counted(&mut finding, policy, ask, &answer.tracks);
+        }
+        if question.shape == Shape::Histogram && !answer.tracks.is_empty() {
+            bounded(&mut finding, check, ask, &answer.tracks);
+        }
+    }
+    let answers: Vec<&Fetched> = answers.iter().collect();
+    measured(&mut finding, check, &question, ticks, &answers);
+    Ok(finding)
+}
+
+/// A variable of the check that is known only where something is deployed.
+fn of_a_deployment(check: &Check) -> Option<&'static str> {
+    let texts = match &check.measure {
+        Measure::Ratio { of, total, .. } => vec![counted_text(of), counted_text(total)],
+        Measure::Latency { counter, .. } => vec![counter.as_str()],
+        Measure::Gauge { query, .. } | Measure::Status { query } => vec![query.as_str()],
+    };
+    let known = ["version", "revision", "labels."];
+    known.into_iter().find(|name| texts.iter().any(|text| text.contains(&format!("${{{name}"))))
+}
+
+fn counted_text(counted: &Counted) -> &str {
+    match counted {
+        Counted::Counter(text) | Counted::Query(text) => text,
+    }
+}
+
+/// Whether there is an answer at all.
+async fn answered(
+    asked: &Asked<'_>,
+    finding: &mut Finding,
+    ask: &Ask,
+    answer: &Fetched,
+    may_be_empty: bool,
+) -> Result<(), Unusable> {
+    match answer.failed.first() {
+        Some((_, why @ Unusable::Unreachable(_))) => return Err(why.clone()),
+        Some((_, why)) => {
+            finding.note(Status::Refused, ask, why.to_string());
+            return Ok(());
+        }
+        None if !answer.tracks.is_empty() => return Ok(()),
+        None => {}
+    }
+    let (Ask::Query(query) | Ask::Counter(query)) = ask;
+    let cause = cause::of(asked, query).await?;
+    let status = match (&cause, may_be_empty) {
+        (Cause::Values(_) | Cause::Around(_), true) => return Ok(()),
+        (Cause::Metric(_), true) => Status::Doubt,
+        (Cause::Label(_), true) | (_, false) => Status::Empty,
+    };
+    let mut words = cause.words().to_owned();
+    if status == Status::Doubt {
+        words.push_str("; right only if it begins with the first bad event");
+    }
+    finding.note(status, ask, words);
+    Ok(())
+}
+
+/// Whether what is called a counter is one, and has the labels that the policy names.
+fn counted(finding: &mut Finding, policy: &Policy, ask: &Ask, tracks: &[Track]) {
+    let falls = |track: &&Track| {
+        let steps = track.samples.len().saturating_sub(1);
+        let falls = track.samples.windows(2).filter(|pair| pair[1].1 < pair[0].1).count();
+        #[expect(clippy::cast_precision_loss, reason = "a few hundred samples")]
+        let often = falls as f64 >= FALLS * steps as f64;
+        falls >= FEW_FALLS && often
+    };
+    if let Some(track) = tracks.iter().find(falls) {
+        let name = track.full_name();
+        let words = format!("{name} falls again and again: is it a gauge? A counter only rises");
+        finding.note(Status::Doubt, ask, words);
+    }
+    let named = [("version", &policy.labels.version), ("instance", &policy.labels.instance)];
+    for (what, label) in named {
+        let Some(label) = label else { continue };
+        let lacking = tracks.iter().filter(|track| !track.labels.contains_key(label)).count();
+        if lacking == 0 {
+            continue;
+        }
+        let labels: BTreeSet<&str> =
+            tracks.iter().flat_map(|track| track.labels.keys()).map(String::as_str).collect();
+        let labels: Vec<String> = labels
+            .into_iter()
+            .filter(|label| *label != "__name__")
+            .map(|label| format!("`{label}`"))
+            .collect();
+        let of = if lacking == tracks.len() {
+            "no series has".to_owned()
+        } else {
+            format!("{lacking} of {} series lack", tracks.len())
+        };
+        let words = format!(
+            "`labels.{what}` is `{label}`, and {of} it: old and new tasks are not told apart by \
+             it; there are {}",
+            labels.join(", ")
+        );
+        finding.note(Status::Doubt, ask, words);
+    }
+}
+
+/// Whether the buckets can show what the limits ask for.
+fn bounded(finding: &mut Finding, check: &Check, ask: &Ask, tracks: &[Track]) {
+    let bounds: Vec<&String> = tracks.iter().filter_map(|track| track.labels.get("le")).collect();
+    if bounds.is_empty() {
+        let words = "the series have no label `le`: is it a summary, or added up without `le`?";
+        finding.note(Status::Empty, ask, words);
+        return;
+    }
+    let bounds = bounds.iter().filter_map(|bound| bound.parse::<f64>().ok());
+    let (finite, infinite): (Vec<f64>, Vec<f64>) = bounds.partition(|bound| bound.is_finite());
+    if infinite.is_empty() {
+        finding.note(Status::Empty, ask, "there is no bucket `le=\"+Inf\"`, which has them all");
+    }
+    let Some(last) = finite.into_iter().reduce(f64::max) else { return };
+    let limits = check.breach.values().map(|limit| limit.bound);
+    let beyond = |bound: &Bound| bound.is_upper() && bound.value >= last;
+    let beyond: Vec<String> = limits.filter(beyond).map(|bound| format!("`{bound}`")).collect();
+    if !beyond.is_empty() {
+        let words = format!(
+            "the histogram's last bound is {}: {} can never be seen; lower the limit, or add \
+             a bucket above it",
+            Unit::Seconds.show(last),
+            beyond.join(" and ")
+        );
+        finding.note(Status::Doubt, ask, words);
+    }
+}
+
+/// What the answers come to.
+fn measured(
+    finding: &mut Finding,
+    check: &Check,
+    question: &Question,
+    ticks: Ticks,
+    answers: &[&Fetched],
+) {
+    let readings = assemble(question, ticks, answers).readings;
+    let latest = readings.iter().rev().find_map(|reading| reading.as_ref().ok());
+    let failed = readings.iter().rev().find_map(|reading: &Reading| reading.as_ref().err());
+    let Some(last) = question.asks.last() else { return };
+    match (latest, failed) {
+        (Some(latest), _) => {
+            finding.said = in_words(check, latest, ticks.step);
+            if let Some(why) = odd(check, latest) {
+                finding.note(Status::Doubt, last, why);
+            }
+        }
+        // It has been said which query it is.
+        (None, _) if finding.status >= Status::Empty => {}
+        (None, Some(why @ Unusable::NotFinite(_))) => {
+            finding.note(Status::Doubt, last, format!("{why}: is something divided by zero?"));
+        }
+        (None, Some(why)) => {
+            let words = format!("{why} in the last {STRETCH:#}: is it still scraped?");
+            finding.note(Status::Empty, last, words);
+        }
+        (None, None) => {}
+    }
+}
+
+fn in_words(check: &Check, measurement: &Measurement, window: SignedDuration) -> String {
+    match measurement {
+        Measurement::Counts(split) => {
+            let share = split.all.share().unwrap_or(0.0);
+            let share = match &check.measure {
+                Measure::Ratio { part: Part::Good, .. } => 1.0 - share,
+                Measure::Ratio { part: Part::Bad, .. }
+                | Measure::Latency { .. }
+                | Measure::Gauge { .. }
+                | Measure::Status { .. } => share,
+            };
+            let total = split.all.total;
+            format!("{} of {total:.0} events in {window:#}", check.unit().show(share))
+        }
+        Measurement::Histogram(split) => format!("{:.0} events in {window:#}", split.all.total),
+        Measurement::Gauge { values } => {
+            let values_of = values.values().copied();
+            let worst = if check.higher_is_worse() {
+                values_of.reduce(f64::max)
+            } else {
+                values_of.reduce(f64::min)
+            };
+            let shown = match &check.measure {
+                Measure::Status { .. } => {
+                    let down = values.values().filter(|value| **value == 0.0).count();
+                    format!("{down} down")
+                }
+                Measure::Ratio { .. } | Measure::Latency { .. } | Measure::Gauge { .. } => {
+                    check.unit().show(worst.unwrap_or_default())
+                }
+            };
+            let of = if values.len() == 1 {
+                "1 series".into()
+            } else {
+                format!("{} series", values.len())
+            };
+            format!("{shown} of {of}")
+        }
+    }
+}
+
+fn is_status(value: f64) -> bool {
+    [0.0_f64, 1.0].iter().any(|known| known.total_cmp(&value.abs()).is_eq())
+}
+
+/// What makes a value look like something else than it is taken for.
+fn odd(check: &Check, measurement: &Measurement) -> Option<String> {
+    let Measurement::Gauge { values } = measurement else { return None };
+    let largest = values.values().copied().fold(0.0, f64::max);
+    match (&check.measure, check.unit()) {
+        (Measure::Status { .. }, _) if values.values().any(|one| !is_status(*one)) => {
+            Some("a status is 1 (up) or 0 (down), and this is neither".to_owned())
+        }
+        (_, Unit::Ratio) if largest > 1.5 => Some(format!(
+            "it answers {largest}: a share is from 0 to 1; is it in percent? Then divide by 100"
+        )),
+        (
+            Measure::Status { .. }
+            | Measure::Gauge { .. }
+            | Measure::Ratio { .. }
+            | Measure::Latency { .. },
+            _,
+        ) => None,
+    }
+}
