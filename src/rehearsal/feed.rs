@@ -67,7 +67,7 @@ impl Feed {
         for check in &policy.checks {
             for control in &services {
                 let asked = self.question(watch, check, *control, tick, interval);
-                if self.known(&asked).is_none() {
+                if self.known(&asked).is_none() && tells_apart(watch, &asked) {
                     missing.push(asked);
                 }
             }
@@ -77,6 +77,9 @@ impl Feed {
         for check in &policy.checks {
             for control in &services {
                 let asked = self.question(watch, check, *control, tick, interval);
+                if !tells_apart(watch, &asked) {
+                    continue;
+                }
                 let reading = self.known(&asked).unwrap_or_else(|| Err(unmeasured()));
                 match control {
                     None => {
@@ -110,12 +113,13 @@ impl Feed {
         for check in policy.checks.iter().filter(|check| !is_status(check)) {
             let window = if check.overlaps() { ask.step } else { check.window(interval) };
             for until in &until {
-                asked.push(Asked {
-                    check,
-                    control: ask.control.as_deref(),
-                    question: policy.question(check, &vars, window, None, None),
-                    ticks: Ticks::ending_at(*until, ask.step, count),
-                });
+                let ticks = Ticks::ending_at(*until, ask.step, count);
+                let question = policy.question(check, &vars, window, None, None);
+                let control = ask.control.as_deref();
+                let one = Asked { check, control, question, ticks };
+                if tells_apart(watch, &one) {
+                    asked.push(one);
+                }
             }
         }
         let measured = readings.measure(&asked);
@@ -219,6 +223,18 @@ fn is_status(check: &Check) -> bool {
         Measure::Status { .. } => true,
         Measure::Ratio { .. } | Measure::Latency { .. } | Measure::Gauge { .. } => false,
     }
+}
+
+/// Whether the answer shows a control, and not the deployment itself once more: a
+/// query without the service's name is the same for both.
+fn tells_apart(watch: &Watch, asked: &Asked<'_>) -> bool {
+    let Some(name) = asked.control else { return true };
+    let own = Vars::of(&watch.deployment);
+    let asks = |vars: &Vars| {
+        let stretch = asked.ticks.step;
+        watch.policy().question(asked.check, vars, stretch, None, None).asks
+    };
+    asks(&own) != asks(&own.of_service(name))
 }
 
 /// The variables of the deployment's queries, or of the same ones asked of a control.
