@@ -20,16 +20,23 @@ const ADAPTERS: &[&str] = &["notify", "platform", "policy_repo", "sources", "sto
 const WAY: &[&str] = &["model", "policy", "judge", "watch", "engine", "web", "app", "cli"];
 /// Rooms that draw: they know the words, and whoever has a face may use them.
 const DRAWING: &[&str] = &["chart"];
+/// Rooms that live watches through on given measurements.
+const PLAYING: &[&str] = &["rehearsal", "policy_test", "backtest"];
 /// What a room may use beside that.
 const BESIDE: &[(&str, &[&str])] = &[
     ("engine", &["crash", "notify", "platform", "policy_repo", "sources", "store", "telemetry"]),
     ("web", &["chart", "policy_repo", "settings", "store", "telemetry"]),
     ("app", &["notify", "platform", "policy_repo", "settings", "sources", "store", "telemetry"]),
     ("cli", &["chart"]),
+    ("cli::backtest", &["backtest", "policy_repo"]),
     ("cli::change", &["policy_repo"]),
     ("cli::check", &["policy_repo"]),
     ("cli::matching", &["policy_repo"]),
     ("cli::serve", &["settings", "telemetry"]),
+    ("cli::test", &["policy_repo", "policy_test"]),
+    ("rehearsal", &["model", "policy", "judge", "watch"]),
+    ("policy_test", &["model", "policy", "judge", "watch", "sources", "rehearsal"]),
+    ("backtest", &["chart", "model", "policy", "judge", "watch", "sources", "rehearsal"]),
     ("settings", &["telemetry"]),
     ("telemetry", &["engine", "model", "store", "watch"]),
     ("notify", &["crash"]),
@@ -66,6 +73,7 @@ fn every_room_has_a_place_in_the_table_and_the_table_names_no_other() {
         .iter()
         .chain(ADAPTERS)
         .chain(DRAWING)
+        .chain(PLAYING)
         .chain(&["crash", "settings", "telemetry"])
         .map(|room| (*room).to_owned())
         .collect();

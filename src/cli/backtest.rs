@@ -23,18 +23,9 @@ use crate::model::Mode;
 use crate::policy::{self, PolicySet, check};
 use crate::policy_repo::collect;
 
-/// Lives past deployments through on recorded metrics, with the code of the daemon.
-///
-/// A deployment is ACTED on where a rollback would be called, or people would be asked
-/// about one; `acted_at` is the time of the rollback, or where there is none of the
-/// question. A deployment ends as `rolled_back` where a rollback would be called: what
-/// was recorded later is not what would have been. With the truth (`bad_from`) given,
-/// an action before it is a false one.
-///
-/// Exit 0 when all deployments were judged, 1 where the policy or the list has
-/// mistakes, 3 where Prometheus can't be asked.
+/// What is judged, by what, and where it is written.
 #[derive(Debug, Clone, Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = HELP)]
 pub struct Backtest {
     /// A file with one policy
     #[arg(long, value_name = "FILE")]
@@ -101,6 +92,16 @@ pub enum Ceiling {
     Ask,
     Auto,
 }
+
+const HELP: &str = "\
+Deployments are lived through with the code of the daemon. One is ACTED on where a rollback
+would be called, or people would be asked about one; acted_at is the time of the rollback, or
+where there is none of the question. It ends as rolled_back where a rollback would be called:
+what was recorded later is not what would have been. The next deployment of the same service
+ends a watch. With the truth given (bad_from), an action before it is a false one.
+
+Exit 0 when all were judged, 1 where the policy or the list has mistakes, 3 where Prometheus
+can't be asked.";
 
 /// Questions that Prometheus is asked at the same time.
 const CONCURRENT: usize = 8;
