@@ -61,8 +61,15 @@ impl Pages {
             ordered.sort_by_key(|check| {
                 (finding.check.as_ref() != Some(&check.name), !breached(report, check))
             });
-            let mut sections = vec![verdict(finding), facts(setup, finding)];
-            sections.extend(ordered.into_iter().map(|check| of_check(check, report, chart(check))));
+            let mut told = verdict(finding);
+            let mut of_checks: Vec<Section> =
+                ordered.into_iter().map(|check| of_check(check, report, chart(check))).collect();
+            // What it rests on is seen without scrolling.
+            let first = of_checks.first_mut().filter(|_| finding.check.is_some());
+            told.charts
+                .extend(first.map(|first| std::mem::take(&mut first.charts)).into_iter().flatten());
+            let mut sections = vec![told, facts(setup, finding)];
+            sections.append(&mut of_checks);
             let back = Link { words: "All deployments".to_owned(), href: "index.html".to_owned() };
             let page = linked_page(&title(finding), &back, &sections);
             fs::write(folder.join(file_name(&finding.id, "html")), page)?;
@@ -109,7 +116,7 @@ fn row(finding: &Finding, known: bool) -> Vec<Cell> {
     let cell = |words: String| Cell { words, href: None, tone: Tone::Quiet };
     let acted = finding.acted_at.map(|at| {
         let verb = finding.action.as_str();
-        format!("{verb} after {}", lasted(finding.at, at))
+        format!("{verb}, {}", lasted(finding.at, at))
     });
     let mut cells = vec![
         Cell { words: finding.id.clone(), href, tone: Tone::Quiet },
@@ -170,6 +177,11 @@ fn verdict(finding: &Finding) -> Section {
         }
         (Truth::FalsePositive | Truth::FalseNegative, None) => {
             "That is wrong: it was healthy.".to_owned()
+        }
+        (Truth::TrueNegative | Truth::TruePositive, _)
+            if finding.outcome == Outcome::Inconclusive =>
+        {
+            "It was healthy, and nothing was done; but too little was known to say so.".to_owned()
         }
         (Truth::TrueNegative | Truth::TruePositive, _) => {
             "That is right: it was healthy.".to_owned()

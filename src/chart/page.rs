@@ -128,7 +128,7 @@ const LAYOUT: &str = "\
 body{margin:0;background:var(--ground);color:var(--ink);font:15px/1.5 system-ui,-apple-system,\
 'Segoe UI',Roboto,'DejaVu Sans',sans-serif;-webkit-text-size-adjust:100%}\
 a{color:inherit}nav{margin:0 0 10px;font-size:14px}nav a{color:var(--quiet)}\
-.wide{overflow-x:auto}.list th{width:auto;white-space:nowrap}.list td{overflow-wrap:normal}\
+.wide{overflow-x:auto}.list th{width:auto;white-space:nowrap}.list td{white-space:nowrap;border-color:var(--grid)}\
 .list td.good{color:var(--good)}.list td.bad{color:var(--bad)}.list td.warn{color:var(--warn)}\
 main{max-width:832px;margin:0 auto;padding:24px 16px 48px}\
 h1{font-size:22px;line-height:1.25;margin:0 0 20px;overflow-wrap:anywhere}\

@@ -75,7 +75,7 @@ async fn the_past_is_judged_as_the_daemon_would_have_judged_it() {
         assert_eq!(of(&found, good)["check"], Value::Null);
         assert_eq!(of(&found, good)["truth"], "true_negative");
     }
-    for (bad, within) in [("shop-bad", 2), ("shop-rare-bad", 4)] {
+    for (bad, within) in [("shop-bad", 2), ("shop-rare-bad", 5)] {
         let one = of(&found, bad);
         assert_eq!((outcome(bad).as_str(), &one["action"]), ("rolled_back", &"rollback".into()));
         let acted = time(&one["acted_at"]);
@@ -124,9 +124,7 @@ async fn goes_on_where_it_was(desk: &Desk, found: &Value) {
     let torn = &all[..all.len() - 40];
     fs::write(desk.path("done"), torn).unwrap();
     let said = desk.run(&["--state", "done", "--format", "json", "--jobs", "1"]).await;
-    assert_eq!(said.code, 3, "one must be judged again: {}", said.err);
-    let part: Value = serde_json::from_str(&said.out).expect("a whole document all the same");
-    assert_eq!(part["summary"]["unfinished"], true);
+    assert_eq!((said.code, said.out.as_str()), (3, ""), "one must be judged again: {}", said.err);
     let other = desk.run(&["--state", "done", "--mode", "observe"]).await;
     assert_eq!((other.code, other.out.as_str()), (3, ""), "another mode is another question");
 }
