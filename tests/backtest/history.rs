@@ -16,13 +16,23 @@ pub struct Story {
     pub percent: i64,
     /// Not scraped in here.
     pub silent: Range<i64>,
+    /// The labels do not change with the deployment.
+    pub in_place: bool,
 }
 
 pub const RATE: i64 = 10;
 
 impl Story {
     pub fn good(service: &'static str, deployed: Timestamp) -> Self {
-        Self { service, scrape: 15, deployed, bad_from: None, percent: 0, silent: 0..0 }
+        Self {
+            service,
+            scrape: 15,
+            deployed,
+            bad_from: None,
+            percent: 0,
+            silent: 0..0,
+            in_place: false,
+        }
     }
 
     pub fn bad(service: &'static str, deployed: Timestamp, after: SignedDuration) -> Self {
@@ -36,8 +46,12 @@ pub fn history(from: Timestamp, to: Timestamp, stories: &[Story]) -> String {
     for story in stories {
         let (start, end) = (from.as_second(), to.as_second());
         let changed = story.deployed.as_second();
-        versions(&mut text, story, "1", start..changed, 1_000_000);
-        versions(&mut text, story, "2", changed + 7..end, 0);
+        if story.in_place {
+            versions(&mut text, story, "1", start..end, 1_000_000);
+        } else {
+            versions(&mut text, story, "1", start..changed, 1_000_000);
+            versions(&mut text, story, "2", changed + 7..end, 0);
+        }
     }
     text + "# EOF\n"
 }

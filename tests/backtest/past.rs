@@ -30,7 +30,7 @@ async fn remembering(past: &str) -> Prometheus {
     prometheus
 }
 
-/// Six services, all deployed three hours after the history begins.
+/// Eight services, all deployed three hours after the history begins.
 fn stories(at: Timestamp) -> Vec<Story> {
     let silent = at.as_second()..i64::MAX;
     vec![
@@ -40,6 +40,8 @@ fn stories(at: Timestamp) -> Vec<Story> {
         Story { scrape: 60, ..Story::good("shop-rare", at) },
         Story { scrape: 60, ..Story::bad("shop-rare-bad", at, MINUTE * 5) },
         Story { silent, ..Story::good("shop-silent", at) },
+        Story { in_place: true, ..Story::good("shop-same-good", at) },
+        Story { in_place: true, ..Story::bad("shop-same", at, MINUTE * 5) },
     ]
 }
 
@@ -69,13 +71,13 @@ async fn the_past_is_judged_as_the_daemon_would_have_judged_it() {
         .collect();
     assert_eq!(order, stories.iter().map(|story| story.service).collect::<Vec<_>>());
 
-    for good in ["shop-good", "shop-rare"] {
+    for good in ["shop-good", "shop-rare", "shop-same-good"] {
         assert_eq!(outcome(good), "passed", "{}", of(&found, good));
         assert_eq!(of(&found, good)["acted_at"], Value::Null);
         assert_eq!(of(&found, good)["check"], Value::Null);
         assert_eq!(of(&found, good)["truth"], "true_negative");
     }
-    for (bad, within) in [("shop-bad", 2), ("shop-rare-bad", 5)] {
+    for (bad, within) in [("shop-bad", 2), ("shop-rare-bad", 5), ("shop-same", 2)] {
         let one = of(&found, bad);
         assert_eq!((outcome(bad).as_str(), &one["action"]), ("rolled_back", &"rollback".into()));
         let acted = time(&one["acted_at"]);
@@ -88,15 +90,17 @@ async fn the_past_is_judged_as_the_daemon_would_have_judged_it() {
     let mild = of(&found, "shop-mild");
     assert_eq!((outcome("shop-mild").as_str(), &mild["action"]), ("breached", &"ask".into()));
     assert!(time(&mild["acted_at"]) <= at + MINUTE * 9, "{mild}");
+    assert!(of(&found, "shop-same")["note"].as_str().unwrap().contains("`instance`"));
+    assert_eq!(of(&found, "shop-bad")["note"], Value::Null);
     let silent = of(&found, "shop-silent");
     assert_eq!(outcome("shop-silent"), "inconclusive", "{silent}");
     assert!(silent["reason"].as_str().unwrap().contains("errors"), "{silent}");
 
     let summary = &found["summary"];
-    assert_eq!((&summary["acted"], &summary["rolled_back"]), (&3.into(), &2.into()));
+    assert_eq!((&summary["acted"], &summary["rolled_back"]), (&4.into(), &3.into()));
     assert_eq!((&summary["precision"], &summary["recall"]), (&1.0.into(), &1.0.into()));
     assert_eq!(summary["false_rollbacks"], 0);
-    assert!(summary["false_rollback_rate_high"].as_f64().unwrap() > 0.5, "three prove little");
+    assert!(summary["false_rollback_rate_high"].as_f64().unwrap() > 0.4, "four prove little");
     assert!(summary["p95_seconds_to_action"].as_f64().unwrap() < 300.0, "{summary}");
 
     let page = fs::read_to_string(desk.path("pages/shop-bad.html")).unwrap();
@@ -120,7 +124,7 @@ async fn the_past_is_judged_as_the_daemon_would_have_judged_it() {
 async fn goes_on_where_it_was(desk: &Desk, found: &Value) {
     assert_eq!(&desk.json(&["--state", "done"]).await, found);
     let all = fs::read_to_string(desk.path("done")).unwrap();
-    assert_eq!(all.lines().count(), 6);
+    assert_eq!(all.lines().count(), 8);
     let torn = &all[..all.len() - 40];
     fs::write(desk.path("done"), torn).unwrap();
     let said = desk.run(&["--state", "done", "--format", "json", "--jobs", "1"]).await;
