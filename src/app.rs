@@ -1,6 +1,7 @@
 //! Puts the daemon together: the only place that constructs adapters.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
@@ -15,7 +16,7 @@ use crate::notify::slack::Slack;
 use crate::platform::ecs::{Ecs, EcsSettings};
 use crate::policy_repo::{PolicyRepo, Reload};
 use crate::settings::{PrometheusSettings, Settings};
-use crate::sources::prometheus::Prometheus;
+pub use crate::sources::prometheus::Prometheus;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::web::{self, Face, Tokens};
@@ -56,6 +57,18 @@ impl Adapters {
         let platform = Arc::new(Ecs::connect(ecs).await);
         Ok(Adapters { store, platform, prometheus: Arc::new(prometheus), slack })
     }
+}
+
+/// A Prometheus for a command that is no daemon.
+///
+/// # Errors
+/// Why the address is no use, in words.
+pub fn prometheus_at(
+    url: &str,
+    timeout: Duration,
+    concurrent: usize,
+) -> Result<Prometheus, String> {
+    Prometheus::connect(url, timeout, concurrent).map_err(|error| error.to_string())
 }
 
 /// Runs the daemon until `stop`; then drains, and loses nothing.

@@ -20,12 +20,15 @@ const ADAPTERS: &[&str] = &["notify", "platform", "policy_repo", "sources", "sto
 const WAY: &[&str] = &["model", "policy", "judge", "watch", "engine", "web", "app", "cli"];
 /// Rooms that draw: they know the words, and whoever has a face may use them.
 const DRAWING: &[&str] = &["chart"];
+/// Rooms that live watches through on given measurements.
+const PLAYING: &[&str] = &["rehearsal", "policy_test", "backtest"];
 /// What a room may use beside that.
 const BESIDE: &[(&str, &[&str])] = &[
     ("engine", &["crash", "notify", "platform", "policy_repo", "sources", "store", "telemetry"]),
     ("web", &["chart", "policy_repo", "settings", "store", "telemetry"]),
     ("app", &["notify", "platform", "policy_repo", "settings", "sources", "store", "telemetry"]),
     ("cli", &["chart"]),
+    ("cli::backtest", &["backtest", "policy_repo"]),
     ("cli::change", &["policy_repo"]),
     ("cli::check", &["policy_repo"]),
     ("cli::live", &["policy_repo", "settings", "sources"]),
@@ -34,6 +37,8 @@ const BESIDE: &[(&str, &[&str])] = &[
     ("cli::test", &["policy_repo", "policy_test"]),
     ("rehearsal", &["model", "policy", "judge", "watch"]),
     ("policy_test", &["model", "policy", "judge", "watch", "rehearsal", "sources"]),
+    ("policy_test", &["model", "policy", "judge", "watch", "sources", "rehearsal"]),
+    ("backtest", &["chart", "model", "policy", "judge", "watch", "sources", "rehearsal"]),
     ("settings", &["telemetry"]),
     ("telemetry", &["engine", "model", "store", "watch"]),
     ("notify", &["crash"]),
@@ -71,6 +76,8 @@ fn every_room_has_a_place_in_the_table_and_the_table_names_no_other() {
         .chain(ADAPTERS)
         .chain(DRAWING)
         .chain(&["crash", "policy_test", "rehearsal", "settings", "telemetry"])
+        .chain(PLAYING)
+        .chain(&["crash", "settings", "telemetry"])
         .map(|room| (*room).to_owned())
         .collect();
     assert_eq!(here, known, "a new room under src/ needs a line in the table of tests/tidy.rs");

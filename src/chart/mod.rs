@@ -15,6 +15,7 @@ mod draw;
 mod edge;
 mod frame;
 mod header;
+mod listing;
 mod markers;
 mod page;
 mod range;
@@ -30,7 +31,8 @@ use jiff::Timestamp;
 
 use crate::policy::{Bound, Unit};
 
-pub use page::{Section, figure, page, style};
+pub use listing::{Cell, Listing, listing};
+pub use page::{Link, Section, figure, linked_page, page, style};
 pub use theme::Theme;
 
 /// What is drawn. Values are in the base unit of `unit`: ratio 0-1, seconds, bytes.

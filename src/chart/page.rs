@@ -20,12 +20,35 @@ pub struct Section {
     pub charts: Vec<Chart>,
 }
 
+/// A way to another page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    pub words: String,
+    pub href: String,
+}
+
 /// A whole HTML document.
 pub fn page(title: &str, sections: &[Section]) -> String {
+    let sections: String = sections.iter().map(section).collect();
+    document(title, "", &sections)
+}
+
+/// The same with a way back at its top.
+pub fn linked_page(title: &str, back: &Link, sections: &[Section]) -> String {
+    let nav = format!("<nav>{}</nav>\n", anchor(&back.words, &back.href));
+    let sections: String = sections.iter().map(section).collect();
+    document(title, &nav, &sections)
+}
+
+pub(super) fn anchor(words: &str, href: &str) -> String {
+    format!("<a href=\"{}\">{}</a>", escape(href), escape(words))
+}
+
+/// `above` and `below` the title are HTML.
+pub(super) fn document(title: &str, above: &str, below: &str) -> String {
     let style = format!("{}{}", style(), layout());
     let hash = base64(&Sha256::digest(&style));
     let title = escape(title);
-    let sections: String = sections.iter().map(section).collect();
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; \
@@ -34,7 +57,7 @@ pub fn page(title: &str, sections: &[Section]) -> String {
          <meta name=\"color-scheme\" content=\"light dark\">\n\
          <meta name=\"referrer\" content=\"no-referrer\">\n\
          <title>{title}</title>\n<style>{style}</style>\n</head>\n<body>\n<main>\n\
-         <h1>{title}</h1>\n{sections}</main>\n</body>\n</html>\n"
+         {above}<h1>{title}</h1>\n{below}</main>\n</body>\n</html>\n"
     )
 }
 
@@ -59,7 +82,7 @@ pub fn style() -> String {
     )
 }
 
-fn section(section: &Section) -> String {
+pub(super) fn section(section: &Section) -> String {
     let tone = match section.tone {
         Tone::Quiet => "quiet",
         Tone::Good => "good",
@@ -104,6 +127,9 @@ const LAYOUT: &str = "\
 *{box-sizing:border-box}\
 body{margin:0;background:var(--ground);color:var(--ink);font:15px/1.5 system-ui,-apple-system,\
 'Segoe UI',Roboto,'DejaVu Sans',sans-serif;-webkit-text-size-adjust:100%}\
+a{color:inherit}nav{margin:0 0 10px;font-size:14px}nav a{color:var(--quiet)}\
+.wide{overflow-x:auto}.list th{width:auto;white-space:nowrap}.list td{white-space:nowrap;border-color:var(--grid)}\
+.list td.good{color:var(--good)}.list td.bad{color:var(--bad)}.list td.warn{color:var(--warn)}\
 main{max-width:832px;margin:0 auto;padding:24px 16px 48px}\
 h1{font-size:22px;line-height:1.25;margin:0 0 20px;overflow-wrap:anywhere}\
 h2{font-size:16px;margin:28px 0 10px;overflow-wrap:anywhere}\

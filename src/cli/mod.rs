@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand.
 
+pub mod backtest;
 pub mod change;
 pub mod check;
 mod client;
@@ -55,6 +56,8 @@ enum Command {
         #[arg(required = true)]
         paths: Vec<PathBuf>,
     },
+    /// Judge past deployments on recorded metrics: what a policy would have done, and when
+    Backtest(Box<backtest::Backtest>),
     /// Print the JSON Schema of a policy file
     Schema,
     /// Tell which policy guards a service, and which file set each value
@@ -148,6 +151,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Check { paths, diff: Some(revision), .. } => change::run(&revision, &paths, out),
         Command::Check { paths, expand, diff: None, .. } => check::run(&paths, expand, out),
         Command::Test { paths } => test::run_tests(&paths, out),
+        Command::Backtest(wanted) => backtest::run(&wanted, out, &mut io::stderr()),
         Command::Schema => schema::run(out),
         Command::Match { service, policies } => matching::run(&policies, &service, out),
         Command::Import(wanted) => import::run(&wanted, out, &mut io::stderr().lock()),

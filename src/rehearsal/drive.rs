@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::act::Mark;
+use super::act::{Deed, Mark};
 use super::feed::{Feed, Readings};
 use super::report::{Breach, Report};
 use super::scene::Scene;
@@ -124,7 +124,9 @@ impl Drive<'_> {
     }
 
     fn is_cut(&self) -> bool {
+        let rolls = || self.report.acts.iter().any(|act| act.deed == Deed::RollBack);
         self.scene.ends_with_action && self.report.action().is_some()
+            || self.scene.ends_with_rollback && rolls()
     }
 
     fn watch(&self) -> &Watch {
@@ -266,7 +268,7 @@ impl Drive<'_> {
         let mark = Mark::of(&self.report.watch);
         if let Some(act) = mark.act(&self.mark, &self.report.watch, said, now) {
             if act.deed.is_action() && self.report.acted_on.is_none() {
-                self.report.acted_on = worst(&self.report.watch);
+                self.report.acted_on = self.report.breach_at_end();
             }
             self.report.acts.push(act);
         }
@@ -274,16 +276,7 @@ impl Drive<'_> {
     }
 }
 
-fn is_ours(judgement: &Judgement) -> bool {
+pub(super) fn is_ours(judgement: &Judgement) -> bool {
     judgement.verdict == Verdict::Breach
         && judgement.blame.as_ref().is_none_or(crate::judge::Blame::is_ours)
-}
-
-/// The gravest breach of now.
-fn worst(watch: &Watch) -> Option<Breach> {
-    let breaches = watch.checks.iter().filter_map(|(name, state)| {
-        let last = state.last.as_ref().filter(|last| is_ours(last))?;
-        Some(Breach { check: name.clone(), judgement: last.clone() })
-    });
-    breaches.min_by_key(|breach| breach.judgement.severity)
 }

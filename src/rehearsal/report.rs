@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::drive::is_ours;
 use super::{Act, Deed};
 use crate::judge::Judgement;
 use crate::model::{Body, LedgerEntry, Notice, Outcome, Reply};
@@ -52,6 +53,15 @@ impl Report {
     /// What the latest act up to `at` was.
     pub fn latest_deed(&self, at: Timestamp) -> Option<Deed> {
         self.acts.iter().rev().find(|act| act.at <= at).map(|act| act.deed)
+    }
+
+    /// The gravest breach, of those that are the deployment's doing, where it ended.
+    pub fn breach_at_end(&self) -> Option<Breach> {
+        let breaches = self.watch.checks.iter().filter_map(|(name, state)| {
+            let last = state.last.as_ref().filter(|last| is_ours(last))?;
+            Some(Breach { check: name.clone(), judgement: last.clone() })
+        });
+        breaches.min_by_key(|breach| breach.judgement.severity)
     }
 
     /// What `check` last said up to `at`.

@@ -32,6 +32,8 @@ pub struct Scene {
     /// Whether the rehearsal ends where a rollback is accepted or asked for: what was
     /// recorded after that is not what would have been.
     pub ends_with_action: bool,
+    /// Whether it ends where a rollback is called, though not where it is asked for.
+    pub ends_with_rollback: bool,
     /// Whether every judgement is kept.
     pub keeps_judgements: bool,
 }
@@ -79,6 +81,7 @@ impl Scene {
             away: Vec::new(),
             until: None,
             ends_with_action: false,
+            ends_with_rollback: false,
             keeps_judgements: true,
         }
     }

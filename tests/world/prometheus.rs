@@ -71,7 +71,7 @@ impl Prometheus {
             format!("--config.file={}", folder.join("prometheus.yml").display()),
             format!("--storage.tsdb.path={}", folder.join("data").display()),
             format!("--web.listen-address=127.0.0.1:{}", self.port),
-            "--storage.tsdb.retention.time=2h".into(),
+            "--storage.tsdb.retention.time=30d".into(),
             "--scrape.discovery-reload-interval=1s".into(),
             "--log.level=warn".into(),
         ];

@@ -1,0 +1,221 @@
+//! What the policy would have done about a deployment.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::deployments::Past;
+use crate::model::{Outcome, Severity};
+use crate::rehearsal::{Act, Breach, Deed, Report};
+use crate::watch::Stage;
+
+/// A deployment with what would have become of it. The first eight fields are a
+/// contract: others may follow, none may go.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Finding {
+    pub id: String,
+    pub outcome: Outcome,
+    /// The first breach that is the deployment's doing.
+    pub first_breach_at: Option<Timestamp>,
+    /// When a rollback would have been called; where none would, when people would have
+    /// been asked about one.
+    pub acted_at: Option<Timestamp>,
+    /// Of the breach that was acted on, or else of the first one.
+    pub check: Option<String>,
+    /// In the base unit: a ratio 0-1, seconds, bytes.
+    pub value: Option<f64>,
+    /// As the policy writes it.
+    pub limit: Option<String>,
+    pub reason: String,
+    /// The gravest thing done.
+    pub action: Action,
+    /// When people would first have been asked.
+    pub asked_at: Option<Timestamp>,
+    pub severity: Option<Severity>,
+    /// Whose doing the breach is, in words.
+    pub blame: Option<String>,
+    pub service: String,
+    pub environment: String,
+    pub version: Option<String>,
+    pub at: Timestamp,
+    /// When it would have been watched no longer.
+    pub ended_at: Timestamp,
+    pub bad_from: Option<Timestamp>,
+    /// `None` where the truth is not known.
+    pub truth: Option<Truth>,
+    /// What else one should know.
+    pub note: Option<String>,
+}
+
+/// Kinds of action, from the mildest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    None,
+    /// People are told, or paged.
+    Notify,
+    Ask,
+    Rollback,
+}
+
+/// Whether what was done was right. Done is a rollback or a question about one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Truth {
+    TruePositive,
+    /// It was healthy, or still was when something was done.
+    FalsePositive,
+    TrueNegative,
+    FalseNegative,
+    /// It went bad when it was no longer watched: nobody could have told.
+    TooLate,
+}
+
+impl Action {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Notify => "notify",
+            Self::Ask => "ask",
+            Self::Rollback => "rollback",
+        }
+    }
+
+    fn of(act: &Act) -> Self {
+        match act.deed {
+            Deed::RollBack => Self::Rollback,
+            Deed::Ask => Self::Ask,
+            Deed::WouldRollBack | Deed::WouldAsk | Deed::Page | Deed::Notify | Deed::Excuse => {
+                Self::Notify
+            }
+        }
+    }
+}
+
+impl Truth {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::TruePositive => "true positive",
+            Self::FalsePositive => "false positive",
+            Self::TrueNegative => "true negative",
+            Self::FalseNegative => "false negative",
+            Self::TooLate => "bad too late",
+        }
+    }
+}
+
+impl Finding {
+    /// Reads it off a rehearsal. `lost`: how many measurements could not be had, and why.
+    pub(super) fn of(past: &Past, report: &Report, lost: Option<(usize, &str)>) -> Self {
+        let first = |wanted: Action| {
+            report.acts.iter().find(|act| Action::of(act) == wanted).map(|act| act.at)
+        };
+        let action = report.acts.iter().map(Action::of).max().unwrap_or(Action::None);
+        let (rolled_at, asked_at) = (first(Action::Rollback), first(Action::Ask));
+        let breach = match action {
+            Action::Rollback => report.breach_at_end().or_else(|| report.acted_on.clone()),
+            Action::Ask => report.acted_on.clone(),
+            Action::None | Action::Notify => None,
+        };
+        let breach = breach.or_else(|| report.first_breach.clone());
+        let (outcome, reason) = came_to(report, action, breach.as_ref(), lost);
+        let ended_at = match &report.watch.stage {
+            Stage::Ended { at, .. } => *at,
+            Stage::Announced { .. } | Stage::Starting | Stage::Watching | Stage::RollingBack(_) => {
+                rolled_at.or(report.watch.last_tick).unwrap_or(past.at)
+            }
+        };
+        let excused = report.watch.incident.as_ref().and_then(|one| one.excused.clone());
+        let mut finding = Self {
+            id: past.id.clone(),
+            outcome,
+            first_breach_at: report.first_breach.as_ref().map(|breach| breach.judgement.at),
+            acted_at: rolled_at.or(asked_at),
+            check: breach.as_ref().map(|breach| breach.check.clone()),
+            value: breach.as_ref().and_then(|breach| breach.judgement.value),
+            limit: breach.as_ref().and_then(|breach| breach.judgement.limit.clone()),
+            reason,
+            action,
+            asked_at,
+            severity: breach.as_ref().and_then(|breach| breach.judgement.severity),
+            blame: breach.map_or(excused, |_| Some("the deployment".to_owned())),
+            service: past.service.clone(),
+            environment: past.environment.clone(),
+            version: past.labels.get("version").cloned(),
+            at: past.at,
+            ended_at,
+            bad_from: past.bad_from.flatten(),
+            truth: None,
+            note: None,
+        };
+        finding.truth = past.bad_from.map(|bad_from| finding.truth(bad_from));
+        finding
+    }
+
+    /// The first moment at which something was done: a rollback, or a question.
+    pub fn first_acted_at(&self) -> Option<Timestamp> {
+        self.asked_at.into_iter().chain(self.acted_at).min()
+    }
+
+    fn truth(&self, bad_from: Option<Timestamp>) -> Truth {
+        match (bad_from, self.first_acted_at()) {
+            (None, Some(_)) => Truth::FalsePositive,
+            (None, None) => Truth::TrueNegative,
+            (Some(bad_from), Some(at)) if at < bad_from => Truth::FalsePositive,
+            (Some(_), Some(_)) => Truth::TruePositive,
+            (Some(bad_from), None) if bad_from >= self.ended_at => Truth::TooLate,
+            (Some(_), None) => Truth::FalseNegative,
+        }
+    }
+}
+
+/// The outcome, and why in words.
+fn came_to(
+    report: &Report,
+    action: Action,
+    breach: Option<&Breach>,
+    lost: Option<(usize, &str)>,
+) -> (Outcome, String) {
+    let found = breach.map(|breach| format!("{}: {}", breach.check, breach.judgement.reason));
+    let found = found.unwrap_or_default();
+    if action == Action::Rollback {
+        return (Outcome::RolledBack, found);
+    }
+    if let Some((ticks, why)) = lost {
+        let ticks = format!("{ticks} measurements could not be had ({why})");
+        return (Outcome::Inconclusive, join([ticks, found]));
+    }
+    match &report.watch.stage {
+        Stage::Ended { outcome: Outcome::Inconclusive, because, .. } => {
+            (Outcome::Inconclusive, join([because.clone(), missing(report)]))
+        }
+        Stage::Ended { outcome: outcome @ Outcome::Passed, because, .. } => {
+            let passing = if found.is_empty() { found } else { format!("{found}, and it passed") };
+            (*outcome, join([because.clone(), passing]))
+        }
+        Stage::Ended { outcome, because, .. } => {
+            (*outcome, if found.is_empty() { because.clone() } else { found })
+        }
+        Stage::Announced { .. } | Stage::Starting | Stage::Watching | Stage::RollingBack(_)
+            if report.watch.has_open_incident() =>
+        {
+            (Outcome::Breached, found)
+        }
+        Stage::Announced { .. } | Stage::Starting | Stage::Watching | Stage::RollingBack(_) => {
+            (Outcome::Inconclusive, join(["the watch is not over yet".to_owned(), found]))
+        }
+    }
+}
+
+/// What the checks that measure nothing say of it.
+fn missing(report: &Report) -> String {
+    let checks = report.watch.checks.iter();
+    let said = checks.filter_map(|(name, state)| {
+        let last = state.last.as_ref().filter(|last| !last.verdict.is_measured())?;
+        Some(format!("{name}: {}", last.reason))
+    });
+    said.take(3).collect::<Vec<_>>().join("; ")
+}
+
+fn join(parts: [String; 2]) -> String {
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ")
+}

@@ -1,0 +1,164 @@
+//! Measurements of the past, fetched as the rehearsal asks for them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::runtime::Handle;
+
+use crate::model::{Ask, Measured, Measurement, Newer, Ticks, Unusable};
+use crate::policy::{Check, Measure, Part};
+use crate::rehearsal::{Asked, Readings};
+use crate::sources::{Due, Prometheus, measure};
+
+/// Waits before what could not be asked is asked again.
+const AGAIN: [Duration; 2] = [Duration::from_millis(300), Duration::from_secs(2)];
+
+/// So many ticks without the new revision are more than a slow start.
+const FEW: usize = 20;
+
+/// What was measured of a check, for its picture: of the service (`None`) or a control.
+/// `None` for a value: asked and not known.
+pub(super) type Series = BTreeMap<(String, Option<String>), BTreeMap<Timestamp, Option<f64>>>;
+
+/// A Prometheus as the source of a rehearsal. Must not be used on a thread of the
+/// runtime: it waits.
+pub(super) struct Recorded<'a> {
+    pub source: &'a Prometheus,
+    pub runtime: &'a Handle,
+    /// Ticks that could not be asked though it was tried again.
+    pub lost: usize,
+    pub why: Option<String>,
+    /// The label that ought to tell the revisions apart, and did not change.
+    pub unchanged: Option<String>,
+    /// Kept only where pictures are drawn.
+    pub series: Option<Series>,
+}
+
+impl Readings for Recorded<'_> {
+    fn measure(&mut self, asked: &[Asked<'_>]) -> Vec<Measured> {
+        let due = |place: &usize| {
+            let Asked { question, ticks, .. } = &asked[*place];
+            Due { key: *place, question: question.clone(), ticks: *ticks }
+        };
+        let mut measured: Vec<Option<Measured>> = asked.iter().map(|_| None).collect();
+        let mut wanted: Vec<usize> = (0..asked.len()).collect();
+        for wait in [Some(Duration::ZERO)].into_iter().chain(AGAIN.map(Some)).flatten() {
+            if wanted.is_empty() {
+                break;
+            }
+            let due: Vec<Due<usize>> = wanted.iter().map(due).collect();
+            let answers = self.runtime.block_on(async {
+                tokio::time::sleep(wait).await;
+                measure(self.source, due).await
+            });
+            wanted.clear();
+            for (place, answer) in answers {
+                if answer.readings.iter().any(|one| is_lost(one.as_ref().err())) {
+                    wanted.push(place);
+                }
+                measured[place] = Some(answer);
+            }
+        }
+        let none = || Measured { readings: Vec::new(), seen: BTreeMap::new() };
+        let mut measured: Vec<Measured> =
+            measured.into_iter().map(|one| one.unwrap_or_else(none)).collect();
+        self.tell_apart(asked, &mut measured);
+        for (asked, measured) in asked.iter().zip(&measured) {
+            self.note(asked, measured);
+        }
+        measured
+    }
+}
+
+impl Recorded<'_> {
+    /// A label that never changes tells nothing: all would count as the old revision,
+    /// and nothing be judged. A live watch waits for the new one to appear; here it is
+    /// known whether it ever does.
+    fn tell_apart(&mut self, asked: &[Asked<'_>], measured: &mut [Measured]) {
+        let told = asked.iter().zip(measured.iter()).filter_map(|(asked, measured)| {
+            let rule = asked.question.arms.as_ref()?;
+            let Newer::NotAmong(known) = &rule.newer else { return None };
+            let seen = measured.seen.get(&rule.label).filter(|seen| !seen.is_empty())?;
+            Some((rule.label.clone(), asked.ticks.count, !seen.is_subset(known)))
+        });
+        let told: Vec<(String, usize, bool)> = told.collect();
+        if told.iter().any(|(.., new)| *new) {
+            self.unchanged = None;
+        } else if let Some((label, ..)) = told.iter().find(|(_, ticks, _)| *ticks >= FEW) {
+            self.unchanged = Some(label.clone());
+        }
+        if self.unchanged.is_none() {
+            return;
+        }
+        for reading in measured.iter_mut().flat_map(|one| &mut one.readings) {
+            match reading {
+                Ok(Measurement::Counts(split)) => split.arms = None,
+                Ok(Measurement::Histogram(split)) => split.arms = None,
+                Ok(Measurement::Gauge { .. }) | Err(_) => {}
+            }
+        }
+    }
+
+    fn note(&mut self, asked: &Asked<'_>, measured: &Measured) {
+        for reading in &measured.readings {
+            if let Err(Unusable::Unreachable(why)) = reading {
+                self.lost += 1;
+                self.why.get_or_insert_with(|| why.clone());
+            }
+        }
+        let Some(series) = &mut self.series else { return };
+        let key = (asked.check.name.clone(), asked.control.map(str::to_owned));
+        let kept = series.entry(key).or_default();
+        for (at, reading) in asked.ticks.times().zip(&measured.readings) {
+            let value = match reading {
+                // The source measures less often than it is asked: no gap.
+                Err(Unusable::NothingNew) => continue,
+                Err(_) => None,
+                Ok(measured) => value_of(asked.check, measured),
+            };
+            kept.insert(at, value);
+        }
+    }
+}
+
+fn is_lost(why: Option<&Unusable>) -> bool {
+    matches!(why, Some(Unusable::Unreachable(_)))
+}
+
+/// The value of a single sample, on the side that the check's limits speak of.
+fn value_of(check: &Check, measured: &Measurement) -> Option<f64> {
+    let value = match (measured, &check.measure) {
+        (Measurement::Counts(counts), Measure::Ratio { part: Part::Good, .. }) => {
+            counts.all.share().map(|bad| 1.0 - bad)
+        }
+        (Measurement::Counts(counts), _) => counts.all.share(),
+        (Measurement::Histogram(histogram), Measure::Latency { quantile, .. }) => {
+            histogram.all.quantile(*quantile)
+        }
+        (Measurement::Histogram(_), _) => None,
+        (Measurement::Gauge { values }, _) => {
+            let worst = if check.higher_is_worse() { f64::max } else { f64::min };
+            values.values().copied().reduce(worst)
+        }
+    };
+    value.filter(|value| value.is_finite())
+}
+
+/// Whether the source answers at all.
+///
+/// # Errors
+/// Why it does not, in words.
+pub async fn is_there(source: &Prometheus, now: Timestamp) -> Result<(), String> {
+    let once = Ticks::once(now, SignedDuration::from_secs(1));
+    let mut last = String::new();
+    for wait in [Duration::ZERO].into_iter().chain(AGAIN) {
+        tokio::time::sleep(wait).await;
+        let fetched = source.fetch(&Ask::Query("vector(1)".to_owned()), once).await;
+        match fetched.failed.into_iter().next() {
+            None => return Ok(()),
+            Some((_, why)) => last = why.to_string(),
+        }
+    }
+    Err(last)
+}

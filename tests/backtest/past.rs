@@ -1,0 +1,171 @@
+//! Deployments of a made-up past, judged.
+
+use std::fmt::Write;
+use std::fs;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+use tokio::sync::watch;
+
+use crate::command::Desk;
+use crate::history::{Story, history};
+use crate::world::{now, prometheus::Prometheus};
+
+const MINUTE: SignedDuration = SignedDuration::from_mins(1);
+
+/// What became of the deployment of this id.
+fn of<'a>(found: &'a Value, id: &str) -> &'a Value {
+    let all = found["deployments"].as_array().unwrap();
+    all.iter().find(|one| one["id"] == id).unwrap_or_else(|| panic!("{id} in {found}"))
+}
+
+fn time(value: &Value) -> Timestamp {
+    value.as_str().unwrap_or_else(|| panic!("{value} is a time")).parse().unwrap()
+}
+
+async fn remembering(past: &str) -> Prometheus {
+    let (_tasks, none) = watch::channel(Vec::new());
+    let mut prometheus = Prometheus::start(none).await.expect("Debian's prometheus");
+    prometheus.remember(past).await.expect("a history");
+    prometheus
+}
+
+/// Eight services, all deployed three hours after the history begins.
+fn stories(at: Timestamp) -> Vec<Story> {
+    let silent = at.as_second()..i64::MAX;
+    vec![
+        Story::good("shop-good", at),
+        Story::bad("shop-bad", at, MINUTE * 5),
+        Story { percent: 4, ..Story::bad("shop-mild", at, MINUTE * 5) },
+        Story { scrape: 60, ..Story::good("shop-rare", at) },
+        Story { scrape: 60, ..Story::bad("shop-rare-bad", at, MINUTE * 5) },
+        Story { silent, ..Story::good("shop-silent", at) },
+        Story { in_place: true, ..Story::good("shop-same-good", at) },
+        Story { in_place: true, ..Story::bad("shop-same", at, MINUTE * 5) },
+    ]
+}
+
+fn list(stories: &[Story]) -> String {
+    let mut list = "id,service,environment,at,labels,bad_from\n".to_owned();
+    for Story { service, deployed, bad_from, .. } in stories {
+        let bad = bad_from.map(|at| at.to_string()).unwrap_or_default();
+        writeln!(list, "{service},{service},production,{deployed},version=2,{bad}").unwrap();
+    }
+    list
+}
+
+#[tokio::test]
+async fn the_past_is_judged_as_the_daemon_would_have_judged_it() {
+    let begin = Timestamp::from_second(now().as_second() - 5 * 3600).unwrap();
+    let at = begin + MINUTE * 180;
+    let stories = stories(at);
+    let mut prometheus = remembering(&history(begin, begin + MINUTE * 290, &stories)).await;
+    let desk = Desk::new(prometheus.url(), &list(&stories));
+    let found = desk.json(&["--state", "done", "--html", "pages", "--svg", "pictures"]).await;
+    let outcome = |id: &str| of(&found, id)["outcome"].as_str().unwrap().to_owned();
+    let order: Vec<&str> = found["deployments"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|d| d["id"].as_str().unwrap())
+        .collect();
+    assert_eq!(order, stories.iter().map(|story| story.service).collect::<Vec<_>>());
+
+    for good in ["shop-good", "shop-rare", "shop-same-good"] {
+        assert_eq!(outcome(good), "passed", "{}", of(&found, good));
+        assert_eq!(of(&found, good)["acted_at"], Value::Null);
+        assert_eq!(of(&found, good)["check"], Value::Null);
+        assert_eq!(of(&found, good)["truth"], "true_negative");
+    }
+    for (bad, within) in [("shop-bad", 2), ("shop-rare-bad", 5), ("shop-same", 2)] {
+        let one = of(&found, bad);
+        assert_eq!((outcome(bad).as_str(), &one["action"]), ("rolled_back", &"rollback".into()));
+        let acted = time(&one["acted_at"]);
+        assert!(acted > at + MINUTE * 5 && acted <= at + MINUTE * (5 + within), "{one}");
+        assert!(time(&one["first_breach_at"]) <= acted);
+        assert_eq!((&one["check"], &one["limit"]), (&"errors".into(), &"> 10%".into()));
+        assert!((0.1..0.35).contains(&one["value"].as_f64().unwrap()), "{one}");
+        assert_eq!(one["truth"], "true_positive");
+    }
+    let mild = of(&found, "shop-mild");
+    assert_eq!((outcome("shop-mild").as_str(), &mild["action"]), ("breached", &"ask".into()));
+    assert!(time(&mild["acted_at"]) <= at + MINUTE * 9, "{mild}");
+    assert!(of(&found, "shop-same")["note"].as_str().unwrap().contains("`instance`"));
+    assert_eq!(of(&found, "shop-bad")["note"], Value::Null);
+    let silent = of(&found, "shop-silent");
+    assert_eq!(outcome("shop-silent"), "inconclusive", "{silent}");
+    assert!(silent["reason"].as_str().unwrap().contains("errors"), "{silent}");
+
+    let summary = &found["summary"];
+    assert_eq!((&summary["acted"], &summary["rolled_back"]), (&4.into(), &3.into()));
+    assert_eq!((&summary["precision"], &summary["recall"]), (&1.0.into(), &1.0.into()));
+    assert_eq!(summary["false_rollbacks"], 0);
+    assert!(summary["false_rollback_rate_high"].as_f64().unwrap() > 0.4, "four prove little");
+    assert!(summary["p95_seconds_to_action"].as_f64().unwrap() < 300.0, "{summary}");
+
+    let page = fs::read_to_string(desk.path("pages/shop-bad.html")).unwrap();
+    for part in ["would be rolled back", "bad from", "SEV1 &gt; 10%", "href=\"index.html\""] {
+        assert!(page.contains(part), "{part} in {page}");
+    }
+    assert!(fs::read_to_string(desk.path("pages/index.html")).unwrap().contains("shop-mild.html"));
+    roxmltree::Document::parse(&fs::read_to_string(desk.path("pictures/shop-bad.svg")).unwrap())
+        .expect("well-formed");
+    if let Some(keep) = std::env::var_os("BACKTEST_PAGES") {
+        let copied =
+            std::process::Command::new("cp").arg("-r").arg(desk.path("pages")).arg(keep).status();
+        assert!(copied.unwrap().success());
+    }
+
+    prometheus.stop();
+    goes_on_where_it_was(&desk, &found).await;
+}
+
+/// With Prometheus gone, all that is known is what was kept.
+async fn goes_on_where_it_was(desk: &Desk, found: &Value) {
+    assert_eq!(&desk.json(&["--state", "done"]).await, found);
+    let all = fs::read_to_string(desk.path("done")).unwrap();
+    assert_eq!(all.lines().count(), 8);
+    let torn = &all[..all.len() - 40];
+    fs::write(desk.path("done"), torn).unwrap();
+    let said = desk.run(&["--state", "done", "--format", "json", "--jobs", "1"]).await;
+    assert_eq!((said.code, said.out.as_str()), (3, ""), "one must be judged again: {}", said.err);
+    let other = desk.run(&["--state", "done", "--mode", "observe"]).await;
+    assert_eq!((other.code, other.out.as_str()), (3, ""), "another mode is another question");
+}
+
+#[tokio::test]
+async fn deployments_are_found_where_the_version_changes_and_the_next_one_ends_the_watch() {
+    let begin = Timestamp::from_second(now().as_second() - 5 * 3600).unwrap();
+    let at = begin + MINUTE * 180;
+    let past = history(begin, begin + MINUTE * 290, &[Story::good("shop-good", at)]);
+    let prometheus = remembering(&past).await;
+    let query = "count by (version) (requests_total{service=\"shop-good\"})";
+    let (from, to) = ((begin + MINUTE * 60).to_string(), (begin + MINUTE * 280).to_string());
+    let list = format!(
+        "id,service,environment,at\none,shop-good,production,{at}\ntwo,shop-good,staging,{at}\n\
+         three,shop-good,production,{}\nfour,other,production,{}\n",
+        at + MINUTE * 20,
+        begin + MINUTE * 289
+    );
+    let desk = Desk::new(prometheus.url(), &list);
+    let search = ["--discover", query, "--from", &from, "--to", &to, "--service", "shop-good"];
+    let said = desk.run_plain(&search).await;
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(said.err.contains("1 deployment found"), "{}", said.err);
+    assert!(said.out.contains("  passed  "), "{}", said.out);
+    let wide = ["--discover", "requests_total", "--from", &from, "--to", &to, "--service", "x"];
+    let said = desk.run_plain(&wide).await;
+    assert_eq!(said.code, 3);
+    assert!(said.err.contains("a series must have one label"), "{}", said.err);
+
+    let found = desk.json(&[]).await;
+    assert_eq!(of(&found, "one")["outcome"], "superseded");
+    assert_eq!(of(&found, "one")["ended_at"], of(&found, "three")["at"]);
+    assert_eq!(of(&found, "two")["outcome"], "passed", "of another environment");
+    assert_eq!(of(&found, "three")["outcome"], "passed", "{found}");
+    assert_eq!(of(&found, "four")["outcome"], "inconclusive");
+    assert!(of(&found, "one")["truth"].is_null() && found["summary"]["precision"].is_null());
+    let said = desk.run(&[]).await;
+    assert!(said.err.contains("`match` of the policy shop does not mean the service other"));
+    assert!(said.err.contains("is for the environment production, and two is of staging"));
+}
