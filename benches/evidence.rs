@@ -47,6 +47,7 @@ fn histogram() -> Histogram {
     Histogram { bounds: bounds.to_vec(), within, total: 1000.0 }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "a reading is what the judge takes in")]
 fn gauge(value: f64) -> Reading {
     Ok(Measurement::Gauge { values: BTreeMap::from([("task".to_owned(), value)]) })
 }

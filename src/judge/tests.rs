@@ -163,6 +163,7 @@ impl Play {
         self.looks(reading, true)
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "readings are made where they are looked at")]
     fn looks(&mut self, reading: Reading, counts: bool) -> Judgement {
         let sample = Sample {
             at: at(self.next),

@@ -61,7 +61,9 @@ impl Pool {
                     && bounds.is_sorted_by(|a, b| a < b)
                     && within.iter().all(|within| events(*within))
                     && within.is_sorted();
-                within.iter_mut().for_each(|within| *within = within.min(*total));
+                for within in within {
+                    *within = within.min(*total);
+                }
                 is_sound.then_some(self)
             }
             Self::Values(values) => {

@@ -179,7 +179,9 @@ proptest! {
     ) {
         let mut state = known(&check, &before);
         let (first, rest) = steps.split_at(restart.min(steps.len()));
-        first.iter().for_each(|step| { judge(&check, &mut state, step); });
+        for step in first {
+            judge(&check, &mut state, step);
+        }
         let json = serde_json::to_string(&state).unwrap();
         let mut again: CheckState = serde_json::from_str(&json).expect("a state can be read back");
         for step in rest {
