@@ -27,10 +27,10 @@ checks:
     ratio: { bad: { counter: errors_total }, total: { counter: in_use } }
     breach: { SEV2: "> 1%" }
   load:
-    gauge: { query: 'max(load_percent{service="${service}"})' }
+    query: 'max(load_percent{service="${service}"})'
     breach: { SEV2: "> 80%" }
   canary:
-    gauge: { query: 'max(load_percent{version="${version}"})' }
+    query: 'max(load_percent{version="${version}"})'
     breach: { SEV2: "> 80%" }
 "#;
 
