@@ -139,7 +139,9 @@ fn told(found: &Found, out: &mut impl Write) -> io::Result<Status> {
         let width = findings.iter().map(|one| one.check.chars().count()).max().unwrap_or(0);
         for one in findings {
             worst = worst.max(one.status);
-            writeln!(out, "    {:<7}  {:width$}  {}", one.status.as_str(), one.check, one.said)?;
+            let (status, check, said) = (one.status.as_str(), &one.check, &one.said);
+            let line = format!("    {status:<7}  {check:width$}  {said}");
+            writeln!(out, "{}", line.trim_end())?;
             for note in &one.notes {
                 writeln!(out, "      {}", note.query)?;
                 writeln!(out, "        {}", note.mend)?;

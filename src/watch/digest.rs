@@ -184,7 +184,8 @@ impl Came {
 impl Digested {
     fn of(watch: &Watch) -> Self {
         let outcome = watch.outcome();
-        let gravest = watch.decided.iter().min_by_key(|decided| decided.answer);
+        // What was done counts before what would have been.
+        let gravest = watch.decided.iter().min_by_key(|decided| (decided.answer, decided.would));
         let came = came(outcome, gravest);
         let because = |decided: &Decided| {
             let because = decided.because.clone();
@@ -217,9 +218,10 @@ fn is_undone(outcome: Option<Outcome>) -> bool {
 
 fn came(outcome: Option<Outcome>, gravest: Option<&Decided>) -> Came {
     match (outcome, gravest.map(|decided| decided.answer)) {
+        (Some(Outcome::RollbackFailed), None | Some(Answer::RollBack)) => Came::Paged,
         (Some(Outcome::RolledBack), _) | (_, Some(Answer::RollBack)) => Came::RolledBack,
         (_, Some(Answer::Ask)) => Came::Asked,
-        (_, Some(Answer::Page)) | (Some(Outcome::RollbackFailed), None) => Came::Paged,
+        (_, Some(Answer::Page)) => Came::Paged,
         (_, Some(Answer::Note)) | (Some(Outcome::Breached), None) => Came::Noted,
         (_, Some(Answer::NotOurs)) => Came::NotOurs,
         (Some(Outcome::Inconclusive), None) => Came::Inconclusive,

@@ -343,7 +343,7 @@ fn evidence(check: &Check, weight: &Weight) -> EvidenceStory {
     let null = match &check.measure {
         Measure::Ratio { .. } => format!("up to {} bad", Unit::Ratio.show(weight.null)),
         Measure::Latency { .. } => {
-            format!("up to {} slower than the limit", Unit::Ratio.show(weight.null))
+            format!("up to {} slower than usual", Unit::Ratio.show(weight.null))
         }
         Measure::Gauge { unit, .. } => {
             let way = if check.higher_is_worse() { "up to" } else { "down to" };

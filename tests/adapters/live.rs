@@ -27,10 +27,10 @@ checks:
     ratio: { bad: { counter: errors_total }, total: { counter: in_use } }
     breach: { SEV2: "> 1%" }
   load:
-    gauge: { query: 'max(load_percent{service="${service}"})' }
+    query: 'max(load_percent{service="${service}"})'
     breach: { SEV2: "> 80%" }
   canary:
-    gauge: { query: 'max(load_percent{version="${version}"})' }
+    query: 'max(load_percent{version="${version}"})'
     breach: { SEV2: "> 80%" }
 "#;
 
@@ -103,7 +103,7 @@ async fn every_query_is_asked_for_real_and_what_finds_nothing_is_mended() {
         "it answers 45: a share is from 0 to 1; is it in percent? Then divide by 100",
         "skipped  canary      asks for `${version}`",
         "\n  shop-web\n    ok       error rate  0% of 180 events in 1m\n",
-        "no series of `duration_seconds_bucket` has `service=\"shop-web\"`; did you mean `shop-api`?",
+        "no series of `duration_seconds_bucket` has `service=\"shop-web\"`; there are `shop-api`",
     ] {
         assert!(said.contains(words), "no {words:?} in\n{said}");
     }

@@ -288,6 +288,7 @@ async fn a_digest_tells_what_was_done_and_what_would_have_been(
     let of = |version: &str| listed.iter().find(|one| one["version"] == version);
     let back = of("v4").context("v4 came to something")?;
     assert_eq!((&back["came"], &back["check"]), (&json!("rolled_back"), &json!("error rate")));
+    assert_eq!(back["would"], false, "in the pause it would have been, and then it was: {back:#}");
     assert!(back["limit"].is_string() && back["value"].is_string(), "{back:#}");
     assert!(of("v2").is_none(), "nothing is to be said of v2: {digest:#}");
 

@@ -292,7 +292,7 @@ fn in_words(check: &Check, measurement: &Measurement, window: SignedDuration) ->
             } else {
                 format!("{} series", values.len())
             };
-            format!("{shown} of {of}")
+            format!("{shown} in {of}")
         }
     }
 }
