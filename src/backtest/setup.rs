@@ -163,7 +163,9 @@ impl Calendar {
             of_one.deployed.push((past.at, past.id.clone()));
             of_one.guarded |= setup.mismatch(past).is_none();
         }
-        services.values_mut().for_each(|of_one| of_one.deployed.sort());
+        for of_one in services.values_mut() {
+            of_one.deployed.sort();
+        }
         Self { services }
     }
 
