@@ -1,6 +1,7 @@
 //! How long a day takes.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::time::Instant;
 
 use deployguard::model::{
@@ -34,7 +35,8 @@ fn lived(hours: u32) -> f64 {
          rollback: {{ known_good_after: all }}\nchecks:\n"
     );
     for number in 0..8 {
-        policy += &format!(
+        let _ = write!(
+            policy,
             "  check {number}:\n    ratio: {{ bad: {{ counter: 'b{number}' }}, total: {{ counter: t }} }}\n\
              \x20   normal: \"< 0.5%\"\n    breach: {{ SEV2: \"> 5%\", SEV1: \"> 10%\" }}\n"
         );
