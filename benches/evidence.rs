@@ -80,6 +80,7 @@ fn bench(c: &mut Criterion, name: &str, check: &Check, peers: usize, of: impl Fn
             controls: &controls[index],
             counts: true,
             alpha: 0.005,
+            newcomers: true,
         };
         black_box(state.observe(black_box(check), &sample));
     };

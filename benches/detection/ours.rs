@@ -165,6 +165,7 @@ impl Other {
             controls: &BTreeMap::new(),
             counts: true,
             alpha: FALSE_ROLLBACKS / TESTED,
+            newcomers: true,
         };
         self.state.observe(&self.check, &sample);
     }
@@ -213,6 +214,7 @@ impl Rule for Guard {
                     controls: &controls,
                     counts: now - run.interval >= self.grace,
                     alpha: FALSE_ROLLBACKS / TESTED,
+                    newcomers: true,
                 };
                 let judgement = state.observe(check, &sample);
                 if judgement.verdict == Verdict::Breach
@@ -267,6 +269,7 @@ impl SeriesRule for SeriesGuard {
                 controls: &BTreeMap::new(),
                 counts: true,
                 alpha: FALSE_ROLLBACKS,
+                newcomers: true,
             };
             state.observe(&check, &sample).verdict == Verdict::Breach
         })

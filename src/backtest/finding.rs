@@ -42,8 +42,6 @@ pub struct Finding {
     pub bad_from: Option<Timestamp>,
     /// `None` where the truth is not known.
     pub truth: Option<Truth>,
-    /// What else one should know.
-    pub note: Option<String>,
 }
 
 /// Kinds of action, from the mildest.
@@ -145,7 +143,6 @@ impl Finding {
             ended_at,
             bad_from: past.bad_from.flatten(),
             truth: None,
-            note: None,
         };
         finding.truth = past.bad_from.map(|bad_from| finding.truth(bad_from));
         finding

@@ -161,7 +161,6 @@ fn verdict(finding: &Finding) -> Section {
         lines.push("The guard would have done nothing.".to_owned());
     }
     lines.push(finding.reason.clone());
-    lines.extend(finding.note.clone());
     lines.extend(finding.truth.map(|truth| match (truth, finding.bad_from) {
         (Truth::TruePositive, Some(bad)) => {
             let after = finding.first_acted_at().map(|at| lasted(bad, at)).unwrap_or_default();

@@ -6,16 +6,13 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::runtime::Handle;
 
-use crate::model::{Ask, Measured, Measurement, Newer, Ticks, Unusable};
+use crate::model::{Ask, Measured, Measurement, Ticks, Unusable};
 use crate::policy::{Check, Measure, Part};
 use crate::rehearsal::{Asked, Readings};
 use crate::sources::{Due, Prometheus, measure};
 
 /// Waits before what could not be asked is asked again.
 const AGAIN: [Duration; 2] = [Duration::from_millis(300), Duration::from_secs(2)];
-
-/// So many ticks without the new revision are more than a slow start.
-const FEW: usize = 20;
 
 /// What was measured of a check, for its picture: of the service (`None`) or a control.
 /// `None` for a value: asked and not known.
@@ -29,8 +26,6 @@ pub(super) struct Recorded<'a> {
     /// Ticks that could not be asked though it was tried again.
     pub lost: usize,
     pub why: Option<String>,
-    /// The label that ought to tell the revisions apart, and did not change.
-    pub unchanged: Option<String>,
     /// Kept only where pictures are drawn.
     pub series: Option<Series>,
 }
@@ -61,9 +56,8 @@ impl Readings for Recorded<'_> {
             }
         }
         let none = || Measured { readings: Vec::new(), seen: BTreeMap::new() };
-        let mut measured: Vec<Measured> =
+        let measured: Vec<Measured> =
             measured.into_iter().map(|one| one.unwrap_or_else(none)).collect();
-        self.tell_apart(asked, &mut measured);
         for (asked, measured) in asked.iter().zip(&measured) {
             self.note(asked, measured);
         }
@@ -72,34 +66,6 @@ impl Readings for Recorded<'_> {
 }
 
 impl Recorded<'_> {
-    /// A label that never changes tells nothing: all would count as the old revision,
-    /// and nothing be judged. A live watch waits for the new one to appear; here it is
-    /// known whether it ever does.
-    fn tell_apart(&mut self, asked: &[Asked<'_>], measured: &mut [Measured]) {
-        let told = asked.iter().zip(measured.iter()).filter_map(|(asked, measured)| {
-            let rule = asked.question.arms.as_ref()?;
-            let Newer::NotAmong(known) = &rule.newer else { return None };
-            let seen = measured.seen.get(&rule.label).filter(|seen| !seen.is_empty())?;
-            Some((rule.label.clone(), asked.ticks.count, !seen.is_subset(known)))
-        });
-        let told: Vec<(String, usize, bool)> = told.collect();
-        if told.iter().any(|(.., new)| *new) {
-            self.unchanged = None;
-        } else if let Some((label, ..)) = told.iter().find(|(_, ticks, _)| *ticks >= FEW) {
-            self.unchanged = Some(label.clone());
-        }
-        if self.unchanged.is_none() {
-            return;
-        }
-        for reading in measured.iter_mut().flat_map(|one| &mut one.readings) {
-            match reading {
-                Ok(Measurement::Counts(split)) => split.arms = None,
-                Ok(Measurement::Histogram(split)) => split.arms = None,
-                Ok(Measurement::Gauge { .. }) | Err(_) => {}
-            }
-        }
-    }
-
     fn note(&mut self, asked: &Asked<'_>, measured: &Measured) {
         for reading in &measured.readings {
             if let Err(Unusable::Unreachable(why)) = reading {

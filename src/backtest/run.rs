@@ -132,26 +132,15 @@ fn judge(bench: Bench<'_>, calendar: &Calendar, past: &Past) -> Result<(Finding,
     let mut scene = bench.setup.scene(calendar, past);
     scene.keeps_judgements = bench.pages.are_wanted();
     let series = bench.pages.are_wanted().then(Series::new);
-    let mut recorded = Recorded {
-        source: bench.source,
-        runtime: bench.runtime,
-        lost: 0,
-        why: None,
-        unchanged: None,
-        series,
-    };
+    let mut recorded =
+        Recorded { source: bench.source, runtime: bench.runtime, lost: 0, why: None, series };
     let report = rehearse(&scene, &mut recorded)
         .map_err(|illegal| io::Error::other(format!("{}: {illegal}", past.id)))?;
     let lost = recorded.why.as_deref().map(|why| (recorded.lost, why));
     if lost.is_some() {
         bench.runtime.block_on(is_there(bench.source, bench.setup.now)).map_err(Gone::Source)?;
     }
-    let mut finding = Finding::of(past, &report, lost);
-    finding.note = recorded.unchanged.as_ref().map(|label| {
-        format!(
-            "the series have the same `{label}` before and after, which tells no revisions apart"
-        )
-    });
+    let finding = Finding::of(past, &report, lost);
     if let Some(series) = &recorded.series {
         bench.pages.draw(bench.setup, &finding, &report, series)?;
     }

@@ -52,6 +52,8 @@ pub struct CheckState {
     /// When the evidence last took a sample in.
     weighed_at: Option<Timestamp>,
     weighed_last: Option<Weight>,
+    /// Whether the new revision has been told apart and answered.
+    told_apart: bool,
     /// Since when the new revision has answered nothing though the old one did.
     silent_since: Option<Timestamp>,
     /// The latest judgement; `None` before the first reading.
@@ -103,7 +105,8 @@ pub struct Weight {
     pub rise: f64,
     /// Since when it looks changed.
     pub since: Option<Timestamp>,
-    /// The smallest share of bad events that would have been found by now.
+    /// The smallest share of bad events that would have been found by now; only where
+    /// there is too little traffic to tell.
     pub detectable: Option<f64>,
 }
 
@@ -120,6 +123,9 @@ pub struct Sample<'a> {
     pub counts: bool,
     /// The chance of a false breach that this check may spend on the deployment.
     pub alpha: f64,
+    /// Whether instances of the new revision are measured at all: what nobody measures
+    /// is not silent.
+    pub newcomers: bool,
 }
 
 /// What the window holds.
@@ -263,7 +269,9 @@ impl CheckState {
         if let Some(silent) = self.silence(check, sample) {
             return Ok(silent);
         }
-        let weight = self.weight(sample, &nulls);
+        let low =
+            self.recent.window(sample.at, width).is_none_or(|p| p.total() < check.min_traffic);
+        let weight = self.weight(sample, &nulls, low);
         self.weighed_last = weight;
         let window = self.window(check, sample, width)?;
         self.judge(check, sample, &window, weight)
@@ -283,9 +291,14 @@ impl CheckState {
             self.silent_since = None;
             return part(Part3::All);
         };
-        let silent = new.total() <= 0.0 && old.total() >= check.min_traffic.max(1.0);
+        let silent =
+            sample.newcomers && new.total() <= 0.0 && old.total() >= check.min_traffic.max(1.0);
         self.silent_since =
             (silent && sample.counts).then(|| self.silent_since.unwrap_or(sample.at));
+        if !self.told_apart {
+            // Labels that do not change with a deployment make everything look old.
+            return part(Part3::All);
+        }
         (new.total() > 0.0 || old.total() <= 0.0).then_some(new)
     }
 
@@ -316,7 +329,9 @@ impl CheckState {
     }
 
     fn take_controls(&mut self, check: &Check, sample: &Sample<'_>, measurement: &Measurement) {
-        if let Some(pool) = Pool::part(check, measurement, Part3::Old) {
+        let new = Pool::part(check, measurement, Part3::New);
+        self.told_apart |= new.is_some_and(|new| new.total() > 0.0);
+        if let Some(pool) = Pool::part(check, measurement, Part3::Old).filter(|_| self.told_apart) {
             let own = self.baselines.get(&Against::Before).cloned().unwrap_or_default();
             let control = self
                 .controls
@@ -374,10 +389,11 @@ impl CheckState {
         }
     }
 
-    fn weight(&self, sample: &Sample<'_>, nulls: &[Null]) -> Option<Weight> {
+    fn weight(&self, sample: &Sample<'_>, nulls: &[Null], low: bool) -> Option<Weight> {
         let null = nulls.first()?;
         let reached = self.references().map(|(_, one)| one.reached).fold(0.0, f64::max);
         let detectable = match (&null.kind, null.bound) {
+            _ if !low => None,
             (NullKind::Share { at_most, phi }, None) => {
                 counts::smallest_detectable(*at_most, self.weighed, *phi, sample.alpha)
             }

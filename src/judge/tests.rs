@@ -172,6 +172,7 @@ impl Play {
             controls: &self.controls,
             counts,
             alpha: ALPHA,
+            newcomers: true,
         };
         self.next += self.interval;
         self.state.observe(&self.check, &sample).clone()

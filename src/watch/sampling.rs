@@ -63,6 +63,7 @@ impl Watch {
         let since_last = self.last_tick.map_or(interval, |last| tick.duration_since(last));
         self.last_tick = Some(tick);
         let (alpha, none) = (self.alpha(), BTreeMap::new());
+        let newcomers = !self.born.is_empty();
         for check in &self.pinned.policy.checks {
             let counts = self.is_evidence(check, tick, since_last.min(interval));
             let (Some(state), Some(reading)) =
@@ -77,6 +78,7 @@ impl Watch {
                 controls: sampled.controls.get(&check.name).unwrap_or(&none),
                 counts,
                 alpha,
+                newcomers,
             };
             state.observe(check, &sample);
         }

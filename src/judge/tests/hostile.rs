@@ -150,6 +150,7 @@ fn judge(check: &Check, state: &mut CheckState, step: &Step) -> Judgement {
         controls: &controls,
         counts: step.4,
         alpha: ALPHA,
+        newcomers: true,
     };
     state.observe(check, &sample).clone()
 }

@@ -34,6 +34,7 @@ fn false_breaches(known: &Play, of: impl Fn(&mut Xoshiro256PlusPlus) -> Reading)
                 controls: &known.controls,
                 counts: true,
                 alpha: LARGE,
+                newcomers: true,
             };
             let judgement = state.observe(&known.check, &sample);
             breach |= judgement.blame == Some(Blame::Deployment);
