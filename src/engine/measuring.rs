@@ -9,7 +9,7 @@ use super::handle::{Input, WantKind};
 use super::perform::AGAIN;
 use super::run::Engine;
 use crate::judge::{Baseline, Rival};
-use crate::model::{Measured, Question, Reading, Ticks, Unusable, WatchId};
+use crate::model::{Measured, Question, Reading, ServiceKey, Ticks, Unusable, WatchId};
 use crate::policy::{Check, Vars};
 use crate::sources::{Due, measure};
 use crate::watch::{BaselineAsk, BaselineMeasured, Event, Sampled, Tick, Watch};
@@ -27,8 +27,28 @@ pub(super) struct Job {
 }
 
 enum Goal {
-    Sample { ticks: Ticks, known: BTreeSet<String>, instance: String, rivals: Vec<Rival> },
-    Baseline { ask: BaselineAsk, checks: Vec<Check> },
+    Sample {
+        ticks: Ticks,
+        known: BTreeSet<String>,
+        instance: String,
+        rivals: Vec<Rival>,
+    },
+    /// `shared`: the checks that ask the same of a control as of the service itself.
+    Baseline {
+        ask: BaselineAsk,
+        checks: Vec<Check>,
+        shared: Vec<String>,
+    },
+}
+
+impl Goal {
+    /// Whether there is anything to ask the source for.
+    fn asks(&self) -> bool {
+        match self {
+            Self::Sample { .. } => true,
+            Self::Baseline { checks, .. } => !checks.is_empty(),
+        }
+    }
 }
 
 /// Whose measurement it is: the place of the job, the check, and the control or the
@@ -61,18 +81,20 @@ impl Round {
         watch: &Watch,
         tick: Timestamp,
         interval: SignedDuration,
-        unsettled: &BTreeSet<String>,
+        unsettled: &BTreeSet<ServiceKey>,
         rivals: Vec<Rival>,
     ) {
         let ticks = watch.ticks(tick, interval);
         let job = self.jobs.len();
         let (policy, vars) = (watch.policy(), Vars::of(&watch.deployment));
+        let own_key = &watch.deployment.service.key;
+        let beside = |name: &str| ServiceKey { service: name.to_owned(), ..own_key.clone() };
         for check in &policy.checks {
             let window = watch.window(check, tick, interval);
             let ask =
                 |vars: &Vars, arms, births| policy.question(check, vars, window, arms, births);
             let own = ask(&vars, watch.arms(), Some(watch.births()));
-            for control in watch.controls().filter(|name| !unsettled.contains(*name)) {
+            for control in watch.controls().filter(|name| !unsettled.contains(&beside(name))) {
                 let question = ask(&vars.of_service(control), None, None);
                 if question.asks != own.asks {
                     let of = Of::Control(control.to_owned());
@@ -92,12 +114,13 @@ impl Round {
         let policy = watch.policy();
         let own = Vars::of(&watch.deployment);
         let vars = ask.control.as_deref().map_or_else(|| own.clone(), |name| own.of_service(name));
-        let mut checks = Vec::new();
+        let (mut checks, mut shared) = (Vec::new(), Vec::new());
         for check in &policy.checks {
             let question = policy.question(check, &vars, ask.step, None, None);
             let same = ask.control.is_some()
                 && question.asks == policy.question(check, &own, ask.step, None, None).asks;
             if same {
+                shared.push(check.name.clone());
                 continue;
             }
             for (index, until) in ask.until.iter().enumerate() {
@@ -106,7 +129,7 @@ impl Round {
             }
             checks.push(check.clone());
         }
-        let goal = Goal::Baseline { ask, checks };
+        let goal = Goal::Baseline { ask, checks, shared };
         self.jobs.push(Job { watch: watch.id.clone(), want: WantKind::Baseline, goal });
     }
 }
@@ -117,12 +140,12 @@ fn due(job: usize, check: &Check, of: Of, question: Question, ticks: Ticks) -> D
 
 impl Engine {
     /// Services that are being deployed: no control for anybody.
-    pub(super) fn unsettled(&self, now: Timestamp) -> BTreeSet<String> {
+    pub(super) fn unsettled(&self, now: Timestamp) -> BTreeSet<ServiceKey> {
         let open = self.live.watches.values().map(|kept| &kept.watch);
         open.filter(|watch| {
             watch.in_service_at.is_none_or(|since| now.duration_since(since) < UNSETTLED)
         })
-        .map(|watch| watch.deployment.service.name.clone())
+        .map(|watch| watch.deployment.service.key.clone())
         .collect()
     }
 
@@ -166,9 +189,10 @@ impl Engine {
                 by_job[asked.job].push((asked, one));
             }
             for (Job { watch, want, goal }, measured) in jobs.into_iter().zip(by_job) {
-                let event = match (measured.is_empty(), goal) {
-                    (true, _) => Err(AGAIN),
-                    (false, goal) => Ok(Box::new(came_to(goal, measured))),
+                let event = if measured.is_empty() && goal.asks() {
+                    Err(AGAIN)
+                } else {
+                    Ok(Box::new(came_to(goal, measured)))
                 };
                 let _ = inputs.send(Input::Done { watch, want, event }).await;
             }
@@ -181,7 +205,7 @@ fn came_to(goal: Goal, measured: Vec<(Asked, Measured)>) -> Event {
         Goal::Sample { ticks, known, instance, rivals } => {
             sampled(ticks, &known, &instance, rivals, measured)
         }
-        Goal::Baseline { ask, checks } => baselines(ask, &checks, measured),
+        Goal::Baseline { ask, checks, shared } => baselines(ask, &checks, shared, measured),
     }
 }
 
@@ -217,7 +241,12 @@ fn sampled(
 
 /// A baseline whose source was out of reach is left out: the past can be asked about
 /// later as well.
-fn baselines(ask: BaselineAsk, checks: &[Check], measured: Vec<(Asked, Measured)>) -> Event {
+fn baselines(
+    ask: BaselineAsk,
+    checks: &[Check],
+    shared: Vec<String>,
+    measured: Vec<(Asked, Measured)>,
+) -> Event {
     let out_of_reach = |reading: &Reading| matches!(reading, Err(Unusable::Unreachable(_)));
     let mut samples: BTreeMap<String, Vec<(Timestamp, Reading)>> = BTreeMap::new();
     let mut known: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
@@ -247,6 +276,7 @@ fn baselines(ask: BaselineAsk, checks: &[Check], measured: Vec<(Asked, Measured)
             };
             Some((check.name.clone(), baseline))
         })
+        .chain(shared.into_iter().map(|check| (check, Baseline::unnamed())))
         .collect();
     let BaselineAsk { against, control, .. } = ask;
     Event::BaselineMeasured(Box::new(BaselineMeasured { against, control, baselines, known }))

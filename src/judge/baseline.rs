@@ -113,6 +113,12 @@ impl Baseline {
         }
     }
 
+    /// Of a control whose query does not name the service: it would show the deployment
+    /// itself once more.
+    pub fn unnamed() -> Baseline {
+        Baseline::Missing { because: "the query does not name the service".to_owned() }
+    }
+
     pub fn reference(&self) -> Option<&Reference> {
         match self {
             Baseline::Measured(reference) => Some(reference),

@@ -1,6 +1,6 @@
 //! Whose doing a breach is.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// Whose doing a breach is. Only the first is a reason to roll back.
@@ -68,6 +68,9 @@ pub struct Rival {
     pub needed: bool,
 }
 
+/// What does not begin within this time of one another has different causes.
+const TOGETHER: SignedDuration = SignedDuration::from_mins(15);
+
 /// Of several deployments the one that fits best what began at `since`, if another fits
 /// better than ours: it came into service before it began and not long before, it
 /// shows more evidence of its own and a larger rise, and what is needed by others ranks before what
@@ -76,6 +79,7 @@ pub fn rank(ours: &Rival, others: &[Rival], since: Timestamp) -> Option<Rival> {
     others
         .iter()
         .filter(|other| other.in_service_at <= since)
+        .filter(|other| other.since.is_some_and(|its| since.duration_since(its).abs() <= TOGETHER))
         .map(|other| (score(other, since), other))
         .filter(|(score_of_other, _)| *score_of_other > score(ours, since))
         .max_by(|a, b| a.0.total_cmp(&b.0))

@@ -70,12 +70,11 @@ impl Control {
         let nulls = nulls(check, &[&reference], |_| Lift::NONE);
         self.probes.add(check, at, &pool, &nulls, Cap::new(BROKEN.exp().recip(), 2.0));
         self.recent.push(at, pool, interval, interval, 0.0);
-        let still = |began: &Timestamp| {
-            let worst = nulls.iter().map(|null| self.observed_over_usual(check, null.bound).rise);
-            worst.fold(1.0, f64::max) > RECOVERED && *began <= at
-        };
-        let began = reference.began.filter(still);
-        let broken = self.probes.ln() >= BROKEN;
+        let worst = nulls.iter().map(|null| self.observed_over_usual(check, null.bound).rise);
+        let suffers = worst.fold(1.0, f64::max) > RECOVERED;
+        // Evidence falls slowly where there is little traffic; what is over excuses nobody.
+        let broken = suffers && self.probes.ln() >= BROKEN;
+        let began = self.baseline.reference().and_then(|one| one.began).filter(|_| suffers);
         self.broken_since = (broken || began.is_some())
             .then(|| self.broken_since.or(began).or_else(|| self.probes.since()))
             .flatten();

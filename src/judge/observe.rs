@@ -200,6 +200,7 @@ impl CheckState {
     /// guard's own life, only fresh samples may make a breach.
     pub fn forget_streaks(&mut self) {
         self.exceeded.clear();
+        self.failures = 0;
     }
 
     /// Counts samples that were due and never taken.
@@ -255,7 +256,7 @@ impl CheckState {
         }
         if let Some(pool) = &subject {
             let least = if check.counts_events() { check.min_traffic } else { 0.0 };
-            self.recent.push(sample.at, pool.clone(), width, sample.interval, least);
+            self.recent.push(sample.at, pool.worst_only(check), width, sample.interval, least);
         }
         let nulls = self.nulls(check, sample.at, sample.interval);
         let due = !overlapping

@@ -134,6 +134,18 @@ impl Pool {
         self.worst_of(check).map(|(_, value)| value)
     }
 
+    /// The same, of values only what counts: what is remembered must not grow with the
+    /// series of a query.
+    #[must_use]
+    pub fn worst_only(&self, check: &Check) -> Self {
+        match (self, self.worst_of(check)) {
+            (Self::Values(values), Some((name, value))) if values.len() > 1 => {
+                Self::Values(vec![(name.to_owned(), value)])
+            }
+            (Self::Counts(_) | Self::Histogram(_) | Self::Values(_), _) => self.clone(),
+        }
+    }
+
     pub fn worst_of(&self, check: &Check) -> Option<(&str, f64)> {
         let Self::Values(values) = self else { return None };
         let upward = check.higher_is_worse();

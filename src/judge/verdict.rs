@@ -10,7 +10,7 @@ use super::probe::least_rise;
 use super::value::{self, Pool};
 use super::{Blame, Streak};
 use crate::model::{Severity, Verdict};
-use crate::policy::{Check, Limit, Measure};
+use crate::policy::{Against, Check, Limit, Measure};
 
 /// Bad events below which a ratio is no breach: one unlucky request is never a reason
 /// to roll back.
@@ -290,7 +290,8 @@ impl CheckState {
         let since = found.since.unwrap_or(sample.at);
         let slack = sample.interval;
         for (name, control) in &self.controls {
-            let Some(broken) = control.broken_since else { continue };
+            let fresh = control.is_fresh(sample.at, sample.interval);
+            let Some(broken) = control.broken_since.filter(|_| fresh) else { continue };
             match control.role {
                 Role::Dependency if broken <= since.checked_add(slack).unwrap_or(since) => {
                     return Blame::Dependency { service: name.clone(), since: broken };
@@ -313,8 +314,9 @@ impl CheckState {
         if found.proven {
             return Blame::Deployment;
         }
-        for (_, reference) in self.references() {
-            if let Some(began) = reference.began {
+        for (against, reference) in self.references() {
+            let just_before = against == Against::Before && !much_worse(check, reference, window);
+            if let Some(began) = reference.began.filter(|_| just_before) {
                 return Blame::Before { since: Some(began) };
             }
             let over = check.breach.get(&found.severity).is_some_and(|limit| {

@@ -22,7 +22,7 @@ pub struct Incident {
     /// Why it is not the deployment's doing, in words; `None` where it is.
     #[serde(default)]
     pub excused: Option<String>,
-    /// What was not deployed breaks as well.
+    /// Another service breaks as well: after a while people are asked all the same.
     #[serde(default)]
     pub shared: bool,
 }

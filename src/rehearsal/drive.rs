@@ -198,7 +198,10 @@ impl Drive<'_> {
         let baselines = samples
             .iter()
             .filter(|(_, samples)| answered(samples))
-            .filter_map(|(check, samples)| Some((check.clone(), measured(check, samples)?)))
+            .filter_map(|(check, samples)| Some((check.clone(), measured(check, samples)?)));
+        let unnamed = policy.checks.iter().filter(|check| !samples.contains_key(&check.name));
+        let baselines = baselines
+            .chain(unnamed.map(|check| (check.name.clone(), Baseline::unnamed())))
             .collect();
         let (against, control) = (ask.against, ask.control.clone());
         let measured = BaselineMeasured { against, control, baselines, known };

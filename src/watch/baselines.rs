@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::Watch;
+use super::{Stage, Watch};
 use crate::judge::{Baseline, Control, Role};
 use crate::model::{ArmRule, Births, Newer};
 use crate::policy::{Against, Check, INSTANCE, Policy};
@@ -131,7 +131,9 @@ impl Watch {
         if complete && measured.control.is_none() && measured.against != Against::Before {
             self.followed.insert(measured.against, now);
         }
-        if measured.control.is_none() && measured.against == Against::Before {
+        // Where an unfinished deployment lies in between, its instances are neither.
+        let clean = self.deployment.baseline_end >= self.deployment.started_at;
+        if clean && measured.control.is_none() && measured.against == Against::Before {
             for (label, values) in &measured.known {
                 let known = self.known.entry(label.clone()).or_default();
                 known.extend(values.iter().take(MOST_KNOWN - known.len().min(MOST_KNOWN)).cloned());
@@ -148,9 +150,19 @@ impl Watch {
 
     /// Which series are of the new revision; `None` where nothing tells.
     pub fn arms(&self) -> Option<ArmRule> {
+        if matches!(self.stage, Stage::RollingBack(_)) {
+            // What comes back is the old one.
+            return None;
+        }
         let label = self.telling_label()?;
         let known = self.known.get(&label).filter(|known| !known.is_empty())?;
         Some(ArmRule { newer: Newer::NotAmong(known.clone()), label })
+    }
+
+    /// Whether instances of the new revision are measured: new values of the label that
+    /// tells the revisions apart have been seen.
+    pub(super) fn newcomers(&self) -> bool {
+        self.telling_label().as_deref() == Some(self.instance_label()) && !self.born.is_empty()
     }
 
     /// The label that names an instance.

@@ -63,7 +63,7 @@ impl Watch {
         let since_last = self.last_tick.map_or(interval, |last| tick.duration_since(last));
         self.last_tick = Some(tick);
         let (alpha, none) = (self.alpha(), BTreeMap::new());
-        let newcomers = !self.born.is_empty();
+        let newcomers = self.newcomers();
         for check in &self.pinned.policy.checks {
             let counts = self.is_evidence(check, tick, since_last.min(interval));
             let (Some(state), Some(reading)) =
@@ -115,6 +115,11 @@ impl Watch {
     fn graced_for(&self, tick: Timestamp) -> Option<SignedDuration> {
         let over = self.in_service_at?.checked_add(self.policy().grace).ok()?;
         Some(tick.duration_since(over))
+    }
+
+    /// Whether a breach that is this deployment's doing is measured now.
+    pub(super) fn is_blamed_now(&self, now: Timestamp) -> bool {
+        self.breaches_now(now) && self.breaches().is_some_and(|found| found.blame.is_ours())
     }
 
     /// Whether a breach is measured now, and not only remembered.
@@ -171,6 +176,10 @@ impl Watch {
     pub fn rival(&self) -> Option<Rival> {
         let weights = self.checks.values().filter_map(|state| state.last.as_ref()?.weight);
         let worst = weights.max_by(|a, b| (a.ln_e - a.needed).total_cmp(&(b.ln_e - b.needed)));
+        if self.incident.as_ref().is_some_and(|incident| incident.excused.is_some()) {
+            // Nobody's doing is no rival.
+            return None;
+        }
         Some(Rival {
             service: self.deployment.service.name.clone(),
             deployment: self.version(),
@@ -195,7 +204,11 @@ impl Watch {
         };
         let Breaches { severity, blame, checks } = breaches;
         let excused = (!blame.is_ours()).then(|| blame.in_words());
-        let shared = matches!(blame, Blame::Shared { .. });
+        // What began before can't be helped by waiting; the others may turn out otherwise.
+        let shared = matches!(
+            blame,
+            Blame::Shared { .. } | Blame::Dependency { .. } | Blame::Another { .. }
+        );
         let known = self.incident.as_ref().filter(|_| self.has_open_incident());
         let turned = known.is_some_and(|incident| incident.excused.is_some()) && blame.is_ours();
         let worse = turned || known.is_none_or(|incident| severity < incident.severity);
@@ -223,7 +236,9 @@ impl Watch {
         if !worse && waits_anew {
             self.reconsider(now, said);
         }
-        if worse {
+        let in_hands =
+            self.pending.as_ref().is_some_and(|pending| pending.held || pending.acked_by.is_some());
+        if worse && !(turned && in_hands) {
             let evidence = self.measured_evidence();
             self.note(now, format!("{severity}: {}", evidence.join("; ")));
             if let Some(incident) = self.incident.as_mut() {

@@ -200,7 +200,7 @@ impl Watch {
             let definition = &sighting.primary.revision.task_definition;
             *definition == run.plan.target.task_definition && sighting.primary.id != run.plan.judged
         });
-        now < Self::decided_until(run) || had_effect || self.breaches_now(now)
+        now < Self::decided_until(run) || had_effect || self.is_blamed_now(now)
     }
 
     pub(super) fn decided_until(run: &RollbackRun) -> Timestamp {

@@ -34,10 +34,13 @@ checks:
     breach: { SEV2: "> 80%" }
 "#;
 
+/// Labels, and the value at a second.
+type Labelled<'a> = (&'a str, fn(i64) -> i64);
+
 /// Twenty minutes of two services, of which one has no latencies; and of a stranger.
 fn history(now: i64) -> String {
     let mut text = String::new();
-    let mut family = |name: &str, kind: &str, series: &[(&str, fn(i64) -> i64)]| {
+    let mut family = |name: &str, kind: &str, series: &[Labelled]| {
         let family = name.trim_end_matches("_total").trim_end_matches("_bucket");
         let _ = writeln!(text, "# TYPE {family} {kind}");
         for (labels, value) in series {

@@ -30,6 +30,8 @@ const AT_ONCE: f64 = 0.5;
 /// Samples over which the other half of the prior is spread: a day at 15 s.
 /// Later onsets weigh nothing more, so the mixture stays below one.
 const SPREAD: f64 = 5760.0;
+/// Of every onset after them: next to nothing, and never nothing.
+const LATER: f64 = 1e-10;
 
 /// The evidence so far. Small, and replayed exactly from the same samples.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -90,7 +92,7 @@ impl Evidence {
     fn weight_of_next(&self) -> f64 {
         let next = f64::from(self.samples) + 1.0;
         let spread =
-            if next <= SPREAD { (1.0 - AT_ONCE) / (next * (SPREAD.ln() + 1.0)) } else { 0.0 };
+            if next <= SPREAD { (1.0 - AT_ONCE) / (next * (SPREAD.ln() + 1.0)) } else { LATER };
         if self.samples == 0 { AT_ONCE + spread } else { spread }
     }
 

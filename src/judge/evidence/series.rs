@@ -46,6 +46,8 @@ pub struct Limit {
 
 /// Shifts beyond the allowed one, in spreads.
 const SHIFTS: [f64; 6] = [1.5, 3.0, 6.0, 12.0, 30.0, 100.0];
+/// Spreads from the level that are told apart.
+const FARTHEST: f64 = 100.0;
 /// A shift of less than this many spreads is none.
 const LEAST_SHIFT: f64 = 1.0;
 /// A spread below this share of the level is no smaller: quantised and constant
@@ -79,7 +81,10 @@ impl Level {
     /// The value in spreads from the median; 0 for values that a logarithm refuses.
     fn standard(&self, value: f64) -> f64 {
         if self.log {
-            if value <= 0.0 || self.median <= 0.0 {
+            if value <= 0.0 {
+                // Nothing at all is as far down as it goes.
+                -FARTHEST
+            } else if self.median <= 0.0 {
                 0.0
             } else {
                 (value / self.median).ln() / self.spread
@@ -104,6 +109,8 @@ pub fn add(
     let allowed = (sign * level.standard(limit.value)).max(LEAST_SHIFT);
     let kappa = (1.0 - level.rho) / (1.0 + level.rho);
     let Ok(student) = StudentsT::new(0.0, 1.0, 5.0) else { return };
+    // Beyond the largest shift the tails of both are alike, and would say nothing.
+    let z = z.min(allowed + FARTHEST);
     let null = student.ln_pdf(z - allowed);
     let ratios = SHIFTS.iter().map(|shift| kappa * (student.ln_pdf(z - allowed - shift) - null));
     evidence.add(at, ratios, cap);
