@@ -51,7 +51,7 @@ pub fn backtest(
     each: &mut dyn FnMut(Finding) -> io::Result<()>,
 ) -> Result<(), Gone> {
     let calendar = Calendar::of(bench.setup, all);
-    let key = |place: usize| bench.setup.key(&calendar, &all[place]);
+    let key = |place: usize| bench.setup.key(&calendar, &all[place], bench.source.name());
     let known = |place: usize| {
         let finding = finished.as_ref()?.get(&key(place))?;
         bench.pages.have(finding).then(|| finding.clone())

@@ -120,11 +120,12 @@ impl Setup {
     }
 
     /// The same for everything that a finding rests on, but what was recorded.
-    pub(super) fn key(&self, calendar: &Calendar, past: &Past) -> String {
+    pub(super) fn key(&self, calendar: &Calendar, past: &Past, source: &str) -> String {
         let scene = self.scene(calendar, past);
         let superseded = scene.superseded.map(|(at, by)| format!("{at} {by}"));
         let parts = [
             env!("CARGO_PKG_VERSION").to_owned(),
+            source.to_owned(),
             self.written.digest.clone(),
             self.mode.to_string(),
             self.in_service_after.to_string(),

@@ -134,13 +134,22 @@ impl Pool {
         self.worst_of(check).map(|(_, value)| value)
     }
 
-    /// The same, of values only what counts: what is remembered must not grow with the
+    /// The same, of values the worst and the lowest only, and two at least: what is remembered must not grow with the
     /// series of a query.
     #[must_use]
     pub fn worst_only(&self, check: &Check) -> Self {
         match (self, self.worst_of(check)) {
-            (Self::Values(values), Some((name, value))) if values.len() > 1 => {
-                Self::Values(vec![(name.to_owned(), value)])
+            (Self::Values(values), Some((worst, _))) if values.len() > 2 => {
+                // Beside the worst one other: that there are several is worth saying.
+                let down = values.iter().min_by(|a, b| a.1.total_cmp(&b.1));
+                let kept = |one: &&(String, f64)| {
+                    one.0 == worst || down.is_some_and(|down| down.0 == one.0)
+                };
+                let mut few: Vec<_> = values.iter().filter(kept).cloned().collect();
+                if few.len() < 2 {
+                    few.extend(values.iter().find(|one| one.0 != worst).cloned());
+                }
+                Self::Values(few)
             }
             (Self::Counts(_) | Self::Histogram(_) | Self::Values(_), _) => self.clone(),
         }

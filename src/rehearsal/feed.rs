@@ -31,6 +31,9 @@ pub struct Asked<'a> {
 
 /// Ticks that are asked for at once.
 const AHEAD: usize = 240;
+/// The same while the new revision's instances are waited for.
+const NEAR: usize = 7;
+const NEWCOMERS_WITHIN: SignedDuration = SignedDuration::from_mins(30);
 
 /// Readings that were asked for and are not due yet, by check and control.
 #[derive(Debug, Default)]
@@ -181,9 +184,14 @@ fn questions(
     tick: Timestamp,
     interval: SignedDuration,
 ) -> Vec<Asked<'_>> {
+    // Newcomers are known once a batch is over: until they are, batches are short.
+    let waits = watch.arms().is_some()
+        && watch.born.is_empty()
+        && watch.in_service_at.is_some_and(|since| tick.duration_since(since) <= NEWCOMERS_WITHIN);
+    let far = if waits { NEAR } else { AHEAD };
     let left = watch.phase_ends_at();
     let left = left.map_or(0, |end| end.duration_since(tick).as_millis().max(0));
-    let ahead = usize::try_from(left / interval.as_millis().max(1)).unwrap_or(0).min(AHEAD);
+    let ahead = usize::try_from(left / interval.as_millis().max(1)).unwrap_or(0).min(far);
     let mut all = Vec::new();
     for check in &watch.policy().checks {
         let window = watch.window(check, tick, interval);

@@ -54,7 +54,11 @@ impl Prometheus {
         let times = [("start", from), ("end", to)];
         let times = times.map(|(name, at)| (name, super::seconds(at.as_millisecond())));
         let params: Vec<_> = selector.into_iter().chain(times).collect();
-        let asked = self.answer(self.http.get(url).query(&params));
+        let request = self.http.get(url).query(&params);
+        let asked = async {
+            let response = request.send().await.map_err(|error| self.broken(&error))?;
+            self.answer(response).await
+        };
         let (status, body) = match tokio::time::timeout(self.timeout, asked).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(Fault::Unusable(why))) => return Err(why),

@@ -7,8 +7,9 @@ use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use prometheus_http_query::{Client, Error};
 use reqwest::redirect;
-use reqwest::{RequestBuilder, Response, Url};
+use reqwest::{Response, Url};
 use tokio::sync::Semaphore;
 
 use super::counters::LOOKBACK_MS;
@@ -42,6 +43,8 @@ pub enum ConnectError {
 /// One Prometheus server. Cheap to clone; clones share the bound on concurrency.
 #[derive(Clone)]
 pub struct Prometheus {
+    client: Client,
+    /// For range queries, whose times the client knows in whole seconds only.
     http: reqwest::Client,
     /// With the path prefix and credentials, where there are any.
     root: Url,
@@ -88,7 +91,9 @@ impl Prometheus {
         root.set_query(None);
         root.set_fragment(None);
         let turns = Arc::new(Semaphore::new(max_concurrent.clamp(1, Semaphore::MAX_PERMITS)));
-        Ok(Self { http, root, name, timeout, turns })
+        let client = Client::from(http.clone(), root.as_str().trim_end_matches('/'))
+            .map_err(|e| ConnectError::Url(e.to_string()))?;
+        Ok(Self { client, http, root, name, timeout, turns })
     }
 
     /// `scheme://host:port`: what messages call it. Never holds credentials.
@@ -129,52 +134,67 @@ impl Prometheus {
         let closed = |_| Unusable::Unreachable(format!("{} is no longer asked", self.name));
         let _turn = self.turns.acquire().await.map_err(closed)?;
         let last = ticks.at_ms(ticks.count.saturating_sub(1));
-        let (kind, sent) = match ask {
-            Ask::Query(query) if ticks.count == 1 => (Kind::Instant, self.at(query, last)),
-            Ask::Query(query) => (Kind::Range, self.over(query, ticks)),
-            Ask::Counter(selector) => {
-                // A range has its start in it before Prometheus 3, and not since.
-                let before = (LOOKBACK_MS + 1).saturating_add(ticks.step_ms());
-                let range = (last - ticks.at_ms(0)).saturating_add(before);
-                (Kind::Range, self.at(&format!("{selector}[{range}ms]"), last))
-            }
+        let answer = async {
+            Ok::<_, Fault>(match ask {
+                Ask::Query(query) if ticks.count == 1 => {
+                    (Kind::Instant, self.answer(self.at(query, last).await?).await?)
+                }
+                Ask::Query(query) => {
+                    (Kind::Range, self.answer(self.over(query, ticks).await?).await?)
+                }
+                Ask::Counter(selector) => {
+                    // A range has its start in it before Prometheus 3, and not since.
+                    let before = (LOOKBACK_MS + 1).saturating_add(ticks.step_ms());
+                    let range = (last - ticks.at_ms(0)).saturating_add(before);
+                    let raw = self.at(&format!("{selector}[{range}ms]"), last).await?;
+                    (Kind::Range, self.answer(raw).await?)
+                }
+            })
         };
-        let asked = tokio::time::timeout(self.timeout, self.answer(sent)).await;
-        let (status, body) = asked.unwrap_or_else(|_| Err(self.too_slow().into()))?;
+        let asked = tokio::time::timeout(self.timeout, answer).await;
+        let (kind, (status, body)) = asked.unwrap_or_else(|_| Err(self.too_slow().into()))?;
         decode(&self.name, kind, status, &body)
     }
 
     /// An instant query.
-    fn at(&self, query: &str, ms: i64) -> RequestBuilder {
-        self.request("api/v1/query", query, &[("time", seconds(ms))])
+    async fn at(&self, query: &str, ms: i64) -> Result<Response, Unusable> {
+        let millis = i64::try_from(self.timeout.as_millis()).unwrap_or(i64::MAX);
+        let asked = self.client.query(query).timeout(millis).query("time", seconds(ms));
+        let sent = if query.len() > LONGEST_IN_URL {
+            asked.post_raw().await
+        } else {
+            asked.get_raw().await
+        };
+        sent.map_err(|error| match &error {
+            Error::Client(client) => match client.inner() {
+                Some(inner) => self.broken(inner),
+                None => Unusable::Unreachable(format!("{}: {client}", self.name)),
+            },
+            other => Unusable::Unreachable(format!("{}: {other}", self.name)),
+        })
     }
 
     /// A range query, to the millisecond.
-    fn over(&self, query: &str, ticks: Ticks) -> RequestBuilder {
+    async fn over(&self, query: &str, ticks: Ticks) -> Result<Response, Unusable> {
         let last = ticks.at_ms(ticks.count.saturating_sub(1));
-        let grid = [
+        let params = [
+            ("query", query.to_owned()),
+            ("timeout", format!("{}ms", self.timeout.as_millis())),
             ("start", seconds(ticks.at_ms(0))),
             ("end", seconds(last)),
             ("step", seconds(ticks.step_ms())),
         ];
-        self.request("api/v1/query_range", query, &grid)
-    }
-
-    fn request(&self, path: &str, query: &str, more: &[(&str, String)]) -> RequestBuilder {
         let mut url = self.root.clone();
-        url.set_path(&format!("{}/{path}", self.root.path().trim_end_matches('/')));
-        let timeout = ("timeout", format!("{}ms", self.timeout.as_millis()));
-        let named = [("query", query.to_owned()), timeout];
-        let params: Vec<_> = named.iter().chain(more).collect();
-        if query.len() > LONGEST_IN_URL {
+        url.set_path(&format!("{}/api/v1/query_range", self.root.path().trim_end_matches('/')));
+        let asked = if query.len() > LONGEST_IN_URL {
             self.http.post(url).form(&params)
         } else {
             self.http.get(url).query(&params)
-        }
+        };
+        asked.send().await.map_err(|error| self.broken(&error))
     }
 
-    async fn answer(&self, request: RequestBuilder) -> Result<(u16, Vec<u8>), Fault> {
-        let mut response = request.send().await.map_err(|error| self.broken(&error))?;
+    async fn answer(&self, mut response: Response) -> Result<(u16, Vec<u8>), Fault> {
         let status = response.status();
         if status.is_redirection() {
             return Err(self.redirected(&response).into());
