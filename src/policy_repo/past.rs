@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow, bail};
 use git2::{ObjectType, Repository, Tree};
 
-use super::files::{MAX_DEPTH, MAX_FILES, is_hidden, is_yaml};
+use super::files::{MAX_DEPTH, MAX_FILES, is_hidden, is_policy};
 use crate::policy::{MAX_BYTES, SourceFile};
 
 /// The policy files that lay at `paths` at the git revision `revision`, with the
@@ -82,8 +82,8 @@ impl Past<'_> {
         let defaults = ["_defaults.yaml", "_defaults.yml"].iter().any(|name| file.ends_with(name));
         let above = file.parent().is_some_and(|folder| self.path.starts_with(folder));
         file == self.path
-            || (file.starts_with(self.path) && is_yaml(file) && !is_hidden(file))
-            || (defaults && above && is_yaml(self.path))
+            || (file.starts_with(self.path) && is_policy(file) && !is_hidden(file))
+            || (defaults && above && is_policy(self.path))
     }
 }
 

@@ -41,6 +41,8 @@ fn folder() -> TempDir {
     std::fs::create_dir(&policies).unwrap();
     std::fs::write(policies.join("shop.yaml"), BASE).unwrap();
     std::fs::write(policies.join("_defaults.yaml"), "grace: 3m\n").unwrap();
+    // Tests lie beside the policies, and are none.
+    std::fs::write(policies.join("shop_test.yaml"), "policy: shop.yaml\ntests: []\n").unwrap();
     commit(folder.path());
     folder
 }
