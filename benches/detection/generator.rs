@@ -8,6 +8,7 @@ use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 use rand_distr::{Distribution, Gamma, Poisson, StandardNormal};
 
+use crate::day;
 use crate::run::{BOUNDS, BUCKETS, Instance, Interval, Run, Scrape};
 use crate::scenario::{Chance, Effect, Scenario, Who};
 
@@ -15,7 +16,7 @@ use crate::scenario::{Chance, Effect, Scenario, Who};
 pub type Random = Xoshiro256PlusPlus;
 
 /// Seconds of a step.
-const STEP: f64 = 15.0;
+pub const STEP: f64 = 15.0;
 /// Minutes before the deployment.
 const BASELINE: f64 = 180.0;
 /// Instances of a revision; one is replaced every [`REPLACE`] seconds.
@@ -42,7 +43,7 @@ pub struct Plan {
 /// Deviations of the logarithm of what they are named after; `burst` is the
 /// coefficient of variation of the gamma mixture, a step.
 #[derive(Debug, Clone, Copy)]
-struct Noise {
+pub struct Noise {
     traffic: f64,
     burst: f64,
     errors: f64,
@@ -51,22 +52,22 @@ struct Noise {
     outliers: f64,
 }
 
-const OUTLIER: f64 = 4.0;
-const STEADY: Noise =
+pub const OUTLIER: f64 = 4.0;
+pub const STEADY: Noise =
     Noise { traffic: 0.15, burst: 0.15, errors: 0.2, latency: 0.05, outliers: 0.0 };
-const UNSTEADY: Noise =
+pub const UNSTEADY: Noise =
     Noise { traffic: 0.35, burst: 0.4, errors: 0.6, latency: 0.10, outliers: 0.004 };
 
 /// An AR(1) process with unit deviation: `x' = r x + sqrt(1 - r^2) e`,
 /// `r = exp(-step/FADES)`.
-struct Wander(f64);
+pub struct Wander(f64);
 
 impl Wander {
-    fn new(random: &mut Random) -> Self {
+    pub fn new(random: &mut Random) -> Self {
         Self(StandardNormal.sample(random))
     }
 
-    fn step(&mut self, random: &mut Random) -> f64 {
+    pub fn step(&mut self, random: &mut Random) -> f64 {
         let r = (-STEP / FADES).exp();
         let fresh: f64 = StandardNormal.sample(random);
         self.0 = r * self.0 + (1.0 - r * r).sqrt() * fresh;
@@ -75,16 +76,16 @@ impl Wander {
 }
 
 /// What both services have in common at a step, in deviations: users, hosts.
-struct Weather {
-    traffic: f64,
-    errors: f64,
-    latency: f64,
+pub struct Weather {
+    pub traffic: f64,
+    pub errors: f64,
+    pub latency: f64,
     /// Times the mean traffic.
-    hour: f64,
+    pub hour: f64,
 }
 
 /// One service's own mood; half of its variance is the common weather's.
-struct Mood {
+pub struct Mood {
     noise: Noise,
     traffic: Wander,
     errors: Wander,
@@ -92,22 +93,22 @@ struct Mood {
 }
 
 /// What requests of a service are like at a step.
-struct Now {
+pub struct Now {
     /// Expected requests of the step.
-    requests: f64,
-    error_rate: f64,
+    pub requests: f64,
+    pub error_rate: f64,
     /// Logarithm of the median latency.
-    ln_median: f64,
-    outliers: f64,
+    pub ln_median: f64,
+    pub outliers: f64,
 }
 
 impl Mood {
-    fn new(noise: Noise, random: &mut Random) -> Self {
+    pub fn new(noise: Noise, random: &mut Random) -> Self {
         let [traffic, errors, latency] = [(); 3].map(|()| Wander::new(random));
         Self { noise, traffic, errors, latency }
     }
 
-    fn step(&mut self, weather: &Weather, per_minute: f64, random: &mut Random) -> Now {
+    pub fn step(&mut self, weather: &Weather, per_minute: f64, random: &mut Random) -> Now {
         let mut half = |common: f64, own: &mut Wander, by: f64| {
             by * std::f64::consts::FRAC_1_SQRT_2 * (common + own.step(random))
         };
@@ -227,6 +228,7 @@ pub fn run(plan: Plan) -> Run {
         interval: plan.interval,
         before,
         control_deployed: plan.scenario.control_deployed(),
+        day: day::before(plan.scenario, plan.traffic, plan.seed),
         ..Run::default()
     };
     let mut baseline = Vec::new();
@@ -262,7 +264,6 @@ pub fn run(plan: Plan) -> Run {
 impl World {
     fn new(plan: Plan) -> Self {
         let mut random = Random::seed_from_u64(plan.seed);
-        let noise = if plan.scenario.is_noisy() { UNSTEADY } else { STEADY };
         let chance = plan.scenario.chance(&mut random);
         let mut processes = Vec::new();
         for index in 0..INSTANCES {
@@ -278,7 +279,7 @@ impl World {
             chance,
             teller: Teller { ln_bounds: BOUNDS.map(f64::ln) },
             common: [(); 3].map(|()| Wander::new(&mut random)),
-            moods: [(); 3].map(|()| Mood::new(noise, &mut random)),
+            moods: [(); 3].map(|()| Mood::new(plan.scenario.noise(), &mut random)),
             processes,
             hour: random.random(),
             random,
@@ -407,6 +408,5 @@ pub fn share_of_new(seconds: f64) -> f64 {
     (replaced / INSTANCES as f64).min(1.0)
 }
 
-/// Of a healthy service, and the seconds of a step: for the same bounds.
+/// Of a healthy service: for the same bounds.
 pub const HEALTHY_RATE: f64 = ERROR_RATE;
-pub const A_STEP: f64 = STEP;

@@ -17,6 +17,7 @@
 
 mod cells;
 mod data;
+mod day;
 mod generator;
 mod mann_whitney;
 mod ours;

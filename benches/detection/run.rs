@@ -35,6 +35,9 @@ pub struct Run {
     pub control_deployed: Option<f64>,
     /// A service that both of them call.
     pub dependency: Series,
+    /// The whole service on the day that ends with the deployment, minute by minute. Not
+    /// the same minutes as those of `all` before it, but like them.
+    pub day: Series,
     /// Of every request before the deployment, in seconds, exactly.
     pub baseline_p95: f64,
     /// Exact p95, in seconds, minute by minute from the beginning, as the platform's

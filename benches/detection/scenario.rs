@@ -1,15 +1,18 @@
 //! What is wrong in a cell of the table, where and when.
 
+use std::ops::Range;
+
 use rand::RngExt;
 
-use crate::generator::Random;
+use crate::generator::{Noise, Random, STEADY, UNSTEADY};
 
 /// A kind of deployment.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Scenario {
     Healthy,
     /// Errors, latency and traffic far less steady, slow outliers, and in three of
-    /// ten watches some slow minutes, as from a milder neighbour.
+    /// ten hours, those before the deployment too, some slow minutes, as from a milder
+    /// neighbour.
     Noisy,
     /// Two minutes after the deployment: errors 5-10 %, latency x2.
     StartUp,
@@ -108,6 +111,28 @@ const NONE: Effect = Effect { errors: 0.0, latency: 1.0, traffic: 1.0 };
 /// Seconds from the first error of a dependency to the first of its callers.
 const SPREADS_AFTER: f64 = 30.0;
 
+/// Some minutes in seconds, on the grid of a minute's quarters, as everything is.
+fn minutes(random: &mut Random, from: f64, to: f64) -> f64 {
+    (random.random_range(from..to) * 4.0).floor() * 15.0
+}
+
+/// Begin, end and size of slow minutes in the hour that begins `since`.
+fn burst(
+    random: &mut Random,
+    since: f64,
+    (lengths, sizes): (Range<f64>, Range<f64>),
+) -> (f64, f64, f64) {
+    let from = since + minutes(random, 0.0, 50.0);
+    let until = from + minutes(random, lengths.start, lengths.end);
+    (from, until, random.random_range(sizes))
+}
+
+/// Those of a noisy service, in an hour after the deployment.
+pub fn slow_minutes(random: &mut Random, hour: i32) -> Option<(f64, f64, f64)> {
+    let has_some = random.random_bool(0.3);
+    has_some.then(|| burst(random, f64::from(hour) * 3_600.0, (2.5..4.0, 1.45..1.75)))
+}
+
 impl Scenario {
     pub fn name(self) -> String {
         match self {
@@ -147,6 +172,10 @@ impl Scenario {
         if self == Scenario::Late { 20.0 * 60.0 } else { 0.0 }
     }
 
+    pub fn noise(self) -> Noise {
+        if self.is_noisy() { UNSTEADY } else { STEADY }
+    }
+
     pub fn is_noisy(self) -> bool {
         self == Scenario::Noisy
     }
@@ -165,10 +194,6 @@ impl Scenario {
     }
 
     pub fn chance(self, random: &mut Random) -> Chance {
-        let minutes = |random: &mut Random, from: f64, to: f64| {
-            // On the grid of a minute's quarters, as everything is.
-            (random.random_range(from..to) * 4.0).floor() * 15.0
-        };
         let (onset, until, size) = match self {
             Scenario::StartUp => (0.0, 120.0, random.random_range(0.05..0.10)),
             Scenario::OutageBefore => {
@@ -180,19 +205,14 @@ impl Scenario {
             }
             _ => (0.0, f64::INFINITY, 0.0),
         };
-        let count = match self {
-            Scenario::Neighbour => random.random_range(1..=3),
-            Scenario::Noisy => u32::from(random.random_bool(0.3)),
-            _ => 0,
+        let bursts = match self {
+            Scenario::Neighbour => {
+                let count = random.random_range(1..=3);
+                (0..count).map(|_| burst(random, 0.0, (3.0..6.0, 1.5..2.0))).collect()
+            }
+            Scenario::Noisy => (-3..=0).filter_map(|hour| slow_minutes(random, hour)).collect(),
+            _ => Vec::new(),
         };
-        let noisy = self == Scenario::Noisy;
-        let (lengths, sizes) = if noisy { (2.5..4.0, 1.45..1.75) } else { (3.0..6.0, 1.5..2.0) };
-        let mut bursts = Vec::new();
-        for _ in 0..count {
-            let from = minutes(random, 0.0, 50.0);
-            let until = from + minutes(random, lengths.start, lengths.end);
-            bursts.push((from, until, random.random_range(sizes.clone())));
-        }
         Chance { onset, until, size, bursts }
     }
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::generator::{A_STEP, HEALTHY_RATE, Plan, SIGMA, share_of_new};
+use crate::generator::{HEALTHY_RATE, Plan, SIGMA, STEP, share_of_new};
 use crate::scenario::{Chance, Scenario, Who};
 
 /// False rollbacks that the bound's test allows itself.
@@ -88,19 +88,19 @@ pub fn bound(plan: &Plan) -> Option<f64> {
         return None;
     }
     let onset = plan.scenario.onset();
-    let steps = (plan.scenario.watch() * 60.0 / A_STEP) as usize;
+    let steps = (plan.scenario.watch() * 60.0 / STEP) as usize;
     let mut evidence = 0.0;
     for step in 0..steps {
-        let at = step as f64 * A_STEP;
+        let at = step as f64 * STEP;
         let effect = plan.scenario.effect(Who::New, at, &Chance::default());
         let (p0, p1) = (HEALTHY_RATE, HEALTHY_RATE + effect.errors);
         let errors = p1 * (p1 / p0).ln() + (1.0 - p1) * ((1.0 - p1) / (1.0 - p0)).ln();
         let latency = effect.latency.ln().powi(2) / (2.0 * SIGMA * SIGMA);
         let silence = 1.0 - effect.traffic;
-        let requests = plan.traffic * A_STEP / 60.0 * share_of_new(at);
+        let requests = plan.traffic * STEP / 60.0 * share_of_new(at);
         evidence += requests * (errors + latency + silence);
         if evidence >= ALPHA.recip().ln() {
-            let needed = at + A_STEP - onset;
+            let needed = at + STEP - onset;
             return Some((needed / plan.interval).ceil() * plan.interval / 60.0);
         }
     }

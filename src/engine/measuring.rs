@@ -8,11 +8,11 @@ use jiff::{SignedDuration, Timestamp};
 use super::handle::{Input, WantKind};
 use super::perform::AGAIN;
 use super::run::Engine;
-use crate::judge::{Baseline, Rival};
-use crate::model::{Measured, Question, Reading, ServiceKey, Ticks, Unusable, WatchId};
-use crate::policy::{Check, Vars};
+use crate::judge::Rival;
+use crate::model::{Measured, Question, ServiceKey, Ticks, WatchId};
+use crate::policy::{Check, Policy, Vars};
 use crate::sources::{Due, measure};
-use crate::watch::{BaselineAsk, BaselineMeasured, Event, Sampled, Tick, Watch};
+use crate::watch::{BaselineAsk, BaselineMeasured, Event, Sampled, Samples, Tick, Watch};
 
 /// A service that was deployed this recently is no control.
 const UNSETTLED: SignedDuration = SignedDuration::from_hours(1);
@@ -24,31 +24,13 @@ pub(super) struct Job {
     watch: WatchId,
     want: WantKind,
     goal: Goal,
+    /// Whether anything has to be asked for it.
+    asks: bool,
 }
 
 enum Goal {
-    Sample {
-        ticks: Ticks,
-        known: BTreeSet<String>,
-        instance: String,
-        rivals: Vec<Rival>,
-    },
-    /// `shared`: the checks that ask the same of a control as of the service itself.
-    Baseline {
-        ask: BaselineAsk,
-        checks: Vec<Check>,
-        shared: Vec<String>,
-    },
-}
-
-impl Goal {
-    /// Whether there is anything to ask the source for.
-    fn asks(&self) -> bool {
-        match self {
-            Self::Sample { .. } => true,
-            Self::Baseline { checks, .. } => !checks.is_empty(),
-        }
-    }
+    Sample { ticks: Ticks, known: BTreeSet<String>, instance: String, rivals: Vec<Rival> },
+    Baseline { ask: BaselineAsk, policy: Box<Policy> },
 }
 
 /// Whose measurement it is: the place of the job, the check, and the control or the
@@ -106,31 +88,31 @@ impl Round {
         let known = watch.births().known;
         let instance = watch.instance_label().to_owned();
         let goal = Goal::Sample { ticks, known, instance, rivals };
-        self.jobs.push(Job { watch: watch.id.clone(), want: WantKind::Sample, goal });
+        self.jobs.push(Job { watch: watch.id.clone(), want: WantKind::Sample, goal, asks: true });
     }
 
     pub(super) fn baseline(&mut self, watch: &Watch, ask: BaselineAsk) {
         let job = self.jobs.len();
         let policy = watch.policy();
         let own = Vars::of(&watch.deployment);
-        let vars = ask.control.as_deref().map_or_else(|| own.clone(), |name| own.of_service(name));
-        let (mut checks, mut shared) = (Vec::new(), Vec::new());
-        for check in &policy.checks {
+        let control = ask.purpose.control();
+        let vars = control.map_or_else(|| own.clone(), |name| own.of_service(name));
+        for check in policy.checks.iter().filter(|check| ask.is_about(check)) {
             let question = policy.question(check, &vars, ask.step, None, None);
-            let same = ask.control.is_some()
-                && question.asks == policy.question(check, &own, ask.step, None, None).asks;
-            if same {
-                shared.push(check.name.clone());
+            // One that asks the same of a control as of the service itself has nothing to say.
+            if control.is_some()
+                && question.asks == policy.question(check, &own, ask.step, None, None).asks
+            {
                 continue;
             }
             for (index, until) in ask.until.iter().enumerate() {
                 let ticks = Ticks::ending_at(*until, ask.step, ask.count as usize);
                 self.due.push(due(job, check, Of::Stretch(index), question.clone(), ticks));
             }
-            checks.push(check.clone());
         }
-        let goal = Goal::Baseline { ask, checks, shared };
-        self.jobs.push(Job { watch: watch.id.clone(), want: WantKind::Baseline, goal });
+        let goal = Goal::Baseline { ask, policy: Box::new(policy.clone()) };
+        let asks = self.due.last().is_some_and(|due| due.key.job == job);
+        self.jobs.push(Job { watch: watch.id.clone(), want: WantKind::Baseline, goal, asks });
     }
 }
 
@@ -188,8 +170,8 @@ impl Engine {
             for (asked, one) in measured {
                 by_job[asked.job].push((asked, one));
             }
-            for (Job { watch, want, goal }, measured) in jobs.into_iter().zip(by_job) {
-                let event = if measured.is_empty() && goal.asks() {
+            for (Job { watch, want, goal, asks }, measured) in jobs.into_iter().zip(by_job) {
+                let event = if measured.is_empty() && asks {
                     Err(AGAIN)
                 } else {
                     Ok(Box::new(came_to(goal, measured)))
@@ -205,7 +187,7 @@ fn came_to(goal: Goal, measured: Vec<(Asked, Measured)>) -> Event {
         Goal::Sample { ticks, known, instance, rivals } => {
             sampled(ticks, &known, &instance, rivals, measured)
         }
-        Goal::Baseline { ask, checks, shared } => baselines(ask, &checks, shared, measured),
+        Goal::Baseline { ask, policy } => baselines(ask, &policy, measured),
     }
 }
 
@@ -239,16 +221,8 @@ fn sampled(
     Event::Sampled(Box::new(Sampled { latest, earlier: made, born, rivals }))
 }
 
-/// A baseline whose source was out of reach is left out: the past can be asked about
-/// later as well.
-fn baselines(
-    ask: BaselineAsk,
-    checks: &[Check],
-    shared: Vec<String>,
-    measured: Vec<(Asked, Measured)>,
-) -> Event {
-    let out_of_reach = |reading: &Reading| matches!(reading, Err(Unusable::Unreachable(_)));
-    let mut samples: BTreeMap<String, Vec<(Timestamp, Reading)>> = BTreeMap::new();
+fn baselines(ask: BaselineAsk, policy: &Policy, measured: Vec<(Asked, Measured)>) -> Event {
+    let mut samples = Samples::new();
     let mut known: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (asked, one) in measured {
         let Of::Stretch(index) = asked.of else { continue };
@@ -262,22 +236,5 @@ fn baselines(
     for list in samples.values_mut() {
         list.sort_by_key(|(at, _)| *at);
     }
-    let step = ask.step.as_secs_f64();
-    let baselines = checks
-        .iter()
-        .filter_map(|check| {
-            let samples = samples.get(&check.name)?;
-            if samples.iter().all(|(_, reading)| out_of_reach(reading)) {
-                return None;
-            }
-            let baseline = match ask.control {
-                None => Baseline::of(check, samples, step),
-                Some(_) => Baseline::of_control(check, samples, step),
-            };
-            Some((check.name.clone(), baseline))
-        })
-        .chain(shared.into_iter().map(|check| (check, Baseline::unnamed())))
-        .collect();
-    let BaselineAsk { against, control, .. } = ask;
-    Event::BaselineMeasured(Box::new(BaselineMeasured { against, control, baselines, known }))
+    Event::BaselineMeasured(Box::new(BaselineMeasured::of(policy, ask, &samples, known)))
 }

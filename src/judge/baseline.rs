@@ -2,15 +2,16 @@
 //! policy compares with, and how far a healthy service strayed from it.
 //!
 //! A stretch is measured in many samples, not one, because the question is how much
-//! they vary. It is also judged itself, by the code that judges the deployment: what
-//! a quiet past comes to is no evidence (calibration), and what had begun to break
-//! before the roll-out is not its doing.
+//! they vary. It is also judged itself, by the code that judges the deployment: a
+//! deployment must outlast what passed by itself (calibration), and what had begun to
+//! break before the roll-out is not its doing.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::evidence::series::Level;
-use super::evidence::{Cap, Evidence, counts};
+use super::evidence::{Cap, Evidence, Transients, counts};
+use super::probe::{Lift, nulls, transients as transients_in};
 use super::value::{self, Pool};
 use crate::model::{Counts, Histogram, Reading};
 use crate::policy::{Check, Measure};
@@ -37,10 +38,10 @@ pub struct Reference {
     /// Samples that measured something.
     pub samples: u32,
     pub usual: Usual,
-    /// The most evidence (ln E) that the stretch itself came to.
-    pub reached: f64,
     /// Since when it had been worse than the rest of it, up to its end.
     pub began: Option<Timestamp>,
+    /// What looked like a change in it and passed by itself.
+    pub transients: Transients,
 }
 
 /// What was usual, by the kind of the check.
@@ -66,16 +67,23 @@ pub struct Share {
     pub phi: f64,
 }
 
-/// How sure the upper bound of a usual share is.
+/// How sure the upper bound of a usual share is, and how many standard deviations of its
+/// wandering lie above it.
 const LEVEL: f64 = 0.8;
+const WANDERS: f64 = 2.0;
+/// How many times better the end of a stretch must be to stand for all of it.
+const FAR_BETTER: f64 = 1.5;
 /// Samples below which there is no baseline.
 const LEAST_SAMPLES: usize = 3;
 /// The end of the stretch that is asked whether something had begun: one part in this.
 const TAIL: usize = 5;
 /// ln E at which something had begun before the roll-out: E = 20.
 const BEGUN: f64 = 3.0;
-/// The strictness of the replay; only its order matters.
+/// Seconds of a longer past that are judged by one null.
+const AT_ONCE: f64 = 7200.0;
+/// The strictness of that question; only its order matters.
 const REPLAY_ALPHA: f64 = 0.001;
+const REPLAY_AGREE: f64 = 1.5;
 
 impl Baseline {
     /// The baseline that the samples of a stretch give, oldest first, `step` seconds
@@ -119,6 +127,17 @@ impl Baseline {
         Baseline::Missing { because: "the query does not name the service".to_owned() }
     }
 
+    /// What looked like a change in a longer past and passed by itself; judged two hours
+    /// at a time, because a day has its own ups and downs.
+    pub fn transients(check: &Check, samples: &[(Timestamp, Reading)], step: f64) -> Transients {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "hundreds")]
+        let at_once = (AT_ONCE / step.max(1.0)).ceil().max(1.0) as usize;
+        samples
+            .chunks(at_once)
+            .filter_map(|part| Some(Self::of(check, part, step).reference()?.transients))
+            .fold(Transients::default(), Transients::max)
+    }
+
     pub fn reference(&self) -> Option<&Reference> {
         match self {
             Baseline::Measured(reference) => Some(reference),
@@ -138,7 +157,7 @@ enum Keep {
 
 impl Reference {
     fn of(check: &Check, samples: &[(Timestamp, Pool)], step: f64, keep: Keep) -> Option<Self> {
-        let (reached, began) = replay(check, samples);
+        let began = began(check, samples);
         let kept = match began {
             Some(since) => {
                 let (clean, latest) =
@@ -180,22 +199,28 @@ impl Reference {
             Usual::Slower { .. } => value::of(check, &pooled)?,
         };
         let samples = u32::try_from(kept.len()).unwrap_or(u32::MAX);
-        Some(Self { value, samples, usual, reached, began })
+        let transients = Transients::default();
+        let reference = Self { value, samples, usual, began, transients };
+        let nulls = nulls(check, &[&reference], |_| Lift::NONE);
+        Some(Self { transients: transients_in(check, kept, step, &nulls), ..reference })
     }
 }
 
 impl Share {
-    /// Of the whole stretch, or of its latest quarter where that is surely better: an
+    /// Of the whole stretch, or of its latest quarter where that is far better: an
     /// incident that was over before the deployment is no excuse for it.
     fn of(each: &[Counts]) -> Self {
         let of = |each: &[Counts]| {
             let phi = counts::dispersion(each);
             let all = sum(each);
             let mean = all.share().unwrap_or(0.0);
-            Self { mean, upper: counts::upper_share(all, phi, LEVEL), phi }
+            let wander = counts::wander(each, phi);
+            let upper = counts::upper_share(all, phi, LEVEL) + WANDERS * wander;
+            Self { mean, upper, phi }
         };
         let (whole, latest) = (of(each), of(&each[each.len() - each.len() / 4..]));
-        if each.len() >= 4 * LEAST_SAMPLES && latest.upper < whole.upper { latest } else { whole }
+        let better = each.len() >= 4 * LEAST_SAMPLES && latest.upper * FAR_BETTER < whole.mean;
+        if better { latest } else { whole }
     }
 }
 
@@ -217,9 +242,9 @@ fn counts_of(samples: &[(Timestamp, Pool)]) -> Vec<Counts> {
         .collect()
 }
 
-/// The stretch as if it were a deployment: the most evidence that it comes to, and
-/// since when its end is worse than what went before.
-fn replay(check: &Check, samples: &[(Timestamp, Pool)]) -> (f64, Option<Timestamp>) {
+/// Since when the end of a stretch is worse than what went before, judged as a deployment
+/// is.
+fn began(check: &Check, samples: &[(Timestamp, Pool)]) -> Option<Timestamp> {
     let slow = match &check.measure {
         Measure::Latency { quantile, .. } => {
             let mut pooled = Pool::default();
@@ -237,30 +262,18 @@ fn replay(check: &Check, samples: &[(Timestamp, Pool)]) -> (f64, Option<Timestam
     };
     let each: Vec<(Timestamp, Counts)> =
         samples.iter().filter_map(|(at, pool)| Some((*at, bad(pool)?))).collect();
-    let (Some(cut), false) = ((each.len() * (TAIL - 1)).checked_div(TAIL), each.is_empty()) else {
-        return (0.0, None);
-    };
-    let judge = |known: &[(Timestamp, Counts)], judged: &[(Timestamp, Counts)], agree: f64| {
-        let known: Vec<Counts> = known.iter().map(|(_, counts)| *counts).collect();
-        let usual = Share::of(&known);
-        let mut evidence = Evidence::default();
-        let mut most = 0.0_f64;
-        let cap = Cap::new(REPLAY_ALPHA, agree);
-        for (at, counts) in judged {
-            let null = usual.upper.max(LEAST_NULL);
-            counts::add(&mut evidence, *at, *counts, null, usual.phi, cap);
-            most = most.max(evidence.ln());
-        }
-        (most, evidence)
-    };
-    let (reached, _) = judge(&each, &each, 3.0);
-    let began = if cut >= 2 * LEAST_SAMPLES {
-        let (_, evidence) = judge(&each[..cut], &each[cut..], 1.5);
-        evidence.since().filter(|_| evidence.ln() >= BEGUN)
-    } else {
-        None
-    };
-    (reached, began)
+    let (known, judged) = each.split_at(each.len() * (TAIL - 1) / TAIL);
+    if known.len() < 2 * LEAST_SAMPLES {
+        return None;
+    }
+    let known: Vec<Counts> = known.iter().map(|(_, counts)| *counts).collect();
+    let usual = Share::of(&known);
+    let (null, cap) = (usual.upper.max(LEAST_NULL), Cap::new(REPLAY_ALPHA, REPLAY_AGREE));
+    let mut evidence = Evidence::default();
+    for (at, counts) in judged {
+        evidence.add(*at, counts::ratios(*counts, null, usual.phi), cap);
+    }
+    evidence.since().filter(|_| evidence.ln() >= BEGUN)
 }
 
 /// A null share is never below this: one bad event of a thousand is no trend.

@@ -25,6 +25,7 @@ mod verdict;
 pub use baseline::{Baseline, Reference};
 pub use blame::{Blame, Rival, rank};
 pub use control::{Control, Role};
+pub use evidence::Transients;
 pub use observe::{CheckState, Judgement, OLD_REVISION, Sample, Weight, is_gap};
 pub use streak::Streak;
 

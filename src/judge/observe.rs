@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::baseline::{Baseline, Reference};
 use super::control::{Control, Role, null_value};
 use super::evidence::leak::Trend;
-use super::evidence::{Cap, counts};
+use super::evidence::{Cap, Transients, counts};
 use super::probe::{Lift, Null, NullKind, Probes, counted, nulls};
 use super::recent::Recent;
 use super::value::{self, Part3, Pool};
@@ -37,6 +37,8 @@ const SILENCE: SignedDuration = SignedDuration::from_mins(3);
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct CheckState {
     pub baselines: BTreeMap<Against, Baseline>,
+    /// What passed by itself in the day before; `None` as long as it is not known.
+    pub transients: Option<Transients>,
     pub controls: BTreeMap<String, Control>,
     probes: Probes,
     pub(super) recent: Recent,
@@ -153,7 +155,9 @@ impl CheckState {
                 Against::OldRevision | Against::Peers => {}
             }
         }
-        Self { baselines: asked, ..Self::default() }
+        // Without a test nothing has to be outlasted.
+        let transients = (!check.is_tested()).then(Transients::default);
+        Self { baselines: asked, transients, ..Self::default() }
     }
 
     /// Takes one sample in.
@@ -263,7 +267,10 @@ impl CheckState {
             || self.weighed_at.is_none_or(|last| sample.at.duration_since(last) >= width);
         if let Some(pool) = subject.as_ref().filter(|_| sample.counts && due) {
             let agree = if sample.interval > FAR_APART { AGREE_WHEN_FAR_APART } else { AGREE };
-            self.probes.add(check, sample.at, pool, &nulls, Cap::new(sample.alpha, agree));
+            let stretch = if overlapping { width.max(sample.interval) } else { sample.interval };
+            let cap = Cap::new(sample.alpha, agree)
+                .outlasting(&self.passed_before(), stretch.as_secs_f64());
+            self.probes.add(check, sample.at, pool, &nulls, cap);
             self.weighed += pool.total();
             self.weighed_at = Some(sample.at);
         }
@@ -276,6 +283,12 @@ impl CheckState {
         self.weighed_last = weight;
         let window = self.window(check, sample, width)?;
         self.judge(check, sample, &window, weight)
+    }
+
+    /// What has passed by itself, in all of the past that is known.
+    pub fn passed_before(&self) -> Transients {
+        let known = self.references().map(|(_, one)| one.transients);
+        known.chain(self.transients).fold(Transients::default(), Transients::max)
     }
 
     /// What is judged: the new revision where it can be told apart and answers, or
@@ -392,7 +405,6 @@ impl CheckState {
 
     fn weight(&self, sample: &Sample<'_>, nulls: &[Null], low: bool) -> Option<Weight> {
         let null = nulls.first()?;
-        let reached = self.references().map(|(_, one)| one.reached).fold(0.0, f64::max);
         let detectable = match (&null.kind, null.bound) {
             _ if !low => None,
             (NullKind::Share { at_most, phi }, None) => {
@@ -402,7 +414,7 @@ impl CheckState {
         };
         Some(Weight {
             ln_e: self.probes.ln(),
-            needed: (1.0 / sample.alpha).ln() + (reached - STRAY).clamp(0.0, MOST_STRAY),
+            needed: (1.0 / sample.alpha).ln(),
             null: null_value(&null.kind),
             rise: self.rise_over(null, sample.at, sample.interval),
             since: self.probes.since(),
@@ -413,12 +425,6 @@ impl CheckState {
 
 /// The name that the old revision goes by among the controls.
 pub const OLD_REVISION: &str = "the old revision";
-
-/// ln E that a quiet stretch comes to by chance; what a baseline strays beyond it is
-/// asked for in addition, up to a bound: one incident in it must not make the guard
-/// blind.
-const STRAY: f64 = 1.0;
-const MOST_STRAY: f64 = 3.0;
 
 /// A verdict that measures nothing, the traffic, and why.
 pub(super) type Unmeasured = (Verdict, Option<f64>, String);

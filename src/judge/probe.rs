@@ -4,11 +4,11 @@
 //! whose mean is evidence again (a mean of e-values is one): the bounds around what
 //! was usual, and the one below the limit.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::baseline::{LEAST_NULL, Reference, Usual};
-use super::evidence::{Cap, Evidence, counts, series};
+use super::evidence::{ALTERNATIVES, Cap, Evidence, Search, Transients, counts, series};
 use super::value::{self, Pool};
 use crate::model::Counts;
 use crate::policy::{Check, Measure};
@@ -81,19 +81,8 @@ impl Probes {
                     self.0.push(Probe { bound: null.bound, evidence: Evidence::default() });
                     self.0.len() - 1
                 });
-            let evidence = &mut self.0[index].evidence;
-            match (&null.kind, counted(pool, null.bound)) {
-                (NullKind::Share { at_most, phi }, Some(counts)) => {
-                    counts::add(evidence, at, counts, *at_most, *phi, cap);
-                }
-                (NullKind::Level { level, limit }, None) => {
-                    if let Some(value) = pool.worst(check) {
-                        let upward = check.higher_is_worse();
-                        let limit = series::Limit { value: *limit, upward };
-                        series::add(evidence, at, level, value, limit, cap);
-                    }
-                }
-                (NullKind::Share { .. }, None) | (NullKind::Level { .. }, Some(_)) => {}
+            if let Some(ratios) = null.ratios(check, pool) {
+                self.0[index].evidence.add(at, ratios, cap);
             }
         }
     }
@@ -116,6 +105,45 @@ impl Probes {
             .max_by(|a, b| a.evidence.ln().total_cmp(&b.evidence.ln()))
             .and_then(|probe| probe.evidence.since())
     }
+}
+
+impl Null {
+    /// What a sample says against it: the log likelihood ratio of each alternative; `None`
+    /// where it is not of that kind.
+    fn ratios(&self, check: &Check, pool: &Pool) -> Option<[f64; ALTERNATIVES]> {
+        match (&self.kind, counted(pool, self.bound)) {
+            (NullKind::Share { at_most, phi }, Some(counts)) => {
+                Some(counts::ratios(counts, *at_most, *phi))
+            }
+            (NullKind::Level { level, limit }, None) => {
+                let limit = series::Limit { value: *limit, upward: check.higher_is_worse() };
+                Some(series::ratios(level, pool.worst(check)?, limit))
+            }
+            (NullKind::Share { .. }, None) | (NullKind::Level { .. }, Some(_)) => None,
+        }
+    }
+}
+
+/// What looked like a change in samples, oldest first, each `step` seconds after the
+/// other, and passed by itself.
+pub fn transients(
+    check: &Check,
+    samples: &[(Timestamp, Pool)],
+    step: f64,
+    nulls: &[Null],
+) -> Transients {
+    let step = SignedDuration::try_from_secs_f64(step).unwrap_or_default();
+    let mut longest = Transients::default();
+    for null in nulls {
+        let mut search = Search::default();
+        for (at, pool) in samples {
+            if let Some(ratios) = null.ratios(check, pool) {
+                search.add(at.checked_sub(step).unwrap_or(*at), *at, ratios);
+            }
+        }
+        longest = longest.max(search.found());
+    }
+    longest
 }
 
 /// The bad events of a sample under a test.
@@ -142,7 +170,7 @@ pub fn nulls(
             .map(|bound| {
                 let (usual, phi) =
                     usually_slower(references, bound).unwrap_or((1.0 - quantile, 1.0));
-                let at_most = lift(Some(bound)).of(usual.max(LEAST_NULL));
+                let at_most = lift(Some(bound)).of(a_little_more(usual.max(LEAST_NULL)));
                 Null { bound: Some(bound), kind: NullKind::Share { at_most, phi } }
             })
             .collect(),
@@ -151,6 +179,13 @@ pub fn nulls(
         }
         Measure::Status { .. } => Vec::new(),
     }
+}
+
+/// The odds of a slow request may rise by a quarter without a word: far less than any
+/// limit means, and as much as a service's mood.
+fn a_little_more(share: f64) -> f64 {
+    const MOOD: f64 = 1.1;
+    MOOD * share / (1.0 - share + MOOD * share)
 }
 
 fn share_null(check: &Check, references: &[&Reference], lift: Lift) -> Option<Null> {

@@ -8,8 +8,8 @@ use super::act::{Deed, Mark};
 use super::feed::{Feed, Readings};
 use super::report::{Breach, Report};
 use super::scene::Scene;
-use crate::judge::{Baseline, Judgement};
-use crate::model::{Inspection, Reading, RollbackPlan, Sighting, Unusable, Verdict};
+use crate::judge::Judgement;
+use crate::model::{Inspection, RollbackPlan, Sighting, Verdict};
 use crate::watch::{
     BaselineAsk, BaselineMeasured, Event, Illegal, Press, Said, Sampled, Tick, Want, Watch,
     candidates,
@@ -164,7 +164,7 @@ impl Drive<'_> {
             };
             match &want {
                 Want::Sample { tick, interval } => self.sample(*tick, *interval, now),
-                Want::Baseline(ask) => self.baseline(ask, now),
+                Want::Baseline(ask) => self.baseline(ask.clone(), now),
                 Want::Inspect => self.inspect(now),
                 Want::RollBack { plan, .. } => self.roll_back(plan, now),
             }
@@ -181,30 +181,9 @@ impl Drive<'_> {
         self.take(&Event::Sampled(Box::new(sampled)), now);
     }
 
-    fn baseline(&mut self, ask: &BaselineAsk, now: Timestamp) {
-        let (samples, known) = Feed::baseline(&self.report.watch, self.readings, ask);
-        let step = ask.step.as_secs_f64();
-        let policy = self.report.watch.policy();
-        let measured = |check: &str, samples: &[(Timestamp, Reading)]| {
-            let check = policy.check(check)?;
-            Some(match ask.control {
-                None => Baseline::of(check, samples, step),
-                Some(_) => Baseline::of_control(check, samples, step),
-            })
-        };
-        let answered = |samples: &[(Timestamp, Reading)]| {
-            !samples.iter().all(|(_, one)| matches!(one, Err(Unusable::Unreachable(_))))
-        };
-        let baselines = samples
-            .iter()
-            .filter(|(_, samples)| answered(samples))
-            .filter_map(|(check, samples)| Some((check.clone(), measured(check, samples)?)));
-        let unnamed = policy.checks.iter().filter(|check| !samples.contains_key(&check.name));
-        let baselines = baselines
-            .chain(unnamed.map(|check| (check.name.clone(), Baseline::unnamed())))
-            .collect();
-        let (against, control) = (ask.against, ask.control.clone());
-        let measured = BaselineMeasured { against, control, baselines, known };
+    fn baseline(&mut self, ask: BaselineAsk, now: Timestamp) {
+        let (samples, known) = Feed::baseline(&self.report.watch, self.readings, &ask);
+        let measured = BaselineMeasured::of(self.report.watch.policy(), ask, &samples, known);
         self.take(&Event::BaselineMeasured(Box::new(measured)), now);
     }
 

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::model::{Measured, Question, Reading, Ticks, Unusable};
 use crate::policy::{Check, Vars};
-use crate::watch::{BaselineAsk, Tick, Watch};
+use crate::watch::{BaselineAsk, Samples, Tick, Watch};
 
 /// Where measurements come from.
 pub trait Readings {
@@ -51,9 +51,6 @@ struct Batch {
     instances: BTreeSet<String>,
 }
 
-/// By check, the samples of the stretches that it is compared with, oldest first.
-pub(super) type Stretches = BTreeMap<String, Vec<(Timestamp, Reading)>>;
-
 impl Feed {
     /// The readings of all checks at the watch's ticks up to `tick`, oldest first, of the
     /// service and of its controls; and the instances that were new.
@@ -92,16 +89,16 @@ impl Feed {
         watch: &Watch,
         readings: &mut dyn Readings,
         ask: &BaselineAsk,
-    ) -> (Stretches, BTreeMap<String, BTreeSet<String>>) {
+    ) -> (Samples, BTreeMap<String, BTreeSet<String>>) {
         let policy = watch.policy();
         let count = usize::try_from(ask.count).unwrap_or(1);
         let mut until = ask.until.clone();
         until.sort_unstable();
-        let (own, vars) = (vars(watch, None), vars(watch, ask.control.as_deref()));
+        let (own, vars) = (vars(watch, None), vars(watch, ask.purpose.control()));
         let mut asked = Vec::new();
-        for check in &policy.checks {
+        for check in policy.checks.iter().filter(|check| ask.is_about(check)) {
             let question = policy.question(check, &vars, ask.step, None, None);
-            if ask.control.is_some()
+            if ask.purpose.control().is_some()
                 && question.asks == policy.question(check, &own, ask.step, None, None).asks
             {
                 continue;
@@ -109,14 +106,14 @@ impl Feed {
             for until in &until {
                 asked.push(Asked {
                     check,
-                    control: ask.control.as_deref(),
+                    control: ask.purpose.control(),
                     question: question.clone(),
                     ticks: Ticks::ending_at(*until, ask.step, count),
                 });
             }
         }
         let measured = readings.measure(&asked);
-        let mut samples = Stretches::new();
+        let mut samples = Samples::new();
         let mut known: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for (asked, measured) in asked.iter().zip(measured) {
             let of = samples.entry(asked.check.name.clone()).or_default();

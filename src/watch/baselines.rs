@@ -6,8 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{Stage, Watch};
-use crate::judge::{Baseline, Control, Role};
-use crate::model::{ArmRule, Births, Newer};
+use crate::judge::{Baseline, CheckState, Control, Role, Transients};
+use crate::model::{ArmRule, Births, Newer, Reading, Unusable};
 use crate::policy::{Against, Check, INSTANCE, Policy};
 
 /// How long a baseline is asked for before a check does without.
@@ -17,6 +17,9 @@ const BEFORE: SignedDuration = SignedDuration::from_hours(2);
 const MOST_SAMPLES: u32 = 480;
 /// The stretch of an earlier day: this much to both sides of the hour of now.
 const AROUND: SignedDuration = SignedDuration::from_mins(30);
+/// How far back transients are looked for, and how densely at most.
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+const TRANSIENTS_STEP: SignedDuration = SignedDuration::from_mins(1);
 /// How often it follows the clock.
 const FOLLOW: SignedDuration = SignedDuration::from_hours(1);
 /// Days that "the same hour on earlier days" looks at.
@@ -24,28 +27,113 @@ const EARLIER_DAYS: i64 = 3;
 /// Label values of the time before that are kept.
 const MOST_KNOWN: usize = 1000;
 
-/// A baseline that is wanted: `count` samples, each `step` after the other, up to
+/// What a stretch of the past is measured for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// To compare the service with.
+    Compare(Against),
+    /// To compare a control with, which has this name.
+    Control(String),
+    /// To learn what passes by itself.
+    Transients,
+}
+
+impl Purpose {
+    /// The control that is asked about; `None`: the service itself.
+    pub fn control(&self) -> Option<&str> {
+        match self {
+            Self::Control(name) => Some(name),
+            Self::Compare(_) | Self::Transients => None,
+        }
+    }
+}
+
+/// A stretch that is wanted: `count` samples, each `step` after the other, up to
 /// each of `until`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BaselineAsk {
-    pub against: Against,
-    /// The control whose baseline it is; `None`: the service itself.
-    pub control: Option<String>,
+    pub purpose: Purpose,
     pub until: Vec<Timestamp>,
     pub step: SignedDuration,
     pub count: u32,
 }
 
-/// What a baseline was measured to.
+impl BaselineAsk {
+    /// Whether `check` has any use for it.
+    pub fn is_about(&self, check: &Check) -> bool {
+        match self.purpose {
+            Purpose::Compare(_) | Purpose::Control(_) => true,
+            Purpose::Transients => check.is_tested(),
+        }
+    }
+}
+
+/// What was measured of a stretch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BaselineMeasured {
-    pub against: Against,
-    pub control: Option<String>,
+    pub purpose: Purpose,
     /// By check; one that is left out could not be asked and is asked again.
-    pub baselines: BTreeMap<String, Baseline>,
+    pub checks: BTreeMap<String, Stretch>,
     /// The values of the telling labels in that stretch, by label.
     #[serde(default)]
     pub known: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// What a stretch says about a check, according to its purpose.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stretch {
+    Baseline(Box<Baseline>),
+    Transients(Transients),
+}
+
+/// By check, the samples of the stretches that were asked for, oldest first.
+pub type Samples = BTreeMap<String, Vec<(Timestamp, Reading)>>;
+
+impl BaselineMeasured {
+    /// What `samples` say about the checks of `policy`. A check of which nothing could be
+    /// asked is left out: the past can be asked about later as well. A control's check
+    /// without samples asks what the service itself is asked.
+    pub fn of(
+        policy: &Policy,
+        ask: BaselineAsk,
+        samples: &Samples,
+        known: BTreeMap<String, BTreeSet<String>>,
+    ) -> Self {
+        let step = ask.step.as_secs_f64();
+        let out_of_reach =
+            |(_, one): &(Timestamp, Reading)| matches!(one, Err(Unusable::Unreachable(_)));
+        let stretch = |check: &Check| {
+            let samples = match (samples.get(&check.name), &ask.purpose) {
+                (Some(samples), _) => samples,
+                (None, Purpose::Control(_)) => return Some(Baseline::unnamed().into()),
+                (None, Purpose::Compare(_) | Purpose::Transients) => return None,
+            };
+            if samples.iter().all(out_of_reach) {
+                return None;
+            }
+            Some(match &ask.purpose {
+                Purpose::Compare(_) => Baseline::of(check, samples, step).into(),
+                Purpose::Control(_) => Baseline::of_control(check, samples, step).into(),
+                Purpose::Transients => {
+                    Stretch::Transients(Baseline::transients(check, samples, step))
+                }
+            })
+        };
+        let checks = policy
+            .checks
+            .iter()
+            .filter_map(|check| Some((check.name.clone(), stretch(check)?)))
+            .collect();
+        Self { purpose: ask.purpose, checks, known }
+    }
+}
+
+impl From<Baseline> for Stretch {
+    fn from(baseline: Baseline) -> Self {
+        Self::Baseline(Box::new(baseline))
+    }
 }
 
 /// The services that show what is not the deployment's doing, and why each does.
@@ -63,36 +151,37 @@ pub(super) fn controls(policy: &Policy, own: &str, others: &[String]) -> BTreeMa
 }
 
 impl Watch {
-    /// The next baseline that is wanted.
+    /// The next stretch that is wanted.
     pub(super) fn baseline_wanted(&self, now: Timestamp) -> Option<BaselineAsk> {
         // As dense as the first samples will be: what varies shows only there. Queries
         // look back over a window of their own and would say the same again and again.
         let interval = self.policy().phases.first()?.interval;
         let step = |check: &Check| if check.overlaps() { check.window(interval) } else { interval };
         let step = self.policy().checks.iter().map(step).max()?;
-        let ask = |against, control: Option<String>, until, count| BaselineAsk {
-            against,
-            control,
-            until,
-            step,
-            count,
-        };
+        let ask = |purpose, until, step, count| BaselineAsk { purpose, until, step, count };
         let pending = |one: Option<&Baseline>| one == Some(&Baseline::Pending);
         let before = vec![self.deployment.baseline_end];
-        let samples = |stretch: SignedDuration| {
+        let samples = |stretch: SignedDuration, step: SignedDuration, most| {
             let samples = stretch.as_millis() / step.as_millis().max(1);
-            u32::try_from(samples).unwrap_or(1).clamp(1, MOST_SAMPLES)
+            u32::try_from(samples).unwrap_or(1).clamp(1, most)
         };
+        let few = |stretch| samples(stretch, step, MOST_SAMPLES);
         if self.checks.values().any(|s| pending(s.baselines.get(&Against::Before))) {
-            return Some(ask(Against::Before, None, before, samples(BEFORE)));
+            let purpose = Purpose::Compare(Against::Before);
+            return Some(ask(purpose, before, step, few(BEFORE)));
         }
         for name in self.controls.keys() {
-            let of = |state: &crate::judge::CheckState| {
+            let of = |state: &CheckState| {
                 pending(state.controls.get(name).map(|control| &control.baseline))
             };
             if self.checks.values().any(of) {
-                return Some(ask(Against::Before, Some(name.clone()), before, samples(BEFORE)));
+                return Some(ask(Purpose::Control(name.clone()), before, step, few(BEFORE)));
             }
+        }
+        if self.checks.values().any(|state| state.transients.is_none()) {
+            let step = step.max(TRANSIENTS_STEP);
+            let count = samples(DAY, step, u32::MAX);
+            return Some(ask(Purpose::Transients, before, step, count));
         }
         [(Against::SameHour, 1..=EARLIER_DAYS), (Against::LastWeek, 7..=7)]
             .into_iter()
@@ -104,40 +193,40 @@ impl Watch {
                 let back =
                     |days: i64| now.checked_sub(SignedDuration::from_hours(24 * days) - AROUND);
                 let until = days.filter_map(|days| back(days).ok()).collect();
-                ask(against, None, until, samples(AROUND * 2))
+                ask(Purpose::Compare(against), until, step, few(AROUND * 2))
             })
     }
 
-    /// Takes baselines in. A check without one waits for the next try, but not for ever.
+    /// Takes a stretch in. A check without one waits for the next try, but not for ever.
     pub(super) fn baseline_measured(&mut self, measured: &BaselineMeasured, now: Timestamp) {
         let patient = now.duration_since(self.opened_at) < PATIENCE;
         let mut complete = true;
         for (name, state) in &mut self.checks {
-            let slot = match &measured.control {
-                None => state.baselines.get_mut(&measured.against),
-                Some(control) => state.controls.get_mut(control).map(|one| &mut one.baseline),
-            };
-            let Some(slot) = slot else { continue };
-            match measured.baselines.get(name) {
-                Some(baseline) => slot.clone_from(baseline),
-                None if patient => complete = false,
-                None if *slot == Baseline::Pending => {
-                    let because = "the source did not answer".to_owned();
-                    *slot = Baseline::Missing { because };
-                }
-                None => {}
+            let came = measured.checks.get(name);
+            if came.is_none() && patient {
+                complete = false;
+                continue;
             }
+            take(state, &measured.purpose, came);
         }
-        if complete && measured.control.is_none() && measured.against != Against::Before {
-            self.followed.insert(measured.against, now);
-        }
-        // Where an unfinished deployment lies in between, its instances are neither.
-        let clean = self.deployment.baseline_end >= self.deployment.started_at;
-        if clean && measured.control.is_none() && measured.against == Against::Before {
-            for (label, values) in &measured.known {
-                let known = self.known.entry(label.clone()).or_default();
-                known.extend(values.iter().take(MOST_KNOWN - known.len().min(MOST_KNOWN)).cloned());
+        match &measured.purpose {
+            Purpose::Compare(Against::Before) => self.learn_values(&measured.known),
+            Purpose::Compare(against) if complete => {
+                self.followed.insert(*against, now);
             }
+            Purpose::Compare(_) | Purpose::Control(_) | Purpose::Transients => {}
+        }
+    }
+
+    /// The values of the telling labels before the deployment. Where an unfinished
+    /// deployment lies in between, its instances are neither.
+    fn learn_values(&mut self, values: &BTreeMap<String, BTreeSet<String>>) {
+        if self.deployment.baseline_end < self.deployment.started_at {
+            return;
+        }
+        for (label, values) in values {
+            let known = self.known.entry(label.clone()).or_default();
+            known.extend(values.iter().take(MOST_KNOWN - known.len().min(MOST_KNOWN)).cloned());
         }
     }
 
@@ -192,5 +281,29 @@ impl Watch {
                 state.controls.insert(name.clone(), Control::new(*role));
             }
         }
+    }
+}
+
+/// What came of a stretch, into the place that its purpose has; `None`: it can't be had.
+fn take(state: &mut CheckState, purpose: &Purpose, came: Option<&Stretch>) {
+    let slot = match purpose {
+        Purpose::Transients => {
+            let found = match came {
+                Some(Stretch::Transients(found)) => *found,
+                Some(Stretch::Baseline(_)) | None => Transients::default(),
+            };
+            state.transients = Some(found);
+            return;
+        }
+        Purpose::Compare(against) => state.baselines.get_mut(against),
+        Purpose::Control(name) => state.controls.get_mut(name).map(|one| &mut one.baseline),
+    };
+    let Some(slot) = slot else { return };
+    match came {
+        Some(Stretch::Baseline(baseline)) => slot.clone_from(baseline),
+        Some(Stretch::Transients(_)) | None if *slot == Baseline::Pending => {
+            *slot = Baseline::Missing { because: "the source did not answer".to_owned() };
+        }
+        Some(Stretch::Transients(_)) | None => {}
     }
 }

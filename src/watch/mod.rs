@@ -26,7 +26,7 @@ mod undo;
 mod wants;
 mod words;
 
-pub use baselines::{BaselineAsk, BaselineMeasured};
+pub use baselines::{BaselineAsk, BaselineMeasured, Purpose, Samples};
 pub use decide::{Decision, Standpoint, decide};
 pub use decided::{Answer, Decided, DecidedCheck};
 pub use digest::{Came, Digest, Digested, PolicyDigest};

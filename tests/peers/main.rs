@@ -12,6 +12,8 @@
 
 mod made;
 
+#[path = "../../benches/detection/day.rs"]
+mod day;
 #[path = "../../benches/detection/generator.rs"]
 #[allow(dead_code, reason = "the bench uses the rest")]
 mod generator;

@@ -13,26 +13,26 @@
 //! one. `phi` (>= 1) is how much more the baseline's samples vary than independent
 //! events would (Pearson's dispersion, quasi-likelihood: `McCullagh` and Nelder).
 
-use jiff::Timestamp;
 use statrs::function::beta::beta_reg;
 
-use super::onset::{Cap, Evidence};
+use super::onset::ALTERNATIVES;
+use super::series::median;
 use crate::model::Counts;
 
 /// Odds of an alternative over the null's. Together they cover everything from
 /// twice as bad to an outage within a fraction of a nat.
-const ODDS: [f64; 6] = [2.0, 3.5, 6.0, 12.0, 40.0, 200.0];
+const ODDS: [f64; ALTERNATIVES] = [2.0, 3.5, 6.0, 12.0, 40.0, 200.0, 2000.0];
 
-/// Adds what `counts` say against "at most `null`" (0-1, exclusive).
-pub fn add(evidence: &mut Evidence, at: Timestamp, counts: Counts, null: f64, phi: f64, cap: Cap) {
+/// What `counts` say against "at most `null`" (0-1, exclusive): the log likelihood ratio
+/// of each alternative.
+pub fn ratios(counts: Counts, null: f64, phi: f64) -> [f64; ALTERNATIVES] {
     let null = null.clamp(1e-9, 1.0 - 1e-9);
     let (bad, good) = (counts.bad.max(0.0) / phi, (counts.total - counts.bad).max(0.0) / phi);
-    let ratios = ODDS.iter().map(|odds| {
+    ODDS.map(|odds| {
         // p_j = odds p* / (1 - p* + odds p*), so both logarithms share a term.
         let shared = (1.0 + (odds - 1.0) * null).ln();
         bad * (odds.ln() - shared) - good * shared
-    });
-    evidence.add(at, ratios, cap);
+    })
 }
 
 /// The upper bound of a share that `bad` of `total` events leave room for, with
@@ -85,19 +85,14 @@ pub fn smallest_detectable(null: f64, total: f64, phi: f64, alpha: f64) -> Optio
     Some(high)
 }
 
-/// How much more the counts of a baseline's samples vary than independent events
-/// would: Pearson's dispersion, at least 1. Also of blocks of samples, because
-/// what varies slowly shows only there. The worst twentieth is left out: one
-/// incident must not make the guard blind.
+/// How much more the counts of neighbouring samples vary than independent events would:
+/// Pearson's dispersion, at least 1. The worst twentieth is left out: one incident must
+/// not make the guard blind. What varies slowly is [`wander`].
 #[expect(clippy::cast_precision_loss, reason = "a few hundred samples")]
 pub fn dispersion(samples: &[Counts]) -> f64 {
-    const BLOCKS: [usize; 6] = [1, 3, 6, 12, 24, 48];
-    const LEAST_BLOCKS: usize = 8;
+    const BLOCKS: [usize; 2] = [1, 3];
     const MOST: f64 = 50.0;
-    let total = samples.iter().fold(Counts::default(), |mut sum, one| {
-        sum += *one;
-        sum
-    });
+    let total = sum(samples);
     let Some(share) = total.share().filter(|share| *share > 0.0 && *share < 1.0) else {
         return 1.0;
     };
@@ -109,10 +104,7 @@ pub fn dispersion(samples: &[Counts]) -> f64 {
         let mut terms: Vec<f64> = samples
             .chunks(size)
             .filter_map(|block| {
-                let mut sum = Counts::default();
-                for one in block {
-                    sum += *one;
-                }
+                let sum = sum(block);
                 let expected = sum.total * share;
                 (sum.total > 0.0).then(|| (sum.bad - expected).powi(2) / (expected * (1.0 - share)))
             })
@@ -128,4 +120,38 @@ pub fn dispersion(samples: &[Counts]) -> f64 {
         terms[..kept].iter().sum::<f64>() / degrees / by_chance
     };
     BLOCKS.iter().map(|size| of_blocks(*size)).fold(1.0, f64::max).min(MOST)
+}
+
+/// Blocks that a spread is read off.
+const LEAST_BLOCKS: usize = 8;
+
+/// How far the share wanders for minutes at a time: the standard deviation of the shares
+/// of blocks of samples, from their median deviation, less what chance alone makes of
+/// it. Blocks of several lengths, because a service's moods have their own.
+#[expect(clippy::cast_precision_loss, reason = "a few hundred samples")]
+pub fn wander(samples: &[Counts], phi: f64) -> f64 {
+    const BLOCKS: [usize; 4] = [6, 12, 24, 48];
+    const SURELY: f64 = 2.0;
+    let of_blocks = |size: usize| {
+        let blocks: Vec<Counts> = samples.chunks_exact(size).map(sum).collect();
+        let shares: Vec<f64> = blocks.iter().filter_map(Counts::share).collect();
+        if shares.len() < LEAST_BLOCKS {
+            return 0.0;
+        }
+        let middle = median(&shares);
+        let deviations: Vec<f64> = shares.iter().map(|share| (share - middle).abs()).collect();
+        let events = sum(&blocks).total / blocks.len() as f64;
+        // A median deviation is worth 0.37 of a variance's degrees of freedom.
+        let surely = 1.0 + SURELY * (2.0 / (0.37 * blocks.len() as f64)).sqrt();
+        let by_chance = surely * phi * middle * (1.0 - middle) / events.max(1.0);
+        ((1.4826 * median(&deviations)).powi(2) - by_chance).max(0.0).sqrt()
+    };
+    BLOCKS.iter().map(|size| of_blocks(*size)).fold(0.0, f64::max)
+}
+
+fn sum(samples: &[Counts]) -> Counts {
+    samples.iter().fold(Counts::default(), |mut sum, one| {
+        sum += *one;
+        sum
+    })
 }

@@ -3,12 +3,14 @@
 //! [`counts`] for ratios and, bound by bound, for latency histograms; [`series`] for
 //! values without counts; [`leak`] for trends; [`status`] for up and down. The first
 //! two add to an [`Evidence`], the sum over all onsets that one threshold is held
-//! against.
+//! against, and tell of [`Transients`] in the past.
 
 pub mod counts;
 pub mod leak;
 mod onset;
 pub mod series;
 pub mod status;
+mod transient;
 
-pub use onset::{Cap, Evidence};
+pub use onset::{ALTERNATIVES, Cap, Evidence};
+pub use transient::{Search, Transients};

@@ -25,6 +25,10 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::Transients;
+
+/// How much worse it may have become: so many sizes are tried.
+pub const ALTERNATIVES: usize = 7;
 /// Prior weight of an onset at the first sample.
 const AT_ONCE: f64 = 0.5;
 /// Samples over which the other half of the prior is spread: a day at 15 s.
@@ -60,14 +64,13 @@ struct Track {
 const CEILING: f64 = 1e30;
 
 impl Evidence {
-    /// Takes one sample in: the log likelihood ratio of each alternative, the same
-    /// number of them each time, and the most that one sample may say. Ratios that
-    /// are not numbers say nothing.
-    pub fn add(&mut self, at: Timestamp, ratios: impl Iterator<Item = f64>, cap: Cap) {
+    /// Takes one sample in: the log likelihood ratio of each alternative, and the most
+    /// that one sample may say. Ratios that are not numbers say nothing.
+    pub fn add(&mut self, at: Timestamp, ratios: [f64; ALTERNATIVES], cap: Cap) {
         let weight = self.weight_of_next();
         self.samples = self.samples.saturating_add(1);
         self.begun += weight;
-        for (index, ratio) in ratios.enumerate() {
+        for (index, ratio) in ratios.into_iter().enumerate() {
             if self.tracks.len() <= index {
                 self.tracks.push(Track { sum: self.begun - weight, ..Track::default() });
             }
@@ -78,8 +81,11 @@ impl Evidence {
                 track.run_from = mass.max(f64::MIN_POSITIVE).ln();
             }
             track.running = positive;
-            let ratio =
-                if ratio.is_nan() { 0.0 } else { ratio.min(cap.of(track.run_from)).max(-CEILING) };
+            let ratio = if ratio.is_nan() {
+                0.0
+            } else {
+                ratio.min(cap.of(index, track.run_from)).max(-CEILING)
+            };
             track.sum = (mass * ratio.exp()).min(CEILING);
             if track.best <= 0.0 || track.since.is_none() {
                 (track.best, track.since) = (ratio, Some(at));
@@ -122,7 +128,7 @@ impl Evidence {
 }
 
 /// Of the alternatives, one in so many may fall short of the cap.
-const SIZES: f64 = 1.5;
+const SIZES: f64 = 4.0;
 
 /// ln of the weight below which a run begins late.
 const LATE: f64 = -4.0;
@@ -134,20 +140,36 @@ pub struct Cap {
     needed: f64,
     /// Samples that must agree.
     agree: f64,
+    /// The same for each alternative that has passed by itself before.
+    outlast: [f64; ALTERNATIVES],
 }
+
+/// A run must be longer than what has passed by itself, by this factor and a sample.
+const OUTLAST: f64 = 1.25;
 
 impl Cap {
     /// As much as lets `agree` samples running reach `1/alpha`, and not fewer.
     pub fn new(alpha: f64, agree: f64) -> Self {
-        Self { needed: (1.0 / alpha).ln(), agree }
+        Self { needed: (1.0 / alpha).ln(), agree, outlast: [0.0; ALTERNATIVES] }
+    }
+
+    /// As much as lets a run of samples, each of `seconds`, reach it only when it lasts
+    /// longer than such runs did that passed by themselves.
+    #[must_use]
+    pub fn outlasting(self, transients: &Transients, seconds: f64) -> Self {
+        let samples = |index| match transients.of(index) {
+            none if none <= 0.0 => 0.0,
+            longest => (OUTLAST * longest / seconds).ceil() + 1.0,
+        };
+        Self { outlast: std::array::from_fn(samples), ..self }
     }
 
     /// The later a run begins, the less weight its onset has, and the more each of its
     /// samples may say. What a run begins with is known before it, so the bound holds.
-    fn of(self, run_from: f64) -> f64 {
+    fn of(self, alternative: usize, run_from: f64) -> f64 {
         let from = run_from.min(AT_ONCE.ln());
         // What begins late is less likely the deployment's doing: one sample more.
         let agree = if from < LATE { self.agree + 1.0 } else { self.agree };
-        (self.needed - from + SIZES.ln()) / agree
+        (self.needed - from + SIZES.ln()) / agree.max(self.outlast[alternative])
     }
 }

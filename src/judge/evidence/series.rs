@@ -15,11 +15,10 @@
 //! ratio is below one wherever the series was before; it is approximate for shifts
 //! between nothing and `a`, and that is what the calibration is for.
 
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{Continuous, StudentsT};
 
-use super::onset::{Cap, Evidence};
+use super::onset::ALTERNATIVES;
 
 /// What a series was like before.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -45,7 +44,7 @@ pub struct Limit {
 }
 
 /// Shifts beyond the allowed one, in spreads.
-const SHIFTS: [f64; 6] = [1.5, 3.0, 6.0, 12.0, 30.0, 100.0];
+const SHIFTS: [f64; ALTERNATIVES] = [1.5, 3.0, 6.0, 12.0, 25.0, 50.0, 100.0];
 /// Spreads from the level that are told apart.
 const FARTHEST: f64 = 100.0;
 /// A shift of less than this many spreads is none.
@@ -95,25 +94,18 @@ impl Level {
     }
 }
 
-/// Adds what `value` says against "no further than `limit`", upwards or downwards.
-pub fn add(
-    evidence: &mut Evidence,
-    at: Timestamp,
-    level: &Level,
-    value: f64,
-    limit: Limit,
-    cap: Cap,
-) {
+/// What `value` says against "no further than `limit`", upwards or downwards: the log
+/// likelihood ratio of each alternative.
+pub fn ratios(level: &Level, value: f64, limit: Limit) -> [f64; ALTERNATIVES] {
     let sign = if limit.upward { 1.0 } else { -1.0 };
     let z = sign * level.standard(value);
     let allowed = (sign * level.standard(limit.value)).max(LEAST_SHIFT);
     let kappa = (1.0 - level.rho) / (1.0 + level.rho);
-    let Ok(student) = StudentsT::new(0.0, 1.0, 5.0) else { return };
+    let Ok(student) = StudentsT::new(0.0, 1.0, 5.0) else { return [0.0; ALTERNATIVES] };
     // Beyond the largest shift the tails of both are alike, and would say nothing.
     let z = z.min(allowed + FARTHEST);
     let null = student.ln_pdf(z - allowed);
-    let ratios = SHIFTS.iter().map(|shift| kappa * (student.ln_pdf(z - allowed - shift) - null));
-    evidence.add(at, ratios, cap);
+    SHIFTS.map(|shift| kappa * (student.ln_pdf(z - allowed - shift) - null))
 }
 
 pub(super) fn median(values: &[f64]) -> f64 {

@@ -119,17 +119,36 @@ fn a_baseline_on_too_little_is_missing_and_says_so() {
     assert_eq!(because(few(9, counts(f64::NAN, 100.0))), "too few samples");
 }
 
-#[test]
-fn a_restless_baseline_asks_for_more_evidence() {
-    let needed = |of: fn(i64) -> Reading| {
-        let mut play = Play::of(error_rate()).after(of);
-        play.sees(counts(0.0, 100.0)).weight.unwrap().needed
+/// Samples until a change to `bad` of 100 is found, after a day in which each of `minutes`
+/// in the hour had 10 % bad ones.
+fn found_after(minutes: std::ops::Range<i64>, bad: f64) -> Option<usize> {
+    let check = error_rate();
+    let of = |minute: i64| {
+        let slow = minutes.contains(&(minute % 60));
+        (at(minute * 60 - 86_400), counts(if slow { 40.0 } else { 0.0 }, 400.0))
     };
-    let plain = (1.0 / ALPHA).ln();
-    assert!((needed(quiet) - plain).abs() < 1e-9);
-    let burst = |i| counts(if (40..48).contains(&i) { 10.0 } else { 0.0 }, 100.0);
-    let more = needed(burst) - plain;
-    assert!((0.0..=8.0).contains(&more), "bounded: one incident does not blind: {more}");
+    let day: Vec<(Timestamp, Reading)> = (1..=1440).map(of).collect();
+    let mut play = Play::of(check.clone()).after(quiet);
+    play.state.transients = Some(Baseline::transients(&check, &day, 60.0));
+    play.breaches_at(60, &counts(bad, 100.0))
+}
+
+#[test]
+fn a_change_must_outlast_what_passed_by_itself_before() {
+    let quiet_day = found_after(0..0, 10.0).unwrap();
+    let slow_minutes = found_after(20..24, 10.0).unwrap();
+    assert!(quiet_day <= 4, "{quiet_day}");
+    assert!((17..=28).contains(&slow_minutes), "longer than sixteen samples: {slow_minutes}");
+}
+
+#[test]
+fn what_is_far_worse_than_what_passed_by_itself_is_found_at_once() {
+    assert!(found_after(20..24, 100.0).is_some_and(|samples| samples <= 6));
+}
+
+#[test]
+fn what_lasted_long_was_no_transient_and_slows_nothing_down() {
+    assert_eq!(found_after(20..45, 10.0), found_after(0..0, 10.0));
 }
 
 #[test]
@@ -143,8 +162,8 @@ fn what_varies_more_than_chance_is_thinned() {
         share.phi
     };
     assert!((phi(quiet) - 1.0).abs() < 1e-9);
-    let waves = |i: i64| counts(if i / 20 % 2 == 0 { 20.0 } else { 0.0 }, 100.0);
-    assert!(phi(waves) > 5.0);
+    let ripples = |i: i64| counts(if i / 2 % 2 == 0 { 20.0 } else { 0.0 }, 100.0);
+    assert!(phi(ripples) > 5.0);
 }
 
 #[test]

@@ -11,7 +11,8 @@ fn ln_e(samples: &[(f64, f64)], null: f64, phi: f64, alpha: f64) -> f64 {
     let mut evidence = Evidence::default();
     for ((bad, total), second) in samples.iter().zip(0..) {
         let counts = Counts { bad: *bad, total: *total };
-        of_counts::add(&mut evidence, at(second), counts, null, phi, Cap::new(alpha, 3.0));
+        let ratios = of_counts::ratios(counts, null, phi);
+        evidence.add(at(second), ratios, Cap::new(alpha, 3.0));
     }
     evidence.ln()
 }
@@ -42,7 +43,8 @@ fn it_looks_changed_since_the_first_bad_sample() {
     for second in 0..60 {
         let bad = if second < 40 { 0.0 } else { 10.0 };
         let counts = Counts { bad, total: 100.0 };
-        of_counts::add(&mut evidence, at(second), counts, 0.01, 1.0, Cap::new(ALPHA, 3.0));
+        let ratios = of_counts::ratios(counts, 0.01, 1.0);
+        evidence.add(at(second), ratios, Cap::new(ALPHA, 3.0));
     }
     assert_eq!((evidence.since(), evidence.samples()), (Some(at(40)), 60));
 }
@@ -76,7 +78,7 @@ fn shifted(values: &[f64], to: f64, times: usize) -> f64 {
     let mut evidence = Evidence::default();
     let limit = series::Limit { value: level.median * 1.2, upward: true };
     for second in (0..).take(times) {
-        series::add(&mut evidence, at(second), &level, to, limit, Cap::new(ALPHA, 3.0));
+        evidence.add(at(second), series::ratios(&level, to, limit), Cap::new(ALPHA, 3.0));
     }
     evidence.ln()
 }
