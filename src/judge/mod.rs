@@ -17,6 +17,7 @@ pub mod evidence;
 mod observe;
 mod probe;
 mod recent;
+mod silence;
 mod streak;
 mod telling;
 mod value;
@@ -26,6 +27,7 @@ pub use baseline::{Baseline, Reference};
 pub use blame::{Blame, Rival, rank};
 pub use control::{Control, Role};
 pub use observe::{CheckState, Judgement, OLD_REVISION, Sample, Weight, is_gap};
+pub use silence::Shortage;
 pub use streak::Streak;
 
 #[cfg(test)]

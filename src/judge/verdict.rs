@@ -288,19 +288,8 @@ impl CheckState {
     /// break and can't be seen any more, speaks against it.
     fn blame(&self, check: &Check, found: &Found, window: &Window, sample: &Sample<'_>) -> Blame {
         let since = found.since.unwrap_or(sample.at);
-        let slack = sample.interval;
-        for (name, control) in &self.controls {
-            let fresh = control.is_fresh(sample.at, sample.interval);
-            let Some(broken) = control.broken_since.filter(|_| fresh) else { continue };
-            match control.role {
-                Role::Dependency if broken <= since.checked_add(slack).unwrap_or(since) => {
-                    return Blame::Dependency { service: name.clone(), since: broken };
-                }
-                Role::Peer | Role::OldRevision if !found.proven => {
-                    return Blame::Shared { with: name.clone(), since: broken };
-                }
-                Role::Dependency | Role::Peer | Role::OldRevision => {}
-            }
+        if let Some(blame) = self.beside(since, found.proven, sample) {
+            return blame;
         }
         if let Some(Blame::Shared { with, since }) = &self.excused {
             let gone = self
@@ -327,6 +316,30 @@ impl CheckState {
             }
         }
         Blame::Deployment
+    }
+
+    /// A control that breaks too, or a dependency that broke before `since`.
+    pub(super) fn beside(
+        &self,
+        since: Timestamp,
+        proven: bool,
+        sample: &Sample<'_>,
+    ) -> Option<Blame> {
+        let slack = sample.interval;
+        for (name, control) in &self.controls {
+            let fresh = control.is_fresh(sample.at, sample.interval);
+            let Some(broken) = control.broken_since.filter(|_| fresh) else { continue };
+            match control.role {
+                Role::Dependency if broken <= since.checked_add(slack).unwrap_or(since) => {
+                    return Some(Blame::Dependency { service: name.clone(), since: broken });
+                }
+                Role::Peer | Role::OldRevision if !proven => {
+                    return Some(Blame::Shared { with: name.clone(), since: broken });
+                }
+                Role::Dependency | Role::Peer | Role::OldRevision => {}
+            }
+        }
+        None
     }
 
     fn missing_baseline(&self) -> Option<String> {

@@ -54,7 +54,7 @@ impl Watch {
         if let Some(last) = self.last_tick
             && is_gap(last, tick, interval)
         {
-            self.checks.values_mut().for_each(CheckState::forget_streaks);
+            self.checks.values_mut().for_each(CheckState::interrupted);
             // What was not looked at is not covered.
             let missed = tick.duration_since(last).as_secs() / interval.as_secs().max(1) - 1;
             let missed = u32::try_from(missed).unwrap_or(0);
@@ -64,6 +64,8 @@ impl Watch {
         self.last_tick = Some(tick);
         let (alpha, none) = (self.alpha(), BTreeMap::new());
         let newcomers = self.newcomers();
+        let watching = matches!(self.stage, Stage::Watching);
+        let shortage = self.tasks.shortage(tick).filter(|_| watching);
         for check in &self.pinned.policy.checks {
             let counts = self.is_evidence(check, tick, since_last.min(interval));
             let (Some(state), Some(reading)) =
@@ -79,6 +81,7 @@ impl Watch {
                 counts,
                 alpha,
                 newcomers,
+                shortage,
             };
             state.observe(check, &sample);
         }

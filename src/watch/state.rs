@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::baselines::controls;
 use super::intake::JOIN_WITHIN;
-use super::{Decided, Event, Illegal};
+use super::{Decided, Event, Illegal, Tasks};
 use crate::judge::{CheckState, Rival, Role};
 use crate::model::{
     Announcement, Body, Deployment, Incident, LedgerEntry, Mode, Notice, Outcome, Reply, Revision,
@@ -60,6 +60,8 @@ pub struct Watch {
     /// A rollback that was taken back; the answer to its call may still come.
     pub withdrawn: Option<Box<RollbackRun>>,
     pub sighting: Option<Sighting>,
+    #[serde(default)]
+    pub tasks: Tasks,
     pub next_tick: Option<Timestamp>,
     pub last_tick: Option<Timestamp>,
     /// What people were told once and need not hear again.
@@ -224,6 +226,7 @@ impl Watch {
             rollback_accepted: false,
             withdrawn: None,
             sighting: None,
+            tasks: Tasks::default(),
             next_tick: None,
             last_tick: None,
             told: BTreeSet::new(),

@@ -3,4 +3,5 @@
 mod flow;
 mod intake;
 mod invariants;
+mod tasks;
 mod world;
