@@ -339,6 +339,12 @@ impl CheckState {
     ) -> Result<Window, Unmeasured> {
         let nothing = || (Verdict::LowTraffic, Some(0.0), "no events in the window".to_owned());
         let pool = self.recent.window(sample.at, width).ok_or_else(nothing)?;
+        let no_bound =
+            matches!(&pool, Pool::Histogram(all) if all.total > 0.0 && all.bounds.is_empty());
+        if no_bound {
+            let reason = "the latest samples have buckets that share no bound".to_owned();
+            return Err((Verdict::NoData, Some(pool.total()), reason));
+        }
         let value = value::of(check, &pool).ok_or_else(nothing)?;
         let of = match &pool {
             Pool::Values(values) if values.len() > 1 => {

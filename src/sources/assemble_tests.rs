@@ -183,6 +183,29 @@ fn bucket(version: &str, le: &str, count: f64) -> Track {
 }
 
 #[test]
+fn buckets_that_share_no_bound_are_unusable_and_say_so() {
+    let of = |instance: &str, le: &str, count| series(&[("pod", instance), ("le", le)], count);
+    let mixed = |le: &'static str| {
+        Ok(vec![
+            of("a", "0.1", 5.0),
+            of("a", "0.5", 8.0),
+            of("a", "+Inf", 10.0),
+            of("b", le, 5.0),
+            of("b", "+Inf", 10.0),
+        ])
+    };
+    let Err(Unusable::NotFinite(words)) = reading(Shape::Histogram, &[mixed("0.2")]) else {
+        panic!("no measurement")
+    };
+    assert!(words.contains("share no bound"), "{words}");
+    let Ok(Measurement::Histogram(split)) = reading(Shape::Histogram, &[mixed("0.5")]) else {
+        panic!("a histogram of what both have")
+    };
+    let whole = Histogram { bounds: vec![0.5], within: vec![13.0], total: 20.0 };
+    assert_eq!(split.all, whole, "what one of them does not count is not small");
+}
+
+#[test]
 fn a_histogram_is_added_up_by_bucket_and_by_revision() {
     let buckets = Ok(vec![
         bucket("1", "+Inf", 10.0),
