@@ -155,10 +155,12 @@ impl Feed {
             self.born.append(&mut batch.instances);
         }
         let mut births = watch.births();
-        self.born.retain(|instance| !births.known.contains(instance));
-        births.known.extend(self.born.iter().cloned());
+        if let Some(births) = births.as_mut() {
+            self.born.retain(|instance| !births.known.contains(instance));
+            births.known.extend(self.born.iter().cloned());
+        }
         let plain: Vec<Question> = missing.iter().map(|asked| asked.question.clone()).collect();
-        let own = |asked: &Asked<'_>| asked.control.is_none().then(|| births.clone());
+        let own = |asked: &Asked<'_>| births.clone().filter(|_| asked.control.is_none());
         let asked: Vec<Asked<'_>> = missing
             .into_iter()
             .map(|mut asked| {
