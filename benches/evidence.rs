@@ -81,6 +81,7 @@ fn bench(c: &mut Criterion, name: &str, check: &Check, peers: usize, of: impl Fn
             counts: true,
             alpha: 0.005,
             newcomers: true,
+            shortage: None,
         };
         black_box(state.observe(black_box(check), &sample));
     };

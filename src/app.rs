@@ -23,7 +23,7 @@ use crate::web::{self, Face, Tokens};
 
 /// The metric source of the settings; nothing is sent.
 pub fn prometheus(settings: &PrometheusSettings) -> anyhow::Result<Prometheus> {
-    let PrometheusSettings { url, timeout, max_concurrent } = settings;
+    let PrometheusSettings { url, timeout, max_concurrent, query_offset: _ } = settings;
     Ok(Prometheus::connect(url, timeout.std(), *max_concurrent)?)
 }
 
@@ -95,6 +95,7 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
         store: adapters.store.clone(),
         platform: adapters.platform.clone(),
         prometheus: adapters.prometheus.clone(),
+        query_offset: settings.prometheus.query_offset,
         policies: Arc::new(loaded.clone()),
         brake: FleetBrake { rollbacks: settings.brake.rollbacks, within: settings.brake.within.0 },
         metrics: Arc::new(Metrics::new()?),

@@ -49,12 +49,23 @@ pub struct PrometheusSettings {
     /// Queries under way at once.
     #[serde(default = "eight")]
     pub max_concurrent: usize,
+    /// How long after its time a sample can be had, 0s to 5m: what comes later than it is
+    /// asked for is lost. As Prometheus's own `query_offset` of rules. A scraped sample is
+    /// there at once, and the default is a fifth of the interval, 5s at most; one that
+    /// comes by remote write, or through Thanos or Mimir, may need a minute.
+    #[serde(default, deserialize_with = "query_offset")]
+    pub query_offset: Option<SignedDuration>,
 }
 
 impl PrometheusSettings {
     /// The server at `url`, with every default.
     pub fn at(url: &str) -> Self {
-        Self { url: url.to_owned(), timeout: five_seconds(), max_concurrent: eight() }
+        Self {
+            url: url.to_owned(),
+            timeout: five_seconds(),
+            max_concurrent: eight(),
+            query_offset: None,
+        }
     }
 
     /// Only these of a settings file: whoever checks policies needs none of the
@@ -280,6 +291,17 @@ impl Settings {
     }
 }
 
+fn query_offset<'de, D: Deserializer<'de>>(from: D) -> Result<Option<SignedDuration>, D::Error> {
+    const MOST: SignedDuration = SignedDuration::from_mins(5);
+    let text = String::deserialize(from)?;
+    match text.parse::<SignedDuration>() {
+        Ok(offset) if (SignedDuration::ZERO..=MOST).contains(&offset) => Ok(Some(offset)),
+        Ok(_) | Err(_) => Err(serde::de::Error::custom(format!(
+            "`{text}` is no query_offset: write a length of time from `0s` to `5m`"
+        ))),
+    }
+}
+
 fn listen() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 8080))
 }
@@ -331,6 +353,22 @@ mod tests {
         assert!(wrong.contains("unknown field `lissen`") && wrong.contains("line 2"), "{wrong}");
         let wrong = read(&format!("{LEAST}discover: {{ ecs: {{ every: soon }} }}\n")).unwrap_err();
         assert!(wrong.contains("`soon` is no length of time"), "{wrong}");
+    }
+
+    #[test]
+    fn a_source_that_shows_samples_late_is_given_its_time_within_bounds() {
+        let of = |offset: &str| {
+            let url = "url: 'http://127.0.0.1:9090'";
+            read(&format!("prometheus: {{ {url}, query_offset: {offset} }}\n"))
+        };
+        assert_eq!(read(LEAST).unwrap().prometheus.query_offset, None);
+        for (written, seconds) in [("0s", 0), ("90s", 90), ("5m", 300)] {
+            let offset = of(written).unwrap().prometheus.query_offset;
+            assert_eq!(offset, Some(SignedDuration::from_secs(seconds)), "{written}");
+        }
+        for wrong in ["6m", "-1s", "soon"] {
+            assert!(of(wrong).unwrap_err().contains("from `0s` to `5m`"), "{wrong}");
+        }
     }
 
     #[test]

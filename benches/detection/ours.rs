@@ -173,6 +173,7 @@ impl Other {
             counts: true,
             alpha: FALSE_ROLLBACKS / TESTED,
             newcomers: true,
+            shortage: None,
         };
         self.state.observe(&self.check, &sample);
     }
@@ -222,6 +223,7 @@ impl Rule for Guard {
                     counts: now - run.interval >= self.grace,
                     alpha: FALSE_ROLLBACKS / TESTED,
                     newcomers: true,
+                    shortage: None,
                 };
                 let judgement = state.observe(check, &sample);
                 if judgement.verdict == Verdict::Breach
@@ -277,6 +279,7 @@ impl SeriesRule for SeriesGuard {
                 counts: true,
                 alpha: FALSE_ROLLBACKS,
                 newcomers: true,
+                shortage: None,
             };
             state.observe(&check, &sample).verdict == Verdict::Breach
         })

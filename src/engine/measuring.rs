@@ -75,7 +75,7 @@ impl Round {
             let window = watch.window(check, tick, interval);
             let ask =
                 |vars: &Vars, arms, births| policy.question(check, vars, window, arms, births);
-            let own = ask(&vars, watch.arms(), Some(watch.births()));
+            let own = ask(&vars, watch.arms(), watch.births());
             for control in watch.controls().filter(|name| !unsettled.contains(&beside(name))) {
                 let question = ask(&vars.of_service(control), None, None);
                 if question.asks != own.asks {
@@ -85,7 +85,7 @@ impl Round {
             }
             self.due.push(due(job, check, Of::Service, own, ticks));
         }
-        let known = watch.births().known;
+        let known = watch.births().map(|births| births.known).unwrap_or_default();
         let instance = watch.instance_label().to_owned();
         let goal = Goal::Sample { ticks, known, instance, rivals };
         self.jobs.push(Job { watch: watch.id.clone(), want: WantKind::Sample, goal, asks: true });
@@ -202,7 +202,10 @@ fn sampled(
     let mut born = BTreeSet::new();
     for (asked, one) in measured {
         if let (Of::Service, Some(seen)) = (&asked.of, one.seen.get(instance)) {
-            born.extend(seen.difference(known).cloned());
+            // Of too many all are passed on: that there are so many must be known.
+            let unknown =
+                |one: &&String| seen.len() > Measured::MOST_VALUES || !known.contains(*one);
+            born.extend(seen.iter().filter(unknown).cloned());
         }
         for (tick, reading) in made.iter_mut().zip(one.readings) {
             match &asked.of {

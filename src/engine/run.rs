@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Mutex, Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -41,6 +41,8 @@ pub struct Parts {
     pub store: Store,
     pub platform: Arc<Ecs>,
     pub prometheus: Arc<Prometheus>,
+    /// How long after its time a sample can be had of it; `None`: a moment.
+    pub query_offset: Option<SignedDuration>,
     pub policies: Arc<Loaded>,
     pub brake: FleetBrake,
     pub metrics: Arc<Metrics>,
@@ -181,7 +183,7 @@ impl Engine {
     async fn try_step(&self, batch: &[Input]) -> Result<(Done, Vec<Outcome>), StoreError> {
         let known = &mut self.known(batch).await?;
         let now = clock::now();
-        let mut step = Step::at(now, &self.live);
+        let mut step = Step::at(now, &self.live, self.parts.query_offset);
         let outcomes = batch.iter().map(|input| self.take(&mut step, input, known, now)).collect();
         self.wake(&mut step, now);
         crash::point("commit-before");

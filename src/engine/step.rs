@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::live::{Kept, Live};
 use crate::model::{Announcement, Deployment, LedgerEntry, ServiceKey, WatchId};
@@ -17,6 +17,8 @@ use crate::watch::{Ceiling, Event, Illegal, Pinned, Said, Seen, Watch};
 pub(super) struct Step<'a> {
     live: &'a Live,
     now: Timestamp,
+    /// Of the watches that begin.
+    query_offset: Option<SignedDuration>,
     touched: BTreeMap<WatchId, Touched>,
     seen: BTreeMap<ServiceKey, Seen>,
     ledger: Vec<LedgerEntry>,
@@ -44,10 +46,11 @@ pub(super) struct Done {
 const MOST_BESIDE: usize = 3;
 
 impl<'a> Step<'a> {
-    pub(super) fn at(now: Timestamp, live: &'a Live) -> Self {
+    pub(super) fn at(now: Timestamp, live: &'a Live, query_offset: Option<SignedDuration>) -> Self {
         Self {
             live,
             now,
+            query_offset,
             touched: BTreeMap::new(),
             seen: BTreeMap::new(),
             ledger: Vec::new(),
@@ -115,6 +118,7 @@ impl<'a> Step<'a> {
         }
         let others = self.undeployed_beside(&deployment.service.key, &pinned.policy);
         let event = Event::Opened {
+            query_offset: self.query_offset,
             others,
             deployment: Box::new(deployment),
             pinned: Box::new(pinned),

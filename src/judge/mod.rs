@@ -17,6 +17,7 @@ pub mod evidence;
 mod observe;
 mod probe;
 mod recent;
+mod silence;
 mod streak;
 mod telling;
 mod value;
@@ -27,6 +28,7 @@ pub use blame::{Blame, Rival, rank};
 pub use control::{Control, Role};
 pub use evidence::Transients;
 pub use observe::{CheckState, Judgement, OLD_REVISION, Sample, Weight, is_gap};
+pub use silence::Shortage;
 pub use streak::Streak;
 
 #[cfg(test)]

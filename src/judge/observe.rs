@@ -17,6 +17,7 @@ use super::evidence::leak::Trend;
 use super::evidence::{Cap, Transients, counts};
 use super::probe::{Lift, Null, NullKind, Probes, counted, nulls};
 use super::recent::Recent;
+use super::silence::{Hearing, Shortage};
 use super::value::{self, Part3, Pool};
 use super::{Blame, Streak};
 use crate::model::{Measurement, Reading, Severity, Unusable, Verdict};
@@ -30,8 +31,6 @@ const FAR_APART: SignedDuration = SignedDuration::from_mins(1);
 /// What can be the time between two samples: what is computed with it stays a time.
 const SHORTEST: SignedDuration = SignedDuration::from_millis(1);
 const LONGEST: SignedDuration = SignedDuration::from_hours(24 * 365);
-/// How long the new revision may be silent while the old one is not.
-const SILENCE: SignedDuration = SignedDuration::from_mins(3);
 
 /// All that is remembered of a check between two samples.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -55,9 +54,11 @@ pub struct CheckState {
     weighed_at: Option<Timestamp>,
     weighed_last: Option<Weight>,
     /// Whether the new revision has been told apart and answered.
-    told_apart: bool,
+    pub(super) told_apart: bool,
     /// Since when the new revision has answered nothing though the old one did.
-    silent_since: Option<Timestamp>,
+    pub(super) silent_since: Option<Timestamp>,
+    #[serde(default)]
+    pub(super) hearing: Hearing,
     /// The latest judgement; `None` before the first reading.
     pub last: Option<Judgement>,
     /// Since when the verdict has been one that measures nothing.
@@ -128,6 +129,8 @@ pub struct Sample<'a> {
     /// Whether instances of the new revision are measured at all: what nobody measures
     /// is not silent.
     pub newcomers: bool,
+    /// Whether the tasks of the deployment are gone: a proof of silence.
+    pub shortage: Option<Shortage>,
 }
 
 /// What the window holds.
@@ -164,18 +167,19 @@ impl CheckState {
     pub fn observe(&mut self, check: &Check, sample: &Sample<'_>) -> &Judgement {
         let interval = sample.interval.clamp(SHORTEST, LONGEST);
         let sample = &Sample { interval, ..*sample };
+        self.hear(check, sample);
+        self.take_controls(check, sample);
         let judgement = match sample.reading {
             Ok(measurement) if Pool::of(check, measurement).is_none() => {
-                self.silent_since = None;
                 let reason = "the answer is no measurement of this check".to_owned();
                 Err((Verdict::NoData, None, reason))
             }
             Ok(measurement) => self.measured(check, sample, measurement),
-            Err(Unusable::NothingNew) => self.nothing_new(check, sample),
-            Err(unusable) => {
-                self.silent_since = None;
-                Err((Verdict::NoData, None, unusable.to_string()))
-            }
+            Err(unusable) => match (self.silence(check, sample), unusable) {
+                (Some(silent), _) => Ok(silent),
+                (None, Unusable::NothingNew) => self.nothing_new(check, sample),
+                (None, unusable) => Err((Verdict::NoData, None, unusable.to_string())),
+            },
         };
         let judgement = judgement.unwrap_or_else(|(verdict, traffic, reason)| {
             self.forget_streaks();
@@ -231,7 +235,11 @@ impl CheckState {
     fn nothing_new(&self, check: &Check, sample: &Sample<'_>) -> Result<Judgement, Unmeasured> {
         let window = check.window(sample.interval).max(sample.interval * 4);
         match (&self.last, self.recent.window(sample.at, window)) {
-            (Some(last), Some(_)) if last.verdict != Verdict::NoData => {
+            (Some(last), Some(_))
+                if last.verdict != Verdict::NoData
+                    // Silence holds only while its proof does.
+                    && (!last.is_of_silence() || self.silent_since.is_some()) =>
+            {
                 Ok(Judgement { at: sample.at, ..last.clone() })
             }
             (Some(_) | None, _) => {
@@ -247,8 +255,7 @@ impl CheckState {
         sample: &Sample<'_>,
         measurement: &Measurement,
     ) -> Result<Judgement, Unmeasured> {
-        self.take_controls(check, sample, measurement);
-        let subject = self.subject(check, sample, measurement);
+        let subject = self.subject(check, measurement);
         let overlapping = check.overlaps();
         let width = check.window(sample.interval);
         if overlapping {
@@ -293,59 +300,22 @@ impl CheckState {
 
     /// What is judged: the new revision where it can be told apart and answers, or
     /// else everything.
-    fn subject(
-        &mut self,
-        check: &Check,
-        sample: &Sample<'_>,
-        measurement: &Measurement,
-    ) -> Option<Pool> {
+    fn subject(&self, check: &Check, measurement: &Measurement) -> Option<Pool> {
         let part = |part| Pool::part(check, measurement, part);
-        let (new, old) = (part(Part3::New), part(Part3::Old));
-        let (Some(new), Some(old)) = (new, old) else {
-            self.silent_since = None;
-            return part(Part3::All);
-        };
-        let silent =
-            sample.newcomers && new.total() <= 0.0 && old.total() >= check.min_traffic.max(1.0);
-        self.silent_since =
-            (silent && sample.counts).then(|| self.silent_since.unwrap_or(sample.at));
-        if !self.told_apart {
+        match (part(Part3::New), part(Part3::Old)) {
+            (Some(new), Some(old)) if self.told_apart => {
+                (new.total() > 0.0 || old.total() <= 0.0).then_some(new)
+            }
             // Labels that do not change with a deployment make everything look old.
-            return part(Part3::All);
+            (_, _) => part(Part3::All),
         }
-        (new.total() > 0.0 || old.total() <= 0.0).then_some(new)
     }
 
-    /// The old revision answers and the new one does not: guilt, with the old one's
-    /// traffic as its proof.
-    fn silence(&self, check: &Check, sample: &Sample<'_>) -> Option<Judgement> {
-        let since = self.silent_since?;
-        if sample.at.duration_since(since) < SILENCE {
-            return None;
-        }
-        let severity = check.breach.keys().next_back().copied().unwrap_or(Severity::Sev2);
-        let reason = format!(
-            "the new revision has answered no request since {}, the old one does",
-            since.strftime("%H:%M:%S UTC")
-        );
-        Some(Judgement {
-            at: sample.at,
-            verdict: Verdict::Breach,
-            severity: Some(severity),
-            blame: Some(Blame::Deployment),
-            value: None,
-            traffic: Some(0.0),
-            limit: None,
-            weight: None,
-            back_to_normal: false,
-            reason,
-        })
-    }
-
-    fn take_controls(&mut self, check: &Check, sample: &Sample<'_>, measurement: &Measurement) {
-        let new = Pool::part(check, measurement, Part3::New);
-        self.told_apart |= new.is_some_and(|new| new.total() > 0.0);
-        if let Some(pool) = Pool::part(check, measurement, Part3::Old).filter(|_| self.told_apart) {
+    /// What the controls show, also where the service itself shows nothing.
+    fn take_controls(&mut self, check: &Check, sample: &Sample<'_>) {
+        let measurement = sample.reading.as_ref().ok();
+        let old = measurement.and_then(|one| Pool::part(check, one, Part3::Old));
+        if let Some(pool) = old.filter(|_| self.told_apart) {
             let own = self.baselines.get(&Against::Before).cloned().unwrap_or_default();
             let control = self
                 .controls
@@ -382,6 +352,12 @@ impl CheckState {
     ) -> Result<Window, Unmeasured> {
         let nothing = || (Verdict::LowTraffic, Some(0.0), "no events in the window".to_owned());
         let pool = self.recent.window(sample.at, width).ok_or_else(nothing)?;
+        let no_bound =
+            matches!(&pool, Pool::Histogram(all) if all.total > 0.0 && all.bounds.is_empty());
+        if no_bound {
+            let reason = "the latest samples have buckets that share no bound".to_owned();
+            return Err((Verdict::NoData, Some(pool.total()), reason));
+        }
         let value = value::of(check, &pool).ok_or_else(nothing)?;
         let of = match &pool {
             Pool::Values(values) if values.len() > 1 => {

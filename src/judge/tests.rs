@@ -6,6 +6,7 @@ mod evidence;
 mod hostile;
 mod limits;
 mod samples;
+mod silence;
 mod simulated;
 mod trends;
 
@@ -13,7 +14,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Baseline, CheckState, Control, Judgement, Role, Sample};
+use super::{Baseline, CheckState, Control, Judgement, Role, Sample, Shortage};
 use crate::model::{
     Arms, Counts, Histogram, Measurement, Reading, Severity, Split, Unusable, Verdict,
 };
@@ -128,12 +129,13 @@ struct Play {
     controls: BTreeMap<String, Reading>,
     interval: i64,
     next: i64,
+    shortage: Option<Shortage>,
 }
 
 impl Play {
     fn of(check: Check) -> Self {
         let state = CheckState::new(&check);
-        Self { check, state, controls: BTreeMap::new(), interval: 15, next: 15 }
+        Self { check, state, controls: BTreeMap::new(), interval: 15, next: 15, shortage: None }
     }
 
     /// The hour before was like this.
@@ -173,6 +175,7 @@ impl Play {
             counts,
             alpha: ALPHA,
             newcomers: true,
+            shortage: self.shortage.map(|one| Shortage { until: at(self.next), ..one }),
         };
         self.next += self.interval;
         self.state.observe(&self.check, &sample).clone()

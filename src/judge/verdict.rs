@@ -44,7 +44,7 @@ impl CheckState {
         let over = self.over(check, sample, window);
         let found = [
             self.sequential(check, sample, window, weight.as_ref()),
-            Self::held(check, &over, sample.at),
+            self.held(check, &over, sample),
             self.leaking(check, sample, window),
         ];
         let found = found.into_iter().flatten().min_by_key(|found| found.severity);
@@ -208,16 +208,39 @@ impl CheckState {
     }
 
     /// The worst plain limit that has held for long enough: one with `for`, or one of a
-    /// value without counts behind it.
-    fn held(check: &Check, over: &[(Severity, Limit, Streak)], at: Timestamp) -> Option<Found> {
+    /// value without counts behind it. `for` counts from the first look that found it
+    /// exceeded, as Prometheus does; but a spike that only the window still remembers has
+    /// not lasted.
+    fn held(
+        &self,
+        check: &Check,
+        over: &[(Severity, Limit, Streak)],
+        sample: &Sample<'_>,
+    ) -> Option<Found> {
         over.iter()
             .filter(|(_, limit, _)| limit.hold.is_some() || !check.counts_events())
-            .find(|(_, limit, streak)| streak.lasted(at, limit.hold))
+            .filter(|(_, limit, _)| !self.is_over(check, sample, limit))
+            .find(|(_, limit, streak)| streak.lasted(sample.at, limit.hold))
             .map(|(severity, limit, streak)| Found {
                 severity: *severity,
                 limit: limit.to_string(),
                 since: Some(streak.since),
                 proven: false,
+            })
+    }
+
+    /// Whether what exceeded `limit` is over though the window is still beyond it: the
+    /// newest sample, or the newest three together, are inside, with enough traffic to
+    /// tell. What looks back over a window of its own can't be asked that.
+    fn is_over(&self, check: &Check, sample: &Sample<'_>, limit: &Limit) -> bool {
+        check.counts_events()
+            && !check.overlaps()
+            && [1, LATELY].into_iter().any(|samples| {
+                let from = sample.at.checked_sub(sample.interval * samples).ok();
+                let pool = from.and_then(|from| self.recent.after(from));
+                pool.filter(|pool| pool.total() >= check.min_traffic.max(1.0))
+                    .and_then(|pool| value::of(check, &pool))
+                    .is_some_and(|value| !limit.bound.contains(value))
             })
     }
 
@@ -288,19 +311,8 @@ impl CheckState {
     /// break and can't be seen any more, speaks against it.
     fn blame(&self, check: &Check, found: &Found, window: &Window, sample: &Sample<'_>) -> Blame {
         let since = found.since.unwrap_or(sample.at);
-        let slack = sample.interval;
-        for (name, control) in &self.controls {
-            let fresh = control.is_fresh(sample.at, sample.interval);
-            let Some(broken) = control.broken_since.filter(|_| fresh) else { continue };
-            match control.role {
-                Role::Dependency if broken <= since.checked_add(slack).unwrap_or(since) => {
-                    return Blame::Dependency { service: name.clone(), since: broken };
-                }
-                Role::Peer | Role::OldRevision if !found.proven => {
-                    return Blame::Shared { with: name.clone(), since: broken };
-                }
-                Role::Dependency | Role::Peer | Role::OldRevision => {}
-            }
+        if let Some(blame) = self.beside(since, found.proven, sample) {
+            return blame;
         }
         if let Some(Blame::Shared { with, since }) = &self.excused {
             let gone = self
@@ -327,6 +339,30 @@ impl CheckState {
             }
         }
         Blame::Deployment
+    }
+
+    /// A control that breaks too, or a dependency that broke before `since`.
+    pub(super) fn beside(
+        &self,
+        since: Timestamp,
+        proven: bool,
+        sample: &Sample<'_>,
+    ) -> Option<Blame> {
+        let slack = sample.interval;
+        for (name, control) in &self.controls {
+            let fresh = control.is_fresh(sample.at, sample.interval);
+            let Some(broken) = control.broken_since.filter(|_| fresh) else { continue };
+            match control.role {
+                Role::Dependency if broken <= since.checked_add(slack).unwrap_or(since) => {
+                    return Some(Blame::Dependency { service: name.clone(), since: broken });
+                }
+                Role::Peer | Role::OldRevision if !proven => {
+                    return Some(Blame::Shared { with: name.clone(), since: broken });
+                }
+                Role::Dependency | Role::Peer | Role::OldRevision => {}
+            }
+        }
+        None
     }
 
     fn missing_baseline(&self) -> Option<String> {

@@ -51,9 +51,9 @@ pub struct Measured {
     /// One for each tick.
     pub readings: Vec<Reading>,
     /// The values of the labels that the question names, on any series of it,
-    /// also shortly before the first stretch. A label with more than
-    /// [`Measured::MOST_VALUES`] values is left out: a part of them would make
-    /// the others look new.
+    /// also shortly before the first stretch. Of a label with more than
+    /// [`Measured::MOST_VALUES`] values one more than that are given: whoever finds so
+    /// many must not tell anything by them, because the others would look new.
     pub seen: BTreeMap<String, BTreeSet<String>>,
 }
 
@@ -185,7 +185,7 @@ impl Question {
 }
 
 impl Measured {
-    /// The most values of a label that are given back.
+    /// The most values of a label that things can be told by.
     pub const MOST_VALUES: usize = 1_000;
 }
 

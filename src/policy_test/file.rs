@@ -65,6 +65,7 @@ pub(super) struct PlatformText {
     pub complete_after: Option<Text>,
     pub back_after: Option<Text>,
     pub fails: Option<Text>,
+    pub tasks_gone_after: Option<Text>,
     pub refuses: Option<Text>,
     pub no_target: Option<Text>,
 }

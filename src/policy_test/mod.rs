@@ -28,7 +28,8 @@
 //!
 //! Times count from the series' start (`2h5m`), from the deployment (`+5m`), or are the
 //! `end`. A series given by `check` is what that check's query gives, held until the
-//! next value; `of: bad`, `good` or `total` says which query of a ratio.
+//! next value; `of: bad`, `good` or `total` says which query of a ratio. A platform may
+//! also say `fails: WHY`, `refuses: WHY`, `no_target: WHY` and `tasks_gone_after: 15m`.
 
 mod expect;
 mod file;

@@ -282,6 +282,8 @@ impl Reader<'_> {
     fn platform(&self, test: &TestText, places: &mut Places) -> Platform {
         let (own, shared) = (&test.platform, &self.shared.platform);
         let usual = Platform::default();
+        let gone = own.tasks_gone_after.as_ref().or(shared.tasks_gone_after.as_ref());
+        let tasks_gone_after = places.duration(gone);
         let mut after = |own: &Option<Text>, shared: &Option<Text>, usual| {
             places.duration(own.as_ref().or(shared.as_ref())).unwrap_or(usual)
         };
@@ -301,6 +303,7 @@ impl Reader<'_> {
             ),
             back_after: after(&own.back_after, &shared.back_after, usual.back_after),
             fails: words(&own.fails, &shared.fails),
+            tasks_gone_after,
             answer: match words(&own.refuses, &shared.refuses) {
                 Some(why) => Answer::Fail(ActFailure::Permanent(why)),
                 None => Answer::Accept,

@@ -27,6 +27,7 @@ const MOST_ANSWERS: u32 = 64;
 pub fn rehearse(scene: &Scene, readings: &mut dyn Readings) -> Result<Report, Illegal> {
     let now = scene.deployment.started_at;
     let event = Event::Opened {
+        query_offset: None,
         deployment: Box::new(scene.deployment.clone()),
         pinned: Box::new(scene.pinned.clone()),
         ceiling: scene.ceiling.clone(),
@@ -204,6 +205,10 @@ impl Drive<'_> {
 
     fn roll_back(&mut self, plan: &RollbackPlan, now: Timestamp) {
         let (answer, looks) = self.scene.platform.roll_back(&plan.service, &plan.target, now);
+        if answer.is_ok() {
+            // What was to be seen of the judged deployment is not in place any more.
+            self.cues.retain(|(_, cue)| !matches!(cue, Cue::Sight(_)));
+        }
         self.take(&Event::Acted(answer), now);
         let looks = looks.into_iter().map(|(at, look)| (at, Cue::Sight(Box::new(look))));
         self.cue(looks.collect());

@@ -63,11 +63,12 @@ impl Feed {
     ) -> (Vec<Tick>, BTreeSet<String>) {
         let ticks = watch.ticks(tick, interval);
         let asked = questions(watch, ticks, tick, interval);
-        let missing = asked.iter().filter(|asked| self.known(asked).is_none()).cloned().collect();
+        let is_missing = |asked: &&Asked<'_>| self.known(asked, ticks.count).is_none();
+        let missing = asked.iter().filter(is_missing).cloned().collect();
         self.fetch(missing, watch, ticks.first, readings);
         let mut made: Vec<Tick> = ticks.times().map(Tick::at).collect();
         for asked in &asked {
-            let known = self.known(asked);
+            let known = self.known(asked, 0);
             for (place, tick) in made.iter_mut().enumerate() {
                 let reading = known.and_then(|known| known.get(place).cloned());
                 let reading = reading.unwrap_or_else(|| Err(unmeasured()));
@@ -125,15 +126,15 @@ impl Feed {
         (samples, known)
     }
 
-    /// The readings from the first tick on, where they are known already.
-    fn known(&self, asked: &Asked<'_>) -> Option<&[Reading]> {
+    /// The readings from the first tick on, where those of so many ticks are known already.
+    fn known(&self, asked: &Asked<'_>, ticks: usize) -> Option<&[Reading]> {
         let batch = self.batches.get(&key(asked))?;
         let first = asked.ticks.first.as_millisecond();
         let place = batch.ticks.stretch_of(first)?;
         let same = batch.question == asked.question
             && batch.ticks.step == asked.ticks.step
             && batch.ticks.at_ms(place) == first;
-        batch.readings.get(place..).filter(|_| same)
+        batch.readings.get(place..).filter(|known| same && known.len() >= ticks)
     }
 
     fn fetch(
@@ -151,10 +152,12 @@ impl Feed {
             self.born.append(&mut batch.instances);
         }
         let mut births = watch.births();
-        self.born.retain(|instance| !births.known.contains(instance));
-        births.known.extend(self.born.iter().cloned());
+        if let Some(births) = births.as_mut() {
+            self.born.retain(|instance| !births.known.contains(instance));
+            births.known.extend(self.born.iter().cloned());
+        }
         let plain: Vec<Question> = missing.iter().map(|asked| asked.question.clone()).collect();
-        let own = |asked: &Asked<'_>| asked.control.is_none().then(|| births.clone());
+        let own = |asked: &Asked<'_>| births.clone().filter(|_| asked.control.is_none());
         let asked: Vec<Asked<'_>> = missing
             .into_iter()
             .map(|mut asked| {

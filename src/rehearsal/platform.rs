@@ -16,6 +16,8 @@ pub struct Platform {
     pub complete_after: SignedDuration,
     /// Whether the roll-out then fails, and why in the platform's words.
     pub fails: Option<String>,
+    /// Until its tasks are gone, one and all; `None`: they stay.
+    pub tasks_gone_after: Option<SignedDuration>,
     /// What it says to a rollback.
     pub answer: Answer,
     /// From an accepted rollback until the target is in place.
@@ -38,6 +40,7 @@ impl Default for Platform {
             in_service_after: SignedDuration::ZERO,
             complete_after: SignedDuration::ZERO,
             fails: None,
+            tasks_gone_after: None,
             answer: Answer::Accept,
             back_after: SignedDuration::from_mins(2),
             obstacle: None,
@@ -47,6 +50,9 @@ impl Default for Platform {
 
 /// Tasks of a made-up service.
 const TASKS: u32 = 3;
+/// Looks at a service whose tasks are gone, and how far apart: news of it grow old.
+const LOOKS_AT_GONE: i32 = 60;
+const LOOKS_APART: SignedDuration = SignedDuration::from_mins(1);
 
 impl Platform {
     /// What looks at the roll-out of `deployment` show, and when.
@@ -68,7 +74,9 @@ impl Platform {
             looks.iter().take(rolls).skip(index + 1).all(|(later, ..)| later != after)
         });
         shown
-            .filter_map(|(_, (after, roll_out, running))| {
+            .map(|(_, shown)| shown)
+            .chain(self.looks_at_gone(complete_after))
+            .filter_map(|(after, roll_out, running)| {
                 let at = began.checked_add(after).ok()?;
                 let failed = self.fails.as_ref().filter(|_| roll_out == RollOut::Completed);
                 let roll_out = if failed.is_some() { RollOut::Failed } else { roll_out };
@@ -80,6 +88,20 @@ impl Platform {
                 Some((at, sighting))
             })
             .collect()
+    }
+
+    /// What is seen of tasks that are gone.
+    fn looks_at_gone(
+        &self,
+        complete_after: SignedDuration,
+    ) -> impl Iterator<Item = (SignedDuration, RollOut, u32)> {
+        self.tasks_gone_after.into_iter().flat_map(move |after| {
+            (0..LOOKS_AT_GONE).filter_map(move |look| {
+                let at = after.checked_add(LOOKS_APART.checked_mul(look)?)?;
+                let rolling = at < complete_after;
+                Some((at, if rolling { RollOut::InProgress } else { RollOut::Completed }, 0))
+            })
+        })
     }
 
     /// What the platform says to a rollback at `now`, and what looks show after that.

@@ -102,11 +102,10 @@ fn seen(question: &Question, fetched: &[&Fetched]) -> BTreeMap<String, BTreeSet<
     question
         .labels
         .iter()
-        .filter_map(|label| {
+        .map(|label| {
             let values = tracks().filter_map(|track| track.labels.get(label));
             let values: BTreeSet<&String> = values.filter(|value| !value.is_empty()).collect();
-            (values.len() <= Measured::MOST_VALUES)
-                .then(|| (label.clone(), values.into_iter().cloned().collect()))
+            (label.clone(), values.into_iter().take(Measured::MOST_VALUES + 1).cloned().collect())
         })
         .collect()
 }

@@ -183,6 +183,29 @@ fn bucket(version: &str, le: &str, count: f64) -> Track {
 }
 
 #[test]
+fn buckets_that_share_no_bound_are_unusable_and_say_so() {
+    let of = |instance: &str, le: &str, count| series(&[("pod", instance), ("le", le)], count);
+    let mixed = |le: &'static str| {
+        Ok(vec![
+            of("a", "0.1", 5.0),
+            of("a", "0.5", 8.0),
+            of("a", "+Inf", 10.0),
+            of("b", le, 5.0),
+            of("b", "+Inf", 10.0),
+        ])
+    };
+    let Err(Unusable::NotFinite(words)) = reading(Shape::Histogram, &[mixed("0.2")]) else {
+        panic!("no measurement")
+    };
+    assert!(words.contains("share no bound"), "{words}");
+    let Ok(Measurement::Histogram(split)) = reading(Shape::Histogram, &[mixed("0.5")]) else {
+        panic!("a histogram of what both have")
+    };
+    let whole = Histogram { bounds: vec![0.5], within: vec![13.0], total: 20.0 };
+    assert_eq!(split.all, whole, "what one of them does not count is not small");
+}
+
+#[test]
 fn a_histogram_is_added_up_by_bucket_and_by_revision() {
     let buckets = Ok(vec![
         bucket("1", "+Inf", 10.0),
@@ -221,14 +244,14 @@ fn a_histogram_without_all_requests_or_a_bound_says_so() {
 }
 
 #[test]
-fn values_of_a_label_are_given_back_all_or_none() {
+fn values_of_a_label_are_given_back_all_or_visibly_too_many() {
     let mut question = Question::plain(Shape::Gauge, vec![Ask::Query("q".into())]);
     question.labels = ["pod".to_owned(), "zone".to_owned()].into();
     let seen = measured(&question, &[some(&[1.0, 2.0])]).seen;
     assert_eq!(seen["pod"], ["0".to_owned(), "1".to_owned()].into());
     assert_eq!(seen["zone"], BTreeSet::new());
-    let seen = measured(&question, &[some(&vec![1.0; Measured::MOST_VALUES + 1])]).seen;
-    assert!(!seen.contains_key("pod"), "a part would make the others look new");
+    let seen = measured(&question, &[some(&vec![1.0; Measured::MOST_VALUES + 9])]).seen;
+    assert_eq!(seen["pod"].len(), Measured::MOST_VALUES + 1, "too many, and told to be");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! A histogram's buckets: which series is which, and their counts put together.
 
+use std::collections::{BTreeMap, HashMap};
+
 use super::assemble::Side;
 use super::track::Track;
 use crate::model::{Arms, Histogram, Split, Unusable};
@@ -11,6 +13,31 @@ pub(super) struct Buckets {
     bounds: Vec<f64>,
     /// Of each series.
     kinds: Vec<Kind>,
+    /// Of each series the histogram that it is a part of: all its labels but the bound.
+    histograms: Vec<usize>,
+}
+
+/// A sum of histograms.
+#[derive(Debug, Default)]
+struct Sum {
+    whole: Histogram,
+    parts: usize,
+}
+
+impl Sum {
+    fn add(&mut self, one: &Histogram) {
+        if self.parts == 0 {
+            self.whole.clone_from(one);
+        } else {
+            self.whole.add(one);
+        }
+        self.parts += 1;
+    }
+
+    /// Whether several were added up, of which no two say the same.
+    fn has_no_bound(&self) -> bool {
+        self.parts > 1 && self.whole.total > 0.0 && self.whole.bounds.is_empty()
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -46,30 +73,48 @@ impl Buckets {
                 Err(text) => Kind::Odd(text),
             })
             .collect();
-        Self { bounds, kinds }
+        let mut known = HashMap::new();
+        let histograms = tracks
+            .iter()
+            .map(|track| {
+                let rest = track.labels.iter().filter(|(name, _)| *name != "le");
+                let next = known.len();
+                *known.entry(rest.collect::<Vec<_>>()).or_insert(next)
+            })
+            .collect();
+        Self { bounds, kinds, histograms }
     }
 
-    /// The histogram of these series (place, revision, count), and of each
-    /// revision. Where the revisions have different buckets, the whole has those
-    /// that both have.
+    /// The histogram of these series (place, revision, count), and of each revision.
+    /// Where their buckets differ, a sum has those that all have: what one of them
+    /// counts below a bound that another hasn't is unknown. Where no bound is left of
+    /// what is to be judged, it is unusable.
     pub fn split(&self, counted: &[(usize, Side, f64)]) -> Result<Split<Histogram>, Unusable> {
         if counted.is_empty() {
             return Err(Unusable::Empty);
         }
-        let of = |side: Side| {
-            let own = || counted.iter().filter(move |(_, one, _)| *one == side);
-            own()
-                .next()
-                .map(|_| self.histogram(own().map(|(place, _, n)| (*place, *n))))
-                .transpose()
-        };
-        let (new, old, neither) = (of(Side::New)?, of(Side::Old)?, of(Side::Neither)?);
-        let mut all = Histogram::default();
-        [&new, &old, &neither].into_iter().flatten().for_each(|one| all.add(one));
-        let sided = new.is_some() || old.is_some();
-        let arms =
-            sided.then(|| Arms { new: new.unwrap_or_default(), old: old.unwrap_or_default() });
-        Ok(Split { all, arms })
+        let mut of_one: BTreeMap<usize, (Side, Vec<(usize, f64)>)> = BTreeMap::new();
+        for (place, side, count) in counted {
+            let one = of_one.entry(self.histograms[*place]).or_insert((*side, Vec::new()));
+            one.1.push((*place, *count));
+        }
+        let (mut all, mut new, mut old) = (Sum::default(), Sum::default(), Sum::default());
+        for (side, counted) in of_one.into_values() {
+            let one = self.histogram(counted.into_iter())?;
+            match side {
+                Side::New => new.add(&one),
+                Side::Old => old.add(&one),
+                Side::Neither => {}
+            }
+            all.add(&one);
+        }
+        if all.has_no_bound() && (new.parts == 0 || new.has_no_bound()) {
+            let what = "buckets that share no bound: instances measure with different ones";
+            return Err(Unusable::NotFinite(what.into()));
+        }
+        let sided = new.parts + old.parts > 0;
+        let arms = sided.then_some(Arms { new: new.whole, old: old.whole });
+        Ok(Split { all: all.whole, arms })
     }
 
     fn histogram(

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Stage, Watch};
 use crate::judge::{Baseline, CheckState, Control, Role, Transients};
-use crate::model::{ArmRule, Births, Newer, Reading, Unusable};
+use crate::model::{ArmRule, Births, Measured, Newer, Reading, Unusable};
 use crate::policy::{Against, Check, INSTANCE, Policy};
 
 /// How long a baseline is asked for before a check does without.
@@ -24,8 +24,9 @@ const TRANSIENTS_STEP: SignedDuration = SignedDuration::from_mins(1);
 const FOLLOW: SignedDuration = SignedDuration::from_hours(1);
 /// Days that "the same hour on earlier days" looks at.
 const EARLIER_DAYS: i64 = 3;
-/// Label values of the time before that are kept.
-const MOST_KNOWN: usize = 1000;
+/// Values of a label that are kept. Of one that has more none are: what is cut off would
+/// look new when it is seen again.
+const MOST_KNOWN: usize = Measured::MOST_VALUES;
 
 /// What a stretch of the past is measured for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -210,7 +211,7 @@ impl Watch {
             take(state, &measured.purpose, came);
         }
         match &measured.purpose {
-            Purpose::Compare(Against::Before) => self.learn_values(&measured.known),
+            Purpose::Compare(Against::Before) => self.learn_values(&measured.known, now),
             Purpose::Compare(against) if complete => {
                 self.followed.insert(*against, now);
             }
@@ -220,13 +221,16 @@ impl Watch {
 
     /// The values of the telling labels before the deployment. Where an unfinished
     /// deployment lies in between, its instances are neither.
-    fn learn_values(&mut self, values: &BTreeMap<String, BTreeSet<String>>) {
+    fn learn_values(&mut self, values: &BTreeMap<String, BTreeSet<String>>, now: Timestamp) {
         if self.deployment.baseline_end < self.deployment.started_at {
             return;
         }
         for (label, values) in values {
             let known = self.known.entry(label.clone()).or_default();
-            known.extend(values.iter().take(MOST_KNOWN - known.len().min(MOST_KNOWN)).cloned());
+            known.extend(values.iter().cloned());
+            if known.len() > MOST_KNOWN || self.untold.contains(label) {
+                self.tell_nothing_by(label, now);
+            }
         }
     }
 
@@ -234,7 +238,21 @@ impl Watch {
     /// instance's before the version's, because it changes with every deployment.
     fn telling_label(&self) -> Option<String> {
         let labels = &self.policy().labels;
-        labels.instance.clone().or_else(|| labels.version.clone())
+        let mut named = labels.instance.iter().chain(&labels.version);
+        named.find(|label| !self.untold.contains(*label)).cloned()
+    }
+
+    /// Gives up a label that has too many values.
+    fn tell_nothing_by(&mut self, label: &str, now: Timestamp) {
+        self.known.remove(label);
+        if label == self.instance_label() {
+            self.born.clear();
+        }
+        if self.untold.insert(label.to_owned()) {
+            let why =
+                format!("`{label}` has more than {MOST_KNOWN} values: nothing is told apart by it");
+            self.note(now, why);
+        }
     }
 
     /// Which series are of the new revision; `None` where nothing tells.
@@ -259,15 +277,24 @@ impl Watch {
         self.policy().labels.instance.as_deref().unwrap_or(INSTANCE)
     }
 
-    /// What is known of instances, so that a newborn one counts from zero.
-    pub fn births(&self) -> Births {
-        let known = self.known.get(self.instance_label()).cloned().unwrap_or_default();
-        Births { since: self.deployment.started_at, known: &known | &self.born }
+    /// What is known of instances, so that a newborn one counts from zero; `None` where
+    /// there are too many to know which is.
+    pub fn births(&self) -> Option<Births> {
+        let label = self.instance_label();
+        let known = self.known.get(label).cloned().unwrap_or_default();
+        let births = Births { since: self.deployment.started_at, known: &known | &self.born };
+        (!self.untold.contains(label)).then_some(births)
     }
 
-    pub(super) fn note_born(&mut self, born: &BTreeSet<String>) {
-        let room = MOST_KNOWN.saturating_sub(self.born.len());
-        self.born.extend(born.iter().take(room).cloned());
+    pub(super) fn note_born(&mut self, born: &BTreeSet<String>, now: Timestamp) {
+        let label = self.instance_label().to_owned();
+        if self.untold.contains(&label) {
+            return;
+        }
+        self.born.extend(born.iter().cloned());
+        if self.born.len() > MOST_KNOWN {
+            self.tell_nothing_by(&label, now);
+        }
     }
 
     /// The services that are measured beside the deployment's.

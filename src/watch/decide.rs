@@ -38,8 +38,9 @@ pub enum Decision {
         on_timeout: OnTimeout,
         because: String,
     },
-    /// The mode is observe: what would have been done.
-    Would(String),
+    /// The mode is observe: nothing is done. What would have been is in
+    /// [`super::Decided`].
+    Would,
     Notify,
     /// It is not this deployment's doing: people are told, and nothing is done.
     NotOurs(String),
@@ -67,8 +68,7 @@ pub fn decide(policy: &Policy, at: &Standpoint<'_>) -> Decision {
         return Decision::NotOurs(excuse.because.to_owned());
     }
     if at.ceiling == Mode::Observe {
-        let what = if automatic { "rolled back" } else { "asked whether to roll back" };
-        return Decision::Would(what.to_owned());
+        return Decision::Would;
     }
     if let PreflightState::Impossible { because } = at.preflight {
         return Decision::Page(because.clone());
@@ -147,8 +147,8 @@ impl Watch {
             Decision::Ask { wait, on_timeout, because } => {
                 self.ask(severity, wait, on_timeout, because, now, said);
             }
-            Decision::Would(what) => {
-                let reply = self.say_would(&what);
+            Decision::Would => {
+                let reply = self.say_would();
                 self.reply(now, reply, said);
             }
             Decision::NotOurs(because) => {
@@ -241,7 +241,7 @@ impl Watch {
             return;
         }
         let decision = decide(self.policy(), &self.standpoint(severity, now));
-        self.record(&decision, severity, now);
+        let is_news = self.record(&decision, severity, now);
         match decision {
             Decision::RollBack => {
                 let because = self.breach_in_words();
@@ -254,9 +254,13 @@ impl Watch {
             Decision::Ask { wait, on_timeout, because } if self.pending.is_none() => {
                 self.ask(severity, wait, on_timeout, because, now, said);
             }
+            Decision::Would if is_news => {
+                let reply = self.say_would();
+                self.reply(now, reply, said);
+            }
             Decision::Page(_)
             | Decision::Ask { .. }
-            | Decision::Would(_)
+            | Decision::Would
             | Decision::NotOurs(_)
             | Decision::Notify => {}
         }

@@ -50,8 +50,14 @@ impl Watch {
     /// Keeps a decision, unless it is the one that was made last. Where the mode only
     /// observes, what mode auto would have decided is kept: an answer that needs a
     /// person in mode auto is no rollback.
-    pub(super) fn record(&mut self, decision: &Decision, severity: Severity, now: Timestamp) {
-        let would = matches!(decision, Decision::Would(_));
+    /// Whether it was kept.
+    pub(super) fn record(
+        &mut self,
+        decision: &Decision,
+        severity: Severity,
+        now: Timestamp,
+    ) -> bool {
+        let would = matches!(decision, Decision::Would);
         let (answer, because) = if would {
             let auto = Standpoint { ceiling: Mode::Auto, ..self.standpoint(severity, now) };
             answer(&decide(self.policy(), &auto))
@@ -61,7 +67,7 @@ impl Watch {
         let known =
             |last: &Decided| (last.answer, last.would, last.severity) == (answer, would, severity);
         if self.decided.last().is_some_and(known) {
-            return;
+            return false;
         }
         // How it began and what came last are worth more than a flapping middle.
         if self.decided.len() >= MOST {
@@ -69,6 +75,7 @@ impl Watch {
         }
         let checks = self.checks_in_breach();
         self.decided.push(Decided { at: now, severity, answer, would, because, checks });
+        true
     }
 
     fn checks_in_breach(&self) -> Vec<DecidedCheck> {
@@ -89,7 +96,7 @@ fn answer(decision: &Decision) -> (Answer, Option<String>) {
     match decision {
         Decision::RollBack => (Answer::RollBack, None),
         // In mode auto there is none.
-        Decision::Would(_) => (Answer::Ask, None),
+        Decision::Would => (Answer::Ask, None),
         Decision::Ask { because, .. } => (Answer::Ask, Some(because.clone())),
         Decision::Page(because) => (Answer::Page, Some(because.clone())),
         Decision::Notify => (Answer::Note, None),

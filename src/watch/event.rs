@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{BaselineMeasured, Ceiling, Pinned};
@@ -25,6 +25,10 @@ pub enum Event {
         /// Other guarded services that are not being deployed.
         #[serde(default)]
         others: Vec<String>,
+        /// How long after its time a sample can be had of the source, where its settings
+        /// say so.
+        #[serde(default)]
+        query_offset: Option<SignedDuration>,
     },
     /// A hook has announced the deployment that is watched already.
     Announced(Box<Announcement>),

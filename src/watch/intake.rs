@@ -94,7 +94,8 @@ pub fn on_sighting(
 }
 
 fn deliver_if_new(watch: &Watch, sighting: &Sighting) -> Vec<Step> {
-    if watch.sighting.as_ref().is_some_and(|known| known.shows_the_same_as(sighting)) {
+    let known = watch.sighting.as_ref().is_some_and(|known| known.shows_the_same_as(sighting));
+    if known && !watch.tasks.asks_again(sighting.at) {
         return Vec::new();
     }
     let event = Event::Sighted(Box::new(sighting.clone()));

@@ -22,6 +22,7 @@ mod sampling;
 mod sight;
 mod state;
 mod target;
+mod tasks;
 mod undo;
 mod wants;
 mod words;
@@ -41,6 +42,7 @@ pub use state::{
     Watch,
 };
 pub use target::{Candidate, candidates};
+pub use tasks::Tasks;
 pub use wants::Want;
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::words::{clock, full, list};
-use super::{Actor, PreflightState, RollbackRun, RunStep, Stage, Watch};
+use super::{Actor, Answer, PreflightState, RollbackRun, RunStep, Stage, Watch};
 use crate::model::{Outcome, Reply, Severity, Tone};
 use crate::policy::OnTimeout;
 
@@ -187,7 +187,16 @@ impl Watch {
         self.plain(Tone::Warn, format!("{by} holds the decision until {until}{reason}"))
     }
 
-    pub(super) fn say_would(&self, what: &str) -> Reply {
+    /// What mode auto would have decided, as it is kept for the digest.
+    pub(super) fn say_would(&self) -> Reply {
+        let decided = self.decided.last();
+        let answer = decided.map_or(Answer::Ask, |decided| decided.answer);
+        let what = match answer {
+            Answer::RollBack => "rolled back",
+            Answer::Ask => "asked whether to roll back",
+            Answer::Page => "left to people, who would have been paged",
+            Answer::Note | Answer::NotOurs => "left alone",
+        };
         let headline = format!(
             "{}: {} is in breach; in mode auto it would have been {what}",
             self.severity(),
@@ -197,7 +206,10 @@ impl Watch {
             self.ceiling.because.as_deref().map(|b| format!(" ({b})")).unwrap_or_default();
         let resolution =
             format!("none: mode observe{because}; target would be {}", self.target_in_words());
-        self.incident_reply(Tone::Bad, headline, &resolution, "not known")
+        let mut reply = self.incident_reply(Tone::Bad, headline, &resolution, "not known");
+        let because = decided.and_then(|decided| decided.because.as_ref());
+        reply.lines.extend(because.map(|because| format!("not rolled back because {because}")));
+        reply
     }
 
     pub(super) fn say_noted(&self) -> Reply {

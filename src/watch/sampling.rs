@@ -27,9 +27,9 @@ impl Watch {
         for tick in sampled.earlier.iter().chain([&sampled.latest]) {
             self.observe(tick, interval);
         }
-        self.note_born(&sampled.born);
+        self.note_born(&sampled.born, now);
         self.rivals.clone_from(&sampled.rivals);
-        self.next_tick = Some(grid_after(now.max(sampled.latest.at), interval));
+        self.next_tick = Some(grid_after(self.settled(now).max(sampled.latest.at), interval));
         match &self.stage {
             Stage::Watching => {
                 self.tell_of_missing_data(now, said);
@@ -54,7 +54,7 @@ impl Watch {
         if let Some(last) = self.last_tick
             && is_gap(last, tick, interval)
         {
-            self.checks.values_mut().for_each(CheckState::forget_streaks);
+            self.checks.values_mut().for_each(CheckState::interrupted);
             // What was not looked at is not covered.
             let missed = tick.duration_since(last).as_secs() / interval.as_secs().max(1) - 1;
             let missed = u32::try_from(missed).unwrap_or(0);
@@ -64,6 +64,8 @@ impl Watch {
         self.last_tick = Some(tick);
         let (alpha, none) = (self.alpha(), BTreeMap::new());
         let newcomers = self.newcomers();
+        let watching = matches!(self.stage, Stage::Watching);
+        let shortage = self.tasks.shortage(tick).filter(|_| watching);
         for check in &self.pinned.policy.checks {
             let counts = self.is_evidence(check, tick, since_last.min(interval));
             let (Some(state), Some(reading)) =
@@ -79,6 +81,7 @@ impl Watch {
                 counts,
                 alpha,
                 newcomers,
+                shortage,
             };
             state.observe(check, &sample);
         }
@@ -125,7 +128,7 @@ impl Watch {
     /// Whether a breach is measured now, and not only remembered.
     pub(super) fn breaches_now(&self, now: Timestamp) -> bool {
         self.breaches().is_some()
-            && self.last_tick.is_some_and(|tick| !is_gap(tick, now, self.interval()))
+            && self.last_tick.is_some_and(|tick| !is_gap(tick, self.settled(now), self.interval()))
     }
 
     /// The chance of a false breach that one check may spend: the policy's bound,
@@ -191,6 +194,12 @@ impl Watch {
         })
     }
 
+    /// As of when the samples speak that come in `now`: another time than now only where
+    /// the source is known to show them late.
+    pub(super) fn measured_by(&self, now: Timestamp) -> Timestamp {
+        if self.query_offset.is_some() { self.settled(now) } else { now }
+    }
+
     /// Opens, widens or resolves the incident, and decides where it got worse.
     fn weigh(&mut self, now: Timestamp, said: &mut Said) {
         let Some(breaches) = self.breaches() else {
@@ -251,7 +260,7 @@ impl Watch {
     /// Whether every check of the incident has been back for two windows.
     pub(super) fn came_back(&self, now: Timestamp) -> bool {
         let Some(incident) = &self.incident else { return false };
-        let interval = self.interval();
+        let (interval, now) = (self.interval(), self.measured_by(now));
         let needed = incident
             .checks
             .iter()
@@ -276,12 +285,12 @@ impl Watch {
 
     /// Silence of a check is told once; it alerts and never rolls back.
     fn tell_of_missing_data(&mut self, now: Timestamp, said: &mut Said) {
-        let patience = self.policy().no_data_notify_after;
+        let (patience, measured) = (self.policy().no_data_notify_after, self.measured_by(now));
         let mut newly = Vec::new();
         for (name, state) in &self.checks {
             let topic = format!("no data: {name}");
             match state.unmeasured_since {
-                Some(since) if now.duration_since(since) >= patience => {
+                Some(since) if measured.duration_since(since) >= patience => {
                     if self.told.insert(topic) {
                         newly.push(name.clone());
                     }

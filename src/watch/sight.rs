@@ -2,7 +2,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Actor, Event, Illegal, PreflightState, RollbackRun, RunStep, Said, Stage, Watch};
+use super::{
+    Actor, Event, Illegal, PreflightState, RollbackRun, RunStep, Said, Stage, Tasks, Watch,
+};
 use crate::model::{
     Announcement, Outcome, Revision, RollOut, RollbackPlan, RollbackSafe, Route, Sighting,
 };
@@ -56,6 +58,11 @@ impl Watch {
     pub(super) fn sighted(&mut self, sighting: &Sighting, now: Timestamp, said: &mut Said) {
         let judged_in_place = self.platform_id() == Some(sighting.primary.id.as_str());
         self.sighting = Some(sighting.clone());
+        if judged_in_place {
+            self.tasks.see(&sighting.primary, sighting.at);
+        } else {
+            self.tasks = Tasks::default();
+        }
         let seen = &sighting.primary.revision;
         if judged_in_place
             && let Some(judged) = self.deployment.revision.as_mut()

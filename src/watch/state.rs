@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::baselines::controls;
 use super::intake::JOIN_WITHIN;
-use super::{Decided, Event, Illegal};
+use super::{Decided, Event, Illegal, Tasks};
 use crate::judge::{CheckState, Rival, Role};
 use crate::model::{
     Announcement, Body, Deployment, Incident, LedgerEntry, Mode, Notice, Outcome, Reply, Revision,
@@ -23,6 +23,11 @@ pub struct Watch {
     pub pinned: Pinned,
     pub ceiling: Ceiling,
     pub opened_at: Timestamp,
+    /// How long after its time a sample is asked for; `None`: as [`settle`] has it.
+    ///
+    /// [`settle`]: crate::model::settle
+    #[serde(default)]
+    pub query_offset: Option<SignedDuration>,
     /// The hook that announced it, if one did.
     pub announcement: Option<Announcement>,
     pub stage: Stage,
@@ -43,6 +48,9 @@ pub struct Watch {
     /// Instances that appeared since.
     #[serde(default)]
     pub born: BTreeSet<String>,
+    /// Labels with too many values to tell anything by.
+    #[serde(default)]
+    pub untold: BTreeSet<String>,
     /// When the baselines that follow the clock were last measured.
     #[serde(default)]
     pub followed: BTreeMap<Against, Timestamp>,
@@ -60,6 +68,8 @@ pub struct Watch {
     /// A rollback that was taken back; the answer to its call may still come.
     pub withdrawn: Option<Box<RollbackRun>>,
     pub sighting: Option<Sighting>,
+    #[serde(default)]
+    pub tasks: Tasks,
     pub next_tick: Option<Timestamp>,
     pub last_tick: Option<Timestamp>,
     /// What people were told once and need not hear again.
@@ -188,7 +198,9 @@ const TIMELINE_LINES: usize = 500;
 impl Watch {
     /// The watch that an [`Event::Opened`] begins.
     pub fn open(event: &Event, now: Timestamp) -> Result<(Watch, Said), Illegal> {
-        let Event::Opened { deployment, pinned, ceiling, announcement, others } = event else {
+        let Event::Opened { deployment, pinned, ceiling, announcement, others, query_offset } =
+            event
+        else {
             return Err(Illegal::because("a journal begins with `opened`"));
         };
         let checks = pinned
@@ -203,6 +215,7 @@ impl Watch {
             pinned: (**pinned).clone(),
             ceiling: ceiling.clone(),
             opened_at: now,
+            query_offset: *query_offset,
             stage: match (&deployment.platform_id, now.checked_add(JOIN_WITHIN)) {
                 (None, Ok(until)) => Stage::Announced { until },
                 (None, Err(_)) | (Some(_), _) => Stage::Starting,
@@ -215,6 +228,7 @@ impl Watch {
             rivals: Vec::new(),
             known: BTreeMap::new(),
             born: BTreeSet::new(),
+            untold: BTreeSet::new(),
             followed: BTreeMap::new(),
             incident: None,
             decided: Vec::new(),
@@ -224,6 +238,7 @@ impl Watch {
             rollback_accepted: false,
             withdrawn: None,
             sighting: None,
+            tasks: Tasks::default(),
             next_tick: None,
             last_tick: None,
             told: BTreeSet::new(),

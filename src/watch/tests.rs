@@ -3,4 +3,6 @@
 mod flow;
 mod intake;
 mod invariants;
+mod late;
+mod tasks;
 mod world;

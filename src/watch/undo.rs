@@ -251,7 +251,8 @@ impl Watch {
         if let Stage::RollingBack(run) = &mut self.stage {
             run.step = RunStep::Recovering { since, clean_since: back_since };
         }
-        if back_since.is_some_and(|clean| now.duration_since(clean) >= window * 2) {
+        let measured = self.measured_by(now);
+        if back_since.is_some_and(|clean| measured.duration_since(clean) >= window * 2) {
             self.resolve(now);
             let reply = self.say_recovered(since);
             self.reply(now, reply, said);

@@ -56,7 +56,18 @@ impl Watch {
     /// When the next tick is asked for: a sample that was scraped at the tick is
     /// visible only a moment later.
     pub fn tick_due_at(&self) -> Option<Timestamp> {
-        self.next_tick?.checked_add(settle(self.interval())).ok()
+        self.next_tick?.checked_add(self.settles()).ok()
+    }
+
+    /// How long after a tick its sample is asked for.
+    fn settles(&self) -> SignedDuration {
+        self.query_offset.unwrap_or_else(|| settle(self.interval()))
+    }
+
+    /// Up to when everything could be measured by `now`: what a tick is to be compared
+    /// with, where the source shows it late.
+    pub(super) fn settled(&self, now: Timestamp) -> Timestamp {
+        now.checked_sub(self.settles()).unwrap_or(now)
     }
 
     /// What is wanted now. `Sample` is wanted only when its tick has come.
@@ -82,8 +93,7 @@ impl Watch {
         }
         if self.tick_due_at().is_some_and(|due| now >= due) {
             // After a pause the newest tick is asked for, and what was missed with it.
-            let settled = now.checked_sub(settle(self.interval())).unwrap_or(now);
-            let tick = grid_at(settled, self.interval());
+            let tick = grid_at(self.settled(now), self.interval());
             wants.push(Want::Sample { tick, interval: self.interval() });
         }
         wants

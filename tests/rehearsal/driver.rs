@@ -101,6 +101,28 @@ fn a_breach_is_found_rolled_back_and_recovers() {
 }
 
 #[test]
+fn ticks_that_a_source_left_out_are_asked_for_again() {
+    /// Gives of each question three readings at most.
+    struct Few<R>(R);
+    impl<R: Readings> Readings for Few<R> {
+        fn measure(&mut self, asked: &[Asked<'_>]) -> Vec<Measured> {
+            let mut measured = self.0.measure(asked);
+            let sampled = |asked: &Asked<'_>| asked.ticks.first > start();
+            for (one, _) in measured.iter_mut().zip(asked).filter(|(_, asked)| sampled(asked)) {
+                one.readings.truncate(3);
+            }
+            measured
+        }
+    }
+    let mut scene = scene(policy());
+    // Two ticks are due together, of which the batch has one left.
+    scene.away = vec![(after(1), after(1) + SignedDuration::from_secs(15))];
+    let report = rehearse(&scene, &mut Few(Shares::of(|_, _| Some(0.0)))).unwrap();
+    let state = &report.watch.checks["errors"];
+    assert_eq!((state.answered, report.outcome()), (state.due, Some(Outcome::Passed)));
+}
+
+#[test]
 fn what_was_recorded_after_an_action_is_not_lived_through() {
     let mut scene = scene(policy());
     scene.ends_with_action = true;

@@ -151,6 +151,7 @@ fn judge(check: &Check, state: &mut CheckState, step: &Step) -> Judgement {
         counts: step.4,
         alpha: ALPHA,
         newcomers: true,
+        shortage: None,
     };
     state.observe(check, &sample).clone()
 }

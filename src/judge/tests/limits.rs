@@ -158,3 +158,29 @@ fn slower_than_before_and_below_the_limit_is_no_breach_of_it() {
     assert_eq!(judgement.verdict, Verdict::Healthy);
     assert!(judgement.weight.unwrap().ln_e > 10.0, "that it changed is sure all the same");
 }
+
+#[test]
+fn a_spike_that_only_the_window_remembers_has_not_lasted() {
+    for window in [60, 300] {
+        let mut check = error_rate();
+        check.window = Some(SignedDuration::from_secs(window));
+        check.breach.values_mut().for_each(|limit| limit.hold = Some(SignedDuration::from_mins(1)));
+        let mut play = Play::of(check.clone()).after(quiet);
+        play.sees_often(4, &quiet(1));
+        assert_eq!(play.breaches_at(2, &counts(60.0, 100.0)), None, "half a minute");
+        assert_eq!(play.breaches_at(60, &quiet(1)), None, "the window of {window} s is full of it");
+        let mut play = Play::of(check).after(quiet);
+        assert_eq!(play.breaches_at(60, &counts(60.0, 100.0)), Some(5), "from the first look on");
+    }
+}
+
+#[test]
+fn buckets_that_share_no_bound_are_no_data_and_not_low_traffic() {
+    let mut play = Play::of(latency());
+    play.sees(requests([30.0, 10.0, 3.0, 0.0], 100.0));
+    let (bounds, within) = (vec![0.2, 2.0], vec![90.0, 100.0]);
+    let other = Histogram { bounds, within, total: 100.0 };
+    let judgement = play.sees(Ok(Measurement::Histogram(other.into())));
+    assert_eq!(judgement.verdict, Verdict::NoData);
+    assert!(judgement.reason.contains("share no bound"), "{}", judgement.reason);
+}

@@ -35,6 +35,7 @@ fn false_breaches(known: &Play, of: impl Fn(&mut Xoshiro256PlusPlus) -> Reading)
                 counts: true,
                 alpha: LARGE,
                 newcomers: true,
+                shortage: None,
             };
             let judgement = state.observe(&known.check, &sample);
             breach |= judgement.blame == Some(Blame::Deployment);

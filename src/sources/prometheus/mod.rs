@@ -104,7 +104,8 @@ impl Prometheus {
     /// Asks over `ticks`: of a query the value at each tick, of a counter the raw
     /// samples from its lookback before the first stretch on. No series is no
     /// failure. An answer that is too large is asked for in halves, down to one
-    /// tick; every request ends within the time-out, which begins at its turn:
+    /// tick, unless that of a single tick is too large too: then all that is left is
+    /// refused at once. Every request ends within the time-out, which begins at its turn:
     /// slow queries of one watch must not use up the time of another's.
     ///
     /// [`Unusable::Refused`]: Prometheus said no to the query, and will again.
@@ -116,18 +117,40 @@ impl Prometheus {
             starts.map(|start| start..ticks.count.min(start + MOST_TICKS)).collect();
         parts.reverse();
         let (mut found, mut failed) = (Vec::new(), Vec::new());
+        let mut is_split = false;
         while let Some(part) = parts.pop() {
-            match self.ask(ask, ticks.part(part.clone())).await {
-                Ok(tracks) => found.push(tracks),
-                Err(Fault::TooLarge(_)) if part.len() > 1 => {
-                    let middle = part.start + part.len() / 2;
-                    parts.extend([middle..part.end, part.start..middle]);
+            let why = match self.ask(ask, ticks.part(part.clone())).await {
+                Ok(tracks) => {
+                    found.push(tracks);
+                    continue;
                 }
-                Err(Fault::TooLarge(why)) => failed.push((part, Unusable::Refused(why))),
-                Err(Fault::Unusable(why)) => failed.push((part, why)),
-            }
+                Err(Fault::Unusable(why)) => {
+                    failed.push((part, why));
+                    continue;
+                }
+                Err(Fault::TooLarge(why)) if part.len() == 1 => Some(why),
+                Err(Fault::TooLarge(_)) if is_split => None,
+                Err(Fault::TooLarge(_)) => self.too_large_at(ask, ticks, part.end - 1).await,
+            };
+            let Some(why) = why else {
+                is_split = true;
+                let middle = part.start + part.len() / 2;
+                parts.extend([middle..part.end, part.start..middle]);
+                continue;
+            };
+            let why = Unusable::Refused(format!("{why} (asked: {})", named(ask)));
+            failed.extend(parts.drain(..).rev().map(|rest| (rest, why.clone())));
+            failed.push((part, why));
         }
         Fetched { tracks: Fetched::join(found), failed }
+    }
+
+    /// Why the answer is too large at this one tick, if it is: no splitting helps then.
+    async fn too_large_at(&self, ask: &Ask, ticks: Ticks, tick: usize) -> Option<String> {
+        match self.ask(ask, ticks.part(tick..tick + 1)).await {
+            Err(Fault::TooLarge(why)) => Some(why),
+            Ok(_) | Err(Fault::Unusable(_)) => None,
+        }
     }
 
     async fn ask(&self, ask: &Ask, ticks: Ticks) -> Result<Vec<Track>, Fault> {
@@ -245,6 +268,14 @@ impl Prometheus {
             response.status()
         ))
     }
+}
+
+/// An ask in a message: enough of it to be found.
+fn named(ask: &Ask) -> String {
+    const MOST: usize = 200;
+    let (Ask::Query(text) | Ask::Counter(text)) = ask;
+    let short: String = text.chars().take(MOST).collect();
+    if short.len() < text.len() { format!("{short} ...") } else { short }
 }
 
 /// Milliseconds as Prometheus reads times and steps.

@@ -196,12 +196,37 @@ async fn an_answer_that_is_too_large_is_asked_for_in_halves() {
     let (prometheus, asked) = with_room_for(10, "x").await;
     let fetched = prometheus.fetch(&Ask::Counter("c".into()), seconds_from(2001, 40)).await;
     assert_eq!(fetched.failed, []);
-    assert_eq!(asked.load(Ordering::SeqCst), 1 + 2 + 4);
+    assert_eq!(asked.load(Ordering::SeqCst), 1 + 1 + 2 + 4, "one tick is tried first");
     let times: Vec<_> = fetched.tracks[0].samples.iter().map(|(time, _)| time / 1000).collect();
     assert_eq!(times, (1700..=2040).collect::<Vec<_>>(), "each sample once");
-    let (prometheus, _) = with_room_for(0, "x").await;
-    let fetched = prometheus.fetch(&Ask::Counter("c".into()), seconds_from(2001, 3)).await;
-    assert_eq!(fetched.failed.len(), 3, "down to one tick");
+}
+
+#[tokio::test]
+async fn what_is_too_large_at_one_tick_is_refused_at_once_and_named() {
+    static ASKED: AtomicUsize = AtomicUsize::new(0);
+    let (prometheus, asked) = with_room_for(0, "x").await;
+    let fetched = prometheus.fetch(&Ask::Counter("c".into()), seconds_from(2001, 12_000)).await;
+    assert_eq!(asked.load(Ordering::SeqCst), 2, "all of it, and one tick");
+    let mut refused: Vec<_> = fetched.failed.iter().map(|(part, _)| part.clone()).collect();
+    refused.sort_by_key(|part| part.start);
+    assert_eq!(refused, [0..5_000, 5_000..10_000, 10_000..12_000]);
+
+    let series = r#"{"metric":{},"values":[[1,"1"]]}"#;
+    let series = vec![series; MAX_SERIES + 1].join(",");
+    let answer =
+        format!(r#"{{"status":"success","data":{{"resultType":"matrix","result":[{series}]}}}}"#);
+    let handler = move || async move {
+        ASKED.fetch_add(1, Ordering::SeqCst);
+        answer
+    };
+    let address = serve(Router::new().fallback(handler)).await;
+    let prometheus = connect(&format!("http://{address}"), DEFAULT_TIMEOUT, 1);
+    let ask = Ask::Counter(r#"http_requests_total{job="all"}"#.into());
+    let fetched = prometheus.fetch(&ask, seconds_from(2001, 40)).await;
+    let [(all, Unusable::Refused(words))] = &fetched.failed[..] else { panic!("{fetched:?}") };
+    assert_eq!((all.clone(), ASKED.load(Ordering::SeqCst)), (0..40, 2));
+    assert!(words.contains("10001 series, more than 10000"), "{words}");
+    assert!(words.contains(r#"http_requests_total{job="all"}"#), "{words}");
 }
 
 #[tokio::test]

@@ -85,6 +85,34 @@ fn observe_only_says_what_it_would_have_done() {
 }
 
 #[test]
+fn observe_says_what_mode_auto_would_have_decided_and_why_as_the_digest_does() {
+    let observe = crate::policy::Policy { mode: Mode::Observe, ..policy() };
+    let cases = [
+        (RollbackSafe::Yes, "would have been rolled back", None),
+        (RollbackSafe::Unknown, "would have been asked", Some("nobody announced")),
+        (RollbackSafe::No, "would have been left to people", Some("not safe to roll back")),
+    ];
+    for (safe, words, why) in cases {
+        let mut guard = Guard::with(observe.clone(), safe);
+        guard.settle();
+        guard.breaks(40.0);
+        let said = guard.said();
+        assert!(said.len() == 1 && said[0].contains(words), "{said:?}");
+        let lines = format!("{:?}", guard.notices);
+        assert_eq!(lines.contains("not rolled back because"), why.is_some(), "{lines}");
+        assert!(lines.contains(why.unwrap_or_default()), "{lines}");
+    }
+    let mut guard = Guard::over(observe);
+    guard.sees(sighting(0, "ecs-svc/2", 2, RollOut::Completed));
+    guard.clock = 30;
+    guard.breaks(40.0);
+    guard.finds_target();
+    let said = guard.said();
+    assert!(said[0].contains("would have been asked"), "no target yet: {said:?}");
+    assert!(said[1].contains("would have been rolled back"), "a target was found: {said:?}");
+}
+
+#[test]
 fn ask_does_nothing_unpressed_and_acts_when_pressed() {
     let mut guard = Guard::settled(crate::policy::Policy { mode: Mode::Ask, ..policy() });
     guard.breaks(40.0);

@@ -38,6 +38,7 @@ fn announced(id: &str, task_definition: Option<&str>) -> Watch {
 
 fn open(deployment: Deployment, announcement: Option<Box<Announcement>>) -> Watch {
     let event = Event::Opened {
+        query_offset: None,
         others: Vec::new(),
         deployment: Box::new(deployment),
         pinned: Box::new(pinned(policy())),

@@ -165,6 +165,7 @@ impl Guard {
         };
         let ceiling = Ceiling { mode: policy.mode, because: None };
         let event = Event::Opened {
+            query_offset: None,
             others: Vec::new(),
             deployment: Box::new(deployment),
             pinned: Box::new(pinned(policy)),

@@ -1,0 +1,98 @@
+//! A source that shows its samples late.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::SignedDuration;
+
+use super::world::{Guard, at, counts, policy};
+use crate::judge::Baseline;
+use crate::model::Measured;
+use crate::policy::{Against, LabelNames, Policy};
+use crate::watch::{BaselineMeasured, Event, Purpose, Sampled, Tick, Want, Watch};
+
+const OFFSET: i64 = 120;
+
+/// The samples that are wanted by `second` are taken, each as of its own time.
+fn samples(guard: &mut Guard, bad: f64, until: i64) -> Vec<(i64, usize)> {
+    let mut taken = Vec::new();
+    while guard.clock < until {
+        guard.clock += 1;
+        let now = at(guard.clock);
+        for want in guard.watch.wants(now) {
+            let Want::Sample { tick, interval } = want else { continue };
+            let ticks = guard.watch.ticks(tick, interval);
+            let read = |at| Tick {
+                readings: BTreeMap::from([("errors".to_owned(), counts(bad))]),
+                ..Tick::at(at)
+            };
+            let mut made: Vec<Tick> = ticks.times().map(read).collect();
+            taken.push((now.as_second() - tick.as_second(), made.len()));
+            let latest = made.pop().unwrap();
+            let (born, rivals) = (BTreeSet::new(), Vec::new());
+            let sampled = Sampled { latest, earlier: made, born, rivals };
+            guard.take(Event::Sampled(Box::new(sampled))).unwrap();
+        }
+    }
+    taken
+}
+
+#[test]
+fn a_late_source_is_asked_late_tick_by_tick_and_its_breach_is_of_now() {
+    let mut guard = Guard::over(policy());
+    let Event::Opened { query_offset, .. } = &mut guard.journal[0].1 else { panic!("opened") };
+    *query_offset = Some(SignedDuration::from_secs(OFFSET));
+    (guard.watch, _) = Watch::open(&guard.journal[0].1.clone(), at(0)).unwrap();
+    guard.settle();
+    let taken = samples(&mut guard, 0.0, 400);
+    assert!(taken.iter().all(|one| *one == (OFFSET, 1)), "{taken:?}");
+    assert!(taken.len() >= 25, "each tick by itself: {}", taken.len());
+    samples(&mut guard, 40.0, 480);
+    assert!(guard.wants_rollback());
+    guard.clock += 3 * 60;
+    assert!(!guard.wants_rollback(), "two minutes late is now, five are not");
+    assert_eq!(guard.replayed(), guard.watch);
+}
+
+fn telling() -> Policy {
+    let labels = LabelNames { instance: Some("pod".into()), ..LabelNames::default() };
+    Policy { labels, ..policy() }
+}
+
+fn pods(count: usize) -> BTreeSet<String> {
+    (0..count).map(|number| format!("pod-{number}")).collect()
+}
+
+fn knows(guard: &mut Guard, count: usize) {
+    let known = BTreeMap::from([("pod".to_owned(), pods(count))]);
+    let checks = BTreeMap::from([("errors".to_owned(), Baseline::unnamed().into())]);
+    let measured = BaselineMeasured { purpose: Purpose::Compare(Against::Before), checks, known };
+    guard.take(Event::BaselineMeasured(Box::new(measured))).unwrap();
+}
+
+#[test]
+fn a_label_with_more_values_than_are_kept_tells_nothing() {
+    let mut guard = Guard::settled(telling());
+    knows(&mut guard, Measured::MOST_VALUES);
+    assert!(guard.watch.arms().is_some() && guard.watch.births().is_some());
+    let mut guard = Guard::settled(telling());
+    knows(&mut guard, Measured::MOST_VALUES + 1);
+    assert!(guard.watch.arms().is_none(), "old instances would look new");
+    assert!(guard.watch.births().is_none(), "and newborn");
+    let last = &guard.watch.timeline.last().unwrap().text;
+    assert!(last.contains("`pod` has more than 1000 values"), "{last}");
+    knows(&mut guard, 3);
+    assert!(guard.watch.arms().is_none(), "once too many, always too many");
+}
+
+#[test]
+fn more_newcomers_than_are_kept_tell_nothing_either() {
+    let mut guard = Guard::settled(telling());
+    knows(&mut guard, 0);
+    for count in [Measured::MOST_VALUES, Measured::MOST_VALUES + 1] {
+        guard.clock += 10;
+        let latest = Tick::at(at(guard.clock));
+        let (earlier, rivals, born) = (Vec::new(), Vec::new(), pods(count));
+        guard.take(Event::Sampled(Box::new(Sampled { latest, earlier, born, rivals }))).unwrap();
+        assert_eq!(guard.watch.births().is_some(), count == Measured::MOST_VALUES);
+    }
+}
