@@ -3,4 +3,4 @@
 mod flow;
 mod intake;
 mod invariants;
-mod world;
+pub(super) mod world;
