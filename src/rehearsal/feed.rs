@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::model::{Measured, Question, Reading, Ticks, Unusable};
+use crate::judge::Rival;
+use crate::model::{Measured, Question, Reading, Service, Ticks, Unusable};
 use crate::policy::{Check, Vars};
 use crate::watch::{BaselineAsk, Tick, Watch};
 
@@ -16,6 +17,12 @@ pub trait Readings {
     /// checks together; a source may fetch them side by side. It asks again only where
     /// the question or the grid of ticks has changed.
     fn measure(&mut self, asked: &[Asked<'_>]) -> Vec<Measured>;
+
+    /// Other deployments as they stood just before `now`, with their services. Asked for
+    /// at each sample; nobody else deploys where a source does not say.
+    fn others(&mut self, _now: Timestamp) -> Vec<(Service, Rival)> {
+        Vec::new()
+    }
 }
 
 /// A question about a check, over a grid of ticks.
@@ -56,16 +63,17 @@ pub(super) type Stretches = BTreeMap<String, Vec<(Timestamp, Reading)>>;
 
 impl Feed {
     /// The readings of all checks at the watch's ticks up to `tick`, oldest first, of the
-    /// service and of its controls; and the instances that were new.
+    /// service and of its controls that are not `unsettled`; and the instances that were
+    /// new.
     pub fn sample(
         &mut self,
         watch: &Watch,
         readings: &mut dyn Readings,
-        tick: Timestamp,
-        interval: SignedDuration,
+        (tick, interval): (Timestamp, SignedDuration),
+        unsettled: &BTreeSet<&str>,
     ) -> (Vec<Tick>, BTreeSet<String>) {
         let ticks = watch.ticks(tick, interval);
-        let asked = questions(watch, ticks, tick, interval);
+        let asked = questions(watch, ticks, (tick, interval), unsettled);
         let missing = asked.iter().filter(|asked| self.known(asked).is_none()).cloned().collect();
         self.fetch(missing, watch, ticks.first, readings);
         let mut made: Vec<Tick> = ticks.times().map(Tick::at).collect();
@@ -178,12 +186,12 @@ impl Feed {
 
 /// What all checks ask at `ticks`, and as far ahead as the grid goes on. A control that
 /// would be asked the same as the service itself is none.
-fn questions(
-    watch: &Watch,
+fn questions<'a>(
+    watch: &'a Watch,
     ticks: Ticks,
-    tick: Timestamp,
-    interval: SignedDuration,
-) -> Vec<Asked<'_>> {
+    (tick, interval): (Timestamp, SignedDuration),
+    unsettled: &BTreeSet<&str>,
+) -> Vec<Asked<'a>> {
     // Newcomers are known once a batch is over: until they are, batches are short.
     let waits = watch.arms().is_some()
         && watch.born.is_empty()
@@ -201,7 +209,7 @@ fn questions(
             watch.policy().question(check, &vars(watch, control), window, arms, None)
         };
         let own = ask(None, watch.arms());
-        for name in watch.controls() {
+        for name in watch.controls().filter(|name| !unsettled.contains(name)) {
             let question = ask(Some(name), None);
             if question.asks != own.asks {
                 all.push(Asked { check, control: Some(name), question, ticks });
