@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::judge::Rival;
-use crate::model::{Measured, Question, Reading, Service, Ticks, Unusable};
+use crate::model::{ArmRule, Measured, Question, Reading, Service, Ticks, Unusable};
 use crate::policy::{Check, Vars};
 use crate::watch::{BaselineAsk, Tick, Watch};
 
@@ -46,6 +46,7 @@ const NEWCOMERS_WITHIN: SignedDuration = SignedDuration::from_mins(30);
 #[derive(Debug, Default)]
 pub(super) struct Feed {
     batches: BTreeMap<(String, Option<String>), Batch>,
+    worded: Worded,
     /// Instances that were seen in batches that are over, for the watch to know.
     born: BTreeSet<String>,
 }
@@ -73,7 +74,7 @@ impl Feed {
         unsettled: &BTreeSet<&str>,
     ) -> (Vec<Tick>, BTreeSet<String>) {
         let ticks = watch.ticks(tick, interval);
-        let asked = questions(watch, ticks, (tick, interval), unsettled);
+        let asked = questions(watch, ticks, (tick, interval), unsettled, &mut self.worded);
         let missing = asked.iter().filter(|asked| self.known(asked).is_none()).cloned().collect();
         self.fetch(missing, watch, ticks.first, readings);
         let mut made: Vec<Tick> = ticks.times().map(Tick::at).collect();
@@ -191,6 +192,7 @@ fn questions<'a>(
     ticks: Ticks,
     (tick, interval): (Timestamp, SignedDuration),
     unsettled: &BTreeSet<&str>,
+    worded: &mut Worded,
 ) -> Vec<Asked<'a>> {
     // Newcomers are known once a batch is over: until they are, batches are short.
     let waits = watch.arms().is_some()
@@ -205,9 +207,7 @@ fn questions<'a>(
         let window = watch.window(check, tick, interval);
         let regular = ticks.step == interval && window == check.window(interval);
         let ticks = if regular { Ticks { count: ticks.count + ahead, ..ticks } } else { ticks };
-        let ask = |control, arms| {
-            watch.policy().question(check, &vars(watch, control), window, arms, None)
-        };
+        let mut ask = |control, arms| worded.question(watch, check, control, window, arms);
         let own = ask(None, watch.arms());
         for name in watch.controls().filter(|name| !unsettled.contains(name)) {
             let question = ask(Some(name), None);
@@ -218,6 +218,42 @@ fn questions<'a>(
         all.push(Asked { check, control: None, question: own, ticks });
     }
     all
+}
+
+/// Questions as they were last put into words, by check and control: a day of ticks asks
+/// the same, and wording means parsing queries and their patterns.
+#[derive(Debug, Default)]
+struct Worded(BTreeMap<(String, Option<String>), Wording>);
+
+#[derive(Debug)]
+struct Wording {
+    vars: Vars,
+    window: SignedDuration,
+    arms: Option<ArmRule>,
+    question: Question,
+}
+
+impl Worded {
+    fn question(
+        &mut self,
+        watch: &Watch,
+        check: &Check,
+        control: Option<&str>,
+        window: SignedDuration,
+        arms: Option<ArmRule>,
+    ) -> Question {
+        let key = (check.name.clone(), control.map(str::to_owned));
+        let vars = vars(watch, control);
+        let last = self.0.get(&key);
+        let same =
+            |last: &&Wording| last.vars == vars && last.window == window && last.arms == arms;
+        if let Some(last) = last.filter(same) {
+            return last.question.clone();
+        }
+        let question = watch.policy().question(check, &vars, window, arms.clone(), None);
+        self.0.insert(key, Wording { vars, window, arms, question: question.clone() });
+        question
+    }
 }
 
 impl Batch {

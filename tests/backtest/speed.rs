@@ -44,7 +44,7 @@ fn lived(hours: u32) -> f64 {
     for number in 0..8 {
         let _ = write!(
             policy,
-            "  check {number}:\n    ratio: {{ bad: {{ counter: 'b{number}' }}, total: {{ counter: t }} }}\n\
+            "  check {number}:\n    ratio: {{ bad: {{ counter: 'b{number}{{code=~\"5..\"}}' }}, total: {{ counter: t }} }}\n\
              \x20   normal: \"< 0.5%\"\n    breach: {{ SEV2: \"> 5%\", SEV1: \"> 10%\" }}\n"
         );
     }
