@@ -10,12 +10,13 @@ use super::recorded::Recorded;
 use super::run::{Bench, Gone, live, scene};
 use crate::judge::Rival;
 use crate::model::{Measured, Service};
-use crate::rehearsal::{Asked, Readings, Trail};
+use crate::rehearsal::{Asked, Deed, Readings, Report, Trail};
 
 /// Trails that are kept for others; one of a day is some hundred kilobytes.
 const MOST_TRAILS: usize = 64;
 
-const NEVER: SignedDuration = SignedDuration::from_hours(24 * 365);
+/// From a rollback on; by then the evidence is complete.
+const SEEN_ON: SignedDuration = SignedDuration::from_mins(30);
 
 /// Trails of deployments lived through alone, the latest ones.
 #[derive(Default)]
@@ -79,13 +80,7 @@ impl<'a> Among<'a> {
 
     fn live(&mut self, place: usize) -> Option<Arc<Trail>> {
         let mut recorded = Recorded::of(self.bench, false);
-        let mut scene = scene(self.bench, self.calendar, place);
-        // What was recorded shows no recovery: it stays what it was when it was undone.
-        scene.ends_with_rollback = false;
-        scene.platform.back_after = NEVER;
-        scene.until =
-            Some(self.calendar.until(self.calendar.past(place)).min(self.bench.setup.now));
-        let mut report = match live(&scene, &mut recorded) {
+        let mut report = match self.report(place, &mut recorded) {
             Ok(report) => report,
             Err(why) => {
                 self.gone.get_or_insert(why);
@@ -102,6 +97,21 @@ impl<'a> Among<'a> {
             None => self.trails.keep(place, Arc::clone(&trail)),
         }
         Some(trail)
+    }
+
+    /// Where it is rolled back, what was recorded shows no recovery: it stays what it was
+    /// a while later.
+    fn report(&self, place: usize, recorded: &mut Recorded<'_>) -> Result<Report, Gone> {
+        let mut scene = scene(self.bench, self.calendar, place);
+        let report = live(&scene, recorded)?;
+        let Some(undone) = report.acts.iter().find(|act| act.deed == Deed::RollBack) else {
+            return Ok(report);
+        };
+        scene.ends_with_rollback = false;
+        scene.platform.back_after = SEEN_ON * 2;
+        let end = undone.at.checked_add(SEEN_ON).unwrap_or(undone.at);
+        scene.until = Some(end.min(self.bench.setup.now));
+        live(&scene, recorded)
     }
 }
 
