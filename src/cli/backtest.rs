@@ -127,6 +127,9 @@ pub fn run(
     let timeout = Duration::try_from(wanted.timeout).context("--timeout")?;
     let source = match app::prometheus_at(&wanted.prometheus, timeout, CONCURRENT) {
         Ok(source) => source,
+        Err(why) if !wanted.prometheus.contains("://") => {
+            return could_not_ask(&format!("{why}; begin it with http:// or https://"), err);
+        }
         Err(why) => return could_not_ask(&why, err),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -249,6 +252,13 @@ fn deployments(
     match runtime.block_on(discover(source, &search)) {
         Ok(all) => {
             writeln!(err, "{} found", super::check::count(all.len(), "deployment", "deployments"))?;
+            if all.is_empty() {
+                writeln!(
+                    err,
+                    "in all that time no version appeared beside the first ones: does the query \
+                     return series there?"
+                )?;
+            }
             Ok(Ok(all))
         }
         Err(why) => Ok(Err(could_not_ask(&why.to_string(), err)?)),
