@@ -7,6 +7,7 @@ use csv::{ByteRecord, ReaderBuilder, Trim};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::model::RollbackSafe;
 use crate::policy::{Diagnostic, nearest};
 
 /// A deployment that was.
@@ -18,6 +19,8 @@ pub struct Past {
     /// When its roll-out began.
     pub at: Timestamp,
     pub labels: BTreeMap<String, String>,
+    /// Whether it may be undone; what the list does not say may be.
+    pub rollback_safe: RollbackSafe,
     /// The truth, where it is known: `Some(None)` is healthy.
     pub bad_from: Option<Option<Timestamp>>,
 }
@@ -31,7 +34,8 @@ const MOST_BYTES: u64 = 64 * 1024 * 1024;
 /// Bytes of an id or a name.
 const LONGEST: usize = 256;
 const REQUIRED: [&str; 4] = ["id", "service", "environment", "at"];
-const COLUMNS: [&str; 6] = ["id", "service", "environment", "at", "labels", "bad_from"];
+const COLUMNS: [&str; 7] =
+    ["id", "service", "environment", "at", "labels", "rollback_safe", "bad_from"];
 
 /// Reads the deployments of `file`, in its order.
 ///
@@ -140,6 +144,11 @@ impl Desk<'_> {
         let most = columns.values().max().map_or(0, |last| last + 1);
         if record.len() > most {
             self.tell(line, format!("{} fields, the header has {most}", record.len()));
+        } else if record.len() < most {
+            // What is cut off would read as empty, and an empty `bad_from` as healthy.
+            let fields = record.len();
+            self.tell(line, format!("{fields} fields, the header has {most}: leave none out"));
+            return None;
         }
         let mut field = |name: &str| -> Option<String> {
             let bytes = record.get(*columns.get(name)?).unwrap_or_default();
@@ -155,7 +164,7 @@ impl Desk<'_> {
                 }
             }
         };
-        let [id, service, environment, at, labels, bad_from] = COLUMNS.map(&mut field);
+        let [id, service, environment, at, labels, safe, bad_from] = COLUMNS.map(&mut field);
         for (name, text) in [("id", &id), ("service", &service), ("environment", &environment)] {
             match text {
                 Some(text) if text.is_empty() => self.tell(line, format!("{name}: is empty")),
@@ -167,6 +176,7 @@ impl Desk<'_> {
         }
         let at = at.and_then(|text| self.time(line, "at", &text));
         let labels = self.labels(line, labels.as_deref().unwrap_or_default());
+        let rollback_safe = self.safe(line, safe.as_deref().unwrap_or_default());
         let bad_from = bad_from
             .map(|text| if text.is_empty() { None } else { self.time(line, "bad_from", &text) });
         let whole = self.mistakes.len() == known;
@@ -176,6 +186,7 @@ impl Desk<'_> {
             environment: environment?,
             at: at?,
             labels,
+            rollback_safe,
             bad_from,
         };
         whole.then_some(past)
@@ -192,6 +203,18 @@ impl Desk<'_> {
             self.tell(line, format!("{name}: {why}"));
         }
         time
+    }
+
+    fn safe(&mut self, line: u64, text: &str) -> RollbackSafe {
+        match text {
+            "" | "yes" => RollbackSafe::Yes,
+            "no" => RollbackSafe::No,
+            "unknown" => RollbackSafe::Unknown,
+            other => {
+                self.tell(line, format!("rollback_safe: `{other}` is none of yes, no, unknown"));
+                RollbackSafe::Unknown
+            }
+        }
     }
 
     fn labels(&mut self, line: u64, text: &str) -> BTreeMap<String, String> {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 
 use super::deployments::Past;
-use crate::model::{Ask, Ticks, Unusable};
+use crate::model::{Ask, RollbackSafe, Ticks, Unusable};
 use crate::sources::Prometheus;
 
 /// What is searched, and how the deployments that are found are called.
@@ -81,6 +81,7 @@ fn past(search: &Search, at_ms: i64, version: String) -> Option<Past> {
         environment: search.environment.clone(),
         at,
         labels: BTreeMap::from([("version".to_owned(), version)]),
+        rollback_safe: RollbackSafe::Yes,
         bad_from: None,
     })
 }

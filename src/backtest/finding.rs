@@ -135,7 +135,9 @@ impl Finding {
             action,
             asked_at,
             severity: breach.as_ref().and_then(|breach| breach.judgement.severity),
-            blame: breach.map_or(excused, |_| Some("the deployment".to_owned())),
+            blame: breach.map_or(excused, |breach| {
+                Some(breach.excused.unwrap_or_else(|| "the deployment".to_owned()))
+            }),
             service: past.service.clone(),
             environment: past.environment.clone(),
             version: past.labels.get("version").cloned(),

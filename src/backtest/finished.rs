@@ -12,7 +12,8 @@ use super::finding::Finding;
 /// A file of JSON lines; a line that is torn or strange counts as not written.
 #[derive(Debug)]
 pub struct Finished {
-    known: HashMap<String, Finding>,
+    /// Where the line of a key begins: a year of findings need not be in memory.
+    known: HashMap<String, u64>,
     file: File,
 }
 
@@ -35,12 +36,13 @@ impl Finished {
         let mut known = HashMap::new();
         let mut reader = BufReader::new(&file);
         let mut line = Vec::new();
-        let mut whole = true;
+        let (mut begins, mut whole) = (0, true);
         while reader.by_ref().take(LONGEST).read_until(b'\n', &mut line)? > 0 {
             whole = line.last() == Some(&b'\n');
-            if let Ok(Line { key, finding }) = serde_json::from_slice::<Line<Finding>>(&line) {
-                known.insert(key, finding);
+            if let Ok(Line { key, .. }) = serde_json::from_slice::<Line<Finding>>(&line) {
+                known.insert(key, begins);
             }
+            begins += line.len() as u64;
             line.clear();
         }
         if !whole {
@@ -50,8 +52,14 @@ impl Finished {
         Ok(Self { known, file })
     }
 
-    pub(super) fn get(&self, key: &str) -> Option<&Finding> {
-        self.known.get(key)
+    /// What was found when this run began.
+    pub(super) fn get(&self, key: &str) -> io::Result<Option<Finding>> {
+        let Some(begins) = self.known.get(key) else { return Ok(None) };
+        // Lines are added at the end, wherever was read.
+        (&self.file).seek(SeekFrom::Start(*begins))?;
+        let mut line = Vec::new();
+        BufReader::new(&self.file).take(LONGEST).read_until(b'\n', &mut line)?;
+        Ok(serde_json::from_slice::<Line<Finding>>(&line).ok().map(|line| line.finding))
     }
 
     pub(super) fn add(&mut self, key: String, finding: &Finding) -> io::Result<()> {

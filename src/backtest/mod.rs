@@ -9,7 +9,17 @@
 //! No rule of the watch or the judge is written here a second time: a deployment is
 //! lived through by [`crate::rehearsal`]. It ends where a rollback is called, because
 //! what was recorded after that is not what would have been.
+//!
+//! **Deployments of the same time** (one environment, other services) are each other's
+//! rivals, as with the daemon. Each is lived through alone first, which leaves a trail of
+//! how it looked to others. Only where that came to a breach can rivals change anything:
+//! such a deployment is lived through once more, with the trails of those beside it.
+//! The trails are of deployments alone, so two that would excuse each other in turn are
+//! not settled to the end; and one that is rolled back stays a rival until the next
+//! deployment, because what was recorded shows no recovery. No more than a few trails
+//! are kept at a time.
 
+mod calendar;
 mod deployments;
 mod discover;
 mod finding;
@@ -18,6 +28,7 @@ mod pages;
 mod picture;
 mod print;
 mod recorded;
+mod rivals;
 mod run;
 mod setup;
 mod summary;

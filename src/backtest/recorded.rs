@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::runtime::Handle;
 
+use super::run::Bench;
 use crate::model::{Ask, Measured, Measurement, Ticks, Unusable};
 use crate::policy::{Check, Measure, Part};
 use crate::rehearsal::{Asked, Readings};
@@ -21,8 +22,8 @@ pub(super) type Series = BTreeMap<(String, Option<String>), BTreeMap<Timestamp, 
 /// A Prometheus as the source of a rehearsal. Must not be used on a thread of the
 /// runtime: it waits.
 pub(super) struct Recorded<'a> {
-    pub source: &'a Prometheus,
-    pub runtime: &'a Handle,
+    source: &'a Prometheus,
+    runtime: &'a Handle,
     /// Ticks that could not be asked though it was tried again.
     pub lost: usize,
     pub why: Option<String>,
@@ -65,7 +66,12 @@ impl Readings for Recorded<'_> {
     }
 }
 
-impl Recorded<'_> {
+impl<'a> Recorded<'a> {
+    pub fn of(bench: Bench<'a>, draws: bool) -> Self {
+        let Bench { source, runtime, .. } = bench;
+        Self { source, runtime, lost: 0, why: None, series: draws.then(Series::new) }
+    }
+
     fn note(&mut self, asked: &Asked<'_>, measured: &Measured) {
         for reading in &measured.readings {
             if let Err(Unusable::Unreachable(why)) = reading {

@@ -2,19 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
 use tokio::runtime::Handle;
 
+use super::calendar::Calendar;
 use super::deployments::Past;
 use super::finding::Finding;
 use super::finished::Finished;
 use super::pages::Pages;
-use super::recorded::{Recorded, Series, is_there};
-use super::setup::{Calendar, Setup};
-use crate::rehearsal::rehearse;
+use super::recorded::{Recorded, is_there};
+use super::rivals::{Among, Trails};
+use super::setup::{Keys, Setup};
+use crate::rehearsal::{Readings, Report, Scene, rehearse};
 use crate::sources::Prometheus;
 
 /// With what, and how many at a time.
@@ -47,41 +50,47 @@ type Answer = (usize, Result<(Finding, bool), Gone>);
 pub fn backtest(
     bench: Bench<'_>,
     all: &[Past],
-    mut finished: Option<Finished>,
+    finished: Option<Finished>,
     each: &mut dyn FnMut(Finding) -> io::Result<()>,
 ) -> Result<(), Gone> {
-    let calendar = Calendar::of(bench.setup, all);
-    let key = |place: usize| bench.setup.key(&calendar, &all[place], bench.source.name());
-    let known = |place: usize| {
-        let finding = finished.as_ref()?.get(&key(place))?;
-        bench.pages.have(finding).then(|| finding.clone())
-    };
-    let known: BTreeMap<usize, Finding> =
-        (0..all.len()).filter_map(|place| Some((place, known(place)?))).collect();
-    let wanted: Vec<usize> = (0..all.len()).filter(|place| !known.contains_key(place)).collect();
+    let calendar = &Calendar::of(bench.setup, all);
+    let source = bench.source.name();
+    let mut kept = finished.map(|finished| {
+        let keys = Keys::of(bench.setup, calendar, all.len(), source);
+        Kept { finished, keys }
+    });
+    let mut wanted = Vec::new();
+    for place in 0..all.len() {
+        let known = kept.as_ref().map(|kept| kept.get(place)).transpose()?.flatten();
+        if !known.is_some_and(|finding| bench.pages.have(&finding)) {
+            wanted.push(place);
+        }
+    }
     let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
     if !wanted.is_empty() {
         bench.runtime.block_on(is_there(bench.source, bench.setup.now)).map_err(Gone::Source)?;
     }
     let jobs = bench.jobs.clamp(1, wanted.len().max(1));
+    let trails = &Trails::default();
     thread::scope(|scope| {
         let (sender, answers) = sync_channel::<Answer>(jobs);
         for _ in 0..jobs {
-            let (sender, calendar, wanted, next, stop) =
-                (sender.clone(), &calendar, &wanted, &next, &stop);
-            scope.spawn(move || work(bench, calendar, all, wanted, next, stop, &sender));
+            let (sender, wanted, next, stop) = (sender.clone(), &wanted, &next, &stop);
+            let desk = Desk { bench, calendar, trails };
+            scope.spawn(move || desk.work(wanted, next, stop, &sender));
         }
         drop(sender);
-        let mut order = Order { ready: known, next: 0 };
-        let mut broken = order.give(each).err().map(Gone::Io);
+        let mut order =
+            Order { ready: BTreeMap::new(), next: 0, count: all.len(), wanted: &wanted };
+        let mut broken = order.give(kept.as_ref(), each).err().map(Gone::Io);
         // Even after a failure all are taken in, so that no job waits for ever.
         for (place, answer) in answers {
             let taken = answer.and_then(|(finding, keep)| {
-                if let Some(finished) = finished.as_mut().filter(|_| keep) {
-                    finished.add(key(place), &finding)?;
+                if let Some(kept) = kept.as_mut().filter(|_| keep) {
+                    kept.finished.add(kept.keys.get(place), &finding)?;
                 }
                 order.ready.insert(place, finding);
-                if broken.is_none() { Ok(order.give(each)?) } else { Ok(()) }
+                if broken.is_none() { Ok(order.give(kept.as_ref(), each)?) } else { Ok(()) }
             });
             if let Err(why) = taken {
                 stop.store(true, Ordering::Relaxed);
@@ -92,15 +101,40 @@ pub fn backtest(
     })
 }
 
-/// Findings that wait for those before them.
-struct Order {
-    ready: BTreeMap<usize, Finding>,
-    next: usize,
+/// What was found by an earlier run, and by which names.
+struct Kept<'a> {
+    finished: Finished,
+    keys: Keys<'a>,
 }
 
-impl Order {
-    fn give(&mut self, each: &mut dyn FnMut(Finding) -> io::Result<()>) -> io::Result<()> {
-        while let Some(finding) = self.ready.remove(&self.next) {
+impl Kept<'_> {
+    fn get(&self, place: usize) -> io::Result<Option<Finding>> {
+        self.finished.get(&self.keys.get(place))
+    }
+}
+
+/// Findings that wait for those before them.
+struct Order<'a> {
+    ready: BTreeMap<usize, Finding>,
+    next: usize,
+    count: usize,
+    /// Places that are judged now, in order; the others are kept.
+    wanted: &'a [usize],
+}
+
+impl Order<'_> {
+    fn give(
+        &mut self,
+        kept: Option<&Kept<'_>>,
+        each: &mut dyn FnMut(Finding) -> io::Result<()>,
+    ) -> io::Result<()> {
+        while self.next < self.count {
+            let finding = if self.wanted.binary_search(&self.next).is_ok() {
+                self.ready.remove(&self.next)
+            } else {
+                kept.map(|kept| kept.get(self.next)).transpose()?.flatten()
+            };
+            let Some(finding) = finding else { return Ok(()) };
             self.next += 1;
             each(finding)?;
         }
@@ -108,42 +142,85 @@ impl Order {
     }
 }
 
-fn work(
-    bench: Bench<'_>,
-    calendar: &Calendar,
-    all: &[Past],
-    wanted: &[usize],
-    next: &AtomicUsize,
-    stop: &AtomicBool,
-    sender: &SyncSender<Answer>,
-) {
-    while !stop.load(Ordering::Relaxed) {
-        let Some(place) = wanted.get(next.fetch_add(1, Ordering::Relaxed)) else { return };
-        let answer = judge(bench, calendar, &all[*place]);
-        if sender.send((*place, answer)).is_err() {
-            return;
+/// What each job works with.
+struct Desk<'a> {
+    bench: Bench<'a>,
+    calendar: &'a Calendar<'a>,
+    trails: &'a Trails,
+}
+
+impl Desk<'_> {
+    fn work(
+        &self,
+        wanted: &[usize],
+        next: &AtomicUsize,
+        stop: &AtomicBool,
+        sender: &SyncSender<Answer>,
+    ) {
+        while !stop.load(Ordering::Relaxed) {
+            let Some(place) = wanted.get(next.fetch_add(1, Ordering::Relaxed)) else { return };
+            if sender.send((*place, self.judge(*place))).is_err() {
+                return;
+            }
         }
+    }
+
+    /// One deployment, and whether its finding is worth keeping: one that rests on what
+    /// could not be had, or isn't over, is not.
+    fn judge(&self, place: usize) -> Result<(Finding, bool), Gone> {
+        let Self { bench, calendar, trails } = *self;
+        let past = calendar.past(place);
+        let mut alone = Recorded::of(bench, bench.pages.are_wanted());
+        let scene = scene(bench, calendar, place);
+        let mut report = live(&scene, &mut alone)?;
+        let beside = calendar.beside(past);
+        // Where a rollback cut it off, others would still have seen it.
+        let is_whole = alone.why.is_none() && !report.watch.is_open();
+        if is_whole && !beside.is_empty() {
+            trails.keep(place, Arc::new(std::mem::take(&mut report.trail)));
+        }
+        let breach = report.first_breach.as_ref().map(|breach| breach.judgement.at);
+        let Some(from) = breach.filter(|_| !beside.is_empty()) else {
+            return self.found(past, &report, &alone);
+        };
+        drop(alone);
+        let mut among = Among::new(bench, calendar, trails, beside, from);
+        let report = live(&scene, &mut among)?;
+        match among.gone {
+            Some(why) => Err(why),
+            None => self.found(past, &report, &among.recorded),
+        }
+    }
+
+    fn found(
+        &self,
+        past: &Past,
+        report: &Report,
+        recorded: &Recorded<'_>,
+    ) -> Result<(Finding, bool), Gone> {
+        let Bench { setup, source, runtime, pages, .. } = self.bench;
+        let lost = recorded.why.as_deref().map(|why| (recorded.lost, why));
+        if lost.is_some() {
+            runtime.block_on(is_there(source, setup.now)).map_err(Gone::Source)?;
+        }
+        let finding = Finding::of(past, report, lost);
+        if let Some(series) = &recorded.series {
+            pages.draw(setup, &finding, report, series)?;
+        }
+        let over = !report.watch.is_open() || finding.action == super::Action::Rollback;
+        Ok((finding, lost.is_none() && over))
     }
 }
 
-/// One deployment, and whether its finding is worth keeping: one that rests on what
-/// could not be had, or isn't over, is not.
-fn judge(bench: Bench<'_>, calendar: &Calendar, past: &Past) -> Result<(Finding, bool), Gone> {
-    let mut scene = bench.setup.scene(calendar, past);
+/// The scene of one deployment.
+pub(super) fn scene(bench: Bench<'_>, calendar: &Calendar<'_>, place: usize) -> Scene {
+    let mut scene = bench.setup.scene(calendar, calendar.past(place));
     scene.keeps_judgements = bench.pages.are_wanted();
-    let series = bench.pages.are_wanted().then(Series::new);
-    let mut recorded =
-        Recorded { source: bench.source, runtime: bench.runtime, lost: 0, why: None, series };
-    let report = rehearse(&scene, &mut recorded)
-        .map_err(|illegal| io::Error::other(format!("{}: {illegal}", past.id)))?;
-    let lost = recorded.why.as_deref().map(|why| (recorded.lost, why));
-    if lost.is_some() {
-        bench.runtime.block_on(is_there(bench.source, bench.setup.now)).map_err(Gone::Source)?;
-    }
-    let finding = Finding::of(past, &report, lost);
-    if let Some(series) = &recorded.series {
-        bench.pages.draw(bench.setup, &finding, &report, series)?;
-    }
-    let over = !report.watch.is_open() || finding.action == super::Action::Rollback;
-    Ok((finding, lost.is_none() && over))
+    scene
+}
+
+/// Lives a scene through on `readings`.
+pub(super) fn live(scene: &Scene, readings: &mut dyn Readings) -> Result<Report, Gone> {
+    let illegal = |why| Gone::Io(io::Error::other(format!("{}: {why}", scene.deployment.id)));
+    rehearse(scene, readings).map_err(illegal)
 }

@@ -1,15 +1,16 @@
 //! From a past deployment and its neighbours to the scene that is lived through.
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
+use super::calendar::Calendar;
 use super::deployments::Past;
 use crate::model::{Facts, Mode, RollbackSafe, Service, ServiceKey};
 use crate::policy::{Matches, PolicySet, Written};
-use crate::rehearsal::{Platform, Scene};
+use crate::rehearsal::{Beside, Platform, Scene};
+use crate::watch::undeployed_beside;
 
 /// How the deployments are judged.
 #[derive(Debug, Clone)]
@@ -25,13 +26,10 @@ pub struct Setup {
     pub now: Timestamp,
 }
 
-/// A service that was deployed this recently is no control.
-const UNSETTLED: SignedDuration = SignedDuration::from_hours(1);
-
 impl Setup {
     /// The service of a deployment. Its cluster is its label `cluster`, or else the one
     /// that the policy names.
-    fn service(&self, past: &Past) -> Service {
+    pub(super) fn service(&self, past: &Past) -> Service {
         let matches = &self.written.policy.matches;
         let cluster = past.labels.get("cluster").unwrap_or(&matches.cluster);
         let target = matches.target.clone().unwrap_or_default();
@@ -59,31 +57,41 @@ impl Setup {
     }
 
     /// The next deployment of the same service takes its place; its baseline ends
-    /// where the first deployment began that nobody had found good yet; services that
-    /// are not being deployed are its controls.
-    pub(super) fn scene(&self, calendar: &Calendar, past: &Past) -> Scene {
+    /// where the first deployment began that nobody had found good yet, and what came
+    /// with that can't be undone either; services that are not being deployed are its
+    /// controls.
+    pub(super) fn scene(&self, calendar: &Calendar<'_>, past: &Past) -> Scene {
+        let unproven = self.unproven(calendar, past);
+        let undoes =
+            unproven.iter().fold(RollbackSafe::Yes, |worst, one| worst.worst(one.rollback_safe));
         let facts = Facts {
             version: past.labels.get("version").cloned(),
-            rollback_safe: RollbackSafe::Yes,
+            rollback_safe: past.rollback_safe.worst(undoes),
             labels: past.labels.clone(),
             ..Facts::default()
         };
+        let service = self.service(past);
+        let (known, deploying) = calendar.services(past);
+        let others = undeployed_beside(&service.key, &self.written.policy, known, &deploying);
         let policy = (*self.written.policy).clone();
-        let mut scene = Scene::of(policy, &past.id, self.service(past), past.at, facts);
+        let mut scene = Scene::of(policy, &past.id, service, past.at, facts);
         scene = scene.in_mode(self.mode);
-        scene.deployment.baseline_end = self.clean_until(calendar, past);
-        scene.others = self.controls(calendar, past);
+        scene.deployment.undoes = undoes;
+        scene.deployment.baseline_end = unproven.last().map_or(past.at, |first| first.at);
+        scene.others = others;
+        scene.beside = self.beside(calendar, past);
         scene.platform =
             Platform { in_service_after: self.in_service_after, ..Platform::default() };
-        scene.superseded = calendar.next(past);
+        scene.superseded = calendar.next(past).map(|next| (next.at, next.id.clone()));
         scene.until = Some(self.now);
         scene.ends_with_rollback = true;
         scene
     }
 
-    /// What was recorded knows of no rollback: what a deployment broke stays broken
-    /// until the next one, however the guard would have ended it.
-    fn clean_until(&self, calendar: &Calendar, past: &Past) -> Timestamp {
+    /// The deployments before it that nobody had found good yet, latest first. What was
+    /// recorded knows of no rollback: what a deployment broke stays broken until the
+    /// next one, however the guard would have ended it.
+    fn unproven<'a>(&self, calendar: &Calendar<'a>, past: &Past) -> Vec<&'a Past> {
         let policy = &self.written.policy;
         let good_after = policy
             .phases
@@ -91,100 +99,70 @@ impl Setup {
             .find(|phase| phase.name == policy.rollback.known_good_after)
             .map_or_else(|| policy.horizon(), |phase| phase.until);
         let mut clean = past.at;
-        for (at, _) in calendar.before(past).iter().rev() {
-            if clean.duration_since(*at) >= good_after {
-                break;
-            }
-            clean = *at;
-        }
-        clean
+        let unproven = calendar.before(past).take_while(|earlier| {
+            let soon = clean.duration_since(earlier.at) < good_after;
+            clean = earlier.at;
+            soon
+        });
+        unproven.collect()
     }
 
-    fn controls(&self, calendar: &Calendar, past: &Past) -> Vec<String> {
-        let horizon = self.written.policy.horizon();
-        let is_near = |at: Timestamp| {
-            let apart = at.duration_since(past.at);
-            apart > -UNSETTLED && apart < horizon
-        };
-        calendar
-            .services
-            .iter()
-            .filter(|((environment, name), of_one)| {
-                *environment == past.environment
-                    && *name != past.service
-                    && of_one.guarded
-                    && !of_one.deployed.iter().any(|(at, _)| is_near(*at))
+    fn beside(&self, calendar: &Calendar<'_>, past: &Past) -> Vec<Beside> {
+        let cluster = self.service(past).key.cluster;
+        let others = calendar.beside(past).into_iter().map(|place| calendar.past(place));
+        others
+            .filter(|other| self.service(other).key.cluster == cluster)
+            .map(|other| Beside {
+                service: other.service.clone(),
+                started_at: other.at,
+                in_service_at: other.at.checked_add(self.in_service_after).unwrap_or(other.at),
+                until: calendar.until(other),
             })
-            .map(|((_, name), _)| name.clone())
             .collect()
     }
+}
 
-    /// The same for everything that a finding rests on, but what was recorded.
-    pub(super) fn key(&self, calendar: &Calendar, past: &Past, source: &str) -> String {
-        let scene = self.scene(calendar, past);
-        let superseded = scene.superseded.map(|(at, by)| format!("{at} {by}"));
-        let parts = [
-            env!("CARGO_PKG_VERSION").to_owned(),
-            source.to_owned(),
-            self.written.digest.clone(),
-            self.mode.to_string(),
-            self.in_service_after.to_string(),
-            serde_json::to_string(past).unwrap_or_default(),
-            superseded.unwrap_or_default(),
-            scene.deployment.baseline_end.to_string(),
-            scene.others.join(","),
-        ];
-        let digest = Sha256::digest(parts.join("\n"));
-        digest.iter().fold(String::new(), |mut text, byte| {
+/// Names of findings that are the same for everything that they rest on, but what was
+/// recorded.
+pub(super) struct Keys<'a> {
+    calendar: &'a Calendar<'a>,
+    /// Of each deployment alone.
+    alone: Vec<[u8; 32]>,
+}
+
+impl<'a> Keys<'a> {
+    pub fn of(setup: &Setup, calendar: &'a Calendar<'a>, count: usize, source: &str) -> Self {
+        let alone = |place| {
+            let past = calendar.past(place);
+            let scene = setup.scene(calendar, past);
+            let superseded = scene.superseded.map(|(at, by)| format!("{at} {by}"));
+            let parts = [
+                env!("CARGO_PKG_VERSION").to_owned(),
+                source.to_owned(),
+                setup.written.digest.clone(),
+                setup.mode.to_string(),
+                setup.in_service_after.to_string(),
+                serde_json::to_string(past).unwrap_or_default(),
+                superseded.unwrap_or_default(),
+                scene.deployment.baseline_end.to_string(),
+                format!("{:?}", scene.deployment.undoes),
+                scene.others.join(","),
+            ];
+            Sha256::digest(parts.join("\n")).into()
+        };
+        Self { calendar, alone: (0..count).map(alone).collect() }
+    }
+
+    /// Of a deployment and those beside it.
+    pub fn get(&self, place: usize) -> String {
+        let mut digest = Sha256::new();
+        let beside = self.calendar.beside(self.calendar.past(place));
+        for place in [place].into_iter().chain(beside) {
+            digest.update(self.alone[place]);
+        }
+        digest.finalize().iter().fold(String::new(), |mut text, byte| {
             let _ = write!(text, "{byte:02x}");
             text
         })
     }
-}
-
-/// When each service was deployed.
-pub(super) struct Calendar {
-    /// By environment and name.
-    services: BTreeMap<(String, String), OfOne>,
-}
-
-#[derive(Default)]
-struct OfOne {
-    /// With their ids, oldest first.
-    deployed: Vec<(Timestamp, String)>,
-    /// Whether the policy means it.
-    guarded: bool,
-}
-
-impl Calendar {
-    pub fn of(setup: &Setup, all: &[Past]) -> Self {
-        let mut services: BTreeMap<_, OfOne> = BTreeMap::new();
-        for past in all {
-            let of_one = services.entry(name(past)).or_default();
-            of_one.deployed.push((past.at, past.id.clone()));
-            of_one.guarded |= setup.mismatch(past).is_none();
-        }
-        for of_one in services.values_mut() {
-            of_one.deployed.sort();
-        }
-        Self { services }
-    }
-
-    fn of_service(&self, past: &Past) -> &[(Timestamp, String)] {
-        self.services.get(&name(past)).map_or(&[], |of_one| &of_one.deployed)
-    }
-
-    fn before(&self, past: &Past) -> &[(Timestamp, String)] {
-        let all = self.of_service(past);
-        &all[..all.partition_point(|(at, _)| *at < past.at)]
-    }
-
-    fn next(&self, past: &Past) -> Option<(Timestamp, String)> {
-        let all = self.of_service(past);
-        all.get(all.partition_point(|(at, _)| *at <= past.at)).cloned()
-    }
-}
-
-fn name(past: &Past) -> (String, String) {
-    (past.environment.clone(), past.service.clone())
 }

@@ -34,7 +34,8 @@ pub struct Backtest {
     #[arg(long, value_name = "URL", env = "DEPLOYGUARD_PROMETHEUS")]
     pub prometheus: String,
     /// CSV: `id,service,environment,at`, and where known `labels` (`k=v;k=v`; its
-    /// `version` is the deployment's) and `bad_from` (empty: it was healthy)
+    /// `version` is the deployment's), `rollback_safe` (`yes`, `no` or `unknown`; empty:
+    /// yes) and `bad_from` (empty: it was healthy)
     #[arg(long, value_name = "FILE.csv", required_unless_present = "discover")]
     pub deployments: Option<PathBuf>,
     /// Instead of a list: a query such as `count by (version) (up{job="api"})`; a
@@ -99,6 +100,8 @@ would be called, or people would be asked about one; acted_at is the time of the
 where there is none of the question. It ends as rolled_back where a rollback would be called:
 what was recorded later is not what would have been. The next deployment of the same service
 ends a watch. With the truth given (bad_from), an action before it is a false one.
+Without a column rollback_safe all may be undone, as if each had been announced so.
+Deployments of one environment whose watches overlap are each other's rivals.
 
 Exit 0 when all were judged, 1 where the policy or the list has mistakes, 3 where Prometheus
 can't be asked.";
@@ -124,6 +127,9 @@ pub fn run(
     let timeout = Duration::try_from(wanted.timeout).context("--timeout")?;
     let source = match app::prometheus_at(&wanted.prometheus, timeout, CONCURRENT) {
         Ok(source) => source,
+        Err(why) if !wanted.prometheus.contains("://") => {
+            return could_not_ask(&format!("{why}; begin it with http:// or https://"), err);
+        }
         Err(why) => return could_not_ask(&why, err),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -246,6 +252,13 @@ fn deployments(
     match runtime.block_on(discover(source, &search)) {
         Ok(all) => {
             writeln!(err, "{} found", super::check::count(all.len(), "deployment", "deployments"))?;
+            if all.is_empty() {
+                writeln!(
+                    err,
+                    "in all that time no version appeared beside the first ones: does the query \
+                     return series there?"
+                )?;
+            }
             Ok(Ok(all))
         }
         Err(why) => Ok(Err(could_not_ask(&why.to_string(), err)?)),

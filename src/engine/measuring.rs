@@ -12,12 +12,9 @@ use crate::judge::Rival;
 use crate::model::{Measured, Question, ServiceKey, Ticks, WatchId};
 use crate::policy::{Check, Policy, Vars};
 use crate::sources::{Due, measure};
-use crate::watch::{BaselineAsk, BaselineMeasured, Event, Sampled, Samples, Tick, Watch};
-
-/// A service that was deployed this recently is no control.
-const UNSETTLED: SignedDuration = SignedDuration::from_hours(1);
-/// Other deployments that a watch is told of.
-const MOST_RIVALS: usize = 10;
+use crate::watch::{
+    BaselineAsk, BaselineMeasured, Event, Sampled, Samples, Tick, Watch, is_unsettled, rivals,
+};
 
 /// All that one want has measured.
 pub(super) struct Job {
@@ -124,29 +121,15 @@ impl Engine {
     /// Services that are being deployed: no control for anybody.
     pub(super) fn unsettled(&self, now: Timestamp) -> BTreeSet<ServiceKey> {
         let open = self.live.watches.values().map(|kept| &kept.watch);
-        open.filter(|watch| {
-            watch.in_service_at.is_none_or(|since| now.duration_since(since) < UNSETTLED)
-        })
-        .map(|watch| watch.deployment.service.key.clone())
-        .collect()
+        open.filter(|watch| is_unsettled(watch.in_service_at, now))
+            .map(|watch| watch.deployment.service.key.clone())
+            .collect()
     }
 
     /// The other deployments of the environment, as `watch` must know them.
     pub(super) fn rivals(&self, watch: &Watch) -> Vec<Rival> {
-        let service = &watch.deployment.service;
-        let needed = &watch.policy().depends_on;
-        self.live
-            .watches
-            .values()
-            .map(|kept| &kept.watch)
-            .filter(|other| {
-                let its = &other.deployment.service;
-                its.key != service.key && its.environment == service.environment
-            })
-            .filter_map(Watch::rival)
-            .map(|rival| Rival { needed: needed.contains(&rival.service), ..rival })
-            .take(MOST_RIVALS)
-            .collect()
+        let open = self.live.watches.values().map(|kept| &kept.watch);
+        rivals(watch, open.filter_map(|other| Some((&other.deployment.service, other.rival()?))))
     }
 
     /// One task for all that is due at this moment: equal asks are asked once.

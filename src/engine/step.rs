@@ -9,9 +9,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::live::{Kept, Live};
 use crate::model::{Announcement, Deployment, LedgerEntry, ServiceKey, WatchId};
-use crate::policy::{Glob, Policy};
+use crate::policy::Policy;
 use crate::store::{Address, Pause, Store, StoreError, WatchRow, Write};
-use crate::watch::{Ceiling, Event, Illegal, Pinned, Said, Seen, Watch};
+use crate::watch::{Ceiling, Event, Illegal, Pinned, Said, Seen, Watch, undeployed_beside};
 
 /// Everything that one moment changes.
 pub(super) struct Step<'a> {
@@ -41,9 +41,6 @@ pub(super) struct Done {
     /// Whether somebody has to be told something.
     pub has_mail: bool,
 }
-
-/// Services that are looked at beside a deployment where its policy names none.
-const MOST_BESIDE: usize = 3;
 
 impl<'a> Step<'a> {
     pub(super) fn at(now: Timestamp, live: &'a Live, query_offset: Option<SignedDuration>) -> Self {
@@ -133,20 +130,12 @@ impl<'a> Step<'a> {
     }
 
     /// Other services that the policy guards, that are seen in place, and that nobody is
-    /// deploying: controls, where the policy names none itself.
+    /// deploying.
     fn undeployed_beside(&self, key: &ServiceKey, policy: &Policy) -> Vec<String> {
-        let alike = Glob::parse(&policy.matches.service);
         let deploying: BTreeSet<&ServiceKey> =
             self.open_watches().into_iter().map(|w| &w.deployment.service.key).collect();
         let known = self.live.seen.keys().chain(self.seen.keys());
-        let beside: BTreeSet<&ServiceKey> = known
-            .filter(|other| *other != key && other.cluster == key.cluster)
-            .filter(|other| {
-                alike.as_ref().is_ok_and(|alike| alike.matches(&other.service))
-                    && !deploying.contains(other)
-            })
-            .collect();
-        beside.into_iter().take(MOST_BESIDE).map(|other| other.service.clone()).collect()
+        undeployed_beside(key, policy, known, &deploying)
     }
 
     pub(super) fn see(&mut self, seen: Seen) {

@@ -8,11 +8,12 @@ use super::act::{Deed, Mark};
 use super::feed::{Feed, Readings};
 use super::report::{Breach, Report};
 use super::scene::Scene;
+use super::trail::Trail;
 use crate::judge::Judgement;
 use crate::model::{Inspection, RollbackPlan, Sighting, Verdict};
 use crate::watch::{
     BaselineAsk, BaselineMeasured, Event, Illegal, Press, Said, Sampled, Tick, Want, Watch,
-    candidates,
+    candidates, rivals,
 };
 
 /// Moments that a rehearsal may have: a day of samples each second is less.
@@ -45,6 +46,7 @@ pub fn rehearse(scene: &Scene, readings: &mut dyn Readings) -> Result<Report, Il
         first_breach: None,
         acted_on: None,
         refused: Vec::new(),
+        trail: Trail::default(),
         samples: 0,
     };
     let mut drive =
@@ -100,6 +102,8 @@ impl Drive<'_> {
                 self.take(&Event::Woke, now);
             }
             self.answer(now);
+            let open = self.report.watch.is_open();
+            self.report.trail.note(now, self.report.watch.rival().filter(|_| open));
             if !self.watch().is_open() || self.is_cut() {
                 return;
             }
@@ -174,10 +178,13 @@ impl Drive<'_> {
     }
 
     fn sample(&mut self, tick: Timestamp, interval: SignedDuration, now: Timestamp) {
+        let (watch, unsettled) = (&self.report.watch, self.scene.unsettled(now));
         let (mut earlier, born) =
-            self.feed.sample(&self.report.watch, self.readings, tick, interval);
+            self.feed.sample(watch, self.readings, (tick, interval), &unsettled);
         let latest = earlier.pop().unwrap_or_else(|| Tick::at(tick));
-        let sampled = Sampled { latest, earlier, born, rivals: Vec::new() };
+        let others = self.readings.others(now);
+        let rivals = rivals(watch, others.iter().map(|(of, rival)| (of, rival.clone())));
+        let sampled = Sampled { latest, earlier, born, rivals };
         self.report.samples = self.report.samples.saturating_add(1);
         self.take(&Event::Sampled(Box::new(sampled)), now);
     }
@@ -240,9 +247,9 @@ impl Drive<'_> {
         let latest = |last: &&Judgement| last.at == tick;
         for (name, state) in &self.report.watch.checks {
             let Some(last) = state.last.as_ref().filter(latest) else { continue };
-            if self.report.first_breach.is_none() && is_ours(last) {
-                let breach = Breach { check: name.clone(), judgement: last.clone() };
-                self.report.first_breach = Some(breach);
+            if self.report.first_breach.is_none() && is_ours(&self.report.watch, last) {
+                let (check, judgement) = (name.clone(), last.clone());
+                self.report.first_breach = Some(Breach { check, judgement, excused: None });
             }
             if self.scene.keeps_judgements {
                 let kept = self.report.judged.entry(name.clone()).or_default();
@@ -263,7 +270,12 @@ impl Drive<'_> {
     }
 }
 
-pub(super) fn is_ours(judgement: &Judgement) -> bool {
+/// Whether a judgement is a breach that is the deployment's own doing. The judge does
+/// not know of rivals; the watch does, and excuses the whole incident.
+pub(super) fn is_ours(watch: &Watch, judgement: &Judgement) -> bool {
+    let excused = watch.has_open_incident()
+        && watch.incident.as_ref().is_some_and(|incident| incident.excused.is_some());
     judgement.verdict == Verdict::Breach
         && judgement.blame.as_ref().is_none_or(crate::judge::Blame::is_ours)
+        && !excused
 }

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::model::{Measured, Question, Reading, Ticks, Unusable};
+use crate::judge::Rival;
+use crate::model::{ArmRule, Measured, Question, Reading, Service, Ticks, Unusable};
 use crate::policy::{Check, Vars};
 use crate::watch::{BaselineAsk, Samples, Tick, Watch};
 
@@ -16,6 +17,12 @@ pub trait Readings {
     /// checks together; a source may fetch them side by side. It asks again only where
     /// the question or the grid of ticks has changed.
     fn measure(&mut self, asked: &[Asked<'_>]) -> Vec<Measured>;
+
+    /// Other deployments as they stood just before `now`, with their services. Asked for
+    /// at each sample; nobody else deploys where a source does not say.
+    fn others(&mut self, _now: Timestamp) -> Vec<(Service, Rival)> {
+        Vec::new()
+    }
 }
 
 /// A question about a check, over a grid of ticks.
@@ -39,6 +46,7 @@ const NEWCOMERS_WITHIN: SignedDuration = SignedDuration::from_mins(30);
 #[derive(Debug, Default)]
 pub(super) struct Feed {
     batches: BTreeMap<(String, Option<String>), Batch>,
+    worded: Worded,
     /// Instances that were seen in batches that are over, for the watch to know.
     born: BTreeSet<String>,
 }
@@ -53,16 +61,17 @@ struct Batch {
 
 impl Feed {
     /// The readings of all checks at the watch's ticks up to `tick`, oldest first, of the
-    /// service and of its controls; and the instances that were new.
+    /// service and of its controls that are not `unsettled`; and the instances that were
+    /// new.
     pub fn sample(
         &mut self,
         watch: &Watch,
         readings: &mut dyn Readings,
-        tick: Timestamp,
-        interval: SignedDuration,
+        (tick, interval): (Timestamp, SignedDuration),
+        unsettled: &BTreeSet<&str>,
     ) -> (Vec<Tick>, BTreeSet<String>) {
         let ticks = watch.ticks(tick, interval);
-        let asked = questions(watch, ticks, tick, interval);
+        let asked = questions(watch, ticks, (tick, interval), unsettled, &mut self.worded);
         let is_missing = |asked: &&Asked<'_>| self.known(asked, ticks.count).is_none();
         let missing = asked.iter().filter(is_missing).cloned().collect();
         self.fetch(missing, watch, ticks.first, readings);
@@ -178,12 +187,13 @@ impl Feed {
 
 /// What all checks ask at `ticks`, and as far ahead as the grid goes on. A control that
 /// would be asked the same as the service itself is none.
-fn questions(
-    watch: &Watch,
+fn questions<'a>(
+    watch: &'a Watch,
     ticks: Ticks,
-    tick: Timestamp,
-    interval: SignedDuration,
-) -> Vec<Asked<'_>> {
+    (tick, interval): (Timestamp, SignedDuration),
+    unsettled: &BTreeSet<&str>,
+    worded: &mut Worded,
+) -> Vec<Asked<'a>> {
     // Newcomers are known once a batch is over: until they are, batches are short.
     let waits = watch.arms().is_some()
         && watch.born.is_empty()
@@ -197,11 +207,9 @@ fn questions(
         let window = watch.window(check, tick, interval);
         let regular = ticks.step == interval && window == check.window(interval);
         let ticks = if regular { Ticks { count: ticks.count + ahead, ..ticks } } else { ticks };
-        let ask = |control, arms| {
-            watch.policy().question(check, &vars(watch, control), window, arms, None)
-        };
+        let mut ask = |control, arms| worded.question(watch, check, control, window, arms);
         let own = ask(None, watch.arms());
-        for name in watch.controls() {
+        for name in watch.controls().filter(|name| !unsettled.contains(name)) {
             let question = ask(Some(name), None);
             if question.asks != own.asks {
                 all.push(Asked { check, control: Some(name), question, ticks });
@@ -210,6 +218,42 @@ fn questions(
         all.push(Asked { check, control: None, question: own, ticks });
     }
     all
+}
+
+/// Questions as they were last put into words, by check and control: a day of ticks asks
+/// the same, and wording means parsing queries and their patterns.
+#[derive(Debug, Default)]
+struct Worded(BTreeMap<(String, Option<String>), Wording>);
+
+#[derive(Debug)]
+struct Wording {
+    vars: Vars,
+    window: SignedDuration,
+    arms: Option<ArmRule>,
+    question: Question,
+}
+
+impl Worded {
+    fn question(
+        &mut self,
+        watch: &Watch,
+        check: &Check,
+        control: Option<&str>,
+        window: SignedDuration,
+        arms: Option<ArmRule>,
+    ) -> Question {
+        let key = (check.name.clone(), control.map(str::to_owned));
+        let vars = vars(watch, control);
+        let last = self.0.get(&key);
+        let same =
+            |last: &&Wording| last.vars == vars && last.window == window && last.arms == arms;
+        if let Some(last) = last.filter(same) {
+            return last.question.clone();
+        }
+        let question = watch.policy().question(check, &vars, window, arms.clone(), None);
+        self.0.insert(key, Wording { vars, window, arms, question: question.clone() });
+        question
+    }
 }
 
 impl Batch {

@@ -12,10 +12,12 @@ mod feed;
 mod platform;
 mod report;
 mod scene;
+mod trail;
 
 pub use act::{Act, Deed};
 pub use drive::rehearse;
 pub use feed::{Asked, Readings};
 pub use platform::{Answer, Platform};
 pub use report::{Breach, Report};
-pub use scene::Scene;
+pub use scene::{Beside, Scene};
+pub use trail::Trail;

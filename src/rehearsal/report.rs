@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::drive::is_ours;
-use super::{Act, Deed};
-use crate::judge::Judgement;
-use crate::model::{Body, LedgerEntry, Notice, Outcome, Reply};
+use super::{Act, Deed, Trail};
+use crate::judge::{Blame, Judgement};
+use crate::model::{Body, LedgerEntry, Notice, Outcome, Reply, Verdict};
 use crate::watch::Watch;
 
 /// Everything that was said, judged and done.
@@ -27,6 +27,8 @@ pub struct Report {
     pub acted_on: Option<Breach>,
     /// Presses that were not taken, and why.
     pub refused: Vec<(Timestamp, String)>,
+    /// How the deployment looked to others.
+    pub trail: Trail,
     /// Samples that were taken.
     pub samples: u32,
 }
@@ -36,6 +38,8 @@ pub struct Report {
 pub struct Breach {
     pub check: String,
     pub judgement: Judgement,
+    /// Why it is not the deployment's own doing, in words.
+    pub excused: Option<String>,
 }
 
 impl Report {
@@ -55,13 +59,18 @@ impl Report {
         self.acts.iter().rev().find(|act| act.at <= at).map(|act| act.deed)
     }
 
-    /// The gravest breach, of those that are the deployment's doing, where it ended.
+    /// The gravest breach where it ended: of those that are the deployment's doing, or
+    /// else of all.
     pub fn breach_at_end(&self) -> Option<Breach> {
-        let breaches = self.watch.checks.iter().filter_map(|(name, state)| {
-            let last = state.last.as_ref().filter(|last| is_ours(last))?;
-            Some(Breach { check: name.clone(), judgement: last.clone() })
+        let excused = self.watch.incident.as_ref().and_then(|one| one.excused.as_ref());
+        let breaches = self.watch.checks.iter().filter_map(|(check, state)| {
+            let last = state.last.as_ref().filter(|last| last.verdict == Verdict::Breach)?;
+            let ours = is_ours(&self.watch, last);
+            let blame = || last.blame.as_ref().map(Blame::in_words).unwrap_or_default();
+            let excused = (!ours).then(|| excused.cloned().unwrap_or_else(blame));
+            Some(Breach { check: check.clone(), judgement: last.clone(), excused })
         });
-        breaches.min_by_key(|breach| breach.judgement.severity)
+        breaches.min_by_key(|breach| (breach.excused.is_some(), breach.judgement.severity))
     }
 
     /// What `check` last said up to `at`.

@@ -1,5 +1,7 @@
 //! What is given of a deployment before it is lived through.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::Platform;
@@ -7,7 +9,7 @@ use crate::model::{
     Deployment, Facts, LedgerEntry, Mode, Revision, RollbackSafe, Service, Standing,
 };
 use crate::policy::Policy;
-use crate::watch::{Ceiling, Pinned, Press};
+use crate::watch::{Ceiling, Pinned, Press, is_unsettled};
 
 /// A deployment with its surroundings.
 #[derive(Debug, Clone)]
@@ -18,6 +20,9 @@ pub struct Scene {
     /// Other guarded services of the same cluster that are not being deployed: the
     /// controls of a policy that names none.
     pub others: Vec<String>,
+    /// Deployments of other services of the same cluster: such a service is no control
+    /// while it is unsettled.
+    pub beside: Vec<Beside>,
     /// What is known of the service's revisions.
     pub ledger: Vec<LedgerEntry>,
     pub platform: Platform,
@@ -36,6 +41,16 @@ pub struct Scene {
     pub ends_with_rollback: bool,
     /// Whether every judgement is kept.
     pub keeps_judgements: bool,
+}
+
+/// A deployment of another service, as far as a control must know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Beside {
+    pub service: String,
+    pub started_at: Timestamp,
+    pub in_service_at: Timestamp,
+    /// When it would be watched no longer.
+    pub until: Timestamp,
 }
 
 /// How long ago the revision before was found good, in a scene that does not say.
@@ -74,6 +89,7 @@ impl Scene {
             pinned,
             ceiling,
             others: Vec::new(),
+            beside: Vec::new(),
             ledger: vec![good],
             platform: Platform::default(),
             presses: Vec::new(),
@@ -92,6 +108,14 @@ impl Scene {
         self.pinned.policy.mode = mode;
         self.ceiling = Ceiling { mode, because: None };
         self
+    }
+
+    /// Services that are no control at `now`.
+    pub(super) fn unsettled(&self, now: Timestamp) -> BTreeSet<&str> {
+        let open = self.beside.iter().filter(|one| one.started_at <= now && now < one.until);
+        open.filter(|one| is_unsettled(Some(one.in_service_at), now))
+            .map(|one| one.service.as_str())
+            .collect()
     }
 
     /// When the guard, being away at `at`, is back; `at` itself where it is there.

@@ -9,6 +9,7 @@
 //! `now` is always an argument. Two folds of the same journal give the same state.
 
 mod baselines;
+mod beside;
 mod decide;
 mod decided;
 mod digest;
@@ -28,6 +29,7 @@ mod wants;
 mod words;
 
 pub use baselines::{BaselineAsk, BaselineMeasured, Purpose, Samples};
+pub use beside::{is_unsettled, rivals, undeployed_beside};
 pub use decide::{Decision, Standpoint, decide};
 pub use decided::{Answer, Decided, DecidedCheck};
 pub use digest::{Came, Digest, Digested, PolicyDigest};

@@ -168,21 +168,25 @@ impl Watch {
 
     /// Another deployment of the same time that fits better, if one does.
     fn another(&self, since: Option<Timestamp>) -> Blame {
-        let (Some(since), Some(ours)) = (since, self.rival()) else { return Blame::Deployment };
+        let (Some(since), Some(ours)) = (since, self.standing()) else {
+            return Blame::Deployment;
+        };
         match rank(&ours, &self.rivals, since) {
             Some(rival) => Blame::Another { service: rival.service, deployment: rival.deployment },
             None => Blame::Deployment,
         }
     }
 
-    /// This deployment as others must know it.
+    /// This deployment as others must know it: nobody's doing is no rival.
     pub fn rival(&self) -> Option<Rival> {
+        let excused = self.incident.as_ref().is_some_and(|incident| incident.excused.is_some());
+        self.standing().filter(|_| !excused)
+    }
+
+    /// This deployment beside its rivals, whether it was excused or not.
+    fn standing(&self) -> Option<Rival> {
         let weights = self.checks.values().filter_map(|state| state.last.as_ref()?.weight);
         let worst = weights.max_by(|a, b| (a.ln_e - a.needed).total_cmp(&(b.ln_e - b.needed)));
-        if self.incident.as_ref().is_some_and(|incident| incident.excused.is_some()) {
-            // Nobody's doing is no rival.
-            return None;
-        }
         Some(Rival {
             service: self.deployment.service.name.clone(),
             deployment: self.version(),

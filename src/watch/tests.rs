@@ -5,4 +5,4 @@ mod intake;
 mod invariants;
 mod late;
 mod tasks;
-mod world;
+pub(super) mod world;

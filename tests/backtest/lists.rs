@@ -1,6 +1,7 @@
 //! Lists of deployments with mistakes, and Prometheus out of reach.
 
 use deployguard::backtest::read_deployments;
+use deployguard::model::RollbackSafe;
 
 use crate::command::Desk;
 
@@ -37,6 +38,29 @@ fn an_empty_bad_from_is_healthy() {
 }
 
 #[test]
+fn a_row_that_is_cut_off_is_not_healthy() {
+    let cut = "id,service,environment,at,labels,bad_from\n\
+        d1,api,prod,2026-03-02T12:00:00Z,version=2\n";
+    assert_eq!(mistakes(cut), ["list.csv:2:1: 5 fields, the header has 6: leave none out"]);
+    let plain = "id,service,environment,at\nd1,api,prod,2026-03-02T12:00:00Z\n";
+    assert_eq!(read_deployments("list.csv", plain.as_bytes()).unwrap()[0].bad_from, None);
+}
+
+#[test]
+fn what_may_not_be_undone_is_in_a_column_of_its_own() {
+    let list = "id,service,environment,at,rollback_safe\nd1,api,prod,2026-03-02T12:00:00Z,no\n\
+        d2,api,prod,2026-03-02T13:00:00Z,\n";
+    let all = read_deployments("list.csv", list.as_bytes()).unwrap();
+    assert_eq!(all[0].rollback_safe, RollbackSafe::No);
+    assert_eq!(all[1].rollback_safe, RollbackSafe::Yes, "what is not said may be");
+    let maybe = list.replace(",no", ",maybe");
+    assert_eq!(
+        mistakes(&maybe),
+        ["list.csv:2:1: rollback_safe: `maybe` is none of yes, no, unknown"]
+    );
+}
+
+#[test]
 fn every_mistake_is_told_at_once_with_its_line_and_field() {
     let list = "id,service,environment,at,labels,bad_from\n\
         d1,,prod,yesterday,version,tomorrow\n\
@@ -57,8 +81,7 @@ fn every_mistake_is_told_at_once_with_its_line_and_field() {
             "list.csv:5:1: id: has control characters",
             "list.csv:5:1: at: `2026-03-02T12:00:00` is no RFC 3339 time such as 2026-11-20T10:30:00Z",
             "list.csv:7:1: id: `d1` is the id of line 3 already",
-            "list.csv:8:1: environment: is empty",
-            "list.csv:8:1: at: is empty",
+            "list.csv:8:1: 2 fields, the header has 6: leave none out",
         ]
     );
     assert_eq!(

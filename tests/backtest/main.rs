@@ -10,3 +10,4 @@ mod history;
 mod lists;
 mod past;
 mod speed;
+mod year;

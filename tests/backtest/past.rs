@@ -30,18 +30,19 @@ async fn remembering(past: &str) -> Prometheus {
     prometheus
 }
 
-/// Eight services, all deployed three hours after the history begins.
+/// Eight services, deployed from three hours after the history begins. What goes bad does
+/// so far enough apart that nobody is a rival.
 fn stories(at: Timestamp) -> Vec<Story> {
     let silent = at.as_second()..i64::MAX;
     vec![
         Story::good("shop-good", at),
         Story::bad("shop-bad", at, MINUTE * 5),
-        Story { percent: 4, ..Story::bad("shop-mild", at, MINUTE * 5) },
+        Story { percent: 4, ..Story::bad("shop-mild", at + MINUTE * 20, MINUTE * 5) },
         Story { scrape: 60, ..Story::good("shop-rare", at) },
-        Story { scrape: 60, ..Story::bad("shop-rare-bad", at, MINUTE * 5) },
+        Story { scrape: 60, ..Story::bad("shop-rare-bad", at + MINUTE * 40, MINUTE * 5) },
         Story { silent, ..Story::good("shop-silent", at) },
         Story { in_place: true, ..Story::good("shop-same-good", at) },
-        Story { in_place: true, ..Story::bad("shop-same", at, MINUTE * 5) },
+        Story { in_place: true, ..Story::bad("shop-same", at + MINUTE * 60, MINUTE * 5) },
     ]
 }
 
@@ -80,7 +81,7 @@ async fn the_past_is_judged_as_the_daemon_would_have_judged_it() {
     for (bad, within) in [("shop-bad", 2), ("shop-rare-bad", 5), ("shop-same", 2)] {
         let one = of(&found, bad);
         assert_eq!((outcome(bad).as_str(), &one["action"]), ("rolled_back", &"rollback".into()));
-        let acted = time(&one["acted_at"]);
+        let (at, acted) = (time(&one["at"]), time(&one["acted_at"]));
         assert!(acted > at + MINUTE * 5 && acted <= at + MINUTE * (5 + within), "{one}");
         assert!(time(&one["first_breach_at"]) <= acted);
         assert_eq!((&one["check"], &one["limit"]), (&"errors".into(), &"> 10%".into()));
@@ -89,7 +90,7 @@ async fn the_past_is_judged_as_the_daemon_would_have_judged_it() {
     }
     let mild = of(&found, "shop-mild");
     assert_eq!((outcome("shop-mild").as_str(), &mild["action"]), ("breached", &"ask".into()));
-    assert!(time(&mild["acted_at"]) <= at + MINUTE * 9, "{mild}");
+    assert!(time(&mild["acted_at"]) <= at + MINUTE * 29, "{mild}");
     let silent = of(&found, "shop-silent");
     assert_eq!(outcome("shop-silent"), "inconclusive", "{silent}");
     assert!(silent["reason"].as_str().unwrap().contains("errors"), "{silent}");
@@ -129,6 +130,39 @@ async fn goes_on_where_it_was(desk: &Desk, found: &Value) {
     assert_eq!((said.code, said.out.as_str()), (3, ""), "one must be judged again: {}", said.err);
     let other = desk.run(&["--state", "done", "--mode", "observe"]).await;
     assert_eq!((other.code, other.out.as_str()), (3, ""), "another mode is another question");
+}
+
+/// The second is hit by what the first broke, and alone would be rolled back for it.
+#[tokio::test]
+async fn of_two_deployments_at_once_the_one_that_fits_better_is_rolled_back() {
+    let begin = Timestamp::from_second(now().as_second() - 5 * 3600).unwrap();
+    let at = begin + MINUTE * 180;
+    let first = Story { percent: 60, ..Story::bad("shop-first", at, MINUTE * 5) };
+    let second = Story { percent: 15, ..Story::bad("shop-second", at + MINUTE, MINUTE * 5) };
+    let stories = [first, second];
+    let prometheus = remembering(&history(begin, begin + MINUTE * 290, &stories)).await;
+    let desk = Desk::new(prometheus.url(), &list(&stories));
+    for jobs in ["1", "2"] {
+        let found = desk.json(&["--jobs", jobs]).await;
+        let (first, second) = (of(&found, "shop-first"), of(&found, "shop-second"));
+        assert_eq!(first["action"], "rollback", "{first}");
+        assert_eq!(second["action"], "ask", "{second}");
+        let blame = second["blame"].as_str().unwrap();
+        assert!(blame.contains("2 of shop-first fits better"), "{second}");
+        assert_eq!(
+            (&second["check"], &second["first_breach_at"]),
+            (&"errors".into(), &Value::Null)
+        );
+    }
+    let alone = list(&stories[1..]);
+    fs::write(desk.path("list.csv"), &alone).unwrap();
+    assert_eq!(of(&desk.json(&[]).await, "shop-second")["action"], "rollback");
+    let migrates = alone
+        .replace("bad_from", "rollback_safe")
+        .replace(&format!(",{}\n", stories[1].bad_from.unwrap()), ",no\n");
+    fs::write(desk.path("list.csv"), migrates).unwrap();
+    let found = desk.json(&[]).await;
+    assert_eq!(of(&found, "shop-second")["action"], "notify", "it can't be undone: {found}");
 }
 
 #[tokio::test]

@@ -2,13 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::time::Instant;
+use std::fs;
 
 use deployguard::model::{
     Facts, Measured, Measurement, Mode, Outcome, RollbackSafe, Service, ServiceKey,
 };
 use deployguard::policy::{SourceFile, read};
 use deployguard::rehearsal::{Asked, Readings, Scene, rehearse};
+
+/// What this thread has computed so far: others on the machine do not count.
+fn computed() -> f64 {
+    let said = fs::read_to_string("/proc/thread-self/schedstat").expect("Linux says it");
+    let nanoseconds: f64 = said.split(' ').next().unwrap().parse().unwrap();
+    nanoseconds / 1e9
+}
 
 /// Of a thousand events one is bad.
 struct Quiet;
@@ -37,7 +44,7 @@ fn lived(hours: u32) -> f64 {
     for number in 0..8 {
         let _ = write!(
             policy,
-            "  check {number}:\n    ratio: {{ bad: {{ counter: 'b{number}' }}, total: {{ counter: t }} }}\n\
+            "  check {number}:\n    ratio: {{ bad: {{ counter: 'b{number}{{code=~\"5..\"}}' }}, total: {{ counter: t }} }}\n\
              \x20   normal: \"< 0.5%\"\n    breach: {{ SEV2: \"> 5%\", SEV1: \"> 10%\" }}\n"
         );
     }
@@ -49,9 +56,9 @@ fn lived(hours: u32) -> f64 {
     let at = "2026-03-02T12:00:00Z".parse().unwrap();
     let mut scene = Scene::of(policy, "d1", service, at, facts).in_mode(Mode::Auto);
     scene.keeps_judgements = false;
-    let started = Instant::now();
+    let begun = computed();
     let report = rehearse(&scene, &mut Quiet).unwrap();
-    let seconds = started.elapsed().as_secs_f64();
+    let seconds = computed() - begun;
     assert_eq!(report.outcome(), Some(Outcome::Passed));
     assert_eq!(report.samples, hours * 240);
     seconds

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use deployguard::judge::Rival;
 use deployguard::model::{
     Facts, Measured, Measurement, Mode, Outcome, RollbackSafe, Service, ServiceKey, Severity,
     Unusable,
 };
 use deployguard::policy::{Policy, SourceFile, read};
-use deployguard::rehearsal::{Asked, Deed, Readings, Report, Scene, rehearse};
+use deployguard::rehearsal::{Asked, Beside, Deed, Readings, Report, Scene, Trail, rehearse};
 use deployguard::watch::{Command, Press};
 use jiff::{SignedDuration, Timestamp};
 
@@ -170,6 +171,61 @@ fn peers_that_never_failed_before_excuse_the_deployment_too() {
     let report = shared_outage(0.0);
     assert_eq!(report.acts.first().unwrap().deed, Deed::Excuse);
     assert!(report.acts.iter().all(|act| act.deed != Deed::RollBack), "{:#?}", course(&report));
+}
+
+#[test]
+fn a_peer_that_is_being_deployed_is_no_control_until_it_has_settled() {
+    let mut policy = policy();
+    policy.peers = vec!["web".into()];
+    let mut scene = scene(policy);
+    let beside = |started_at| Beside {
+        service: "web".into(),
+        started_at,
+        in_service_at: started_at,
+        until: after(24 * 60),
+    };
+    let both = |at, _: Option<&str>| Some(if at > after(3) { 30.0 } else { 0.5 });
+    scene.beside = vec![beside(after(1))];
+    assert_eq!(lived(&scene, both).acts.first().unwrap().deed, Deed::RollBack);
+    scene.beside = vec![beside(after(-90)), beside(after(90))];
+    assert_eq!(lived(&scene, both).acts.first().unwrap().deed, Deed::Excuse, "long settled");
+}
+
+type Bad = fn(Timestamp, Option<&str>) -> Option<f64>;
+
+/// What is measured, with a rival as it is given.
+struct Beaten {
+    shares: Shares<Bad>,
+    rival: Trail,
+}
+
+impl Readings for Beaten {
+    fn measure(&mut self, asked: &[Asked<'_>]) -> Vec<Measured> {
+        self.shares.measure(asked)
+    }
+
+    fn others(&mut self, now: Timestamp) -> Vec<(Service, Rival)> {
+        let key = ServiceKey { target: "t".into(), cluster: "shop".into(), service: "web".into() };
+        let web = Service { name: "web".into(), environment: "production".into(), key };
+        self.rival.before(now).map(|rival| (web, rival)).into_iter().collect()
+    }
+}
+
+#[test]
+fn another_deployment_of_the_time_that_fits_better_is_blamed() {
+    let mut web = scene(policy());
+    web.deployment.service.name = "web".into();
+    web.platform.back_after = SignedDuration::from_hours(24);
+    let rival = lived(&web, |at, _| Some(if at > after(3) { 40.0 } else { 0.1 })).trail;
+    let bad = |at, _: Option<&str>| Some(if at > after(4) { 15.0 } else { 0.1 });
+    let shares = Shares::of(bad as Bad);
+    let alone = lived(&scene(policy()), bad);
+    assert_eq!(alone.acts.first().unwrap().deed, Deed::RollBack);
+    let report = rehearse(&scene(policy()), &mut Beaten { shares, rival }).unwrap();
+    assert_eq!(report.acts.first().unwrap().deed, Deed::Excuse, "{:#?}", course(&report));
+    let excused = report.watch.incident.as_ref().unwrap().excused.as_deref();
+    assert!(excused.is_some_and(|why| why.contains("of web fits better")), "{excused:?}");
+    assert!(report.first_breach.is_none(), "it is another's doing");
 }
 
 #[test]
