@@ -40,6 +40,9 @@ fn of_check(check: &CheckStory, out: &mut impl Write) -> io::Result<()> {
     for baseline in &check.baselines {
         writeln!(out, "    {}", of_baseline(baseline))?;
     }
+    if let Some(passed) = &check.passed_before {
+        writeln!(out, "    {passed}")?;
+    }
     for control in &check.controls {
         writeln!(out, "    {}", of_control(control))?;
     }

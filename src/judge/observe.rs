@@ -274,9 +274,8 @@ impl CheckState {
             || self.weighed_at.is_none_or(|last| sample.at.duration_since(last) >= width);
         if let Some(pool) = subject.as_ref().filter(|_| sample.counts && due) {
             let agree = if sample.interval > FAR_APART { AGREE_WHEN_FAR_APART } else { AGREE };
-            let stretch = if overlapping { width.max(sample.interval) } else { sample.interval };
             let cap = Cap::new(sample.alpha, agree)
-                .outlasting(&self.passed_before(), stretch.as_secs_f64());
+                .outlasting(&self.passed_before(), self.apart(sample).as_secs_f64());
             self.probes.add(check, sample.at, pool, &nulls, cap);
             self.weighed += pool.total();
             self.weighed_at = Some(sample.at);
@@ -290,6 +289,14 @@ impl CheckState {
         self.weighed_last = weight;
         let window = self.window(check, sample, width)?;
         self.judge(check, sample, &window, weight)
+    }
+
+    /// The time that a sample stands for: a source may have news less often than it is
+    /// asked.
+    fn apart(&self, sample: &Sample<'_>) -> SignedDuration {
+        const MOST: i32 = 20;
+        let since = self.weighed_at.map(|last| sample.at.duration_since(last));
+        since.unwrap_or_default().clamp(sample.interval, sample.interval * MOST)
     }
 
     /// What has passed by itself, in all of the past that is known.

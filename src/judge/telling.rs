@@ -78,7 +78,12 @@ impl CheckState {
                     words if words.is_empty() => words,
                     words => format!("; not this deployment's doing: {words}"),
                 };
-                format!("{shown}, limit {}{chance}{blame}", found.limit)
+                let overall = found.overall.zip(found.since).map(|(value, since)| {
+                    let since = since.strftime("%H:%M:%S UTC");
+                    format!(" now, {} since {since}", check.unit().show(value))
+                });
+                let overall = overall.unwrap_or_default();
+                format!("{shown}{overall}, limit {}{chance}{blame}", found.limit)
             }
             None if exceeds => match weight.filter(|weight| weight.ln_e < weight.needed) {
                 Some(weight) if check.counts_events() => format!(

@@ -31,6 +31,8 @@ pub(super) struct Found {
     pub since: Option<Timestamp>,
     /// Whether the evidence, which has controls and baselines in it, says so.
     pub proven: bool,
+    /// What it comes to since then, where the latest window alone is not beyond the limit.
+    pub overall: Option<f64>,
 }
 
 impl CheckState {
@@ -107,8 +109,11 @@ impl CheckState {
         let estimate = self.recent.after(before)?;
         let lately = self.recent.after(sample.at.checked_sub(sample.interval * LATELY).ok()?);
         let lately = lately.and_then(|pool| value::of(check, &pool)).unwrap_or(window.value);
-        let found =
-            |severity, limit| Some(Found { severity, limit, since: Some(since), proven: true });
+        let overall = value::of(check, &estimate);
+        let found = |severity, limit, beyond: bool| {
+            let overall = overall.filter(|_| !beyond);
+            Some(Found { severity, limit, since: Some(since), proven: true, overall })
+        };
         let phi = self.references().map(|(_, one)| phi(one)).fold(1.0, f64::max);
         let limits: Vec<(&Severity, &Limit)> =
             check.breach.iter().filter(|(_, limit)| limit.hold.is_none()).collect();
@@ -123,7 +128,8 @@ impl CheckState {
                 && counts.total >= check.min_traffic
                 && counts::chance_above(share, counts, phi) >= sure
             {
-                return found(**severity, limit.to_string());
+                let beyond = limit.bound.contains(window.value);
+                return found(**severity, limit.to_string(), beyond);
             }
         }
         let rule = check.baseline.as_ref()?;
@@ -131,7 +137,8 @@ impl CheckState {
         let worse = (!check.counts_events() || estimate.total() >= check.min_traffic)
             && self.is_worse(check, &estimate) == Some(true)
             && self.is_worse_now(check, sample) != Some(false);
-        (outside && worse).then(|| found(rule.severity, self.relative_limit(check)))?
+        let beyond = self.is_worse(check, &window.pool) == Some(true);
+        (outside && worse).then(|| found(rule.severity, self.relative_limit(check), beyond))?
     }
 
     /// Whether `pool` is worse by the policy's factor than *every* usable baseline;
@@ -226,6 +233,7 @@ impl CheckState {
                 limit: limit.to_string(),
                 since: Some(streak.since),
                 proven: false,
+                overall: None,
             })
     }
 
@@ -263,7 +271,13 @@ impl CheckState {
             check.unit().show(rule.wall),
             leak.wall_at.strftime("%H:%M UTC")
         );
-        Some(Found { severity: rule.severity, limit, since: Some(leak.since), proven: false })
+        Some(Found {
+            severity: rule.severity,
+            limit,
+            since: Some(leak.since),
+            proven: false,
+            overall: None,
+        })
     }
 
     fn failing(&mut self, check: &Check, sample: &Sample<'_>) -> Option<Found> {
@@ -282,6 +296,7 @@ impl CheckState {
             limit: limit.to_string(),
             since: None,
             proven: false,
+            overall: None,
         })
     }
 
@@ -301,6 +316,7 @@ impl CheckState {
             limit: limit.to_string(),
             since: Some(streak.since),
             proven: false,
+            overall: None,
         };
         let blame = self.blame(check, &found, window, sample);
         (!blame.is_ours()).then_some((found, blame))

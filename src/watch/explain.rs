@@ -47,6 +47,9 @@ pub struct CheckStory {
     /// In order of time; see [`Moment::shown_for`].
     pub moments: Vec<Moment>,
     pub baselines: Vec<BaselineStory>,
+    /// How long what has passed by itself before lasted, in words: a change must outlast
+    /// it.
+    pub passed_before: Option<String>,
     pub controls: Vec<ControlStory>,
 }
 
@@ -232,6 +235,7 @@ fn story(watch: &Watch, check: &Check, said: &Said) -> CheckStory {
         samples: said.judgements.len(),
         moments,
         baselines: baselines.map(|(against, one)| baseline(check, *against, one)).collect(),
+        passed_before: state.and_then(super::words::passed_before),
         controls: controls
             .map(|(name, control)| {
                 let reference = control.baseline.reference();

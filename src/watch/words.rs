@@ -1,7 +1,7 @@
 //! How a watch stands, in finished words: its line, its card, its evidence. What is
 //! said in the thread is in `replies`; how it looks is the notifier's.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{PreflightState, RunStep, Said, Stage, Watch};
 use crate::judge::{Baseline, CheckState, Judgement};
@@ -257,8 +257,16 @@ fn baselines_in_words(check: &Check, state: &CheckState) -> Option<String> {
                 Baseline::Missing { because } => Some(format!("{of}: no baseline ({because})")),
             }
         })
+        .chain(passed_before(state))
         .collect();
     (!said.is_empty()).then(|| said.join("; "))
+}
+
+/// What a change must outlast, where something has passed by itself before.
+pub(super) fn passed_before(state: &CheckState) -> Option<String> {
+    let longest = state.passed_before().longest();
+    let longest = SignedDuration::try_from_secs_f64(longest).ok().filter(|one| !one.is_zero())?;
+    Some(format!("bad spells of up to {longest:#} passed by themselves before"))
 }
 
 pub(super) fn list(names: &[String]) -> String {

@@ -184,3 +184,16 @@ fn buckets_that_share_no_bound_are_no_data_and_not_low_traffic() {
     assert_eq!(judgement.verdict, Verdict::NoData);
     assert!(judgement.reason.contains("share no bound"), "{}", judgement.reason);
 }
+
+#[test]
+fn a_breach_whose_latest_sample_is_better_says_what_it_rests_on() {
+    let check = Check { window: Some(SignedDuration::from_secs(15)), ..error_rate() };
+    let mut play = Play::of(check).after(quiet);
+    play.breaches_at(10, &counts(5.0, 100.0)).unwrap();
+    let plain = play.sees(counts(5.0, 100.0)).reason;
+    assert!(plain.starts_with("5%, limit > 1%; by chance 1 in "), "{plain}");
+    let better = play.sees(counts(0.0, 100.0));
+    assert_eq!(better.verdict, Verdict::Breach);
+    assert!(better.reason.starts_with("0% now, "), "{}", better.reason);
+    assert!(better.reason.contains("% since ") && better.reason.contains("limit > 1%"));
+}
