@@ -20,7 +20,7 @@ use super::recent::Recent;
 use super::silence::{Hearing, Shortage};
 use super::value::{self, Part3, Pool};
 use super::{Blame, Streak};
-use crate::model::{Measurement, Reading, Severity, Unusable, Verdict};
+use crate::model::{Counts, Measurement, Reading, Severity, Unusable, Verdict};
 use crate::policy::{Against, Check, Counted, Measure};
 
 /// Samples that must agree.
@@ -48,6 +48,8 @@ pub struct CheckState {
     pub(super) failures: u32,
     /// What a breach was put down to that is not the deployment's doing.
     pub(super) excused: Option<Blame>,
+    /// Bad events and all of the latest minutes, under the first test.
+    lately: Counts,
     /// Events that the evidence rests on.
     weighed: f64,
     /// When the evidence last took a sample in.
@@ -277,6 +279,7 @@ impl CheckState {
             let cap = Cap::new(sample.alpha, agree)
                 .outlasting(&self.passed_before(), self.apart(sample).as_secs_f64());
             self.probes.add(check, sample.at, pool, &nulls, cap);
+            self.remember(pool, nulls.first(), sample);
             self.weighed += pool.total();
             self.weighed_at = Some(sample.at);
         }
@@ -376,14 +379,22 @@ impl CheckState {
         Ok(Window { pool, value, traffic, of })
     }
 
-    /// Of the latest samples together; 1 for a series.
-    fn rise_over(&self, null: &Null, at: Timestamp, interval: SignedDuration) -> f64 {
-        let lately = at.checked_sub(interval * 5).unwrap_or(at);
-        let share = self.recent.after(lately).and_then(|pool| counted(&pool, null.bound)?.share());
-        match (&null.kind, share) {
+    /// Of the latest minutes together; 1 for a series.
+    fn rise(&self, null: &Null) -> f64 {
+        match (&null.kind, self.lately.share()) {
             (NullKind::Share { at_most, .. }, Some(share)) => share / at_most,
             (NullKind::Share { .. } | NullKind::Level { .. }, _) => 1.0,
         }
+    }
+
+    /// Takes the sample into the sums of the latest minutes, in which older ones fade: a
+    /// few samples alone would make a rise of chance.
+    fn remember(&mut self, pool: &Pool, null: Option<&Null>, sample: &Sample<'_>) {
+        const FADES: f64 = 600.0;
+        let counts = null.and_then(|null| counted(pool, null.bound)).unwrap_or_default();
+        let kept = (-self.apart(sample).as_secs_f64() / FADES).exp();
+        self.lately.bad = self.lately.bad * kept + counts.bad;
+        self.lately.total = self.lately.total * kept + counts.total;
     }
 
     fn weight(&self, sample: &Sample<'_>, nulls: &[Null], low: bool) -> Option<Weight> {
@@ -399,7 +410,7 @@ impl CheckState {
             ln_e: self.probes.ln(),
             needed: (1.0 / sample.alpha).ln(),
             null: null_value(&null.kind),
-            rise: self.rise_over(null, sample.at, sample.interval),
+            rise: self.rise(null),
             since: self.probes.since(),
             detectable,
         })
