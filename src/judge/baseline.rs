@@ -40,7 +40,11 @@ pub struct Reference {
     pub usual: Usual,
     /// Since when it had been worse than the rest of it, up to its end.
     pub began: Option<Timestamp>,
+    /// 0 for gauges.
+    #[serde(default)]
+    pub events_per_second: f64,
     /// What looked like a change in it and passed by itself.
+    #[serde(default)]
     pub transients: Transients,
 }
 
@@ -135,7 +139,7 @@ impl Baseline {
         samples
             .chunks(at_once)
             .filter_map(|part| Some(Self::of(check, part, step).reference()?.transients))
-            .fold(Transients::default(), Transients::max)
+            .fold(Transients::default(), Transients::and)
     }
 
     pub fn reference(&self) -> Option<&Reference> {
@@ -198,9 +202,16 @@ impl Reference {
             Usual::Share(share) => value::shown(check, share.mean),
             Usual::Slower { .. } => value::of(check, &pooled)?,
         };
-        let samples = u32::try_from(kept.len()).unwrap_or(u32::MAX);
-        let transients = Transients::default();
-        let reference = Self { value, samples, usual, began, transients };
+        #[expect(clippy::cast_precision_loss, reason = "a few hundred")]
+        let seconds = step * kept.len() as f64;
+        let reference = Self {
+            value,
+            samples: u32::try_from(kept.len()).unwrap_or(u32::MAX),
+            usual,
+            began,
+            events_per_second: if seconds > 0.0 { pooled.total() / seconds } else { 0.0 },
+            transients: Transients::default(),
+        };
         let nulls = nulls(check, &[&reference], |_| Lift::NONE);
         Some(Self { transients: transients_in(check, kept, step, &nulls), ..reference })
     }

@@ -85,6 +85,12 @@ impl Control {
         self.recent.last_at().is_some_and(|last| at.duration_since(last) <= interval * STALE)
     }
 
+    /// Whether it was measured before and gives nothing (any more).
+    pub fn is_silent(&self, at: Timestamp, interval: SignedDuration) -> bool {
+        let heard = self.recent.latest(1).any(|pool| pool.total() > 0.0);
+        self.baseline.reference().is_some() && !(heard && self.is_fresh(at, interval))
+    }
+
     /// How much worse than usual it is now, under the test of `bound`. Nothing where it
     /// is not measured (any more).
     pub fn lift(

@@ -104,6 +104,9 @@ pub struct Weight {
     pub ln_e: f64,
     /// The ln E that a breach needs.
     pub needed: f64,
+    /// ln E if nothing had to be outlasted.
+    #[serde(default)]
+    pub with_held: f64,
     /// The share, or level, that would still be "nothing changed".
     pub null: f64,
     /// How many times the null the latest samples are.
@@ -276,8 +279,7 @@ impl CheckState {
             || self.weighed_at.is_none_or(|last| sample.at.duration_since(last) >= width);
         if let Some(pool) = subject.as_ref().filter(|_| sample.counts && due) {
             let agree = if sample.interval > FAR_APART { AGREE_WHEN_FAR_APART } else { AGREE };
-            let cap = Cap::new(sample.alpha, agree)
-                .outlasting(&self.passed_before(), self.apart(sample).as_secs_f64());
+            let cap = Cap::new(sample.alpha, agree).outlasting(&self.passed_before());
             self.probes.add(check, sample.at, pool, &nulls, cap);
             self.remember(pool, nulls.first(), sample);
             self.weighed += pool.total();
@@ -409,6 +411,7 @@ impl CheckState {
         Some(Weight {
             ln_e: self.probes.ln(),
             needed: (1.0 / sample.alpha).ln(),
+            with_held: self.probes.ln_with_held(),
             null: null_value(&null.kind),
             rise: self.rise(null),
             since: self.probes.since(),

@@ -89,12 +89,21 @@ impl Probes {
 
     /// ln of the mean evidence; 0 without a test.
     pub fn ln(&self) -> f64 {
+        self.ln_of(Evidence::ln)
+    }
+
+    /// The same with what has not outlasted yet what passed by itself.
+    pub fn ln_with_held(&self) -> f64 {
+        self.ln_of(Evidence::ln_with_held)
+    }
+
+    fn ln_of(&self, ln: impl Fn(&Evidence) -> f64) -> f64 {
         if self.0.is_empty() {
             return 0.0;
         }
         #[expect(clippy::cast_precision_loss, reason = "a handful")]
         let count = self.0.len() as f64;
-        let sum: f64 = self.0.iter().map(|probe| probe.evidence.ln().exp()).sum();
+        let sum: f64 = self.0.iter().map(|probe| ln(&probe.evidence).exp()).sum();
         (sum / count).max(f64::MIN_POSITIVE).ln()
     }
 
@@ -133,17 +142,16 @@ pub fn transients(
     nulls: &[Null],
 ) -> Transients {
     let step = SignedDuration::try_from_secs_f64(step).unwrap_or_default();
-    let mut longest = Transients::default();
-    for null in nulls {
+    let of = |null: &Null| {
         let mut search = Search::default();
         for (at, pool) in samples {
             if let Some(ratios) = null.ratios(check, pool) {
                 search.add(at.checked_sub(step).unwrap_or(*at), *at, ratios);
             }
         }
-        longest = longest.max(search.found());
-    }
-    longest
+        search.found()
+    };
+    nulls.iter().map(of).fold(Transients::default(), Transients::max)
 }
 
 /// The bad events of a sample under a test.
@@ -200,10 +208,14 @@ fn share_null(check: &Check, references: &[&Reference], lift: Lift) -> Option<Nu
     let relative = check.baseline.as_ref().zip(shares().map(|share| share.mean).reduce(f64::max));
     let relative = relative.map(|(rule, mean)| least_rise(mean, rule.worse_by));
     let target = [limit, relative].into_iter().flatten().reduce(f64::min)?;
+    let mean = shares().map(|share| share.mean).fold(0.0, f64::max);
     let at_most = match usual {
-        Some(usual) => usual.max(target * FLOOR_OF_LIMIT).max(LEAST_NULL),
+        // How far it wanders is no reason not to mind what the policy minds.
+        Some(usual) if mean < target => usual.min(target).max(target * FLOOR_OF_LIMIT),
+        Some(usual) => usual,
         None => limit?,
     };
+    let at_most = at_most.max(LEAST_NULL);
     let phi = shares().map(|share| share.phi).fold(1.0, f64::max);
     let kind = NullKind::Share { at_most: lift.of(at_most), phi };
     Some(Null { bound: None, kind })

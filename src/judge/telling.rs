@@ -1,5 +1,7 @@
 //! A verdict with its reason, in words and numbers.
 
+use jiff::SignedDuration;
+
 use super::Blame;
 use super::observe::{CheckState, Judgement, Sample, Weight, Window};
 use super::verdict::Found;
@@ -83,9 +85,15 @@ impl CheckState {
                     format!(" now, {} since {since}", check.unit().show(value))
                 });
                 let overall = overall.unwrap_or_default();
-                format!("{shown}{overall}, limit {}{chance}{blame}", found.limit)
+                let limit = if found.trend { "" } else { "limit " };
+                format!("{shown}{overall}, {limit}{}{chance}{blame}", found.limit)
             }
             None if exceeds => match weight.filter(|weight| weight.ln_e < weight.needed) {
+                Some(weight) if weight.with_held >= weight.needed => {
+                    let passed = SignedDuration::try_from_secs_f64(self.passed_before().longest());
+                    let passed = passed.unwrap_or_default();
+                    format!("{shown}: over a limit, as for up to {passed:#} at a time before")
+                }
                 Some(weight) if check.counts_events() => format!(
                     "{shown}: over a limit, and by chance 1 in {} (1 in {} is needed)",
                     odds(weight.ln_e),

@@ -33,6 +33,8 @@ pub(super) struct Found {
     pub proven: bool,
     /// What it comes to since then, where the latest window alone is not beyond the limit.
     pub overall: Option<f64>,
+    /// Whether it is a trend towards a limit, and not beyond it.
+    pub trend: bool,
 }
 
 impl CheckState {
@@ -112,7 +114,7 @@ impl CheckState {
         let overall = value::of(check, &estimate);
         let found = |severity, limit, beyond: bool| {
             let overall = overall.filter(|_| !beyond);
-            Some(Found { severity, limit, since: Some(since), proven: true, overall })
+            Some(Found { severity, limit, since: Some(since), proven: true, overall, trend: false })
         };
         let phi = self.references().map(|(_, one)| phi(one)).fold(1.0, f64::max);
         let limits: Vec<(&Severity, &Limit)> =
@@ -234,6 +236,7 @@ impl CheckState {
                 since: Some(streak.since),
                 proven: false,
                 overall: None,
+                trend: false,
             })
     }
 
@@ -266,10 +269,10 @@ impl CheckState {
             .fold(0.0, f64::max);
         let leak = self.trend.leak(Wall { value: rule.wall, within: rule.within, usual })?;
         let limit = format!(
-            "a leak of {} an hour: {} is reached at {}",
+            "climbs by {} an hour, {} is reached at {}",
             check.unit().show(leak.slope * 3600.0),
             check.unit().show(rule.wall),
-            leak.wall_at.strftime("%H:%M UTC")
+            leak.wall_at.strftime("%Y-%m-%d %H:%M UTC")
         );
         Some(Found {
             severity: rule.severity,
@@ -277,6 +280,7 @@ impl CheckState {
             since: Some(leak.since),
             proven: false,
             overall: None,
+            trend: true,
         })
     }
 
@@ -297,6 +301,7 @@ impl CheckState {
             since: None,
             proven: false,
             overall: None,
+            trend: false,
         })
     }
 
@@ -317,6 +322,7 @@ impl CheckState {
             since: Some(streak.since),
             proven: false,
             overall: None,
+            trend: false,
         };
         let blame = self.blame(check, &found, window, sample);
         (!blame.is_ours()).then_some((found, blame))

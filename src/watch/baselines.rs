@@ -261,9 +261,21 @@ impl Watch {
             // What comes back is the old one.
             return None;
         }
-        let label = self.telling_label()?;
-        let known = self.known.get(&label).filter(|known| !known.is_empty())?;
-        Some(ArmRule { newer: Newer::NotAmong(known.clone()), label })
+        self.seen_already().or_else(|| {
+            let label = self.telling_label()?;
+            let known = self.known.get(&label).filter(|known| !known.is_empty())?;
+            Some(ArmRule { newer: Newer::NotAmong(known.clone()), label })
+        })
+    }
+
+    /// Where the announced version has been seen before the deployment beside others, its
+    /// first instances ran already when it was announced: they are not old for that.
+    fn seen_already(&self) -> Option<ArmRule> {
+        let label = self.policy().labels.version.as_ref()?;
+        let version = self.deployment.facts.version.as_ref()?;
+        let known = self.known.get(label)?;
+        (known.len() > 1 && known.contains(version))
+            .then(|| ArmRule { label: label.clone(), newer: Newer::Is(version.clone()) })
     }
 
     /// Whether instances of the new revision are measured: new values of the label that

@@ -406,6 +406,7 @@ mod tests {
             limit: None,
             weight: Some(Weight {
                 ln_e,
+                with_held: ln_e,
                 needed: 6.0,
                 null: 0.001,
                 rise: 1.0,

@@ -150,7 +150,8 @@ impl Watch {
             };
             let blame = last.blame.clone().unwrap_or(Blame::Deployment);
             let blame = if blame.is_ours() {
-                self.another(last.weight.and_then(|weight| weight.since))
+                let since = last.weight.and_then(|weight| weight.since);
+                self.another(since.or_else(|| state.silent_from()))
             } else {
                 blame
             };

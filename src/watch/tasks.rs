@@ -1,11 +1,10 @@
 //! The tasks of the watched deployment, as looks at the platform show them: whether they
 //! are gone, which proves that a silence of the new revision is real.
 //!
-//! Tasks are *gone* where at most half of those run that had been in service at once:
-//! of four two or fewer, of one none. Counted are the running tasks of the judged
-//! deployment alone, and never more than are desired: a scale-in, to zero as well, takes
-//! nothing away, and a scale-out that is slow has not been in service yet. One task of
-//! many that is being replaced explains no silence. A task that reports `UNHEALTHY`, or
+//! Tasks are *gone* where not one of those runs that had been in service: with one left,
+//! that nothing is measured has another cause, such as a broken scrape. Counted are the
+//! running tasks of the judged deployment alone, and never more than are desired: a
+//! scale-in, to zero as well, takes nothing away. A task that reports `UNHEALTHY`, or
 //! that its load balancer finds so, is stopped and replaced by ECS: it is gone as soon
 //! as it is. What ECS counts as `failedTasks` begins anew with every task that starts,
 //! so it says nothing here.
@@ -53,7 +52,7 @@ impl Tasks {
         self.seen_at = Some(at);
         self.in_service = self.in_service.min(desired).max(running.min(desired));
         let known = self.gone.filter(|gone| !gone.is_over(at));
-        let are_gone = self.in_service > 0 && running.saturating_mul(2) <= self.in_service;
+        let are_gone = self.in_service > 0 && running == 0;
         self.gone = match (are_gone, known) {
             (true, known) => {
                 let since = known.map_or(at, |gone| gone.since);

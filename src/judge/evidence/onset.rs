@@ -58,6 +58,10 @@ struct Track {
     /// Log likelihood ratio since the onset that explains the samples best.
     best: f64,
     since: Option<Timestamp>,
+    /// The last sample at which that ratio was small.
+    calm_at: Option<Timestamp>,
+    /// Whether what it says has not lasted longer than what passed by itself before.
+    held: bool,
 }
 
 /// Far above any threshold; keeps sums finite.
@@ -81,17 +85,15 @@ impl Evidence {
                 track.run_from = mass.max(f64::MIN_POSITIVE).ln();
             }
             track.running = positive;
-            let ratio = if ratio.is_nan() {
-                0.0
-            } else {
-                ratio.min(cap.of(index, track.run_from)).max(-CEILING)
-            };
+            let ratio =
+                if ratio.is_nan() { 0.0 } else { ratio.min(cap.of(track.run_from)).max(-CEILING) };
             track.sum = (mass * ratio.exp()).min(CEILING);
             if track.best <= 0.0 || track.since.is_none() {
                 (track.best, track.since) = (ratio, Some(at));
             } else {
                 track.best = (track.best + ratio).min(CEILING);
             }
+            track.hold(at, index, &cap);
         }
     }
 
@@ -102,13 +104,23 @@ impl Evidence {
         if self.samples == 0 { AT_ONCE + spread } else { spread }
     }
 
-    /// The natural logarithm of E. 0 before the first sample; never NaN.
+    /// The natural logarithm of E, in which what is held says nothing. 0 before the first
+    /// sample; never NaN.
     pub fn ln(&self) -> f64 {
+        self.ln_of(|track| if track.held { track.sum.min(1.0) } else { track.sum })
+    }
+
+    /// The same with what is held.
+    pub fn ln_with_held(&self) -> f64 {
+        self.ln_of(|track| track.sum)
+    }
+
+    fn ln_of(&self, value: impl Fn(&Track) -> f64) -> f64 {
         if self.tracks.is_empty() {
             return 0.0;
         }
         let rest = (1.0 - self.begun).max(0.0);
-        let sum: f64 = self.tracks.iter().map(|track| track.sum).sum();
+        let sum: f64 = self.tracks.iter().map(value).sum();
         #[expect(clippy::cast_precision_loss, reason = "a handful of alternatives")]
         let mean = sum / self.tracks.len() as f64;
         (mean + rest).max(f64::MIN_POSITIVE).ln()
@@ -133,19 +145,39 @@ const SIZES: f64 = 4.0;
 /// ln of the weight below which a run begins late.
 const LATE: f64 = -4.0;
 
-/// The most that one sample may say.
+impl Track {
+    /// Holds what it says back until it has lasted longer than what passed by itself;
+    /// meanwhile it gathers no more than is needed, so that a few good samples end it.
+    fn hold(&mut self, at: Timestamp, index: usize, cap: &Cap) {
+        const CALM: f64 = 3.0;
+        const MORE: f64 = 1.0;
+        if self.best < CALM {
+            self.calm_at = Some(at);
+        }
+        let since_calm = self.calm_at.map(|calm| at.duration_since(calm).as_secs_f64());
+        let lasted = since_calm.unwrap_or(0.0);
+        self.held = cap.outlast[index] > 0.0 && lasted < cap.outlast[index];
+        if self.held {
+            let most = cap.needed + MORE;
+            self.sum = self.sum.min(most.exp());
+            self.best = self.best.min(most);
+        }
+    }
+}
+
+/// What samples may say.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Cap {
     /// ln E that is needed.
     needed: f64,
     /// Samples that must agree.
     agree: f64,
-    /// The same for each alternative that has passed by itself before.
+    /// Seconds that what speaks for an alternative must have lasted.
     outlast: [f64; ALTERNATIVES],
 }
 
-/// A run must be longer than what has passed by itself, by this factor and a sample.
-const OUTLAST: f64 = 1.25;
+/// A change must last so many times as long as what passed by itself.
+const OUTLAST: f64 = 1.5;
 
 impl Cap {
     /// As much as lets `agree` samples running reach `1/alpha`, and not fewer.
@@ -153,23 +185,18 @@ impl Cap {
         Self { needed: (1.0 / alpha).ln(), agree, outlast: [0.0; ALTERNATIVES] }
     }
 
-    /// As much as lets a run of samples, each of `seconds`, reach it only when it lasts
-    /// longer than such runs did that passed by themselves.
+    /// The same, and nothing as long as it has not outlasted what passed by itself.
     #[must_use]
-    pub fn outlasting(self, transients: &Transients, seconds: f64) -> Self {
-        let samples = |index| match transients.of(index) {
-            none if none <= 0.0 => 0.0,
-            longest => (OUTLAST * longest / seconds).ceil() + 1.0,
-        };
-        Self { outlast: std::array::from_fn(samples), ..self }
+    pub fn outlasting(self, transients: &Transients) -> Self {
+        Self { outlast: std::array::from_fn(|index| OUTLAST * transients.of(index)), ..self }
     }
 
     /// The later a run begins, the less weight its onset has, and the more each of its
     /// samples may say. What a run begins with is known before it, so the bound holds.
-    fn of(self, alternative: usize, run_from: f64) -> f64 {
+    fn of(self, run_from: f64) -> f64 {
         let from = run_from.min(AT_ONCE.ln());
         // What begins late is less likely the deployment's doing: one sample more.
         let agree = if from < LATE { self.agree + 1.0 } else { self.agree };
-        (self.needed - from + SIZES.ln()) / agree.max(self.outlast[alternative])
+        (self.needed - from + SIZES.ln()) / agree
     }
 }

@@ -10,47 +10,79 @@
 //! ```
 //!
 //! leaves zero when samples begin to speak for it. What then comes to [`PEAK`] and
-//! falls back is a transient; it lasted until its peak. A deployment's evidence for the
-//! same alternative must outlast the longest one (see [`super::Cap`]), so a service is
-//! judged as quickly as it is quiet, and a total outage at once in spite of slow minutes.
+//! falls back is a transient; it lasted until its peak. What happened once may have been
+//! an incident, an earlier deployment even; what happened twice is how the service is. A
+//! deployment's evidence for the same alternative must outlast the second longest one
+//! (see [`super::Cap`]), so a service is judged as quickly as it is quiet, and a total
+//! outage at once in spite of slow minutes.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::onset::ALTERNATIVES;
 
-/// For each alternative the longest transient, in seconds; 0 for none.
+/// For each alternative the two longest transients, in seconds, the longest first; 0 for
+/// none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub struct Transients([f64; ALTERNATIVES]);
+pub struct Transients([[f64; 2]; ALTERNATIVES]);
 
 /// ln of the likelihood ratio that a transient comes to: of as many excursions as a day
-/// has, hardly one does by chance.
+/// has, hardly two do by chance.
 const PEAK: f64 = 5.5;
 /// What one sample may say: two make a transient.
 const MOST: f64 = 4.0;
 /// Longer than this, in seconds, it was no transient but another state, or an incident:
 /// neither is to slow the guard down.
-const LONGEST: f64 = 600.0;
+const LONGEST: f64 = 480.0;
+
+/// Alternatives up to this one are no more than a few times their neighbour.
+const CLOSE: usize = 4;
 
 impl Transients {
-    /// For each alternative the longer one.
+    /// Those of two stretches that have nothing in common.
     #[must_use]
-    pub fn max(self, other: Self) -> Self {
-        let mut longest = self.0;
-        for (mine, its) in longest.iter_mut().zip(other.0) {
-            *mine = mine.max(its);
+    pub fn and(mut self, other: Self) -> Self {
+        for (index, its) in other.0.into_iter().enumerate() {
+            for seconds in its {
+                self.note(index, seconds);
+            }
         }
-        Self(longest)
+        self
     }
 
-    /// The longest of an alternative.
+    /// Those of one stretch under two tests, or of two stretches that overlap: what both
+    /// saw passed once.
+    #[must_use]
+    pub fn max(mut self, other: Self) -> Self {
+        for (mine, its) in self.0.iter_mut().flatten().zip(other.0.iter().flatten()) {
+            *mine = mine.max(*its);
+        }
+        self
+    }
+
+    fn note(&mut self, alternative: usize, seconds: f64) {
+        let [longest, second] = &mut self.0[alternative];
+        if seconds > *longest {
+            (*longest, *second) = (seconds, *longest);
+        } else if seconds > *second {
+            *second = seconds;
+        }
+    }
+
+    /// Seconds that a change of this size must outlast; 0 for none. What came twice varies
+    /// in size: it counts for the next larger alternative too, where that is not far, and
+    /// for one that it came to once.
     pub fn of(&self, alternative: usize) -> f64 {
-        self.0.get(alternative).copied().unwrap_or(0.0)
+        let Some([longest, second]) = self.0.get(alternative) else { return 0.0 };
+        let smaller = self.0[..alternative].iter().map(|[_, second]| *second);
+        let next = smaller.clone().next_back().filter(|_| alternative <= CLOSE).unwrap_or(0.0);
+        let came_to_it = if *longest > 0.0 { smaller.fold(0.0, f64::max) } else { 0.0 };
+        second.max(next).max(came_to_it)
     }
 
-    /// The longest of all.
+    /// The longest of all alternatives that passed twice.
     pub fn longest(&self) -> f64 {
-        self.0.iter().copied().fold(0.0, f64::max)
+        self.0.iter().map(|[_, second]| *second).fold(0.0, f64::max)
     }
 }
 
@@ -81,7 +113,7 @@ impl Search {
             // Half of what it came to is gone: it is over.
             if sum <= track.peak / 2.0 {
                 let over = std::mem::take(track);
-                self.found.0[index] = self.found.0[index].max(over.lasted());
+                self.found.note(index, over.lasted());
             } else {
                 track.sum = sum;
                 track.from.get_or_insert(from);

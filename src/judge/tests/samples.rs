@@ -115,7 +115,7 @@ fn a_new_revision_that_answers_nothing_is_guilty_by_the_old_ones_traffic() {
     let last = play.state.last.as_ref().unwrap();
     assert_eq!(
         (last.blame.clone(), last.severity),
-        (Some(Blame::Deployment), Some(Severity::Sev2))
+        (Some(Blame::Deployment), Some(Severity::Sev1))
     );
     assert!(last.reason.contains("has answered no request since"), "{}", last.reason);
     let back = play.sees(arms((0.0, 50.0), (0.0, 50.0)));

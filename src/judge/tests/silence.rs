@@ -22,7 +22,7 @@ fn silence_without_tasks_is_guilt_and_says_both() {
         let mut play = orphaned(error_rate());
         assert_eq!(play.breaches_at(40, &silent), Some(13), "three minutes: {silent:?}");
         let last = play.state.last.clone().unwrap();
-        assert_eq!((last.blame, last.severity), (Some(Blame::Deployment), Some(Severity::Sev2)));
+        assert_eq!((last.blame, last.severity), (Some(Blame::Deployment), Some(Severity::Sev1)));
         let words = "no requests measured since 22:14:20 UTC and 0 of 4 tasks running since";
         assert!(last.reason.starts_with(words), "{}", last.reason);
         assert_eq!(play.sees(counts(0.0, 100.0)).verdict, Verdict::Healthy, "heard again");
@@ -104,4 +104,37 @@ fn tasks_that_are_gone_where_a_dependency_broke_first_are_not_its_doing() {
     assert!(play.breaches_at(40, &Err(Unusable::Empty)).is_some());
     let blame = play.state.last.clone().unwrap().blame.unwrap();
     assert!(matches!(blame, Blame::Dependency { .. }), "{blame:?}");
+}
+
+#[test]
+fn where_a_peer_falls_silent_too_hosts_are_gone_and_nobody_is_to_blame() {
+    let mut play = orphaned(error_rate()).beside("search", Role::Peer, quiet);
+    play.control_sees("search", counts(0.0, 100.0));
+    play.sees_often(2, &counts(0.0, 100.0));
+    play.control_sees("search", counts(0.0, 0.0));
+    assert!(play.breaches_at(40, &Err(Unusable::Empty)).is_some());
+    let blame = play.state.last.clone().unwrap().blame.unwrap();
+    assert!(matches!(blame, Blame::Shared { .. }), "{blame:?}");
+}
+
+#[test]
+fn too_few_events_before_are_not_missed() {
+    // One event in fifteen seconds: twelve in three minutes, twenty in five.
+    let mut play = Play::of(error_rate()).after(|_| counts(0.0, 1.0));
+    play.shortage = Some(gone(0));
+    assert_eq!(play.breaches_at(60, &Err(Unusable::Empty)), Some(21));
+}
+
+#[test]
+fn a_silence_must_be_longer_than_pauses_that_were_no_fault() {
+    let mut play = orphaned(error_rate());
+    play.shortage = None;
+    play.sees_often(11, &Err(Unusable::NothingNew));
+    play.sees(counts(0.0, 100.0));
+    play.shortage = Some(gone(play.next));
+    assert_eq!(
+        play.breaches_at(80, &Err(Unusable::Empty)),
+        Some(37),
+        "three pauses of three minutes"
+    );
 }

@@ -36,7 +36,11 @@ fn a_leak_says_when_the_wall_is_reached() {
     let value = |i: i32| 0.3 + 0.006 * f64::from(i);
     let last = (0..60).map(|i| play.sees(gauge(&[("", value(i))]))).last().unwrap();
     assert_eq!((last.verdict, last.severity), (Verdict::Breach, Some(Severity::Sev3)));
-    assert!(last.reason.contains("a leak of 36% an hour: 100% is reached at "), "{}", last.reason);
+    assert!(
+        last.reason.contains(", climbs by 36% an hour, 100% is reached at 2023-11-15 "),
+        "{}",
+        last.reason
+    );
 }
 
 #[test]

@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 
 use super::world::{Guard, at, counts, policy};
 use crate::judge::Baseline;
-use crate::model::Measured;
+use crate::model::{Measured, Newer};
 use crate::policy::{Against, LabelNames, Policy};
 use crate::watch::{BaselineMeasured, Event, Purpose, Sampled, Tick, Want, Watch};
 
@@ -95,4 +95,23 @@ fn more_newcomers_than_are_kept_tell_nothing_either() {
         guard.take(Event::Sampled(Box::new(Sampled { latest, earlier, born, rivals }))).unwrap();
         assert_eq!(guard.watch.births().is_some(), count == Measured::MOST_VALUES);
     }
+}
+
+#[test]
+fn instances_that_ran_before_the_announcement_are_new_by_their_version() {
+    let labels = LabelNames { version: Some("version".into()), ..telling().labels };
+    let knows_versions = |versions: &[&str]| {
+        let mut guard = Guard::settled(Policy { labels: labels.clone(), ..policy() });
+        guard.watch.deployment.facts.version = Some("v2".into());
+        let versions = versions.iter().map(|&one| one.to_owned()).collect();
+        let known = BTreeMap::from([("version".to_owned(), versions), ("pod".to_owned(), pods(2))]);
+        let checks = BTreeMap::from([("errors".to_owned(), Baseline::unnamed().into())]);
+        let measured =
+            BaselineMeasured { purpose: Purpose::Compare(Against::Before), checks, known };
+        guard.take(Event::BaselineMeasured(Box::new(measured))).unwrap();
+        guard.watch.arms().unwrap().newer
+    };
+    assert_eq!(knows_versions(&["v1", "v2"]), Newer::Is("v2".into()), "announced late");
+    assert_eq!(knows_versions(&["v1"]), Newer::NotAmong(pods(2)), "announced in time");
+    assert_eq!(knows_versions(&["v2"]), Newer::NotAmong(pods(2)), "the same version again");
 }
