@@ -189,6 +189,15 @@ async fn deployments_are_found_where_the_version_changes_and_the_next_one_ends_t
     let said = desk.run_plain(&wide).await;
     assert_eq!(said.code, 3);
     assert!(said.err.contains("a series must have one label"), "{}", said.err);
+    let broken = ["--discover", "count by (", "--from", &from, "--to", &to, "--service", "x"];
+    let said = desk.run_plain(&broken).await;
+    assert_eq!(said.code, 3);
+    assert!(said.err.starts_with("deployguard: Prometheus refused the query: "), "{}", said.err);
+    let nowhere = Desk::new(format!("{}/wrong", desk.url), "");
+    let said = nowhere.run_plain(&search).await;
+    assert_eq!(said.code, 3);
+    assert!(said.err.contains("answered 404"), "{}", said.err);
+    assert!(said.err.ends_with("; is this Prometheus's base URL?\n"), "{}", said.err);
 
     let found = desk.json(&[]).await;
     assert_eq!(of(&found, "one")["outcome"], "superseded");
