@@ -72,6 +72,7 @@ impl Setup {
         };
         let service = self.service(past);
         let (known, deploying) = calendar.services(past);
+        let deploying = deploying.iter().collect();
         let others = undeployed_beside(&service.key, &self.written.policy, known, &deploying);
         let policy = (*self.written.policy).clone();
         let mut scene = Scene::of(policy, &past.id, service, past.at, facts);
