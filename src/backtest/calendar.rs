@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::deployments::Past;
 use super::setup::Setup;
 use crate::model::ServiceKey;
+use crate::watch::is_unsettled;
 
 /// All deployments, by service and by time. Where one would have ended early by what
 /// was found, the calendar doesn't know: a watch lasts to its horizon, or to the next
@@ -99,15 +100,17 @@ impl<'a> Calendar<'a> {
             .collect()
     }
 
-    /// Guarded services of its environment, and those of them that are being deployed
-    /// when it begins.
+    /// Guarded services of its environment, and those of them that are unsettled when it
+    /// begins; that one was broken by then, the calendar doesn't know.
     pub fn services(&self, past: &Past) -> (Vec<&ServiceKey>, BTreeSet<ServiceKey>) {
         let here = self.environments.get(past.environment.as_str());
         let services = here.into_iter().flat_map(|here| &here.services);
         let known = services.filter(|(_, one)| one.guarded).map(|(key, _)| key).collect();
         let open = self.beside(past).into_iter().map(|place| &self.all[place]);
         let begun = open.filter(|other| other.at <= past.at);
-        let deploying = begun.map(|other| self.setup.service(other).key).collect();
-        (known, deploying)
+        let unsettled =
+            begun.filter(|other| is_unsettled(Some(self.setup.in_service_at(other)), past.at));
+        let unsettled = unsettled.map(|other| self.setup.service(other).key).collect();
+        (known, unsettled)
     }
 }

@@ -10,7 +10,7 @@ use super::deployments::Past;
 use crate::model::{Facts, Mode, RollbackSafe, Service, ServiceKey};
 use crate::policy::{Matches, PolicySet, Written};
 use crate::rehearsal::{Beside, Platform, Scene};
-use crate::watch::undeployed_beside;
+use crate::watch::settled_beside;
 
 /// How the deployments are judged.
 #[derive(Debug, Clone)]
@@ -37,6 +37,10 @@ impl Setup {
         Service { name: past.service.clone(), environment: past.environment.clone(), key }
     }
 
+    pub(super) fn in_service_at(&self, past: &Past) -> Timestamp {
+        past.at.checked_add(self.in_service_after).unwrap_or(past.at)
+    }
+
     /// Why the policy would not have guarded the deployment, though it is judged.
     pub fn mismatch(&self, past: &Past) -> Option<String> {
         let policy = &self.written.policy;
@@ -58,8 +62,7 @@ impl Setup {
 
     /// The next deployment of the same service takes its place; its baseline ends
     /// where the first deployment began that nobody had found good yet, and what came
-    /// with that can't be undone either; services that are not being deployed are its
-    /// controls.
+    /// with that can't be undone either; services that are settled are its controls.
     pub(super) fn scene(&self, calendar: &Calendar<'_>, past: &Past) -> Scene {
         let unproven = self.unproven(calendar, past);
         let undoes =
@@ -71,9 +74,9 @@ impl Setup {
             ..Facts::default()
         };
         let service = self.service(past);
-        let (known, deploying) = calendar.services(past);
-        let deploying = deploying.iter().collect();
-        let others = undeployed_beside(&service.key, &self.written.policy, known, &deploying);
+        let (known, unsettled) = calendar.services(past);
+        let unsettled = unsettled.iter().collect();
+        let others = settled_beside(&service.key, &self.written.policy, known, &unsettled);
         let policy = (*self.written.policy).clone();
         let mut scene = Scene::of(policy, &past.id, service, past.at, facts);
         scene = scene.in_mode(self.mode);
@@ -116,7 +119,7 @@ impl Setup {
             .map(|other| Beside {
                 service: other.service.clone(),
                 started_at: other.at,
-                in_service_at: other.at.checked_add(self.in_service_after).unwrap_or(other.at),
+                in_service_at: self.in_service_at(other),
                 until: calendar.until(other),
             })
             .collect()

@@ -53,6 +53,17 @@ fn list(deployed: &[(&str, i64)]) -> Vec<Past> {
 }
 
 #[test]
+fn where_all_deploy_daily_those_of_an_hour_ago_are_controls() {
+    let setup = setup("24h");
+    let all = list(&[("shop-a", 0), ("shop-b", 1), ("shop-own", 60), ("shop-a", 1440)]);
+    let calendar = Calendar::of(&setup, &all);
+    assert_eq!(setup.scene(&calendar, &all[2]).others, ["shop-a"], "b is of 59 minutes ago");
+    let later = Setup { in_service_after: SignedDuration::from_mins(1), ..setup };
+    let calendar = Calendar::of(&later, &all);
+    assert!(later.scene(&calendar, &all[2]).others.is_empty(), "in service for 59 minutes");
+}
+
+#[test]
 fn a_service_of_the_same_name_in_another_cluster_is_another_service() {
     let setup = setup("24h");
     let all = list(&[("shop-x@a", 0), ("shop-x@b", 20), ("shop-x@a", 200)]);

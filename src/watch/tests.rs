@@ -6,4 +6,4 @@ mod invariants;
 mod late;
 mod rivals;
 mod tasks;
-pub(super) mod world;
+pub(crate) mod world;
