@@ -1,6 +1,8 @@
 //! From a past deployment and its neighbours to the scene that is lived through.
 
 use std::fmt::Write;
+use std::time::UNIX_EPOCH;
+use std::{env, fs, io};
 
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
@@ -126,22 +128,39 @@ impl Setup {
     }
 }
 
+/// What tells this build from another that is of the same version, and may judge
+/// otherwise.
+///
+/// # Errors
+/// The running executable can't be looked at.
+pub(super) fn build() -> io::Result<String> {
+    let found = fs::metadata(env::current_exe()?)?;
+    let modified = found.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Ok(format!("{} {} {}", env!("CARGO_PKG_VERSION"), found.len(), modified.as_nanos()))
+}
+
 /// Names of findings that are the same for everything that they rest on, but what was
 /// recorded.
 pub(super) struct Keys<'a> {
     calendar: &'a Calendar<'a>,
-    /// Of each deployment alone.
+    /// Of each deployment lived through alone, which leaves its trail.
     alone: Vec<[u8; 32]>,
 }
 
 impl<'a> Keys<'a> {
-    pub fn of(setup: &Setup, calendar: &'a Calendar<'a>, count: usize, source: &str) -> Self {
+    pub fn of(
+        setup: &Setup,
+        calendar: &'a Calendar<'a>,
+        count: usize,
+        source: &str,
+        build: &str,
+    ) -> Self {
         let alone = |place| {
             let past = calendar.past(place);
             let scene = setup.scene(calendar, past);
             let superseded = scene.superseded.map(|(at, by)| format!("{at} {by}"));
             let parts = [
-                env!("CARGO_PKG_VERSION").to_owned(),
+                build.to_owned(),
                 source.to_owned(),
                 setup.written.digest.clone(),
                 setup.mode.to_string(),
@@ -151,13 +170,15 @@ impl<'a> Keys<'a> {
                 scene.deployment.baseline_end.to_string(),
                 format!("{:?}", scene.deployment.undoes),
                 scene.others.join(","),
+                // They unsettle its controls.
+                format!("{:?}", scene.beside),
             ];
             Sha256::digest(parts.join("\n")).into()
         };
         Self { calendar, alone: (0..count).map(alone).collect() }
     }
 
-    /// Of a deployment and those beside it.
+    /// Of a deployment and the trails of those beside it.
     pub fn get(&self, place: usize) -> String {
         let mut digest = Sha256::new();
         let beside = self.calendar.beside(self.calendar.past(place));

@@ -1,10 +1,10 @@
-//! Who is beside whom in a list.
+//! Who is beside whom in a list, and what a finding that is kept rests on.
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::calendar::Calendar;
 use super::deployments::{Past, read_deployments};
-use super::setup::Setup;
+use super::setup::{Keys, Setup};
 use crate::model::Mode;
 use crate::policy::{SourceFile, check};
 
@@ -75,4 +75,40 @@ fn a_service_of_the_same_name_in_another_cluster_is_another_service() {
     assert_eq!(other.deployment.baseline_end, all[1].at, "nothing of its own is unproven");
     assert_eq!(calendar.beside(&all[1]), [0, 2], "rivals of one environment");
     assert!(other.others.is_empty() && other.beside.is_empty(), "controls are of one cluster");
+}
+
+/// The name of the finding of the deployment with this id.
+fn key(horizon: &str, deployed: &[(&str, i64)], of: &str, build: &str) -> String {
+    let (setup, all) = (setup(horizon), list(deployed));
+    let calendar = Calendar::of(&setup, &all);
+    let keys = Keys::of(&setup, &calendar, all.len(), "http://prometheus", build);
+    keys.get(all.iter().position(|past| past.id == of).unwrap())
+}
+
+#[test]
+fn a_finding_of_another_build_is_not_used_again() {
+    let deployed = [("shop-a", 0)];
+    let first = key("45m", &deployed, "shop-a 0", "1");
+    assert_eq!(first, key("45m", &deployed, "shop-a 0", "1"));
+    assert_ne!(first, key("45m", &deployed, "shop-a 0", "2"));
+}
+
+/// Beside `a` is `b`, whose trail rests on its control `c`: one more deployment of `c`
+/// unsettles that, is over before `a` begins, and changes no other deployment.
+#[test]
+fn a_finding_rests_on_what_unsettles_the_controls_of_those_beside_it() {
+    let before = [("shop-a", 0), ("shop-b", -40), ("shop-c", -20), ("shop-d", -5000)];
+    let mut more = before.to_vec();
+    more.push(("shop-c", -38));
+    let (setup, all) = (setup("45m"), list(&more));
+    let calendar = Calendar::of(&setup, &all);
+    assert_eq!(calendar.beside(&all[0]), [1, 2], "the new one is not beside it");
+    assert_ne!(key("45m", &before, "shop-a 0", "1"), key("45m", &more, "shop-a 0", "1"));
+    let mut far = before.to_vec();
+    far.push(("shop-d", -3000));
+    assert_eq!(
+        key("45m", &before, "shop-a 0", "1"),
+        key("45m", &far, "shop-a 0", "1"),
+        "what has nothing to do with it leaves it"
+    );
 }

@@ -128,8 +128,12 @@ async fn goes_on_where_it_was(desk: &Desk, found: &Value) {
     fs::write(desk.path("done"), torn).unwrap();
     let said = desk.run(&["--state", "done", "--format", "json", "--jobs", "1"]).await;
     assert_eq!((said.code, said.out.as_str()), (3, ""), "one must be judged again: {}", said.err);
+    fs::write(desk.path("done"), all).unwrap();
     let other = desk.run(&["--state", "done", "--mode", "observe"]).await;
     assert_eq!((other.code, other.out.as_str()), (3, ""), "another mode is another question");
+    fs::copy(env!("CARGO_BIN_EXE_deployguard"), desk.path("built-again")).unwrap();
+    let other = desk.run_as("built-again", &["--state", "done"]).await;
+    assert_eq!((other.code, other.out.as_str()), (3, ""), "another build may judge otherwise");
 }
 
 /// The second is hit by what the first broke, and alone would be rolled back for it.
