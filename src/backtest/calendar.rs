@@ -7,44 +7,42 @@ use jiff::{SignedDuration, Timestamp};
 use super::deployments::Past;
 use super::setup::Setup;
 use crate::model::ServiceKey;
+use crate::watch::is_unsettled;
 
 /// All deployments, by service and by time. Where one would have ended early by what
 /// was found, the calendar doesn't know: a watch lasts to its horizon, or to the next
 /// deployment of the service.
 pub(super) struct Calendar<'a> {
+    setup: &'a Setup,
     all: &'a [Past],
-    environments: BTreeMap<&'a str, Environment<'a>>,
+    environments: BTreeMap<&'a str, Environment>,
     /// How long a watch lasts at most.
     lasts: SignedDuration,
 }
 
 /// Deployments are known by their places in the list, oldest first.
 #[derive(Default)]
-struct Environment<'a> {
-    services: BTreeMap<&'a str, OfOne>,
+struct Environment {
+    services: BTreeMap<ServiceKey, OfOne>,
     /// What the policy guards.
     guarded: Vec<usize>,
 }
 
+#[derive(Default)]
 struct OfOne {
-    key: ServiceKey,
     guarded: bool,
     deployed: Vec<usize>,
 }
 
 impl<'a> Calendar<'a> {
-    pub fn of(setup: &Setup, all: &'a [Past]) -> Self {
-        let mut environments: BTreeMap<&str, Environment<'_>> = BTreeMap::new();
+    pub fn of(setup: &'a Setup, all: &'a [Past]) -> Self {
+        let mut environments: BTreeMap<&str, Environment> = BTreeMap::new();
         let mut places: Vec<usize> = (0..all.len()).collect();
         places.sort_by_key(|place| all[*place].at);
         for place in places {
             let past = &all[place];
             let environment = environments.entry(&past.environment).or_default();
-            let of_one = environment.services.entry(&past.service).or_insert_with(|| OfOne {
-                key: setup.service(past).key,
-                guarded: false,
-                deployed: Vec::new(),
-            });
+            let of_one = environment.services.entry(setup.service(past).key).or_default();
             of_one.deployed.push(place);
             if setup.mismatch(past).is_none() {
                 of_one.guarded = true;
@@ -52,15 +50,13 @@ impl<'a> Calendar<'a> {
             }
         }
         let lasts = setup.in_service_after + setup.written.policy.horizon();
-        Self { all, environments, lasts }
-    }
-
-    fn of_service(&self, past: &Past) -> Option<&OfOne> {
-        self.environments.get(past.environment.as_str())?.services.get(past.service.as_str())
+        Self { setup, all, environments, lasts }
     }
 
     fn deployed(&self, past: &Past) -> &[usize] {
-        self.of_service(past).map_or(&[], |one| &one.deployed)
+        let here = self.environments.get(past.environment.as_str());
+        let one = here.and_then(|here| here.services.get(&self.setup.service(past).key));
+        one.map_or(&[], |one| &one.deployed)
     }
 
     pub fn past(&self, place: usize) -> &'a Past {
@@ -93,27 +89,28 @@ impl<'a> Calendar<'a> {
         let here = self.environments.get(past.environment.as_str());
         let places = here.map_or(&[][..], |here| &here.guarded);
         let earliest = past.at.checked_sub(self.lasts).unwrap_or(past.at);
-        let until = self.until(past);
+        let (own, until) = (self.setup.service(past).key, self.until(past));
         let first = places.partition_point(|place| self.all[*place].at < earliest);
         places[first..]
             .iter()
             .copied()
             .take_while(|place| self.all[*place].at < until)
-            .filter(|place| self.all[*place].service != past.service)
+            .filter(|place| self.setup.service(&self.all[*place]).key != own)
             .filter(|place| self.until(&self.all[*place]) > past.at)
             .collect()
     }
 
-    /// Guarded services of its environment, and those of them that are being deployed
-    /// when it begins.
-    pub fn services(&self, past: &Past) -> (Vec<&ServiceKey>, BTreeSet<&ServiceKey>) {
+    /// Guarded services of its environment, and those of them that are unsettled when it
+    /// begins; that one was broken by then, the calendar doesn't know.
+    pub fn services(&self, past: &Past) -> (Vec<&ServiceKey>, BTreeSet<ServiceKey>) {
         let here = self.environments.get(past.environment.as_str());
-        let services = here.into_iter().flat_map(|here| here.services.values());
-        let known = services.filter(|one| one.guarded).map(|one| &one.key).collect();
+        let services = here.into_iter().flat_map(|here| &here.services);
+        let known = services.filter(|(_, one)| one.guarded).map(|(key, _)| key).collect();
         let open = self.beside(past).into_iter().map(|place| &self.all[place]);
         let begun = open.filter(|other| other.at <= past.at);
-        let deploying =
-            begun.filter_map(|other| self.of_service(other)).map(|one| &one.key).collect();
-        (known, deploying)
+        let unsettled =
+            begun.filter(|other| is_unsettled(Some(self.setup.in_service_at(other)), past.at));
+        let unsettled = unsettled.map(|other| self.setup.service(other).key).collect();
+        (known, unsettled)
     }
 }

@@ -43,3 +43,6 @@ pub use recorded::is_there;
 pub use run::{Bench, Gone, backtest};
 pub use setup::Setup;
 pub use summary::Summary;
+
+#[cfg(test)]
+mod tests;

@@ -16,7 +16,7 @@ use super::finished::Finished;
 use super::pages::Pages;
 use super::recorded::{Recorded, is_there};
 use super::rivals::{Among, Trails};
-use super::setup::{Keys, Setup};
+use super::setup::{Keys, Setup, build};
 use crate::rehearsal::{Readings, Report, Scene, rehearse};
 use crate::sources::Prometheus;
 
@@ -55,10 +55,11 @@ pub fn backtest(
 ) -> Result<(), Gone> {
     let calendar = &Calendar::of(bench.setup, all);
     let source = bench.source.name();
-    let mut kept = finished.map(|finished| {
-        let keys = Keys::of(bench.setup, calendar, all.len(), source);
-        Kept { finished, keys }
-    });
+    let keep = |finished| {
+        let keys = Keys::of(bench.setup, calendar, all.len(), source, &build()?);
+        Ok::<_, io::Error>(Kept { finished, keys })
+    };
+    let mut kept = finished.map(keep).transpose()?;
     let mut wanted = Vec::new();
     for place in 0..all.len() {
         let known = kept.as_ref().map(|kept| kept.get(place)).transpose()?.flatten();

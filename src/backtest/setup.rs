@@ -1,6 +1,8 @@
 //! From a past deployment and its neighbours to the scene that is lived through.
 
 use std::fmt::Write;
+use std::time::UNIX_EPOCH;
+use std::{env, fs, io};
 
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
@@ -10,7 +12,7 @@ use super::deployments::Past;
 use crate::model::{Facts, Mode, RollbackSafe, Service, ServiceKey};
 use crate::policy::{Matches, PolicySet, Written};
 use crate::rehearsal::{Beside, Platform, Scene};
-use crate::watch::undeployed_beside;
+use crate::watch::settled_beside;
 
 /// How the deployments are judged.
 #[derive(Debug, Clone)]
@@ -37,6 +39,10 @@ impl Setup {
         Service { name: past.service.clone(), environment: past.environment.clone(), key }
     }
 
+    pub(super) fn in_service_at(&self, past: &Past) -> Timestamp {
+        past.at.checked_add(self.in_service_after).unwrap_or(past.at)
+    }
+
     /// Why the policy would not have guarded the deployment, though it is judged.
     pub fn mismatch(&self, past: &Past) -> Option<String> {
         let policy = &self.written.policy;
@@ -58,8 +64,7 @@ impl Setup {
 
     /// The next deployment of the same service takes its place; its baseline ends
     /// where the first deployment began that nobody had found good yet, and what came
-    /// with that can't be undone either; services that are not being deployed are its
-    /// controls.
+    /// with that can't be undone either; services that are settled are its controls.
     pub(super) fn scene(&self, calendar: &Calendar<'_>, past: &Past) -> Scene {
         let unproven = self.unproven(calendar, past);
         let undoes =
@@ -71,8 +76,9 @@ impl Setup {
             ..Facts::default()
         };
         let service = self.service(past);
-        let (known, deploying) = calendar.services(past);
-        let others = undeployed_beside(&service.key, &self.written.policy, known, &deploying);
+        let (known, unsettled) = calendar.services(past);
+        let unsettled = unsettled.iter().collect();
+        let others = settled_beside(&service.key, &self.written.policy, known, &unsettled);
         let policy = (*self.written.policy).clone();
         let mut scene = Scene::of(policy, &past.id, service, past.at, facts);
         scene = scene.in_mode(self.mode);
@@ -115,29 +121,46 @@ impl Setup {
             .map(|other| Beside {
                 service: other.service.clone(),
                 started_at: other.at,
-                in_service_at: other.at.checked_add(self.in_service_after).unwrap_or(other.at),
+                in_service_at: self.in_service_at(other),
                 until: calendar.until(other),
             })
             .collect()
     }
 }
 
+/// What tells this build from another that is of the same version, and may judge
+/// otherwise.
+///
+/// # Errors
+/// The running executable can't be looked at.
+pub(super) fn build() -> io::Result<String> {
+    let found = fs::metadata(env::current_exe()?)?;
+    let modified = found.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Ok(format!("{} {} {}", env!("CARGO_PKG_VERSION"), found.len(), modified.as_nanos()))
+}
+
 /// Names of findings that are the same for everything that they rest on, but what was
 /// recorded.
 pub(super) struct Keys<'a> {
     calendar: &'a Calendar<'a>,
-    /// Of each deployment alone.
+    /// Of each deployment lived through alone, which leaves its trail.
     alone: Vec<[u8; 32]>,
 }
 
 impl<'a> Keys<'a> {
-    pub fn of(setup: &Setup, calendar: &'a Calendar<'a>, count: usize, source: &str) -> Self {
+    pub fn of(
+        setup: &Setup,
+        calendar: &'a Calendar<'a>,
+        count: usize,
+        source: &str,
+        build: &str,
+    ) -> Self {
         let alone = |place| {
             let past = calendar.past(place);
             let scene = setup.scene(calendar, past);
             let superseded = scene.superseded.map(|(at, by)| format!("{at} {by}"));
             let parts = [
-                env!("CARGO_PKG_VERSION").to_owned(),
+                build.to_owned(),
                 source.to_owned(),
                 setup.written.digest.clone(),
                 setup.mode.to_string(),
@@ -147,13 +170,15 @@ impl<'a> Keys<'a> {
                 scene.deployment.baseline_end.to_string(),
                 format!("{:?}", scene.deployment.undoes),
                 scene.others.join(","),
+                // They unsettle its controls.
+                format!("{:?}", scene.beside),
             ];
             Sha256::digest(parts.join("\n")).into()
         };
         Self { calendar, alone: (0..count).map(alone).collect() }
     }
 
-    /// Of a deployment and those beside it.
+    /// Of a deployment and the trails of those beside it.
     pub fn get(&self, place: usize) -> String {
         let mut digest = Sha256::new();
         let beside = self.calendar.beside(self.calendar.past(place));

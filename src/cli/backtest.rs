@@ -19,7 +19,7 @@ use crate::backtest::{
     discover, read_deployments,
 };
 use crate::engine::clock;
-use crate::model::Mode;
+use crate::model::{Mode, Unusable};
 use crate::policy::{self, PolicySet, check};
 use crate::policy_repo::collect;
 
@@ -104,7 +104,7 @@ Without a column rollback_safe all may be undone, as if each had been announced 
 Deployments of one environment whose watches overlap are each other's rivals.
 
 Exit 0 when all were judged, 1 where the policy or the list has mistakes, 3 where Prometheus
-can't be asked.";
+can't be asked or refuses what it is asked.";
 
 /// Questions that Prometheus is asked at the same time.
 const CONCURRENT: usize = 8;
@@ -260,6 +260,11 @@ fn deployments(
                 )?;
             }
             Ok(Ok(all))
+        }
+        // It was asked, and says itself who refused what.
+        Err(Unusable::Refused(why)) => {
+            writeln!(err, "deployguard: {why}")?;
+            Ok(Err(ExitCode::from(COULD_NOT_ASK)))
         }
         Err(why) => Ok(Err(could_not_ask(&why.to_string(), err)?)),
     }

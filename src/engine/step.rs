@@ -11,7 +11,7 @@ use super::live::{Kept, Live};
 use crate::model::{Announcement, Deployment, LedgerEntry, ServiceKey, WatchId};
 use crate::policy::Policy;
 use crate::store::{Address, Pause, Store, StoreError, WatchRow, Write};
-use crate::watch::{Ceiling, Event, Illegal, Pinned, Said, Seen, Watch, undeployed_beside};
+use crate::watch::{Ceiling, Event, Illegal, Pinned, Said, Seen, Watch, settled_beside};
 
 /// Everything that one moment changes.
 pub(super) struct Step<'a> {
@@ -113,7 +113,7 @@ impl<'a> Step<'a> {
         if self.watch(&id).is_some() {
             return Ok(id);
         }
-        let others = self.undeployed_beside(&deployment.service.key, &pinned.policy);
+        let others = self.settled_beside(&deployment.service.key, &pinned.policy);
         let event = Event::Opened {
             query_offset: self.query_offset,
             others,
@@ -129,13 +129,15 @@ impl<'a> Step<'a> {
         Ok(id)
     }
 
-    /// Other services that the policy guards, that are seen in place, and that nobody is
-    /// deploying.
-    fn undeployed_beside(&self, key: &ServiceKey, policy: &Policy) -> Vec<String> {
-        let deploying: BTreeSet<&ServiceKey> =
-            self.open_watches().into_iter().map(|w| &w.deployment.service.key).collect();
+    /// Other services that the policy guards, that are seen in place, and that no
+    /// deployment unsettles.
+    fn settled_beside(&self, key: &ServiceKey, policy: &Policy) -> Vec<String> {
+        let mut open = self.open_watches();
+        open.retain(|watch| watch.unsettles(self.now));
+        let unsettled: BTreeSet<&ServiceKey> =
+            open.into_iter().map(|watch| &watch.deployment.service.key).collect();
         let known = self.live.seen.keys().chain(self.seen.keys());
-        undeployed_beside(key, policy, known, &deploying)
+        settled_beside(key, policy, known, &unsettled)
     }
 
     pub(super) fn see(&mut self, seen: Seen) {
@@ -261,5 +263,31 @@ impl Live {
         if let Some(pauses) = done.pauses {
             self.pauses = pauses;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::watch::tests::world::{Guard, at, key, policy, revision};
+
+    #[test]
+    fn a_service_that_was_deployed_an_hour_ago_is_a_control_though_it_is_watched() {
+        let watch = Guard::settled(policy()).watch;
+        let (service, own) = (key(), ServiceKey { service: "web".into(), ..key() });
+        let seen = Seen {
+            service: service.clone(),
+            platform_id: "ecs-svc/2".into(),
+            revision: revision(2),
+            poison: None,
+        };
+        let live = Live {
+            watches: BTreeMap::from([(watch.id.clone(), Kept { watch, version: 1 })]),
+            seen: BTreeMap::from([(service, seen)]),
+            ..Live::default()
+        };
+        let beside = |second| Step::at(at(second), &live, None).settled_beside(&own, &policy());
+        assert_eq!(beside(3599), Vec::<String>::new());
+        assert_eq!(beside(3600), ["api"]);
     }
 }

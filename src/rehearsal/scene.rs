@@ -17,8 +17,8 @@ pub struct Scene {
     pub deployment: Deployment,
     pub pinned: Pinned,
     pub ceiling: Ceiling,
-    /// Other guarded services of the same cluster that are not being deployed: the
-    /// controls of a policy that names none.
+    /// Other guarded services of the same cluster that are settled: the controls of a
+    /// policy that names none.
     pub others: Vec<String>,
     /// Deployments of other services of the same cluster: such a service is no control
     /// while it is unsettled.

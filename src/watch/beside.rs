@@ -1,4 +1,4 @@
-//! Who is beside a deployment: services that nobody deploys are its controls, and other
+//! Who is beside a deployment: services that are settled are its controls, and other
 //! deployments of the same time are its rivals. The daemon and a backtest choose by
 //! the same rules.
 
@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Watch;
+use super::{Stage, Watch};
 use crate::judge::Rival;
 use crate::model::{Service, ServiceKey};
 use crate::policy::{Glob, Policy};
@@ -19,19 +19,19 @@ const UNSETTLED: SignedDuration = SignedDuration::from_hours(1);
 const MOST_RIVALS: usize = 10;
 
 /// Of the services that are `known`, those that the policy guards beside `own` and that
-/// are not `deploying`: controls, where the policy names none itself.
-pub fn undeployed_beside<'a>(
+/// are not `unsettled`: controls, where the policy names none itself.
+pub fn settled_beside<'a>(
     own: &ServiceKey,
     policy: &Policy,
     known: impl IntoIterator<Item = &'a ServiceKey>,
-    deploying: &BTreeSet<&ServiceKey>,
+    unsettled: &BTreeSet<&ServiceKey>,
 ) -> Vec<String> {
     let Ok(alike) = Glob::parse(&policy.matches.service) else { return Vec::new() };
     // In one order, so that the same services are chosen whoever asks.
     let beside: BTreeSet<&ServiceKey> = known
         .into_iter()
         .filter(|other| *other != own && other.cluster == own.cluster)
-        .filter(|other| alike.matches(&other.service) && !deploying.contains(other))
+        .filter(|other| alike.matches(&other.service) && !unsettled.contains(other))
         .collect();
     beside.into_iter().take(MOST_BESIDE).map(|other| other.service.clone()).collect()
 }
@@ -40,6 +40,18 @@ pub fn undeployed_beside<'a>(
 /// in service yet, or have been for a short while only.
 pub fn is_unsettled(in_service_at: Option<Timestamp>, now: Timestamp) -> bool {
     in_service_at.is_none_or(|since| now.duration_since(since) < UNSETTLED)
+}
+
+impl Watch {
+    /// Whether its service is no control for a deployment that begins `now`. A watch is
+    /// open for a day, and where all deploy daily nobody would have a control: it is one
+    /// again when it is settled, unless its own deployment has broken it.
+    pub fn unsettles(&self, now: Timestamp) -> bool {
+        let incident = self.incident.as_ref().filter(|_| self.has_open_incident());
+        is_unsettled(self.in_service_at, now)
+            || incident.is_some_and(|incident| incident.excused.is_none())
+            || matches!(self.stage, Stage::RollingBack(_))
+    }
 }
 
 /// Of the other deployments of the time, with their services, those that `watch` must
@@ -87,12 +99,12 @@ mod tests {
     }
 
     #[test]
-    fn controls_are_the_first_three_by_name_that_nobody_deploys() {
+    fn controls_are_the_first_three_by_name_that_are_settled() {
         let mut policy = world::policy();
         policy.matches.service = "shop-*".into();
         let known = ["shop-e", "shop-c", "shop-b", "shop-a", "shop-d", "other", "shop-c"].map(key);
-        let deploying = BTreeSet::from([&known[2]]);
-        let chosen = undeployed_beside(&key("shop-a"), &policy, &known, &deploying);
+        let unsettled = BTreeSet::from([&known[2]]);
+        let chosen = settled_beside(&key("shop-a"), &policy, &known, &unsettled);
         assert_eq!(chosen, ["shop-c", "shop-d", "shop-e"]);
     }
 
@@ -101,6 +113,29 @@ mod tests {
         assert!(is_unsettled(None, at(90_000)));
         assert!(is_unsettled(Some(at(0)), at(3599)));
         assert!(!is_unsettled(Some(at(0)), at(3600)));
+    }
+
+    #[test]
+    fn a_watch_unsettles_its_service_for_an_hour_and_while_its_deployment_breaks_it() {
+        let mut guard = world::Guard::settled(world::policy());
+        assert!(guard.watch.unsettles(at(3599)));
+        assert!(!guard.watch.unsettles(at(3600)), "a watch that is open is no reason");
+        guard.breaks(40.0);
+        assert!(guard.watch.unsettles(at(3600)), "being rolled back");
+        let mut guard = world::Guard::settled(world::policy());
+        guard.breaks(5.0);
+        assert!(guard.watch.pending.is_some() && guard.watch.unsettles(at(3600)), "broken");
+        let incident = guard.watch.incident.as_mut().unwrap();
+        incident.excused = Some("another's".into());
+        assert!(!guard.watch.unsettles(at(3600)), "not its own doing");
+        incident_over(&mut guard);
+        assert!(!guard.watch.unsettles(at(3600)), "over");
+    }
+
+    fn incident_over(guard: &mut world::Guard) {
+        let incident = guard.watch.incident.as_mut().unwrap();
+        incident.excused = None;
+        incident.resolved_at = Some(at(3000));
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub enum Event {
         pinned: Box<Pinned>,
         ceiling: Ceiling,
         announcement: Option<Box<Announcement>>,
-        /// Other guarded services that are not being deployed.
+        /// Other guarded services that are settled.
         #[serde(default)]
         others: Vec<String>,
         /// How long after its time a sample can be had of the source, where its settings

@@ -29,7 +29,7 @@ mod wants;
 mod words;
 
 pub use baselines::{BaselineAsk, BaselineMeasured, Purpose, Samples};
-pub use beside::{is_unsettled, rivals, undeployed_beside};
+pub use beside::{is_unsettled, rivals, settled_beside};
 pub use decide::{Decision, Standpoint, decide};
 pub use decided::{Answer, Decided, DecidedCheck};
 pub use digest::{Came, Digest, Digested, PolicyDigest};
@@ -48,4 +48,4 @@ pub use tasks::Tasks;
 pub use wants::Want;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

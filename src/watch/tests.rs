@@ -4,5 +4,6 @@ mod flow;
 mod intake;
 mod invariants;
 mod late;
+mod rivals;
 mod tasks;
-pub(super) mod world;
+pub(crate) mod world;

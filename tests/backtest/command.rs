@@ -61,7 +61,19 @@ impl Desk {
     }
 
     pub async fn run_plain(&self, more: &[&str]) -> Said {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_deployguard"));
+        self.run_program(env!("CARGO_BIN_EXE_deployguard"), more).await
+    }
+
+    /// As [`Desk::run`], by another build in the folder.
+    pub async fn run_as(&self, program: &str, more: &[&str]) -> Said {
+        let program = self.path(program);
+        let mut list = vec!["--deployments", "list.csv"];
+        list.extend(more);
+        self.run_program(program.to_str().unwrap(), &list).await
+    }
+
+    async fn run_program(&self, program: &str, more: &[&str]) -> Said {
+        let mut command = Command::new(program);
         command.current_dir(self.folder.path()).arg("backtest");
         command.args(["--policy", "shop.yaml", "--prometheus", &self.url]).args(more);
         let Output { status, stdout, stderr } = command.output().await.unwrap();

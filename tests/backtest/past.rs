@@ -128,8 +128,12 @@ async fn goes_on_where_it_was(desk: &Desk, found: &Value) {
     fs::write(desk.path("done"), torn).unwrap();
     let said = desk.run(&["--state", "done", "--format", "json", "--jobs", "1"]).await;
     assert_eq!((said.code, said.out.as_str()), (3, ""), "one must be judged again: {}", said.err);
+    fs::write(desk.path("done"), all).unwrap();
     let other = desk.run(&["--state", "done", "--mode", "observe"]).await;
     assert_eq!((other.code, other.out.as_str()), (3, ""), "another mode is another question");
+    fs::copy(env!("CARGO_BIN_EXE_deployguard"), desk.path("built-again")).unwrap();
+    let other = desk.run_as("built-again", &["--state", "done"]).await;
+    assert_eq!((other.code, other.out.as_str()), (3, ""), "another build may judge otherwise");
 }
 
 /// The second is hit by what the first broke, and alone would be rolled back for it.
@@ -189,6 +193,15 @@ async fn deployments_are_found_where_the_version_changes_and_the_next_one_ends_t
     let said = desk.run_plain(&wide).await;
     assert_eq!(said.code, 3);
     assert!(said.err.contains("a series must have one label"), "{}", said.err);
+    let broken = ["--discover", "count by (", "--from", &from, "--to", &to, "--service", "x"];
+    let said = desk.run_plain(&broken).await;
+    assert_eq!(said.code, 3);
+    assert!(said.err.starts_with("deployguard: Prometheus refused the query: "), "{}", said.err);
+    let nowhere = Desk::new(format!("{}/wrong", desk.url), "");
+    let said = nowhere.run_plain(&search).await;
+    assert_eq!(said.code, 3);
+    assert!(said.err.contains("answered 404"), "{}", said.err);
+    assert!(said.err.ends_with("; is this Prometheus's base URL?\n"), "{}", said.err);
 
     let found = desk.json(&[]).await;
     assert_eq!(of(&found, "one")["outcome"], "superseded");

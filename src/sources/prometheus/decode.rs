@@ -198,7 +198,9 @@ fn not_prometheus(name: &str, status: u16, body: &[u8]) -> Unusable {
     }
     let said = if start.is_empty() { "nothing".to_owned() } else { shortened(start.trim_end()) };
     if is_final(status) {
-        return Unusable::Refused(format!("{name} answered {status}: {said}"));
+        // Prometheus itself knows every path that is asked for.
+        let mend = if status == 404 { "; is this Prometheus's base URL?" } else { "" };
+        return Unusable::Refused(format!("{name} answered {status}: {said}{mend}"));
     }
     if (200..300).contains(&status) {
         let what = if start.starts_with(['{', '[']) { "other JSON" } else { "no JSON" };

@@ -142,6 +142,19 @@ fn what_is_not_prometheus_is_never_a_measurement() {
 }
 
 #[test]
+fn a_path_that_is_not_there_is_a_question_for_the_base_url() {
+    let answered = |status, body: &[u8]| match decode(NAME, Kind::Range, status, body) {
+        Err(Fault::Unusable(Unusable::Refused(words))) => words,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(
+        answered(404, b"404 page not found\n"),
+        format!("{NAME} answered 404: 404 page not found; is this Prometheus's base URL?")
+    );
+    assert_eq!(answered(401, b"Unauthorized"), format!("{NAME} answered 401: Unauthorized"));
+}
+
+#[test]
 fn a_long_message_is_cut() {
     let body =
         format!(r#"{{"status":"error","errorType":"bad_data","error":"{}"}}"#, "ä".repeat(9000));
