@@ -162,11 +162,10 @@ impl Watch {
         let ask = |purpose, until, step, count| BaselineAsk { purpose, until, step, count };
         let pending = |one: Option<&Baseline>| one == Some(&Baseline::Pending);
         let before = vec![self.deployment.baseline_end];
-        let samples = |stretch: SignedDuration, step: SignedDuration, most| {
+        let few = |stretch: SignedDuration| {
             let samples = stretch.as_millis() / step.as_millis().max(1);
-            u32::try_from(samples).unwrap_or(1).clamp(1, most)
+            u32::try_from(samples).unwrap_or(1).clamp(1, MOST_SAMPLES)
         };
-        let few = |stretch| samples(stretch, step, MOST_SAMPLES);
         if self.checks.values().any(|s| pending(s.baselines.get(&Against::Before))) {
             let purpose = Purpose::Compare(Against::Before);
             return Some(ask(purpose, before, step, few(BEFORE)));
@@ -178,11 +177,6 @@ impl Watch {
             if self.checks.values().any(of) {
                 return Some(ask(Purpose::Control(name.clone()), before, step, few(BEFORE)));
             }
-        }
-        if self.checks.values().any(|state| state.transients.is_none()) {
-            let step = step.max(TRANSIENTS_STEP);
-            let count = samples(DAY, step, u32::MAX);
-            return Some(ask(Purpose::Transients, before, step, count));
         }
         [(Against::SameHour, 1..=EARLIER_DAYS), (Against::LastWeek, 7..=7)]
             .into_iter()
@@ -196,11 +190,26 @@ impl Watch {
                 let until = days.filter_map(|days| back(days).ok()).collect();
                 ask(Purpose::Compare(against), until, step, few(AROUND * 2))
             })
+            .or_else(|| self.transients_wanted(step))
+    }
+
+    /// The longest stretch of all is asked for last, so that it delays no other.
+    fn transients_wanted(&self, step: SignedDuration) -> Option<BaselineAsk> {
+        let step = step.max(TRANSIENTS_STEP);
+        let count = u32::try_from(DAY.as_millis() / step.as_millis().max(1)).unwrap_or(1).max(1);
+        self.checks.values().any(|state| state.transients.is_none()).then(|| BaselineAsk {
+            purpose: Purpose::Transients,
+            until: vec![self.deployment.baseline_end],
+            step,
+            count,
+        })
     }
 
     /// Takes a stretch in. A check without one waits for the next try, but not for ever.
     pub(super) fn baseline_measured(&mut self, measured: &BaselineMeasured, now: Timestamp) {
-        let patient = now.duration_since(self.opened_at) < PATIENCE;
+        // Announced long before it starts, it is asked for only then.
+        let begun = self.deployment.started_at.max(self.opened_at);
+        let patient = now.duration_since(begun) < PATIENCE;
         let mut complete = true;
         for (name, state) in &mut self.checks {
             let came = measured.checks.get(name);
