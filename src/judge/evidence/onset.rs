@@ -151,7 +151,7 @@ impl Track {
     fn hold(&mut self, at: Timestamp, index: usize, cap: &Cap) {
         const CALM: f64 = 3.0;
         const MORE: f64 = 1.0;
-        if self.best < CALM {
+        if self.best < CALM || self.calm_at.is_none() {
             self.calm_at = Some(at);
         }
         let since_calm = self.calm_at.map(|calm| at.duration_since(calm).as_secs_f64());

@@ -3,18 +3,54 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::judge::evidence::{Cap, Evidence, counts as of_counts, series, status};
+use crate::judge::evidence::{
+    ALTERNATIVES, Cap, Evidence, Search, Transients, counts as of_counts, series, status,
+};
 
 const LOOSE: f64 = 1e-200;
 
 fn ln_e(samples: &[(f64, f64)], null: f64, phi: f64, alpha: f64) -> f64 {
+    ln_e_after(&Transients::default(), samples, null, phi, alpha)
+}
+
+fn ln_e_after(before: &Transients, samples: &[(f64, f64)], null: f64, phi: f64, alpha: f64) -> f64 {
     let mut evidence = Evidence::default();
     for ((bad, total), second) in samples.iter().zip(0..) {
         let counts = Counts { bad: *bad, total: *total };
         let ratios = of_counts::ratios(counts, null, phi);
-        evidence.add(at(second), ratios, Cap::new(alpha, 3.0));
+        evidence.add(at(second), ratios, Cap::new(alpha, 3.0).outlasting(before));
     }
     evidence.ln()
+}
+
+/// Two spells of so many seconds, of sizes up to this alternative.
+fn spells(seconds: i64, up_to: usize) -> Transients {
+    let mut search = Search::default();
+    for start in [0, 1000] {
+        for second in start..=start + seconds {
+            let speaks = if second < start + seconds { 4.0 } else { -1e3 };
+            let ratios = std::array::from_fn(|index| if index <= up_to { speaks } else { -1e3 });
+            search.add(at(second), at(second + 1), ratios);
+        }
+    }
+    search.found()
+}
+
+#[test]
+fn what_passed_twice_must_be_outlasted_and_what_passed_once_need_not() {
+    let bad = vec![(20.0, 100.0); 60];
+    let first = |before: &Transients| {
+        let needed = (1.0 / ALPHA).ln();
+        (1..=60).find(|until| ln_e_after(before, &bad[..*until], 0.01, 1.0, ALPHA) >= needed)
+    };
+    assert_eq!(first(&Transients::default()), Some(3));
+    assert_eq!(first(&spells(20, 6)), Some(31), "half as long again");
+    assert!((spells(20, 6).of(6) - 20.0).abs() < 1e-9);
+    assert_eq!(spells(900, 6), Transients::default(), "no transient but another state");
+    let mut once = Search::default();
+    (0..20).for_each(|second| once.add(at(second), at(second + 1), [4.0; ALTERNATIVES]));
+    once.add(at(20), at(21), [-1e3; ALTERNATIVES]);
+    assert_eq!(first(&once.found()), Some(3), "it may have been an incident");
 }
 
 #[test]
@@ -125,7 +161,9 @@ proptest! {
         more in prop::collection::vec(0_u16..20, 60),
         null in 0.001_f64..0.3,
         phi in 1.0_f64..10.0,
+        spell in (2_i64..20, 0_usize..ALTERNATIVES),
     ) {
+        let before = spells(spell.0, spell.1);
         let few: Vec<(f64, f64)> = samples
             .iter()
             .map(|(bad, total)| (f64::from(*bad.min(total)), f64::from(*total)))
@@ -136,12 +174,15 @@ proptest! {
             .map(|((bad, total), more)| ((bad + f64::from(*more)).min(*total), *total))
             .collect();
         let needed = (1.0 / ALPHA).ln();
-        let mut breached = false;
+        let (mut breached, mut outlasted) = (false, false);
         for until in 1..=few.len() {
             let of = |samples: &[(f64, f64)], alpha| ln_e(&samples[..until], null, phi, alpha);
             prop_assert!(of(&many, LOOSE) >= of(&few, LOOSE) - 1e-9);
             breached |= of(&many, ALPHA) >= needed;
             prop_assert!(breached || of(&few, ALPHA) < needed, "fewer errors breach earlier");
+            let after = |all: &[(f64, f64)]| ln_e_after(&before, &all[..until], null, phi, ALPHA);
+            outlasted |= after(&many) >= needed;
+            prop_assert!(outlasted || after(&few) < needed, "fewer errors outlast earlier");
         }
     }
 }
