@@ -13,7 +13,7 @@ mod selector;
 mod set;
 mod template;
 
-pub use diagnostic::{Diagnostic, nearest};
+pub use diagnostic::{Diagnostic, Remark, Weight, nearest};
 pub use diff::{Change, Effect, diff};
 pub use glob::Glob;
 pub use import::{Frame, ImportFrom, Imported, UNSAID, import};

@@ -200,6 +200,37 @@ fn a_bundle_gives_phases_and_the_checks_that_are_mentioned() {
 }
 
 #[test]
+fn a_query_of_its_own_keeps_the_leak_of_the_bundle_where_its_limits_are_of_the_same_kind() {
+    let with = |memory: &str| {
+        let head = "version: 1\npolicy: shop\nenvironment: e\nmatch: { cluster: c, service: s }\n";
+        let text = format!("{head}extends: ecs-web\nchecks:\n  memory:\n    {memory}\n");
+        let set = read_one(text).unwrap();
+        let remarks: Vec<_> = set.remarks().iter().map(ToString::to_string).collect();
+        let leak = set.named("shop").unwrap().policy.checks[0].leak.clone();
+        (leak.map(|leak| (leak.wall, leak.within)), remarks)
+    };
+    let kept = Some((1.0, SignedDuration::from_hours(24)));
+    let own = "query: used / all\n    normal: \"< 70%\"\n    breach: { SEV2: \"> 85% for 5m\" }";
+    assert_eq!(with(own), (kept, vec![]));
+    let sooner = format!("{own}\n    leak: {{ within: 12h }}");
+    assert_eq!(with(&sooner), (Some((1.0, SignedDuration::from_hours(12))), vec![]));
+    let note = |wall: &str| {
+        vec![format!(
+            "policies/x.yaml:8:5: note: `memory` has a query of its own, and no `leak` any more: \
+             the bundle's wall of `{wall}` does not go with its limits; give it a `leak: \
+             {{ wall: ..., within: 24h }}` in the unit of its limits"
+        )]
+    };
+    let bytes = "query: used\n    breach: { SEV2: \"> 2 GiB\" }";
+    assert_eq!(with(bytes), (None, note("100%")));
+    let free = "query: free / all\n    breach: { SEV2: \"< 10%\" }";
+    assert_eq!(with(free), (None, note("100%")));
+    let walled = format!("{bytes}\n    leak: {{ wall: 3 GiB, within: 6h }}");
+    let wall = 3.0 * 1024.0 * 1024.0 * 1024.0;
+    assert_eq!(with(&walled), (Some((wall, SignedDuration::from_hours(6))), vec![]));
+}
+
+#[test]
 fn after_is_replaced_as_a_whole() {
     let after = |text: &str| {
         let text = BASE.replace("phases:\n", &format!("actions: {{ after: {text} }}\nphases:\n"));

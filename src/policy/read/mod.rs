@@ -66,7 +66,8 @@ pub fn read(files: &[SourceFile]) -> Result<PolicySet, Vec<Diagnostic>> {
     }
     let overlaps = neighbours::check(&written, &mut report);
     if report.is_clean() {
-        Ok(PolicySet::new(written.into_iter().map(|found| found.written).collect(), overlaps))
+        let written = written.into_iter().map(|found| found.written).collect();
+        Ok(PolicySet::new(written, overlaps, report.remarks()))
     } else {
         for overlap in overlaps {
             report.push(overlap);
@@ -138,7 +139,9 @@ impl Shelf<'_> {
         let (sources, lacks_one) = self.below(index);
         let mut trees: Vec<_> = sources.iter().filter_map(|at| self.trees[*at].as_ref()).collect();
         let bundle = match layers::bundle_of(&trees) {
-            Some(Bundle::EcsWeb) => self.trees[1].as_ref().map(|tree| layers::wanted(tree, &trees)),
+            Some(Bundle::EcsWeb) => {
+                self.trees[1].as_ref().map(|tree| layers::wanted(tree, &trees, report))
+            }
             None => None,
         };
         trees.splice(0..0, self.trees[0].iter().chain(bundle.as_ref()));
