@@ -83,6 +83,7 @@ pub fn run(paths: &[PathBuf], live: &Live, out: &mut impl Write) -> anyhow::Resu
             return Ok(ExitCode::FAILURE);
         }
     };
+    super::check::remarked(&set, "", out)?;
     let source = live.source()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut worst = Status::Ok;

@@ -24,4 +24,5 @@ pub use rules::{
     Limit, LowTraffic, Match, Measure, NotifyRule, OnTimeout, Part, Phase, Policy, RollbackRule,
     Side, Unannounced, Unit,
 };
+pub use selector::selectors;
 pub use set::{Matches, Origin, PolicySet, Written};

@@ -38,6 +38,23 @@ fn a_single_file_is_checked_with_the_defaults_of_its_folder() {
 }
 
 #[test]
+fn a_warning_is_told_at_its_place_and_fails_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.yaml");
+    let text = BASE
+        .replace("service: api }", "service: \"shop-*\" }")
+        .replace("phases:\n", "labels: { service: service }\nphases:\n")
+        .replace("service=\"${service}\"", "service=\"shop-api\"");
+    std::fs::write(&path, text).unwrap();
+    let (good, said) = checked(std::slice::from_ref(&path), false);
+    let place = format!("{}:20:12: warning: `memory` asks for ", path.display());
+    assert!(good && said.starts_with(&place), "{said}");
+    assert!(said.ends_with("\n1 policy, 3 checks: no mistakes, 1 warning\n"), "{said}");
+    let (good, expanded) = checked(&[path], true);
+    assert!(good && expanded.starts_with("# ") && expanded.contains(": warning: "), "{expanded}");
+}
+
+#[test]
 fn every_mistake_is_told_and_counted() {
     let folder = tempfile::tempdir().unwrap();
     let bad = folder.path().join("bad.yaml");

@@ -231,6 +231,52 @@ fn a_query_of_its_own_keeps_the_leak_of_the_bundle_where_its_limits_are_of_the_s
 }
 
 #[test]
+fn what_shows_the_same_for_every_service_of_a_pattern_is_warned_of() {
+    let with = |service: &str, labels: &str, query: &str| {
+        let text = BASE
+            .replace("service: api }", &format!("service: \"{service}\" }}"))
+            .replace("phases:\n", &format!("{labels}phases:\n"))
+            .replace("max(memory_ratio{service=\"${service}\"})", &format!("'{query}'"));
+        let set = read_one(text).unwrap();
+        set.remarks().iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let label = "labels: { service: service }\n";
+    let own = "max(x{service=\"${service}\"})";
+    assert!(with("shop-*", label, own).is_empty());
+    assert!(with("shop-api", "", "max(x)").is_empty(), "one service has its numbers to itself");
+    assert!(with("shop-*", label, "max(x{version=\"${version}\"})").is_empty());
+    let edge = "max(x{service=\"${service}\"} / on () y{service=\"edge\"})";
+    assert!(with("shop-*", label, edge).is_empty());
+
+    let bare = with("shop-*", "", own);
+    assert_eq!(bare.len(), 3, "{bare:?}");
+    assert_eq!(
+        bare[0],
+        "policies/x.yaml:11:23: warning: `errors` shows the same for every service of `shop-*`: \
+         nothing narrows it to one; add `labels: { service: LABEL }`, or narrow it by \
+         `service=\"${service}\"`"
+    );
+    let query = "policies/x.yaml:20:12: warning: `memory` ";
+    for text in ["max(x)", "max(x{cluster=\"${cluster}\"})", "rate(x[${window}])"] {
+        let words = format!(
+            "{query}shows the same for every service of `shop-*`: nothing narrows it to one; \
+             narrow it by `service=\"${{service}}\"`"
+        );
+        assert_eq!(with("shop-*", label, text), [words], "{text}");
+    }
+    for (text, matcher) in [
+        ("max(x{service=\"shop-api\"})", "service=\"shop-api\""),
+        ("max(x{service=~\"shop-.*\"})", "service=~\"shop-.*\""),
+        ("max(x{job=\"shop-api\",version=\"${version}\"})", "job=\"shop-api\""),
+    ] {
+        let said = with("{shop-api,shop-web}", label, text);
+        let asks = format!("{query}asks for `{matcher}`, whichever service of ");
+        assert!(said.len() == 1 && said[0].starts_with(&asks), "{text}: {said:?}");
+    }
+    assert!(with("*", label, "max(x{job=\"a\"})")[0].contains("nothing narrows it"));
+}
+
+#[test]
 fn after_is_replaced_as_a_whole() {
     let after = |text: &str| {
         let text = BASE.replace("phases:\n", &format!("actions: {{ after: {text} }}\nphases:\n"));

@@ -5,9 +5,8 @@ use std::collections::BTreeSet;
 use jiff::SignedDuration;
 
 use super::Asked;
-use super::cause::selectors;
 use crate::model::{Ask, Deployment, Facts, RollbackSafe, Service, ServiceKey, Unusable};
-use crate::policy::{Glob, Policy, Vars};
+use crate::policy::{Glob, Policy, Vars, selectors};
 
 /// Services of one policy that are asked about.
 const MOST: usize = 20;

@@ -20,6 +20,7 @@ mod raw;
 mod report;
 mod scalar;
 mod services;
+mod sharing;
 mod source;
 
 use jiff::SignedDuration;
@@ -157,6 +158,7 @@ impl Shelf<'_> {
             report,
         };
         let policy = build::policy(&decoded.value, &mut desk)?;
+        sharing::check(&decoded.value, &mut desk);
         let name_at = decoded.value.policy.as_ref()?.marker;
         let service_at = decoded.value.matches.as_ref()?.service.as_ref()?.marker;
         let text = emit::yaml(&tree);
