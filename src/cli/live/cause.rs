@@ -45,7 +45,7 @@ pub(super) async fn of(asked: &Asked<'_>, query: &str) -> Result<Cause, Unusable
     Ok(Cause::Around(words.to_owned()))
 }
 
-async fn of_selector(
+pub(super) async fn of_selector(
     asked: &Asked<'_>,
     selector: &VectorSelector,
 ) -> Result<Option<Cause>, Unusable> {
