@@ -333,7 +333,7 @@ fn two_policies_share_neither_name_nor_service() {
     );
     assert_eq!(
         both(with("b", "sh*", "*-front")),
-        "b.yaml:4:35: `a` and `b` both guard `shop/web-front`; \
+        "b.yaml:4:35: `a` and `b` both guard services that `shop/web-*` and `sh*/*-front` match; \
          a service has one policy; the other is in a.yaml:4\n"
     );
     assert_eq!(both(with("b", "shop", "api-*")), "2 policies\n");

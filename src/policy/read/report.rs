@@ -61,6 +61,11 @@ impl Report {
         self.names.get(marker.source()).map_or("", String::as_str)
     }
 
+    /// Whether a marker points into what ships with deployguard.
+    pub fn is_built_in(&self, marker: Marker) -> bool {
+        self.name(marker).starts_with('<')
+    }
+
     /// `file:line`, as one mistake names the place of another.
     pub fn place(&self, marker: Marker) -> String {
         format!("{}:{}", self.name(marker), marker.line())
