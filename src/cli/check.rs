@@ -10,9 +10,6 @@ use crate::policy_repo::collect;
 /// Checks files and folders; with `expand`, prints each policy as one file with
 /// everything that it inherits. Exit 1 if there is any mistake.
 pub fn run(paths: &[PathBuf], expand: bool, out: &mut impl Write) -> anyhow::Result<ExitCode> {
-    if paths.is_empty() {
-        anyhow::bail!("say which files or folders to check");
-    }
     match collect(paths).and_then(|files| check(&files)) {
         Ok(set) if expand => expanded(&set, out)?,
         Ok(set) => {

@@ -29,7 +29,7 @@ const KNOWN_WITHIN: SignedDuration = SignedDuration::from_hours(1);
 /// Which source is asked, and about which services.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Live {
-    /// Ask the source whether every query returns series; without PATHS, of `policies`
+    /// Ask the source whether every query returns series
     #[arg(long = "live", id = "live", conflicts_with_all = ["diff", "expand"])]
     wanted: bool,
     /// The Prometheus to ask

@@ -29,6 +29,18 @@ fn the_policies_that_ship_have_no_mistakes() {
 }
 
 #[test]
+fn without_a_path_the_folder_policies_is_checked_as_the_help_says() {
+    let run = |args: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_deployguard"));
+        let done = command.args(args).current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
+        (done.status.success(), String::from_utf8(done.stdout).unwrap())
+    };
+    assert_eq!(run(&["check"]), (true, "2 policies, 9 checks: no mistakes\n".into()));
+    let (_, help) = run(&["check", "--help"]);
+    assert!(help.contains("[PATHS]...  Policy files or folders [default: policies]"), "{help}");
+}
+
+#[test]
 fn a_single_file_is_checked_with_the_defaults_of_its_folder() {
     let (good, said) = checked(&[ours().join("shopflow.yaml")], true);
     assert!(good, "{said}");
