@@ -206,7 +206,7 @@ fn a_query_of_its_own_keeps_the_leak_of_the_bundle_where_its_limits_are_of_the_s
         let text = format!("{head}extends: ecs-web\nchecks:\n  memory:\n    {memory}\n");
         let set = read_one(text).unwrap();
         let remarks: Vec<_> = set.remarks().iter().map(ToString::to_string).collect();
-        let leak = set.named("shop").unwrap().policy.checks[0].leak.clone();
+        let leak = set.named("shop").unwrap().policy.checks[0].leak;
         (leak.map(|leak| (leak.wall, leak.within)), remarks)
     };
     let kept = Some((1.0, SignedDuration::from_hours(24)));
