@@ -40,6 +40,29 @@ fn without_a_path_the_folder_policies_is_checked_as_the_help_says() {
     assert!(help.contains("[PATHS]...  Policy files or folders [default: policies]"), "{help}");
 }
 
+/// The block of the README that starts so.
+fn of_the_readme(start: &str) -> String {
+    let text = std::fs::read_to_string("README.md").unwrap();
+    let mut blocks = text.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    blocks.find(|block| block.starts_with(start)).unwrap().to_owned()
+}
+
+#[test]
+fn what_the_readme_shows_of_a_policy_and_of_a_test_is_true() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = folder.path().join("readme.yaml");
+    std::fs::write(&policy, of_the_readme("version: 1")).unwrap();
+    assert_eq!(checked(&[policy], false), (true, "1 policy, 3 checks: no mistakes\n".into()));
+    for name in ["_defaults.yaml", "shopflow.yaml"] {
+        std::fs::copy(ours().join(name), folder.path().join(name)).unwrap();
+    }
+    let file = folder.path().join("shopflow_test.yaml");
+    std::fs::write(&file, of_the_readme("policy: shopflow.yaml")).unwrap();
+    let mut out = Vec::new();
+    let code = deployguard::cli::test::run_tests(&[file], &mut out).unwrap();
+    assert_eq!(code, ExitCode::SUCCESS, "{}", String::from_utf8_lossy(&out));
+}
+
 #[test]
 fn a_single_file_is_checked_with_the_defaults_of_its_folder() {
     let (good, said) = checked(&[ours().join("shopflow.yaml")], true);
