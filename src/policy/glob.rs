@@ -284,8 +284,8 @@ mod tests {
         for (wide, narrow, covers) in cases {
             assert_eq!(glob(wide).covers(&glob(narrow)), Some(covers), "{wide} and {narrow}");
         }
-        let (long, other) = (format!("*a{}", "?".repeat(60)), format!("*a{}", "?".repeat(61)));
-        assert!(glob(&long).covers(&glob(&other)).is_none(), "too much to walk through");
+        let long = glob(&format!("*a{}", "?".repeat(60)));
+        assert!(long.covers(&long).is_none(), "too much to walk through");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::policy::template::Template;
 /// The label that is taken for the service's where the policy names none.
 const USUAL: &str = "service";
 /// Stands where a variable's value will.
-const VALUE: &str = "deployguard_value";
+const VALUE: &str = "value-of-a-variable";
 /// Variables that are alike for all services of a policy.
 const SHARED: [&str; 3] = ["window", "cluster", "environment"];
 
