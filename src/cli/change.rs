@@ -1,32 +1,54 @@
 //! `deployguard check --diff`: what a change to the policies does, in words.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::check::{count, told};
-use crate::policy::{Change, Diagnostic, Effect, Policy, PolicySet, SourceFile, check, diff};
+use crate::policy::{
+    Change, Diagnostic, Effect, Policy, PolicySet, SourceFile, check, diff, nothing_there,
+};
 use crate::policy_repo::{collect, collect_at};
 
 /// Compares the policies at `paths` with those of a git revision. Exit 1 if
-/// either side has mistakes. No path is `policies`.
+/// there are mistakes now; mistakes of then are told. No path is `policies`.
 pub fn run(revision: &str, paths: &[PathBuf], out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let usual = [PathBuf::from("policies")];
     let paths = if paths.is_empty() { &usual } else { paths };
     let before = collect_at(revision, paths)?;
-    // What is there no longer was removed.
-    let there: Vec<PathBuf> = paths.iter().filter(|path| path.exists()).cloned().collect();
+    // What is there no longer was removed; so was the last policy of a folder.
+    let there = paths.iter().filter(|path| path.exists() && (before.is_empty() || holds_any(path)));
+    let there: Vec<PathBuf> = there.cloned().collect();
     if before.is_empty() && there.is_empty() {
         anyhow::bail!("no policies are here, and none were at `{revision}`");
     }
-    let sides = [read(Ok(before)), read(collect(&there))];
-    for mistakes in sides.iter().filter_map(|side| side.as_ref().err()) {
-        told(mistakes, out)?;
-    }
-    let [Ok(before), Ok(after)] = &sides else { return Ok(ExitCode::FAILURE) };
-    let changes = diff(&policies(before), &policies(after));
+    let after = match read(collect(&there)) {
+        Ok(after) => after,
+        Err(mistakes) => {
+            told(&mistakes, out)?;
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    // Whoever mends what was broken is not to blame for it.
+    let before = match read(Ok(before)) {
+        Ok(before) => before,
+        Err(mistakes) => {
+            for mistake in &mistakes {
+                writeln!(out, "at {revision} it could not be read: {mistake}")?;
+            }
+            writeln!(out, "compared with nothing")?;
+            PolicySet::default()
+        }
+    };
+    let changes = diff(&policies(&before), &policies(&after));
     written(revision, &changes, out)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether there is any policy file at `path`, or something that can't be read.
+fn holds_any(path: &Path) -> bool {
+    let nothing = |found: &Diagnostic| *found == nothing_there(&found.file);
+    collect(&[path.to_owned()]).err().is_none_or(|mistakes| !mistakes.iter().all(nothing))
 }
 
 fn read(files: Result<Vec<SourceFile>, Vec<Diagnostic>>) -> Result<PolicySet, Vec<Diagnostic>> {

@@ -4,22 +4,26 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::policy::{Diagnostic, PolicySet, check};
+use crate::policy::{Diagnostic, PolicySet, Weight, check};
 use crate::policy_repo::collect;
 
 /// Checks files and folders; with `expand`, prints each policy as one file with
 /// everything that it inherits. Exit 1 if there is any mistake.
 pub fn run(paths: &[PathBuf], expand: bool, out: &mut impl Write) -> anyhow::Result<ExitCode> {
-    if paths.is_empty() {
-        anyhow::bail!("say which files or folders to check");
-    }
     match collect(paths).and_then(|files| check(&files)) {
         Ok(set) if expand => expanded(&set, out)?,
         Ok(set) => {
             let checks = set.iter().map(|written| written.policy.checks.len()).sum();
             let (policies, checks) =
                 (count(set.len(), "policy", "policies"), count(checks, "check", "checks"));
-            writeln!(out, "{policies}, {checks}: no mistakes")?;
+            remarked(&set, "", out)?;
+            let warnings =
+                set.remarks().iter().filter(|remark| remark.weight == Weight::Warning).count();
+            let warnings = match warnings {
+                0 => String::new(),
+                some => format!(", {}", count(some, "warning", "warnings")),
+            };
+            writeln!(out, "{policies}, {checks}: no mistakes{warnings}")?;
         }
         Err(mistakes) => {
             told(&mistakes, out)?;
@@ -37,7 +41,13 @@ pub(super) fn told(mistakes: &[Diagnostic], out: &mut impl Write) -> std::io::Re
     writeln!(out, "{}", count(mistakes.len(), "mistake", "mistakes"))
 }
 
+/// Each remark on its line, behind `lead`.
+pub(super) fn remarked(set: &PolicySet, lead: &str, out: &mut impl Write) -> std::io::Result<()> {
+    set.remarks().iter().try_for_each(|remark| writeln!(out, "{lead}{remark}"))
+}
+
 fn expanded(set: &PolicySet, out: &mut impl Write) -> std::io::Result<()> {
+    remarked(set, "# ", out)?;
     for (index, written) in set.iter().enumerate() {
         if index > 0 {
             writeln!(out, "---")?;

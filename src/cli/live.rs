@@ -2,6 +2,7 @@
 //! says which query finds nothing, and why.
 
 mod cause;
+mod controls;
 mod look;
 mod services;
 
@@ -14,7 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::engine::clock;
 use crate::model::{Unusable, settle};
-use crate::policy::{Policy, check};
+use crate::policy::{Glob, Policy, PolicySet, check};
 use crate::policy_repo::collect;
 use crate::settings::PrometheusSettings;
 use crate::sources::Prometheus;
@@ -28,7 +29,7 @@ const KNOWN_WITHIN: SignedDuration = SignedDuration::from_hours(1);
 /// Which source is asked, and about which services.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Live {
-    /// Ask the source whether every query returns series; without PATHS, of `policies`
+    /// Ask the source whether every query returns series
     #[arg(long = "live", id = "live", conflicts_with_all = ["diff", "expand"])]
     wanted: bool,
     /// The Prometheus to ask
@@ -83,6 +84,8 @@ pub fn run(paths: &[PathBuf], live: &Live, out: &mut impl Write) -> anyhow::Resu
             return Ok(ExitCode::FAILURE);
         }
     };
+    super::check::remarked(&set, "", out)?;
+    guarded(&set, &live.services)?;
     let source = live.source()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut worst = Status::Ok;
@@ -104,6 +107,23 @@ pub fn run(paths: &[PathBuf], live: &Live, out: &mut impl Write) -> anyhow::Resu
     Ok(if worst >= Status::Empty { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
+/// Whether each service that is named has a policy: nothing asked is no success.
+fn guarded(set: &PolicySet, services: &[String]) -> anyhow::Result<()> {
+    let patterns: Vec<&str> =
+        set.iter().map(|written| written.policy.matches.service.as_str()).collect();
+    let matched = |name: &str| {
+        patterns.iter().any(|pattern| Glob::parse(pattern).is_ok_and(|glob| glob.matches(name)))
+    };
+    if let Some(name) = services.iter().find(|name| !matched(name)) {
+        let of: Vec<String> = set
+            .iter()
+            .map(|one| format!("`{}` matches `{}`", one.policy.name, one.policy.matches.service))
+            .collect();
+        anyhow::bail!("no policy guards a service `{name}`: {}", of.join(", "));
+    }
+    Ok(())
+}
+
 /// As the daemon does: a source shows what it has measured a moment later.
 fn asked_as_of(policy: &Policy) -> Timestamp {
     let interval = policy.phases.first().map_or(SignedDuration::ZERO, |phase| phase.interval);
@@ -116,6 +136,8 @@ struct Found {
     services: Vec<(String, Vec<Finding>)>,
     /// Services that are not asked about, or why there are none.
     note: Option<String>,
+    /// Services that the policy names and the source does not know.
+    unknown: Vec<String>,
 }
 
 async fn policy(asked: &Asked<'_>, policy: &Policy, named: &[String]) -> Result<Found, Unusable> {
@@ -128,7 +150,8 @@ async fn policy(asked: &Asked<'_>, policy: &Policy, named: &[String]) -> Result<
         }
         services.push((name, findings));
     }
-    Ok(Found { services, note })
+    let unknown = controls::unknown(asked, policy).await?;
+    Ok(Found { services, note, unknown })
 }
 
 /// Prints what was found; the worst of it.
@@ -147,6 +170,10 @@ fn told(found: &Found, out: &mut impl Write) -> io::Result<Status> {
                 writeln!(out, "        {}", note.mend)?;
             }
         }
+    }
+    for words in &found.unknown {
+        writeln!(out, "  {words}")?;
+        worst = worst.max(Status::Doubt);
     }
     if let Some(note) = &found.note {
         writeln!(out, "  {note}")?;

@@ -39,12 +39,12 @@ enum Command {
     /// Read policies and tell every mistake with its place
     Check {
         /// Policy files or folders
-        #[arg(required_unless_present_any = ["diff", "live"])]
+        #[arg(default_value = "policies")]
         paths: Vec<PathBuf>,
         /// Print each policy whole, with bundles and defaults merged in
         #[arg(long)]
         expand: bool,
-        /// Say in words what changed since this git revision; without PATHS, in `policies`
+        /// Say in words what changed since this git revision
         #[arg(long, value_name = "REV", conflicts_with = "expand")]
         diff: Option<String>,
         #[command(flatten)]

@@ -34,6 +34,33 @@ impl fmt::Display for Diagnostic {
     }
 }
 
+/// What is no mistake, and that people should know of before they rely on a policy.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Remark {
+    pub at: Diagnostic,
+    pub weight: Weight,
+}
+
+/// How much a remark matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Weight {
+    /// It is probably not what was meant.
+    Warning,
+    /// It is what was written, and easily overlooked.
+    Note,
+}
+
+impl fmt::Display for Remark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let weight = match self.weight {
+            Weight::Warning => "warning",
+            Weight::Note => "note",
+        };
+        let message = format!("{weight}: {}", self.at.message);
+        write!(f, "{}", Diagnostic { message, ..self.at.clone() })
+    }
+}
+
 /// A mistake before its place is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Mistake {

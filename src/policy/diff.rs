@@ -14,8 +14,8 @@ use jiff::SignedDuration;
 
 use self::sides::{Told, optional, time};
 use super::{
-    Action, Actions, Fallback, LabelNames, LowTraffic, Match, NotifyRule, OnTimeout, Phase, Policy,
-    RollbackRule, Unannounced,
+    Action, Actions, Fallback, Glob, LabelNames, LowTraffic, Match, NotifyRule, OnTimeout, Phase,
+    Policy, RollbackRule, Unannounced,
 };
 use crate::model::{Mode, Severity};
 
@@ -195,9 +195,21 @@ fn unattended(old: Option<&Policy>, new: &Policy, told: &mut Told) {
 fn matching(old: &Match, new: &Match, told: &mut Told) {
     let Match { target, cluster, service } = old;
     let any = |target: &Option<String>| target.clone().unwrap_or_else(|| "any".to_owned());
-    told.neutral("match.target", any(target), any(&new.target));
-    told.neutral("match.cluster", cluster, &new.cluster);
-    told.neutral("match.service", service, &new.service);
+    let star = |target: &Option<String>| target.clone().unwrap_or_else(|| "*".to_owned());
+    let more = wider(&star(target), &star(&new.target));
+    told.changed("match.target", any(target), any(&new.target), more);
+    told.changed("match.cluster", cluster, &new.cluster, wider(cluster, &new.cluster));
+    told.changed("match.service", service, &new.service, wider(service, &new.service));
+}
+
+/// Whether the new pattern stands for more names; `Equal` where for others.
+fn wider(old: &str, new: &str) -> Ordering {
+    let (Ok(old), Ok(new)) = (Glob::parse(old), Glob::parse(new)) else { return Ordering::Equal };
+    match (new.covers(&old), old.covers(&new)) {
+        (Some(true), Some(false)) => Ordering::Greater,
+        (Some(false), Some(true)) => Ordering::Less,
+        (Some(_) | None, Some(_) | None) => Ordering::Equal,
+    }
 }
 
 fn label_names(old: &LabelNames, new: &LabelNames, told: &mut Told) {

@@ -3,7 +3,7 @@
 //! Small on purpose: whether two patterns can match one name is answered
 //! exactly, which character classes and nested choices would make guesswork.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 /// Choices that one pattern may stand for.
 const MAX_CHOICES: usize = 64;
@@ -63,6 +63,15 @@ impl Glob {
     pub fn names(&self, name: &str) -> bool {
         let name: Vec<Token> = name.chars().map(Token::Char).collect();
         self.choices.contains(&name)
+    }
+
+    /// Whether it matches every name that `other` matches. `None`: the patterns are
+    /// too entangled to tell.
+    pub fn covers(&self, other: &Self) -> Option<bool> {
+        other
+            .choices
+            .iter()
+            .try_fold(true, |all, choice| Some(all && covers(&self.choices, choice)?))
     }
 
     /// A shortest-effort name that both match; `None` when there is none.
@@ -142,6 +151,71 @@ fn meet(a: &[Token], b: &[Token]) -> Option<String> {
     None
 }
 
+/// Positions that a walk over two patterns may visit.
+const MAX_STEPS: usize = 10_000;
+
+/// Whether some of `choices` matches each name that `pattern` matches. Walks both
+/// letter by letter, on all ways through `choices` at once.
+fn covers(choices: &[Vec<Token>], pattern: &[Token]) -> Option<bool> {
+    let mut letters: BTreeSet<char> = BTreeSet::new();
+    for token in choices.iter().flatten().chain(pattern) {
+        if let Token::Char(char) = token {
+            letters.insert(*char);
+        }
+    }
+    // One that neither names stands for all others.
+    letters.extend(('\u{e000}'..='\u{f8ff}').find(|char| !letters.contains(char)));
+    let start = (0..choices.len()).map(|choice| (choice, 0)).collect();
+    let mut open = vec![(0, past_stars(choices, start))];
+    let mut seen = HashSet::new();
+    while let Some((at, places)) = open.pop() {
+        if !seen.insert((at, places.clone())) {
+            continue;
+        }
+        if seen.len() > MAX_STEPS {
+            return None;
+        }
+        let next = |char: char| {
+            let steps =
+                places.iter().filter_map(|(choice, place)| match choices[*choice].get(*place)? {
+                    Token::Many => Some((*choice, *place)),
+                    Token::One => Some((*choice, place + 1)),
+                    Token::Char(own) => (*own == char).then_some((*choice, place + 1)),
+                });
+            past_stars(choices, steps.collect())
+        };
+        match pattern.get(at) {
+            None if places.iter().all(|(choice, place)| *place < choices[*choice].len()) => {
+                return Some(false);
+            }
+            None => {}
+            Some(Token::Char(char)) => open.push((at + 1, next(*char))),
+            Some(Token::One) => open.extend(letters.iter().map(|char| (at + 1, next(*char)))),
+            Some(Token::Many) => {
+                open.extend(letters.iter().map(|char| (at, next(*char))));
+                open.push((at + 1, places));
+            }
+        }
+    }
+    Some(true)
+}
+
+/// The places, and those behind the stars that they stand before.
+fn past_stars(
+    choices: &[Vec<Token>],
+    mut places: BTreeSet<(usize, usize)>,
+) -> BTreeSet<(usize, usize)> {
+    let mut open: Vec<_> = places.iter().copied().collect();
+    while let Some((choice, place)) = open.pop() {
+        if let Some(Token::Many) = choices[choice].get(place)
+            && places.insert((choice, place + 1))
+        {
+            open.push((choice, place + 1));
+        }
+    }
+    places
+}
+
 fn letter(token: Token) -> char {
     match token {
         Token::Char(char) => char,
@@ -188,6 +262,30 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_pattern_covers_another_exactly_when_it_matches_all_of_its_names() {
+        let cases = [
+            ("shop-*", "shop-a*", true),
+            ("shop-a*", "shop-*", false),
+            ("shop-*", "shop-api", true),
+            ("shop-*", "*", false),
+            ("*", "shop-*", true),
+            ("a?*", "a*", false),
+            ("a*", "a?*", true),
+            ("*?", "?*", true),
+            ("{a*,b}", "{b,ac}", true),
+            ("{a,b}", "?", false),
+            ("*a*b*", "*ab", true),
+            ("*ab", "*a*b*", false),
+            ("a", "a", true),
+        ];
+        for (wide, narrow, covers) in cases {
+            assert_eq!(glob(wide).covers(&glob(narrow)), Some(covers), "{wide} and {narrow}");
+        }
+        let long = glob(&format!("*a{}", "?".repeat(60)));
+        assert!(long.covers(&long).is_none(), "too much to walk through");
     }
 
     #[test]

@@ -13,7 +13,7 @@ mod selector;
 mod set;
 mod template;
 
-pub use diagnostic::{Diagnostic, nearest};
+pub use diagnostic::{Diagnostic, Remark, Weight, nearest};
 pub use diff::{Change, Effect, diff};
 pub use glob::Glob;
 pub use import::{Frame, ImportFrom, Imported, UNSAID, import};
@@ -24,4 +24,5 @@ pub use rules::{
     Limit, LowTraffic, Match, Measure, NotifyRule, OnTimeout, Part, Phase, Policy, RollbackRule,
     Side, Unannounced, Unit,
 };
+pub use selector::selectors;
 pub use set::{Matches, Origin, PolicySet, Written};

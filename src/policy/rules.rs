@@ -188,7 +188,7 @@ pub enum Side {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Limit {
     pub bound: Bound,
-    /// `for 5m`. `None`: two samples running.
+    /// `for 5m`. `None`: what the evidence says, three samples at least.
     pub hold: Option<SignedDuration>,
 }
 

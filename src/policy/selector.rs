@@ -2,6 +2,7 @@
 
 use jiff::SignedDuration;
 use promql_parser::parser::{Expr, VectorSelector, parse};
+use promql_parser::util::{ExprVisitor, walk_expr};
 
 use super::diagnostic::Mistake;
 use super::template::{Template, escape};
@@ -102,6 +103,29 @@ pub(super) fn with_matcher(selector: &str, label: &str, value: &str) -> String {
         Some((name, rest)) => format!("{name}{{{matcher},{rest}"),
         None => format!("{}{{{matcher}}}", selector.trim()),
     }
+}
+
+/// Every selector of a query, in its order.
+pub fn selectors(query: &str) -> Vec<VectorSelector> {
+    struct Selectors(Vec<VectorSelector>);
+    impl ExprVisitor for Selectors {
+        type Error = std::convert::Infallible;
+
+        fn pre_visit(&mut self, expr: &Expr) -> Result<bool, Self::Error> {
+            if let Expr::VectorSelector(selector) = expr {
+                self.0.push(selector.clone());
+            }
+            if let Expr::MatrixSelector(matrix) = expr {
+                self.0.push(matrix.vs.clone());
+            }
+            Ok(true)
+        }
+    }
+    let mut found = Selectors(Vec::new());
+    if let Ok(expr) = parse(query) {
+        let _ = walk_expr(&mut found, &expr);
+    }
+    found.0
 }
 
 fn metric(selector: &VectorSelector) -> Option<String> {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::Policy;
-use super::diagnostic::{Diagnostic, nearest};
+use super::diagnostic::{Diagnostic, Remark, nearest};
 use super::glob::Glob;
 use crate::model::ServiceKey;
 
@@ -19,6 +19,7 @@ const OWN_NAME: &str = "deployguard";
 pub struct PolicySet {
     policies: Arc<[Written]>,
     overlaps: Arc<[Diagnostic]>,
+    remarks: Arc<[Remark]>,
 }
 
 /// A policy with the words that it was read from.
@@ -98,8 +99,17 @@ fn hexadecimal(bytes: &[u8]) -> String {
 
 impl PolicySet {
     /// Policies that were checked together.
-    pub(super) fn new(policies: Vec<Written>, overlaps: Vec<Diagnostic>) -> Self {
-        Self { policies: policies.into(), overlaps: overlaps.into() }
+    pub(super) fn new(
+        policies: Vec<Written>,
+        overlaps: Vec<Diagnostic>,
+        remarks: Vec<Remark>,
+    ) -> Self {
+        Self { policies: policies.into(), overlaps: overlaps.into(), remarks: remarks.into() }
+    }
+
+    /// What is no mistake, and should be known; by file and place.
+    pub fn remarks(&self) -> &[Remark] {
+        &self.remarks
     }
 
     /// Pairs of policies that guard one service; see [`Matches::Several`].

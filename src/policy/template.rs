@@ -123,6 +123,14 @@ impl Template {
         Ok(())
     }
 
+    /// The variables, in their order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Var { name, .. } => Some(name.as_str()),
+            Piece::Text(_) => None,
+        })
+    }
+
     /// Whether `${window}` is asked for.
     pub fn has_window(&self) -> bool {
         self.pieces.iter().any(

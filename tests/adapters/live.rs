@@ -12,6 +12,8 @@ policy: shop
 environment: production
 match: { cluster: shop, service: "shop-*" }
 labels: { service: service, version: version }
+peers: [other, shop-wbe]
+depends_on: [shop-api, elsewhere]
 phases: { immediate: { until: 15m, interval: 15s } }
 checks:
   error rate:
@@ -29,6 +31,10 @@ checks:
   load:
     query: 'max(load_percent{service="${service}"})'
     breach: { SEV2: "> 80%" }
+  share:
+    query: 'max(load_share{service="${service}"}) / 100'
+    normal: "< 70"
+    breach: { SEV2: "> 85 for 5m" }
   canary:
     query: 'max(load_percent{version="${version}"})'
     breach: { SEV2: "> 80%" }
@@ -70,6 +76,7 @@ fn history(now: i64) -> String {
     );
     family("in_use", "gauge", &[(r#"service="shop-api""#, |second| 10 + second / 15 % 3)]);
     family("load_percent", "gauge", &[(r#"service="shop-api""#, |_| 45)]);
+    family("load_share", "gauge", &[(r#"service="shop-api""#, |_| 45)]);
     text + "# EOF\n"
 }
 
@@ -96,7 +103,7 @@ async fn every_query_is_asked_for_real_and_what_finds_nothing_is_mended() {
     println!("{said}");
     assert_eq!(code, 1, "{said}");
     for words in [
-        "\n  shop-api\n    ok       error rate  0% of 120 events in 1m\n",
+        "\n  shop-api\n    ok       error rate  0% of 120 events in 1m; SEV2 > 1%\n",
         "no metric is called `http_request_total`; did you mean `http_requests_total`?",
         "no series of `http_requests_total` has the label `code`; there are `service`, `status`",
         "the histogram's last bound is 1s: `> 5s` can never be seen",
@@ -105,11 +112,18 @@ async fn every_query_is_asked_for_real_and_what_finds_nothing_is_mended() {
         "`labels.version` is `version`, and no series has it",
         "it answers 45: a share is from 0 to 1; is it in percent? Then divide by 100",
         "skipped  canary      asks for `${version}`",
-        "\n  shop-web\n    ok       error rate  0% of 180 events in 1m\n",
+        "share       0.45 in 1 series; normal < 70, SEV2 > 85 for 5m\n",
+        "it answers 0.45, and its limit is `< 70` without a unit: if it is a share, write `< 70%`",
+        "ms of 120 events in 1m; SEV1 > 5s, SEV2 > 200ms\n",
+        "doubt: `peers` names `shop-wbe`, and no check has a series about it: it can excuse \
+         nothing; did you mean `shop-web`?\n",
+        "doubt: `depends_on` names `elsewhere`, and no check has a series about it",
+        "\n  shop-web\n    ok       error rate  0% of 180 events in 1m; SEV2 > 1%\n",
         "no series of `duration_seconds_bucket` has `service=\"shop-web\"`; there are `shop-api`",
     ] {
         assert!(said.contains(words), "no {words:?} in\n{said}");
     }
+    assert!(!said.contains("names `other`") && !said.contains("names `shop-api`"), "{said}");
     assert!(!said.contains("\n  other\n"), "the pattern does not match it:\n{said}");
 
     let good = POLICY.split("  misspelt:").next().expect("the first check");
@@ -119,6 +133,19 @@ async fn every_query_is_asked_for_real_and_what_finds_nothing_is_mended() {
     assert!(said.contains("ok       error rate") && !said.contains("shop-api"), "{said}");
     let (code, said) = checked(&real.url(), &["--service", "shop-gone"], folder.path()).await;
     assert_eq!(code, 1, "{said}");
+    let (code, said) = checked(&real.url(), &["--service", "shpo-web"], folder.path()).await;
+    assert_eq!(code, 1, "{said}");
+    assert!(
+        said.contains("no policy guards a service `shpo-web`: `shop` matches `shop-*`"),
+        "{said}"
+    );
+    let misspelt = good.replace("http_requests_total", "http_request_total");
+    std::fs::write(folder.path().join("shop.yaml"), misspelt).expect("written");
+    let (code, said) = checked(&real.url(), &[], folder.path()).await;
+    assert_eq!(code, 1, "{said}");
+    let words = "no series is about a service that `shop-*` matches: no metric is called \
+                 `http_request_total`; did you mean `http_requests_total`?";
+    assert!(said.contains(words) && !said.contains("labels.service"), "{said}");
     let away = good.replace("shop-*", "away-*");
     std::fs::write(folder.path().join("shop.yaml"), away).expect("written");
     let (code, said) = checked(&real.url(), &[], folder.path()).await;

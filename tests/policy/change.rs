@@ -89,6 +89,8 @@ fn every_change_is_said_with_the_way_it_goes() {
             &["phase short-term: until: 1h -> 2h: stricter", "watches for: 1h -> 2h: stricter"],
         ),
         ("service: api", "service: api-*", &["match.service: api -> api-*"]),
+        ("service: api", "service: \"{api,web}\"", &["match.service: api -> {api,web}: stricter"]),
+        ("cluster: shop", "target: eu, cluster: shop", &["match.target: any -> eu: looser"]),
         ("policy: shop", "policy: store", &["name: shop -> store"]),
         ("checks:\n", "mode: ask\nchecks:\n", &["mode: observe -> ask: stricter"]),
         (
@@ -113,6 +115,20 @@ fn every_change_is_said_with_the_way_it_goes() {
     for (old, new, expected) in cases {
         assert_eq!(changes(&[(old, new)]), *expected, "{old} -> {new}");
     }
+}
+
+#[test]
+fn a_pattern_that_leaves_services_out_is_looser() {
+    let with = |service: &str| {
+        read_one(BASE.replace("service: api", &format!("service: \"{service}\""))).unwrap()
+    };
+    let between = |old: &str, new: &str| {
+        let (before, after) = (with(old), with(new));
+        diff(&policies(&before), &policies(&after))[0].to_string()
+    };
+    assert_eq!(between("shop-*", "shop-a*"), "match.service: shop-* -> shop-a*: looser");
+    assert_eq!(between("shop-a*", "shop-*"), "match.service: shop-a* -> shop-*: stricter");
+    assert_eq!(between("shop-*", "*-api"), "match.service: shop-* -> *-api");
 }
 
 #[test]
@@ -178,6 +194,10 @@ web (guards shop/web-*)
         good && gone.contains("  removed (mode observe): it guards its services no longer: looser"),
         "{gone}"
     );
+    std::fs::remove_file(path.join("shop.yaml")).unwrap();
+    std::fs::remove_file(path.join("_defaults.yaml")).unwrap();
+    let (good, none) = said("HEAD~1", path.clone());
+    assert!(good && none.starts_with("shop (guards shop/api)\n  removed"), "{none}");
     std::fs::remove_dir_all(&path).unwrap();
     let (good, none) = said("HEAD~1", path);
     assert!(good && none.starts_with("shop (guards shop/api)\n  removed"), "{none}");
@@ -193,7 +213,9 @@ fn mistakes_of_either_side_are_told_at_their_place() {
     commit(folder.path());
     write(folder.path(), "shop.yaml", BASE);
     let (good, told) = said("HEAD", path.clone());
-    assert!(!good && told.starts_with("HEAD:policies/shop.yaml:14:5: "), "{told}");
+    let broken = "at HEAD it could not be read: HEAD:policies/shop.yaml:14:5: unknown key `braech`";
+    assert!(good && told.starts_with(broken), "{told}");
+    assert!(told.contains("\ncompared with nothing\nshop (guards shop/api)\n  added"), "{told}");
     assert!(said("HEAD~1", path.clone()).0);
     let unknown = run("nothing", &[path], &mut Vec::new()).unwrap_err();
     assert_eq!(unknown.to_string(), "git knows no revision `nothing`");

@@ -29,12 +29,64 @@ fn the_policies_that_ship_have_no_mistakes() {
 }
 
 #[test]
+fn without_a_path_the_folder_policies_is_checked_as_the_help_says() {
+    let run = |args: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_deployguard"));
+        let done = command.args(args).current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
+        (done.status.success(), String::from_utf8(done.stdout).unwrap())
+    };
+    assert_eq!(run(&["check"]), (true, "2 policies, 9 checks: no mistakes\n".into()));
+    let (_, help) = run(&["check", "--help"]);
+    assert!(help.contains("[PATHS]...  Policy files or folders [default: policies]"), "{help}");
+}
+
+/// The block of the README that starts so.
+fn of_the_readme(start: &str) -> String {
+    let text = std::fs::read_to_string("README.md").unwrap();
+    let mut blocks = text.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    blocks.find(|block| block.starts_with(start)).unwrap().to_owned()
+}
+
+#[test]
+fn what_the_readme_shows_of_a_policy_and_of_a_test_is_true() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = folder.path().join("readme.yaml");
+    std::fs::write(&policy, of_the_readme("version: 1")).unwrap();
+    assert_eq!(checked(&[policy], false), (true, "1 policy, 3 checks: no mistakes\n".into()));
+    for name in ["_defaults.yaml", "shopflow.yaml"] {
+        std::fs::copy(ours().join(name), folder.path().join(name)).unwrap();
+    }
+    let file = folder.path().join("shopflow_test.yaml");
+    std::fs::write(&file, of_the_readme("policy: shopflow.yaml")).unwrap();
+    let mut out = Vec::new();
+    let code = deployguard::cli::test::run_tests(&[file], &mut out).unwrap();
+    assert_eq!(code, ExitCode::SUCCESS, "{}", String::from_utf8_lossy(&out));
+}
+
+#[test]
 fn a_single_file_is_checked_with_the_defaults_of_its_folder() {
     let (good, said) = checked(&[ours().join("shopflow.yaml")], true);
     assert!(good, "{said}");
     assert!(said.contains("labels:\n  service: service\n"), "{said}");
     let (_, twice) = checked(&[ours().join("shopflow.yaml"), ours()], false);
     assert_eq!(twice, "2 policies, 9 checks: no mistakes\n", "a file named twice is read once");
+}
+
+#[test]
+fn a_warning_is_told_at_its_place_and_fails_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.yaml");
+    let text = BASE
+        .replace("service: api }", "service: \"shop-*\" }")
+        .replace("phases:\n", "labels: { service: service }\nphases:\n")
+        .replace("service=\"${service}\"", "service=\"shop-api\"");
+    std::fs::write(&path, text).unwrap();
+    let (good, said) = checked(std::slice::from_ref(&path), false);
+    let place = format!("{}:20:12: warning: `memory` asks for ", path.display());
+    assert!(good && said.starts_with(&place), "{said}");
+    assert!(said.ends_with("\n1 policy, 3 checks: no mistakes, 1 warning\n"), "{said}");
+    let (good, expanded) = checked(&[path], true);
+    assert!(good && expanded.starts_with("# ") && expanded.contains(": warning: "), "{expanded}");
 }
 
 #[test]

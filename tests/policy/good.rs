@@ -200,6 +200,83 @@ fn a_bundle_gives_phases_and_the_checks_that_are_mentioned() {
 }
 
 #[test]
+fn a_query_of_its_own_keeps_the_leak_of_the_bundle_where_its_limits_are_of_the_same_kind() {
+    let with = |memory: &str| {
+        let head = "version: 1\npolicy: shop\nenvironment: e\nmatch: { cluster: c, service: s }\n";
+        let text = format!("{head}extends: ecs-web\nchecks:\n  memory:\n    {memory}\n");
+        let set = read_one(text).unwrap();
+        let remarks: Vec<_> = set.remarks().iter().map(ToString::to_string).collect();
+        let leak = set.named("shop").unwrap().policy.checks[0].leak;
+        (leak.map(|leak| (leak.wall, leak.within)), remarks)
+    };
+    let kept = Some((1.0, SignedDuration::from_hours(24)));
+    let own = "query: used / all\n    normal: \"< 70%\"\n    breach: { SEV2: \"> 85% for 5m\" }";
+    assert_eq!(with(own), (kept, vec![]));
+    let sooner = format!("{own}\n    leak: {{ within: 12h }}");
+    assert_eq!(with(&sooner), (Some((1.0, SignedDuration::from_hours(12))), vec![]));
+    let note = |wall: &str| {
+        vec![format!(
+            "policies/x.yaml:8:5: note: `memory` has a query of its own, and no `leak` any more: \
+             the bundle's wall of `{wall}` does not go with its limits; give it a `leak: \
+             {{ wall: ..., within: 24h }}` in the unit of its limits"
+        )]
+    };
+    let bytes = "query: used\n    breach: { SEV2: \"> 2 GiB\" }";
+    assert_eq!(with(bytes), (None, note("100%")));
+    let free = "query: free / all\n    breach: { SEV2: \"< 10%\" }";
+    assert_eq!(with(free), (None, note("100%")));
+    let walled = format!("{bytes}\n    leak: {{ wall: 3 GiB, within: 6h }}");
+    let wall = 3.0 * 1024.0 * 1024.0 * 1024.0;
+    assert_eq!(with(&walled), (Some((wall, SignedDuration::from_hours(6))), vec![]));
+}
+
+#[test]
+fn what_shows_the_same_for_every_service_of_a_pattern_is_warned_of() {
+    let with = |service: &str, labels: &str, query: &str| {
+        let text = BASE
+            .replace("service: api }", &format!("service: \"{service}\" }}"))
+            .replace("phases:\n", &format!("{labels}phases:\n"))
+            .replace("max(memory_ratio{service=\"${service}\"})", &format!("'{query}'"));
+        let set = read_one(text).unwrap();
+        set.remarks().iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let label = "labels: { service: service }\n";
+    let own = "max(x{service=\"${service}\"})";
+    assert!(with("shop-*", label, own).is_empty());
+    assert!(with("shop-api", "", "max(x)").is_empty(), "one service has its numbers to itself");
+    assert!(with("shop-*", label, "max(x{version=\"${version}\"})").is_empty());
+    let edge = "max(x{service=\"${service}\"} / on () y{service=\"edge\"})";
+    assert!(with("shop-*", label, edge).is_empty());
+
+    let bare = with("shop-*", "", own);
+    assert_eq!(bare.len(), 3, "{bare:?}");
+    assert_eq!(
+        bare[0],
+        "policies/x.yaml:11:23: warning: `errors` shows the same for every service of `shop-*`: \
+         nothing narrows it to one; add `labels: { service: LABEL }`, or narrow it by \
+         `service=\"${service}\"`"
+    );
+    let query = "policies/x.yaml:20:12: warning: `memory` ";
+    for text in ["max(x)", "max(x{cluster=\"${cluster}\"})", "rate(x[${window}])"] {
+        let words = format!(
+            "{query}shows the same for every service of `shop-*`: nothing narrows it to one; \
+             narrow it by `service=\"${{service}}\"`"
+        );
+        assert_eq!(with("shop-*", label, text), [words], "{text}");
+    }
+    for (text, matcher) in [
+        ("max(x{service=\"shop-api\"})", "service=\"shop-api\""),
+        ("max(x{service=~\"shop-.*\"})", "service=~\"shop-.*\""),
+        ("max(x{job=\"shop-api\",version=\"${version}\"})", "job=\"shop-api\""),
+    ] {
+        let said = with("{shop-api,shop-web}", label, text);
+        let asks = format!("{query}asks for `{matcher}`, whichever service of ");
+        assert!(said.len() == 1 && said[0].starts_with(&asks), "{text}: {said:?}");
+    }
+    assert!(with("*", label, "max(x{job=\"a\"})")[0].contains("nothing narrows it"));
+}
+
+#[test]
 fn after_is_replaced_as_a_whole() {
     let after = |text: &str| {
         let text = BASE.replace("phases:\n", &format!("actions: {{ after: {text} }}\nphases:\n"));
@@ -256,7 +333,7 @@ fn two_policies_share_neither_name_nor_service() {
     );
     assert_eq!(
         both(with("b", "sh*", "*-front")),
-        "b.yaml:4:35: `a` and `b` both guard `shop/web-front`; \
+        "b.yaml:4:35: `a` and `b` both guard services that `shop/web-*` and `sh*/*-front` match; \
          a service has one policy; the other is in a.yaml:4\n"
     );
     assert_eq!(both(with("b", "shop", "api-*")), "2 policies\n");

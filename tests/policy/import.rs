@@ -51,7 +51,14 @@ fn each_file_of_rules_gives_the_policy_and_the_arguments_beside_it() {
         let path = format!("tests/policy/import/{name}.yaml");
         let (good, out, err) = imported(kind, &path);
         assert!(good);
-        let set = check(&[file("draft.yaml", out.as_str())]);
+        let raw = told(check(&[file("draft.yaml", out.as_str())]));
+        assert_eq!(
+            raw.matches("`CHANGE-ME` stands for a name that nobody gave").count(),
+            2,
+            "{raw}"
+        );
+        assert_eq!(raw.lines().count(), 2, "{raw}");
+        let set = check(&[file("draft.yaml", out.replace(UNSAID, "shop"))]);
         assert_eq!(told(set), "1 policies\n", "{out}");
         let said = format!("{out}\n--- and on stderr\n{err}");
         let beside = format!("tests/policy/import/{name}.txt");
@@ -65,7 +72,7 @@ fn each_file_of_rules_gives_the_policy_and_the_arguments_beside_it() {
 #[test]
 fn the_rules_of_taskflow_become_what_was_meant_and_both_mistakes_are_said() {
     let (_, out, err) = imported(Kind::PrometheusRules, "tests/policy/import/taskflow.yaml");
-    let set = check(&[file("draft.yaml", out)]).unwrap();
+    let set = check(&[file("draft.yaml", out.replace(UNSAID, "shop"))]).unwrap();
     let policy = &set.named("taskflow-alerts").unwrap().policy;
     let errors = policy.check("HighErrorRate").unwrap();
     assert!(matches!(errors.measure, Measure::Ratio { part: Part::Bad, .. }));
@@ -110,7 +117,7 @@ fn no_text_of_a_rule_gets_out_of_its_comment() {
     let text = "groups:\n- name: x\n  rules:\n  - alert: \"A: {\\n'\"\n    expr: a > 1\n    annotations: { summary: \"x\\nmode: auto\\u2028y\" }\n";
     let draft = drafted(ImportFrom::PrometheusRules, text).unwrap();
     assert!(!draft.contains("\nmode: auto"), "{draft}");
-    assert_eq!(told(check(&[file("draft.yaml", draft)])), "1 policies\n");
+    assert_eq!(told(check(&[file("draft.yaml", draft.replace(UNSAID, "shop"))])), "1 policies\n");
 }
 
 proptest! {

@@ -1,12 +1,11 @@
 //! Why a query finds nothing: which metric, label or value it is that isn't there.
 
 use promql_parser::label::Matcher;
-use promql_parser::parser::{Expr, VectorSelector, parse};
-use promql_parser::util::{ExprVisitor, walk_expr};
+use promql_parser::parser::VectorSelector;
 
 use super::Asked;
 use crate::model::Unusable;
-use crate::policy::nearest;
+use crate::policy::{nearest, selectors};
 
 /// Names and values that are listed where none is near.
 const LISTED: usize = 8;
@@ -34,29 +33,6 @@ impl Cause {
     }
 }
 
-/// Every selector of a query, in its order.
-pub(super) fn selectors(query: &str) -> Vec<VectorSelector> {
-    struct Selectors(Vec<VectorSelector>);
-    impl ExprVisitor for Selectors {
-        type Error = std::convert::Infallible;
-
-        fn pre_visit(&mut self, expr: &Expr) -> Result<bool, Self::Error> {
-            if let Expr::VectorSelector(selector) = expr {
-                self.0.push(selector.clone());
-            }
-            if let Expr::MatrixSelector(matrix) = expr {
-                self.0.push(matrix.vs.clone());
-            }
-            Ok(true)
-        }
-    }
-    let mut found = Selectors(Vec::new());
-    if let Ok(expr) = parse(query) {
-        let _ = walk_expr(&mut found, &expr);
-    }
-    found.0
-}
-
 /// Why `query` finds nothing.
 pub(super) async fn of(asked: &Asked<'_>, query: &str) -> Result<Cause, Unusable> {
     for selector in selectors(query) {
@@ -69,7 +45,7 @@ pub(super) async fn of(asked: &Asked<'_>, query: &str) -> Result<Cause, Unusable
     Ok(Cause::Around(words.to_owned()))
 }
 
-async fn of_selector(
+pub(super) async fn of_selector(
     asked: &Asked<'_>,
     selector: &VectorSelector,
 ) -> Result<Option<Cause>, Unusable> {

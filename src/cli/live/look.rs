@@ -1,6 +1,6 @@
 //! One check of one service, asked for real.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
 
@@ -80,11 +80,7 @@ pub(super) async fn at(
         finding.said = format!("asks for `${{{variable}}}`, which only a deployment has");
         return Ok(finding);
     }
-    let interval = policy.phases.first().map_or(STRETCH, |phase| phase.interval);
-    let window = check.window(interval);
-    let count = usize::try_from(STRETCH.as_millis() / window.as_millis().max(1)).unwrap_or(1);
-    let ticks = Ticks::ending_at(asked.now, window, count.clamp(1, 15));
-    let question = policy.question(check, &vars(asked, policy, service), window, None, None);
+    let (question, ticks) = question(asked, policy, check, service);
     let mut answers = Vec::new();
     for ask in &question.asks {
         answers.push(asked.source.fetch(ask, ticks).await);
@@ -105,8 +101,22 @@ pub(super) async fn at(
     Ok(finding)
 }
 
+/// What is asked about a service, and as of when.
+pub(super) fn question(
+    asked: &Asked<'_>,
+    policy: &Policy,
+    check: &Check,
+    service: &str,
+) -> (Question, Ticks) {
+    let interval = policy.phases.first().map_or(STRETCH, |phase| phase.interval);
+    let window = check.window(interval);
+    let count = usize::try_from(STRETCH.as_millis() / window.as_millis().max(1)).unwrap_or(1);
+    let ticks = Ticks::ending_at(asked.now, window, count.clamp(1, 15));
+    (policy.question(check, &vars(asked, policy, service), window, None, None), ticks)
+}
+
 /// A variable of the check that is known only where something is deployed.
-fn of_a_deployment(check: &Check) -> Option<&'static str> {
+pub(super) fn of_a_deployment(check: &Check) -> Option<&'static str> {
     let texts = match &check.measure {
         Measure::Ratio { of, total, .. } => vec![counted_text(of), counted_text(total)],
         Measure::Latency { counter, .. } => vec![counter.as_str()],
@@ -238,7 +248,11 @@ fn measured(
     let Some(last) = question.asks.last() else { return };
     match (latest, failed) {
         (Some(latest), _) => {
-            finding.said = in_words(check, latest, ticks.step);
+            finding.said = format!(
+                "{}; {}",
+                in_words(check, latest, ticks.step),
+                limits(check).as_deref().unwrap_or("no limits of its own")
+            );
             if let Some(why) = odd(check, latest) {
                 finding.note(Status::Doubt, last, why);
             }
@@ -270,7 +284,14 @@ fn in_words(check: &Check, measurement: &Measurement, window: SignedDuration) ->
             let total = split.all.total;
             format!("{} of {total:.0} events in {window:#}", check.unit().show(share))
         }
-        Measurement::Histogram(split) => format!("{:.0} events in {window:#}", split.all.total),
+        Measurement::Histogram(split) => {
+            let quantile = match &check.measure {
+                Measure::Latency { quantile, .. } => split.all.quantile(*quantile),
+                Measure::Ratio { .. } | Measure::Gauge { .. } | Measure::Status { .. } => None,
+            };
+            let shown = quantile.map_or("unknown".to_owned(), |value| check.unit().show(value));
+            format!("{shown} of {:.0} events in {window:#}", split.all.total)
+        }
         Measurement::Gauge { values } => {
             let values_of = values.values().copied();
             let worst = if check.higher_is_worse() {
@@ -297,6 +318,34 @@ fn in_words(check: &Check, measurement: &Measurement, window: SignedDuration) ->
     }
 }
 
+/// What is normal and what is a breach, as a policy writes it.
+fn limits(check: &Check) -> Option<String> {
+    let normal = check.normal.iter().map(|normal| format!("normal {normal}"));
+    let breach = check.breach.iter().map(|(severity, limit)| format!("{severity} {limit}"));
+    let all: Vec<String> = normal.chain(breach).collect();
+    (!all.is_empty()).then(|| all.join(", "))
+}
+
+/// Shares that are compared with what looks like percent: no such check ever fires.
+fn without_percent(check: &Check, values: &BTreeMap<String, f64>) -> Option<String> {
+    let share = |value: &f64| *value > 0.0 && *value <= 1.0;
+    let all = values.values().all(|value| *value == 0.0 || share(value));
+    let seen = values.values().copied().filter(share).reduce(f64::max)?;
+    let normal = check.normal.iter().map(|normal| (normal.value, normal.to_string()));
+    let breach = check.breach.values().map(|limit| (limit.bound.value, limit.to_string()));
+    let (_, limit) = normal.chain(breach).find(|(value, _)| *value > 1.0 && *value <= 100.0)?;
+    // Whole numbers are counts, and few of them are no share.
+    if !all || seen.total_cmp(&1.0).is_eq() {
+        return None;
+    }
+    let number = limit.split(" for ").next().unwrap_or_default();
+    Some(format!(
+        "it answers {}, and its limit is `{limit}` without a unit: if it is a share, write \
+         `{number}%`, or it never fires",
+        Unit::Number.show(seen)
+    ))
+}
+
 fn is_status(value: f64) -> bool {
     [0.0_f64, 1.0].iter().any(|known| known.total_cmp(&value.abs()).is_eq())
 }
@@ -312,6 +361,7 @@ fn odd(check: &Check, measurement: &Measurement) -> Option<String> {
         (_, Unit::Ratio) if largest > 1.5 => Some(format!(
             "it answers {largest}: a share is from 0 to 1; is it in percent? Then divide by 100"
         )),
+        (Measure::Gauge { .. }, Unit::Number) => without_percent(check, values),
         (
             Measure::Status { .. }
             | Measure::Gauge { .. }

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use jiff::SignedDuration;
+use promql_parser::parser::VectorSelector;
 
 use super::Asked;
-use super::cause::selectors;
+use super::cause::{self, Cause};
 use crate::model::{Ask, Deployment, Facts, RollbackSafe, Service, ServiceKey, Unusable};
-use crate::policy::{Glob, Policy, Vars};
+use crate::policy::{Glob, Policy, Vars, selectors};
 
 /// Services of one policy that are asked about.
 const MOST: usize = 20;
@@ -31,6 +32,9 @@ pub(super) async fn of(
     };
     let pattern = &policy.matches.service;
     if names.is_empty() {
+        if let Some(missing) = missing(asked, policy).await? {
+            return Ok((names, Some(missing)));
+        }
         let note = format!(
             "no series is about a service that `{pattern}` matches: name one with --service, or \
              see whether `labels.service` is the right label"
@@ -43,21 +47,44 @@ pub(super) async fn of(
     Ok((names, note))
 }
 
-/// The values of each label that the policy compares with the service's name.
-async fn found(asked: &Asked<'_>, policy: &Policy) -> Result<BTreeSet<String>, Unusable> {
-    let (vars, window) = (vars(asked, policy, PLACE), SignedDuration::from_mins(1));
-    let mut labels = BTreeSet::new();
-    for check in &policy.checks {
-        for ask in policy.question(check, &vars, window, None, None).asks {
-            let (Ask::Query(text) | Ask::Counter(text)) = &ask;
-            for selector in selectors(text) {
-                let matchers = selector.matchers.matchers.iter();
-                let ours = matchers.filter(|matcher| matcher.value == PLACE);
-                labels.extend(
-                    ours.filter_map(|one| Some((selector.name.clone()?, one.name.clone()))),
-                );
+/// The metrics and labels that the policy's queries about a service name and the
+/// source has not, in words.
+async fn missing(asked: &Asked<'_>, policy: &Policy) -> Result<Option<String>, Unusable> {
+    let mut said = BTreeSet::new();
+    for selector in about(asked, policy) {
+        match cause::of_selector(asked, &selector).await? {
+            Some(Cause::Metric(words) | Cause::Label(words)) => {
+                said.insert(words);
             }
+            Some(Cause::Values(_) | Cause::Around(_)) | None => {}
         }
+    }
+    let said: Vec<String> = said.into_iter().collect();
+    let pattern = &policy.matches.service;
+    Ok((!said.is_empty()).then(|| {
+        format!("no series is about a service that `{pattern}` matches: {}", said.join("; "))
+    }))
+}
+
+/// The selectors of the policy that have a service's name, with the place for one.
+fn about(asked: &Asked<'_>, policy: &Policy) -> Vec<VectorSelector> {
+    let (vars, window) = (vars(asked, policy, PLACE), SignedDuration::from_mins(1));
+    let questions =
+        policy.checks.iter().map(|check| policy.question(check, &vars, window, None, None));
+    let asks = questions.flat_map(|question| question.asks);
+    let all = asks.flat_map(|(Ask::Query(text) | Ask::Counter(text))| selectors(&text));
+    all.filter(|one| one.matchers.matchers.iter().any(|matcher| matcher.value == PLACE)).collect()
+}
+
+/// The values of each label that the policy compares with the service's name.
+pub(super) async fn found(
+    asked: &Asked<'_>,
+    policy: &Policy,
+) -> Result<BTreeSet<String>, Unusable> {
+    let mut labels = BTreeSet::new();
+    for selector in about(asked, policy) {
+        let ours = selector.matchers.matchers.iter().filter(|matcher| matcher.value == PLACE);
+        labels.extend(ours.filter_map(|one| Some((selector.name.clone()?, one.name.clone()))));
     }
     let mut names = BTreeSet::new();
     for (metric, label) in labels {

@@ -240,7 +240,7 @@ fn tries(metric: &MarkedMappingNode, arguments: &mut Vec<Argument>) -> Option<Si
         0 => {
             arguments.push(
                 Argument::new("`failureLimit: 0`, which is the default: one bad sample aborts")
-                    .drafted("here a breach needs two samples running"),
+                    .drafted("here a breach needs three samples that agree"),
             );
             None
         }

@@ -281,7 +281,7 @@ pub(super) fn slow(
         Argument::new(format!(
             "`for: {hold:#}`{within}: a fault just above the limit is told after {both:#}"
         ))
-        .drafted("kept; deployguard asks for two samples running even without `for`")
+        .drafted("kept; deployguard asks for three samples that agree even without `for`")
     })
 }
 

@@ -41,7 +41,8 @@ pub struct Frame {
 /// A draft of a policy.
 #[derive(Debug, Clone)]
 pub struct Imported {
-    /// A whole policy file that reads without mistakes; without any check it is
+    /// A whole policy file that reads without mistakes once every [`UNSAID`] is
+    /// filled in; without any check it is
     /// comments alone.
     pub text: String,
     /// Where rules do not mean what they say, and what could not be translated.
@@ -65,7 +66,8 @@ pub fn import(from: ImportFrom, file: &SourceFile, frame: &Frame) -> Result<Impo
     let drafted = write::policy(from, file, frame, found);
     if drafted.checks > 0 {
         let path = "the draft".to_owned();
-        let bytes = drafted.text.clone().into_bytes();
+        // What nobody said is for its author to fill in.
+        let bytes = drafted.text.replace(UNSAID, "said").into_bytes();
         let mistakes = super::check(&[SourceFile { path, bytes }]).err().unwrap_or_default();
         if let Some(mistake) = mistakes.into_iter().next() {
             return Err(mistake);

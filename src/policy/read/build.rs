@@ -15,6 +15,7 @@ use crate::model::Severity;
 use crate::policy::diagnostic::Mistake;
 use crate::policy::{
     Action, Actions, Check, LabelNames, Match, NotifyRule, OnTimeout, Phase, Policy, RollbackRule,
+    UNSAID,
 };
 
 /// How long an `ask` waits that does not say so.
@@ -85,6 +86,15 @@ fn matches(text: &PolicyFile, desk: &mut Desk) -> Option<Match> {
     {
         if !there {
             desk.missing(&["match", key], Mistake::new(format!("`match` has no `{key}`")));
+        }
+    }
+    for given in [&matches.target, &matches.cluster, &matches.service].into_iter().flatten() {
+        if given.value.0 == UNSAID {
+            let mistake = Mistake::new(format!("`{UNSAID}` stands for a name that nobody gave"));
+            desk.at(
+                given.marker,
+                mistake.mend("write the name, or a pattern such as `\"shop-*\"`"),
+            );
         }
     }
     Some(Match {

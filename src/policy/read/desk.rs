@@ -35,8 +35,14 @@ impl Desk<'_> {
     pub fn missing_all(&mut self, paths: &[Vec<&str>], mistake: Mistake) {
         let lost = |path: &Vec<&str>| self.left_out.iter().any(|left| may_be(left, path));
         if !self.lost_keys && !paths.iter().any(lost) {
-            let marker = self.key(paths.first().map_or(&[][..], Vec::as_slice));
-            self.report.at(marker, mistake);
+            let path = paths.first().map_or(&[][..], Vec::as_slice);
+            if self.left_out.iter().any(|left| left == &["extends"]) && may_be_given(path) {
+                return;
+            }
+            let marker = self.key(path);
+            // Nobody can mend a bundle: what is missing is missing in the policy.
+            let own = if self.report.is_built_in(marker) { self.top } else { marker };
+            self.report.at(own, mistake);
         }
     }
 
@@ -63,6 +69,15 @@ impl Desk<'_> {
             }
             Some(Node::Scalar(_) | Node::Sequence(_)) | None => Vec::new(),
         }
+    }
+}
+
+/// Whether a bundle may have given what is missing at `path`.
+fn may_be_given(path: &[&str]) -> bool {
+    match path {
+        ["phases", ..] => true,
+        ["checks", _, key, ..] => ["ratio", "latency", "query", "status"].contains(key),
+        _ => false,
     }
 }
 

@@ -5,7 +5,11 @@ use std::path::Path;
 use marked_yaml::Node;
 use marked_yaml::types::MarkedMappingNode;
 
+use super::limit::Wall;
+use super::report::Report;
 use super::scalar::{Bundle, Scalar};
+use crate::policy::Limit;
+use crate::policy::diagnostic::{Mistake, Weight};
 
 /// Sections whose entries are no alternatives of one another: they replace
 /// those below them as a whole.
@@ -33,46 +37,87 @@ pub(super) fn bundle_of(layers: &[&MarkedMappingNode]) -> Option<Bundle> {
 }
 
 /// The bundle without the checks that no layer mentions and that have no limits
-/// of their own (a leak is none), and without the leak of a check for which a
-/// layer has a query of its own.
+/// of their own (a leak is none), and without the leaks whose wall says nothing
+/// about what the layers measure instead.
 pub(super) fn wanted(
     bundle: &MarkedMappingNode,
     layers: &[&MarkedMappingNode],
+    report: &mut Report,
 ) -> MarkedMappingNode {
     let mut bundle = bundle.clone();
-    if let Some(Node::Mapping(checks)) = bundle.get_mut("checks") {
-        let mentioned = |name: &str| {
-            layers.iter().any(|layer| {
-                layer.get_mapping("checks").is_some_and(|checks| checks.contains_key(name))
-            })
-        };
-        let measured = |name: &str| {
-            layers.iter().any(|layer| {
-                let check = layer.get_mapping("checks").and_then(|checks| checks.get_mapping(name));
-                check.is_some_and(|check| check.contains_key("query"))
-            })
-        };
-        let offered: Vec<_> = checks
-            .iter()
-            .filter(|(name, check)| {
-                let limits = |check: &MarkedMappingNode| {
-                    check.contains_key("breach") || check.contains_key("baseline")
-                };
-                !mentioned(name.as_str()) && !check.as_mapping().is_some_and(limits)
-            })
-            .map(|(name, _)| name.clone())
-            .collect();
-        for name in offered {
-            checks.remove(&name);
-        }
-        for (name, check) in checks.iter_mut() {
-            // Its leak's wall speaks of what the bundle measures.
-            if let (true, Node::Mapping(check)) = (measured(name.as_str()), check) {
-                check.remove("leak");
-            }
+    let Some(Node::Mapping(checks)) = bundle.get_mut("checks") else { return bundle };
+    let offered: Vec<_> = checks
+        .iter()
+        .filter(|(name, check)| {
+            let limits = |check: &MarkedMappingNode| {
+                check.contains_key("breach") || check.contains_key("baseline")
+            };
+            above(layers, name.as_str()).is_empty() && !check.as_mapping().is_some_and(limits)
+        })
+        .map(|(name, _)| name.clone())
+        .collect();
+    for name in offered {
+        checks.remove(&name);
+    }
+    for (name, check) in checks.iter_mut() {
+        if let Node::Mapping(check) = check {
+            fitting_leak(name.as_str(), check, &above(layers, name.as_str()), report);
         }
     }
     bundle
+}
+
+/// What the layers say of the check, from the lowest to the topmost.
+fn above<'a>(layers: &[&'a MarkedMappingNode], name: &str) -> Vec<&'a Node> {
+    let checks = layers.iter().filter_map(|layer| layer.get_mapping("checks"));
+    checks.filter_map(|checks| checks.get(name)).collect()
+}
+
+/// Takes the leak out of a bundle's check where a layer has a query of its own whose
+/// limits are in another unit than the leak's wall, or say that less of it is worse.
+fn fitting_leak(
+    name: &str,
+    check: &mut MarkedMappingNode,
+    above: &[&Node],
+    report: &mut Report,
+) -> Option<()> {
+    let wall = check.get_mapping("leak")?.get_scalar("wall")?.as_str().to_owned();
+    let unit = Wall::parse(&wall).ok()?.unit;
+    let layers: Vec<&MarkedMappingNode> =
+        above.iter().filter_map(|node| node.as_mapping()).collect();
+    let key = layers.iter().rev().find_map(|layer| Some(layer.get_key_value("query")?.0))?;
+    let says =
+        |limit: &Limit, upper: bool| limit.bound.unit == unit && limit.bound.is_upper() == upper;
+    let texts = |key: &str| -> Vec<Limit> {
+        let nodes = layers.iter().filter_map(|layer| layer.get(key));
+        let texts = nodes.flat_map(|node| match node {
+            Node::Scalar(text) => vec![text.as_str()],
+            Node::Mapping(limits) => {
+                limits.values().filter_map(|limit| Some(limit.as_scalar()?.as_str())).collect()
+            }
+            Node::Sequence(_) => Vec::new(),
+        });
+        texts.filter_map(|text| Limit::parse(text).ok()).collect()
+    };
+    let (normal, breach) = (texts("normal"), texts("breach"));
+    let some = !normal.is_empty() || !breach.is_empty();
+    if some
+        && normal.iter().all(|limit| says(limit, false))
+        && breach.iter().all(|limit| says(limit, true))
+    {
+        return None;
+    }
+    check.remove("leak");
+    if layers.iter().all(|layer| !layer.contains_key("leak")) {
+        let message = format!(
+            "`{name}` has a query of its own, and no `leak` any more: the bundle's wall of \
+             `{wall}` does not go with its limits"
+        );
+        let mend = "give it a `leak: { wall: ..., within: 24h }` in the unit of its limits";
+        let marker = key.span().start().copied()?;
+        report.remark(Weight::Note, marker, Mistake::new(message).mend(mend));
+    }
+    None
 }
 
 /// The layers as one, from the lowest to the topmost.

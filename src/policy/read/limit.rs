@@ -110,6 +110,13 @@ fn bound_of(text: &str) -> Result<Bound, Mistake> {
             no.mend("a limit reads `> 5%`")
         });
     };
+    if let Some(rest) = amount.trim_start().strip_prefix(['<', '>', '=']) {
+        let rest = rest.trim_start_matches(['<', '>', '=', ' ']);
+        let operator = &text[..text.len() - rest.len()];
+        let sign = operator.chars().next().unwrap_or('>');
+        let mistake = Mistake::new(format!("`{}` says twice which side is meant", operator.trim()));
+        return Err(mistake.mend(format!("did you mean `{sign} {rest}`?")));
+    }
     let (value, unit) = quantity(amount.trim())?;
     Ok(Bound { side, value, unit })
 }

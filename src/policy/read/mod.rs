@@ -20,6 +20,7 @@ mod raw;
 mod report;
 mod scalar;
 mod services;
+mod sharing;
 mod source;
 
 use jiff::SignedDuration;
@@ -66,7 +67,8 @@ pub fn read(files: &[SourceFile]) -> Result<PolicySet, Vec<Diagnostic>> {
     }
     let overlaps = neighbours::check(&written, &mut report);
     if report.is_clean() {
-        Ok(PolicySet::new(written.into_iter().map(|found| found.written).collect(), overlaps))
+        let written = written.into_iter().map(|found| found.written).collect();
+        Ok(PolicySet::new(written, overlaps, report.remarks()))
     } else {
         for overlap in overlaps {
             report.push(overlap);
@@ -138,7 +140,9 @@ impl Shelf<'_> {
         let (sources, lacks_one) = self.below(index);
         let mut trees: Vec<_> = sources.iter().filter_map(|at| self.trees[*at].as_ref()).collect();
         let bundle = match layers::bundle_of(&trees) {
-            Some(Bundle::EcsWeb) => self.trees[1].as_ref().map(|tree| layers::wanted(tree, &trees)),
+            Some(Bundle::EcsWeb) => {
+                self.trees[1].as_ref().map(|tree| layers::wanted(tree, &trees, report))
+            }
             None => None,
         };
         trees.splice(0..0, self.trees[0].iter().chain(bundle.as_ref()));
@@ -154,6 +158,7 @@ impl Shelf<'_> {
             report,
         };
         let policy = build::policy(&decoded.value, &mut desk)?;
+        sharing::check(&decoded.value, &mut desk);
         let name_at = decoded.value.policy.as_ref()?.marker;
         let service_at = decoded.value.matches.as_ref()?.service.as_ref()?.marker;
         let text = emit::yaml(&tree);

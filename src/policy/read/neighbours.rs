@@ -30,22 +30,30 @@ fn names(first: &Found, second: &Found, report: &mut Report) {
 
 fn overlap(first: &Found, second: &Found, report: &Report) -> Option<Diagnostic> {
     let (a, b) = (&first.written.policy, &second.written.policy);
-    let example = shared(&a.matches, &b.matches)?;
+    let shared = shared(&a.matches, &b.matches)?;
     let other = report.place(first.service_at);
-    let mistake = Mistake::new(format!("`{}` and `{}` both guard {example}", a.name, b.name))
+    let mistake = Mistake::new(format!("`{}` and `{}` both guard {shared}", a.name, b.name))
         .mend(format!("a service has one policy; the other is in {other}"));
     Some(report.placed(second.service_at, mistake))
 }
 
-/// A service that both match, as `cluster/service`.
+/// A service that both match, as `cluster/service`; or the two patterns, where a
+/// name that fits both would be made up.
 fn shared(a: &Match, b: &Match) -> Option<String> {
-    let meet = |a: &str, b: &str| {
-        let name = Glob::parse(a).ok()?.shared(&Glob::parse(b).ok()?)?;
-        // A pattern that needs no letters at all is better shown as itself.
-        Some(if name.is_empty() { a.to_owned() } else { name })
-    };
+    let meet = |a: &str, b: &str| Glob::parse(a).ok()?.shared(&Glob::parse(b).ok()?);
     if let (Some(a), Some(b)) = (&a.target, &b.target) {
         meet(a, b)?;
     }
-    Some(format!("`{}/{}`", meet(&a.cluster, &b.cluster)?, meet(&a.service, &b.service)?))
+    let (cluster, service) = (meet(&a.cluster, &b.cluster)?, meet(&a.service, &b.service)?);
+    let named = |a: &str, b: &str| {
+        [a, b].iter().any(|text| Glob::parse(text).is_ok_and(|glob| glob.plain().is_some()))
+    };
+    Some(if named(&a.cluster, &b.cluster) && named(&a.service, &b.service) {
+        format!("`{cluster}/{service}`")
+    } else {
+        format!(
+            "services that `{}/{}` and `{}/{}` match",
+            a.cluster, a.service, b.cluster, b.service
+        )
+    })
 }

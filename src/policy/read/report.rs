@@ -3,7 +3,7 @@
 use marked_yaml::types::MarkedScalarNode;
 use marked_yaml::{Marker, Span};
 
-use crate::policy::diagnostic::{Diagnostic, Mistake};
+use crate::policy::diagnostic::{Diagnostic, Mistake, Remark, Weight};
 
 /// Collects mistakes while a reading goes on; each is kept once, however many
 /// policies inherit it.
@@ -13,11 +13,12 @@ pub(super) struct Report {
     names: Vec<String>,
     found: Vec<Diagnostic>,
     emptied: Vec<Marker>,
+    remarks: Vec<Remark>,
 }
 
 impl Report {
     pub fn new(names: Vec<String>) -> Self {
-        Self { names, found: Vec::new(), emptied: Vec::new() }
+        Self { names, found: Vec::new(), emptied: Vec::new(), remarks: Vec::new() }
     }
 
     pub fn push(&mut self, diagnostic: Diagnostic) {
@@ -28,6 +29,14 @@ impl Report {
 
     pub fn at(&mut self, marker: Marker, mistake: Mistake) {
         self.push(self.placed(marker, mistake));
+    }
+
+    /// What is no mistake; kept once, as mistakes are.
+    pub fn remark(&mut self, weight: Weight, marker: Marker, mistake: Mistake) {
+        let remark = Remark { at: self.placed(marker, mistake), weight };
+        if !self.remarks.contains(&remark) {
+            self.remarks.push(remark);
+        }
     }
 
     /// A mistake with its place, for the caller to keep.
@@ -52,6 +61,11 @@ impl Report {
         self.names.get(marker.source()).map_or("", String::as_str)
     }
 
+    /// Whether a marker points into what ships with deployguard.
+    pub fn is_built_in(&self, marker: Marker) -> bool {
+        self.name(marker).starts_with('<')
+    }
+
     /// `file:line`, as one mistake names the place of another.
     pub fn place(&self, marker: Marker) -> String {
         format!("{}:{}", self.name(marker), marker.line())
@@ -73,6 +87,12 @@ impl Report {
     /// Whether a file of these sources lost keys that had no value.
     pub fn lost_keys(&self, source: usize) -> bool {
         self.emptied.iter().any(|marker| marker.source() == source)
+    }
+
+    /// All remarks, by file and place.
+    pub fn remarks(mut self) -> Vec<Remark> {
+        self.remarks.sort();
+        self.remarks
     }
 
     /// All mistakes, by file and place.

@@ -1,0 +1,130 @@
+//! Checks that would show the same numbers for every service of a policy.
+
+use promql_parser::label::{MatchOp, Matcher};
+
+use jiff::SignedDuration;
+use marked_yaml::Marker;
+
+use super::desk::Desk;
+use super::raw::{CheckText, CountText, PolicyFile};
+use crate::policy::diagnostic::{Mistake, Weight};
+use crate::policy::glob::Glob;
+use crate::policy::selector::selectors;
+use crate::policy::template::Template;
+
+/// The label that is taken for the service's where the policy names none.
+const USUAL: &str = "service";
+/// Stands where a variable's value will.
+const VALUE: &str = "value-of-a-variable";
+/// Variables that are alike for all services of a policy.
+const SHARED: [&str; 3] = ["window", "cluster", "environment"];
+
+/// What a check asks, and where it is written.
+struct Asked<'a> {
+    text: &'a str,
+    marker: Marker,
+    /// `labels.service` is added to it.
+    is_counter: bool,
+}
+
+/// Warns of what is asked alike for each service that a pattern stands for.
+pub(super) fn check(text: &PolicyFile, desk: &mut Desk) {
+    let pattern = text.matches.as_ref().and_then(|matches| matches.service.as_ref());
+    let Some(pattern) = pattern.map(|pattern| pattern.value.0.as_str()) else { return };
+    let Ok(glob) = Glob::parse(pattern) else { return };
+    if glob.plain().is_some_and(|names| names.len() < 2) {
+        return;
+    }
+    let label = text.labels.service.as_ref().map(|label| label.value.0.as_str());
+    for (name, check) in &text.checks {
+        for asked in asked(check) {
+            if let Some(mistake) = shared(name, &asked, label, pattern, &glob) {
+                desk.report.remark(Weight::Warning, asked.marker, mistake);
+            }
+        }
+    }
+}
+
+fn asked(check: &CheckText) -> Vec<Asked<'_>> {
+    let mut all = Vec::new();
+    let mut ask = |text, marker, is_counter| all.push(Asked { text, marker, is_counter });
+    let ratio = check.ratio.iter();
+    let counts = ratio.flat_map(|ratio| [&ratio.bad, &ratio.good, &ratio.total]).flatten();
+    for CountText { counter, query } in counts {
+        if let Some(counter) = counter {
+            ask(&counter.value.0, counter.marker, true);
+        }
+        if let Some(query) = query {
+            ask(&query.value.0, query.marker, false);
+        }
+    }
+    if let Some(counter) = check.latency.as_ref().and_then(|latency| latency.counter.as_ref()) {
+        ask(&counter.value.0, counter.marker, true);
+    }
+    for query in [&check.query, &check.status].into_iter().flatten() {
+        ask(&query.value.0, query.marker, false);
+    }
+    all
+}
+
+/// Why it is the same for all of them; `None` where something tells them apart.
+fn shared(
+    name: &str,
+    asked: &Asked,
+    label: Option<&str>,
+    pattern: &str,
+    glob: &Glob,
+) -> Option<Mistake> {
+    let template = Template::of(asked.text);
+    if template.names().any(|name| name == USUAL) {
+        return None;
+    }
+    let query = template.expand(SignedDuration::from_mins(1), |_| VALUE);
+    let matchers: Vec<Matcher> = selectors(&query)
+        .into_iter()
+        .flat_map(|selector| {
+            let more = selector.matchers.or_matchers.into_iter().flatten();
+            selector.matchers.matchers.into_iter().chain(more).collect::<Vec<_>>()
+        })
+        .collect();
+    let is_added = |label: &str| matchers.iter().all(|matcher| matcher.name != label);
+    if asked.is_counter && label.is_some_and(is_added) {
+        return None;
+    }
+    if let Some(fixed) = matchers.iter().find(|matcher| names_one(matcher, label, glob)) {
+        let Matcher { op, name: of, value } = fixed;
+        let message = format!(
+            "`{name}` asks for `{of}{op}\"{value}\"`, whichever service of `{pattern}` is deployed"
+        );
+        return Some(Mistake::new(message).mend(format!("write `{of}=\"${{service}}\"`")));
+    }
+    if template.names().any(|name| !SHARED.contains(&name)) {
+        return None;
+    }
+    let message = format!(
+        "`{name}` shows the same for every service of `{pattern}`: nothing narrows it to one"
+    );
+    let narrow = format!("narrow it by `{}=\"${{service}}\"`", label.unwrap_or(USUAL));
+    Some(Mistake::new(message).mend(if asked.is_counter && label.is_none() {
+        format!("add `labels: {{ service: LABEL }}`, or {narrow}")
+    } else {
+        narrow
+    }))
+}
+
+/// Whether a matcher speaks of a service by a name that is written down.
+fn names_one(matcher: &Matcher, label: Option<&str>, glob: &Glob) -> bool {
+    if matcher.value.contains(VALUE) {
+        return false;
+    }
+    let of_services = matcher.name == label.unwrap_or(USUAL);
+    match matcher.op {
+        MatchOp::Equal => {
+            // `*` matches every word: that says nothing about what it names.
+            let tells = !glob.matches(VALUE);
+            of_services || (tells && matcher.name != "__name__" && glob.matches(&matcher.value))
+        }
+        MatchOp::Re(_) => of_services,
+        MatchOp::NotEqual | MatchOp::NotRe(_) => false,
+    }
+}
