@@ -92,12 +92,15 @@ impl Pages {
         let overall = Section {
             heading: "Summary".to_owned(),
             tone: Tone::Quiet,
-            lines: vec![format!(
+            lines: [format!(
                 "Policy {}, mode {}: what it would have done about {}.",
                 policy.name,
                 setup.mode,
                 many(all.len(), "deployment")
-            )],
+            )]
+            .into_iter()
+            .chain(summary.warnings.iter().map(|warning| format!("Warning: {warning}")))
+            .collect(),
             rows: summary.in_words(),
             charts: Vec::new(),
         };

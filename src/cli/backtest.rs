@@ -192,6 +192,9 @@ fn judged(
     if let Some(printer) = printer {
         printer.end(&summary)?;
     }
+    for warning in &summary.warnings {
+        writeln!(err, "warning: {warning}")?;
+    }
     match lost {
         Some(why) => could_not_ask(&why, err),
         None => Ok(ExitCode::SUCCESS),

@@ -170,6 +170,44 @@ async fn of_two_deployments_at_once_the_one_that_fits_better_is_rolled_back() {
 }
 
 #[tokio::test]
+async fn a_check_without_data_is_told_in_each_row_and_at_the_end() {
+    let begin = Timestamp::from_second(now().as_second() - 5 * 3600).unwrap();
+    let at = begin + MINUTE * 180;
+    let past = history(begin, begin + MINUTE * 290, &[Story::good("shop-good", at)]);
+    let prometheus = remembering(&past).await;
+    let list = format!(
+        "id,service,environment,at,bad_from\none,shop-good,production,{at},\n\
+         two,shop-good,production,{},\nlater,shop-good,production,2124-01-01T00:00:00Z,\n",
+        at + MINUTE * 20
+    );
+    let desk = Desk::new(prometheus.url(), &list);
+    let policy = fs::read_to_string(desk.path("shop.yaml")).unwrap();
+    fs::write(desk.path("shop.yaml"), policy.replace("requests_total", "reqests_total")).unwrap();
+    let found = desk.json(&[]).await;
+    for (id, outcome) in [("one", "superseded"), ("two", "inconclusive")] {
+        let one = of(&found, id);
+        assert_eq!(one["outcome"], outcome, "{one}");
+        let why = one["reason"].as_str().unwrap();
+        assert!(why.contains("the query returns no series"), "{one}");
+        assert_eq!(one["no_data"]["errors"], "the query returns no series");
+    }
+    let later = of(&found, "later")["reason"].as_str().unwrap();
+    assert!(later.starts_with("it lies in the future: nothing is recorded after 2"), "{later}");
+    let warning = "errors: no series in 2 of 3 deployments";
+    assert_eq!(found["summary"]["warnings"], serde_json::json!([warning]));
+    let said = desk.run(&["--html", "pages"]).await;
+    assert!(said.err.ends_with(&format!("warning: {warning}\n")), "{}", said.err);
+    assert!(fs::read_to_string(desk.path("pages/index.html")).unwrap().contains(warning));
+
+    let bad_only = policy.replace("requests_total{code", "reqests_total{code");
+    fs::write(desk.path("shop.yaml"), bad_only).unwrap();
+    fs::write(desk.path("list.csv"), list.rsplit_once("later").unwrap().0).unwrap();
+    let said = desk.run(&[]).await;
+    let warning = "warning: errors: not one bad event in 2 of 2 deployments, nor before:";
+    assert!(said.err.contains(warning), "{}", said.err);
+}
+
+#[tokio::test]
 async fn deployments_are_found_where_the_version_changes_and_the_next_one_ends_the_watch() {
     let begin = Timestamp::from_second(now().as_second() - 5 * 3600).unwrap();
     let at = begin + MINUTE * 180;
