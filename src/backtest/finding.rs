@@ -16,7 +16,7 @@ use crate::watch::Stage;
 pub struct Finding {
     pub id: String,
     pub outcome: Outcome,
-    /// The first breach that is the deployment's doing.
+    /// The first breach, whoever's doing it is.
     pub first_breach_at: Option<Timestamp>,
     /// When a rollback would have been called; where none would, when people would have
     /// been asked about one.
@@ -44,6 +44,10 @@ pub struct Finding {
     pub bad_from: Option<Timestamp>,
     /// `None` where the truth is not known.
     pub truth: Option<Truth>,
+    /// Whether the first breach was put down to something else.
+    pub first_breach_excused: bool,
+    /// When people would first have been told, where nothing more was done.
+    pub told_at: Option<Timestamp>,
     /// Checks that never had data, and why.
     pub no_data: BTreeMap<String, String>,
     /// Checks of a share that measured not one bad event, before it or since: as good as
@@ -135,7 +139,11 @@ impl Finding {
             Action::None | Action::Notify => None,
         };
         let breach = breach.or_else(|| report.first_breach.clone());
-        let (outcome, reason) = came_to(past, report, action, breach.as_ref(), &source);
+        let breach = breach.or_else(|| report.first_excused.clone());
+        let found = breach.as_ref().map(in_words).unwrap_or_default();
+        let (outcome, reason) = came_to(past, report, action, found, &source);
+        let first_breach = report.first_breach.iter().chain(&report.first_excused);
+        let first_breach = first_breach.min_by_key(|breach| breach.judgement.at);
         let ended_at = match &report.watch.stage {
             Stage::Ended { at, .. } => *at,
             Stage::Announced { .. } | Stage::Starting | Stage::Watching | Stage::RollingBack(_) => {
@@ -146,7 +154,7 @@ impl Finding {
         let mut finding = Self {
             id: past.id.clone(),
             outcome,
-            first_breach_at: report.first_breach.as_ref().map(|breach| breach.judgement.at),
+            first_breach_at: first_breach.map(|breach| breach.judgement.at),
             acted_at: rolled_at.or(asked_at),
             check: breach.as_ref().map(|breach| breach.check.clone()),
             value: breach.as_ref().and_then(|breach| breach.judgement.value),
@@ -165,11 +173,18 @@ impl Finding {
             ended_at,
             bad_from: past.bad_from.flatten(),
             truth: None,
+            first_breach_excused: first_breach.is_some_and(|breach| breach.excused.is_some()),
+            told_at: first(Action::Notify).filter(|_| action == Action::Notify),
             no_data: no_data(report),
             nothing_bad: source.nothing_bad,
         };
         finding.truth = past.bad_from.map(|bad_from| finding.truth(bad_from));
         finding
+    }
+
+    /// When the gravest thing was done, if only that people were told.
+    pub(super) fn done_at(&self) -> Option<Timestamp> {
+        self.acted_at.or(self.told_at)
     }
 
     /// The first moment at which something was done: a rollback, or a question.
@@ -194,11 +209,9 @@ fn came_to(
     past: &Past,
     report: &Report,
     action: Action,
-    breach: Option<&Breach>,
+    found: String,
     source: &Source<'_>,
 ) -> (Outcome, String) {
-    let found = breach.map(|breach| format!("{}: {}", breach.check, breach.judgement.reason));
-    let found = found.unwrap_or_default();
     if action == Action::Rollback {
         return (Outcome::RolledBack, found);
     }
@@ -231,6 +244,15 @@ fn came_to(
             };
             (Outcome::Inconclusive, join([so_far, found, never(report)]))
         }
+    }
+}
+
+/// The breach, and whose doing it is instead.
+fn in_words(breach: &Breach) -> String {
+    let found = format!("{}: {}", breach.check, breach.judgement.reason);
+    match &breach.excused {
+        Some(excuse) if !found.contains(excuse.as_str()) => format!("{found}; {excuse}"),
+        Some(_) | None => found,
     }
 }
 

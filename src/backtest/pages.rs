@@ -117,7 +117,7 @@ impl Pages {
 fn row(finding: &Finding, known: bool) -> Vec<Cell> {
     let href = Some(file_name(&finding.id, "html"));
     let cell = |words: String| Cell { words, href: None, tone: Tone::Quiet };
-    let acted = finding.acted_at.map(|at| {
+    let acted = finding.done_at().map(|at| {
         let verb = finding.action.as_str();
         format!("{verb}, {}", lasted(finding.at, at))
     });
@@ -160,6 +160,13 @@ fn verdict(finding: &Finding) -> Section {
             Action::Notify | Action::None => "would have told people",
         };
         lines.push(format!("The guard {what} at {} UTC, {after} after the deployment.", clock(at)));
+    } else if let Some(at) = finding.told_at {
+        let after = lasted(finding.at, at);
+        lines.push(format!(
+            "The guard would have told people at {} UTC, {after} after the deployment, and done \
+             nothing else.",
+            clock(at)
+        ));
     } else {
         lines.push("The guard would have done nothing.".to_owned());
     }
@@ -226,6 +233,7 @@ fn facts(setup: &Setup, finding: &Finding) -> Section {
         ("Deployed", time(Some(finding.at))),
         ("Bad from", time(finding.bad_from)),
         ("First breach", time(finding.first_breach_at)),
+        ("Would have told people", time(finding.told_at)),
         ("Would have asked", time(finding.asked_at)),
         (
             "Would have rolled back",

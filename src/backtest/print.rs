@@ -75,7 +75,7 @@ impl<W: Write> Printer<W> {
             }
             Format::Table => {
                 let [id, service, check] = self.widths;
-                let after = finding.acted_at.map(|at| lasted(finding.at, at)).unwrap_or_default();
+                let after = finding.done_at().map(|at| lasted(finding.at, at)).unwrap_or_default();
                 let line = format!(
                     "{:id$}  {:service$}  {:20}  {:12}  {:8}  {after:11}  {:check$}  {:14}  {}",
                     finding.id,

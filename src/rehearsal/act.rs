@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::model::{Body, Incident, Severity};
-use crate::watch::{Actor, Said, Stage, Watch};
+use crate::watch::{Actor, Answer, Decided, Said, Stage, Watch};
 
 /// One thing that the guard did, or in mode observe would have done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub struct Act {
     pub checks: Vec<String>,
     /// The headline under which people heard of it.
     pub headline: String,
+    /// Why it is less than a rollback, in the words of the decision.
+    pub because: Option<String>,
 }
 
 /// Kinds of acts, from the gravest.
@@ -113,8 +115,21 @@ impl Mark {
             severity: incident.map(|incident| incident.severity),
             checks: incident.map(|one| one.checks.iter().cloned().collect()).unwrap_or_default(),
             headline: replies().next_back().map(|reply| reply.headline.clone()).unwrap_or_default(),
+            because: watch.decided.last().and_then(|decided| because(deed, decided)),
         })
     }
+}
+
+/// Why a decision came to this deed and no more.
+fn because(deed: Deed, decided: &Decided) -> Option<String> {
+    let same = match deed {
+        Deed::RollBack | Deed::WouldRollBack => false,
+        Deed::Ask | Deed::WouldAsk => decided.answer == Answer::Ask,
+        Deed::Page => decided.answer == Answer::Page,
+        Deed::Excuse => decided.answer == Answer::NotOurs,
+        Deed::Notify => decided.answer == Answer::Note,
+    };
+    decided.because.clone().filter(|_| same)
 }
 
 /// What a headline says would have been done, in mode observe.

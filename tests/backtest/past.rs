@@ -154,9 +154,11 @@ async fn of_two_deployments_at_once_the_one_that_fits_better_is_rolled_back() {
         let blame = second["blame"].as_str().unwrap();
         assert!(blame.contains("2 of shop-first fits better"), "{second}");
         assert_eq!(
-            (&second["check"], &second["first_breach_at"]),
-            (&"errors".into(), &Value::Null)
+            (&second["check"], &second["first_breach_excused"]),
+            (&"errors".into(), &true.into())
         );
+        assert!(time(&second["first_breach_at"]) < time(&second["acted_at"]), "{second}");
+        assert!(second["reason"].as_str().unwrap().contains(blame), "{second}");
     }
     let alone = list(&stories[1..]);
     fs::write(desk.path("list.csv"), &alone).unwrap();
@@ -167,6 +169,29 @@ async fn of_two_deployments_at_once_the_one_that_fits_better_is_rolled_back() {
     fs::write(desk.path("list.csv"), migrates).unwrap();
     let found = desk.json(&[]).await;
     assert_eq!(of(&found, "shop-second")["action"], "notify", "it can't be undone: {found}");
+}
+
+#[tokio::test]
+async fn a_breach_that_is_not_the_deployments_doing_is_told_with_the_excuse() {
+    let begin = Timestamp::from_second(now().as_second() - 5 * 3600).unwrap();
+    let at = begin + MINUTE * 180;
+    let story = Story { in_place: true, ..Story::bad("shop-before", at, MINUTE * -30) };
+    let prometheus = remembering(&history(begin, begin + MINUTE * 290, &[story])).await;
+    let list = format!("id,service,environment,at\nbefore,shop-before,production,{at}\n");
+    let desk = Desk::new(prometheus.url(), &list);
+    let found = desk.json(&["--html", "pages"]).await;
+    let one = of(&found, "before");
+    assert_eq!((&one["outcome"], &one["action"]), (&"breached".into(), &"notify".into()));
+    assert_eq!((&one["check"], &one["limit"]), (&"errors".into(), &"> 10%".into()), "{one}");
+    assert!(one["value"].as_f64().unwrap() > 0.2, "{one}");
+    assert!(one["reason"].as_str().unwrap().contains("before the deployment"), "{one}");
+    assert_eq!(one["first_breach_excused"], true, "{one}");
+    assert!(time(&one["first_breach_at"]) <= time(&one["told_at"]) && one["acted_at"].is_null());
+    let page = fs::read_to_string(desk.path("pages/before.html")).unwrap();
+    assert!(page.contains("The guard would have told people at "), "{page}");
+    assert!(!page.contains("would have done nothing"), "{page}");
+    let index = fs::read_to_string(desk.path("pages/index.html")).unwrap();
+    assert!(index.contains("notify, "), "{index}");
 }
 
 #[tokio::test]
