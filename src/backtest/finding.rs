@@ -141,6 +141,10 @@ impl Finding {
         let breach = breach.or_else(|| report.first_breach.clone());
         let breach = breach.or_else(|| report.first_excused.clone());
         let found = breach.as_ref().map(in_words).unwrap_or_default();
+        let acts = report.acts.iter().filter(|act| Action::of(act) == action);
+        let done = acts.min_by_key(|act| act.deed).and_then(Act::why_no_more);
+        let done = done.filter(|why| breach.is_some() && !found.contains(why.as_str()));
+        let found = join([found, done.unwrap_or_default()]);
         let (outcome, reason) = came_to(past, report, action, found, &source);
         let first_breach = report.first_breach.iter().chain(&report.first_excused);
         let first_breach = first_breach.min_by_key(|breach| breach.judgement.at);

@@ -58,6 +58,38 @@ impl Deed {
     }
 }
 
+impl Act {
+    /// Why nothing graver was done; `None` of a rollback, and where nothing graver was due.
+    pub fn why_no_more(&self) -> Option<String> {
+        let because = self.because.as_deref();
+        match self.deed {
+            Deed::RollBack => None,
+            Deed::Ask => because.map(|because| format!("asked, not rolled back: {because}")),
+            Deed::Page => because.map(|because| format!("paged, not rolled back: {because}")),
+            Deed::WouldRollBack => {
+                Some("the mode is observe: in mode auto it would have been rolled back".to_owned())
+            }
+            Deed::WouldAsk => {
+                let because = because.map(|because| format!(": {because}")).unwrap_or_default();
+                Some(format!(
+                    "the mode is observe: in mode auto people would have had to decide{because}"
+                ))
+            }
+            Deed::Notify => {
+                let severity = self.severity?;
+                Some(format!("people are told and no more: the policy notifies at {severity}"))
+            }
+            Deed::Excuse => because.map(str::to_owned),
+        }
+    }
+
+    /// "ask (asked, not rolled back: the mode is ask)".
+    pub fn in_words(&self) -> String {
+        let why = self.why_no_more().map(|why| format!(" ({why})")).unwrap_or_default();
+        format!("{}{why}", self.deed.as_str())
+    }
+}
+
 /// What of a watch's state tells an act.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Mark {
@@ -124,7 +156,8 @@ impl Mark {
 fn because(deed: Deed, decided: &Decided) -> Option<String> {
     let same = match deed {
         Deed::RollBack | Deed::WouldRollBack => false,
-        Deed::Ask | Deed::WouldAsk => decided.answer == Answer::Ask,
+        Deed::Ask => decided.answer == Answer::Ask,
+        Deed::WouldAsk => matches!(decided.answer, Answer::Ask | Answer::Page),
         Deed::Page => decided.answer == Answer::Page,
         Deed::Excuse => decided.answer == Answer::NotOurs,
         Deed::Notify => decided.answer == Answer::Note,

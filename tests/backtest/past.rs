@@ -91,6 +91,8 @@ async fn the_past_is_judged_as_the_daemon_would_have_judged_it() {
     let mild = of(&found, "shop-mild");
     assert_eq!((outcome("shop-mild").as_str(), &mild["action"]), ("breached", &"ask".into()));
     assert!(time(&mild["acted_at"]) <= at + MINUTE * 29, "{mild}");
+    let why = mild["reason"].as_str().unwrap();
+    assert!(why.ends_with("; asked, not rolled back: the policy asks at SEV2"), "{why}");
     let silent = of(&found, "shop-silent");
     assert_eq!(outcome("shop-silent"), "inconclusive", "{silent}");
     assert!(silent["reason"].as_str().unwrap().contains("errors"), "{silent}");
@@ -168,7 +170,10 @@ async fn of_two_deployments_at_once_the_one_that_fits_better_is_rolled_back() {
         .replace(&format!(",{}\n", stories[1].bad_from.unwrap()), ",no\n");
     fs::write(desk.path("list.csv"), migrates).unwrap();
     let found = desk.json(&[]).await;
-    assert_eq!(of(&found, "shop-second")["action"], "notify", "it can't be undone: {found}");
+    let second = of(&found, "shop-second");
+    assert_eq!(second["action"], "notify", "it can't be undone: {found}");
+    let why = second["reason"].as_str().unwrap();
+    assert!(why.contains("paged, not rolled back: the deployment was announced as not"), "{why}");
 }
 
 #[tokio::test]
