@@ -16,6 +16,7 @@ use crate::chart::{Cell, Chart, Link, Listing, Section, Theme, Width, linked_pag
 use crate::model::{Outcome, Tone, Verdict};
 use crate::policy::{Against, Check};
 use crate::rehearsal::Report;
+use crate::watch::chance;
 
 /// Where pictures go.
 #[derive(Debug, Clone, Default)]
@@ -273,11 +274,7 @@ fn of_check(check: &Check, report: &Report, chart: Chart) -> Section {
         rows.push(("Before".to_owned(), format!("{} ({samples})", unit.show(reference.value))));
     }
     if let Some(weight) = last.and_then(|last| last.weight) {
-        let log = |ln: f64| ln / std::f64::consts::LN_10;
-        rows.push((
-            "Evidence".to_owned(),
-            format!("10^{:.1}, a breach needs 10^{:.1}", log(weight.ln_e), log(weight.needed)),
-        ));
+        rows.push(("Evidence".to_owned(), chance(weight.ln_e, weight.needed)));
     }
     let tone = match last.map(|last| last.verdict) {
         Some(Verdict::Breach) => Tone::Bad,
@@ -318,7 +315,11 @@ fn clock(at: Timestamp) -> String {
 
 /// "3m 15s".
 pub(super) fn lasted(from: Timestamp, to: Timestamp) -> String {
-    let seconds = to.duration_since(from).as_secs();
+    long(to.duration_since(from).as_secs())
+}
+
+/// The same of seconds.
+pub(super) fn long(seconds: i64) -> String {
     let (hours, minutes, rest) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     match (hours, minutes) {
         (0, 0) => format!("{rest}s"),

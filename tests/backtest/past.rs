@@ -105,7 +105,13 @@ async fn the_past_is_judged_as_the_daemon_would_have_judged_it() {
     assert!(summary["p95_seconds_to_action"].as_f64().unwrap() < 300.0, "{summary}");
 
     let page = fs::read_to_string(desk.path("pages/shop-bad.html")).unwrap();
-    for part in ["would be rolled back", "bad from", "SEV1 &gt; 10%", "href=\"index.html\""] {
+    for part in [
+        "would be rolled back",
+        " by chance; 1 in 100 is needed",
+        "bad from",
+        "SEV1 &gt; 10%",
+        "href=\"index.html\"",
+    ] {
         assert!(page.contains(part), "{part} in {page}");
     }
     assert!(fs::read_to_string(desk.path("pages/index.html")).unwrap().contains("shop-mild.html"));
