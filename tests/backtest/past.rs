@@ -262,6 +262,15 @@ async fn deployments_are_found_where_the_version_changes_and_the_next_one_ends_t
     let said = desk.run_plain(&search).await;
     assert_eq!(said.code, 0, "{}", said.err);
     assert!(said.err.contains("1 deployment found"), "{}", said.err);
+    assert!(!said.err.contains("note: "), "{}", said.err);
+    let day = begin.strftime("%Y-%m-%d").to_string();
+    let (all, step) = ("count by (version) (requests_total)", ["--step", "5m"]);
+    let unnamed = ["--discover", all, "--from", &day, "--service", "shop-good"];
+    let said = desk.run_plain(&[&unnamed[..], &step].concat()).await;
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(said.err.contains("1 deployment found"), "a date, and up to now: {}", said.err);
+    let note = "note: the search does not name the service: every version in it is taken for";
+    assert!(said.err.contains(note), "{}", said.err);
     assert!(said.out.contains("  passed  "), "{}", said.out);
     let wide = ["--discover", "requests_total", "--from", &from, "--to", &to, "--service", "x"];
     let said = desk.run_plain(&wide).await;
