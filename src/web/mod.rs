@@ -8,6 +8,7 @@ mod auth;
 mod body;
 mod health;
 mod hook;
+mod place;
 mod problem;
 mod read;
 mod view;
