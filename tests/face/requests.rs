@@ -252,6 +252,13 @@ async fn the_same_announcement_is_the_same_watch(house: &mut House) -> anyhow::R
     let watch = house.ask(Method::GET, path, Some(READ_TOKEN), "").await?;
     assert_eq!(watch.body["version"], "v7", "{watch:?}");
     assert_eq!(watch.body["facts"]["announced_by"], "ci", "{watch:?}");
+    for below in ["", "/journal", "/explain"] {
+        let path = format!("/api/v1/watches/gha-v7{below}");
+        let named = house.ask(Method::GET, &path, Some(READ_TOKEN), "").await?;
+        assert_eq!(named.status, 200, "a deployment's own id is as good: {named:?}");
+    }
+    let nobody = house.ask(Method::GET, "/api/v1/watches/gha-v6", Some(READ_TOKEN), "").await?;
+    nobody.is_problem(404, "no watch is called `gha-v6`, and no deployment was announced as that");
     Ok(())
 }
 
@@ -304,7 +311,10 @@ async fn the_command_line_says_what_went_wrong(house: &House) -> anyhow::Result<
 
     let nobody = house.cli(&["watches", "nobody"]).await?;
     assert_eq!((nobody.code, nobody.out.as_str()), (1, ""), "{nobody:?}");
-    assert_eq!(nobody.err, "deployguard: no watch is called `nobody`\n");
+    assert_eq!(
+        nobody.err,
+        "deployguard: no watch is called `nobody`, and no deployment was announced as that\n"
+    );
     // What somebody types is never taken for a part of the address.
     let odd = house.cli(&["watches", "a b/../c?d"]).await?;
     assert_eq!(odd.err, "deployguard: no watch is called `a b/../c?d`\n");
