@@ -39,7 +39,7 @@ impl Adapters {
     async fn connect(settings: &Settings) -> anyhow::Result<Adapters> {
         let store = Store::open(&settings.store)
             .await
-            .with_context(|| format!("the store {} can't be opened", settings.store))?;
+            .map_err(|why| anyhow::anyhow!("{} can't be opened: {why}", settings.store))?;
         let ecs = EcsSettings {
             target: settings.target(),
             region: settings.aws.region.clone(),

@@ -405,6 +405,11 @@ async fn what_it_cannot_start_with_is_told(house: &House) -> anyhow::Result<()> 
     taken["store"] = json!("sqlite://other.db");
     let told = serve(&taken, "").await?;
     assert!(told.contains("can't be listened on: Address already in use"), "{told}");
+    let lost = hook_changed(&open, "store", json!("sqlite:///nowhere/at/all/store.db"));
+    let told = serve(&lost, "").await?;
+    let why = "store: the folder /nowhere/at/all of the store does not exist";
+    assert_eq!(told.matches("store: ").count(), 1, "once: {told}");
+    assert!(told.contains(why), "{told}");
     let told = serve(&hook_changed(&open, "policies", json!("nowhere")), "").await?;
     assert!(told.contains("nowhere"), "{told}");
     Ok(())
