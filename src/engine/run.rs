@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use super::brakes::FleetBrake;
 use super::clock;
+use super::eyes::unseen;
 use super::handle::{EngineHandle, Input, Refused, WantKind};
 use super::live::Live;
 use super::perform::AGAIN;
@@ -45,6 +46,8 @@ pub struct Parts {
     pub query_offset: Option<SignedDuration>,
     pub policies: Arc<Loaded>,
     pub brake: FleetBrake,
+    /// Where deployments are looked for.
+    pub clusters: Vec<String>,
     pub metrics: Arc<Metrics>,
     pub status: Arc<Status>,
     /// Rung when something was put into the outbox.
@@ -322,7 +325,11 @@ impl Engine {
                             health.policy_mistakes.clear();
                             health.policy_commit.clone_from(&loaded.commit);
                             health.policies = loaded.set.len();
+                            health.unseen = unseen(loaded, &self.parts.clusters);
                         });
+                        for what in unseen(loaded, &self.parts.clusters) {
+                            tracing::warn!("{what}");
+                        }
                         tracing::info!(
                             policies = loaded.set.len(),
                             commit = loaded.commit,
@@ -341,19 +348,7 @@ impl Engine {
                     }
                 },
                 Input::Looked(looks) => {
-                    let now = clock::now();
-                    self.parts.status.set(|health| {
-                        health.looked_at = Some(now);
-                        for (key, look) in looks {
-                            let place = format!("{}/{}", key.target, key.cluster);
-                            match look {
-                                Ok(_) => drop(health.platform.remove(&place)),
-                                Err(error) => {
-                                    drop(health.platform.insert(place, error.to_string()));
-                                }
-                            }
-                        }
-                    });
+                    self.note_looks(looks, clock::now());
                 }
                 Input::Announce { .. }
                 | Input::Press { .. }

@@ -371,6 +371,7 @@ async fn the_daemon_tells_how_it_is(house: &House) -> anyhow::Result<()> {
     ensure!(lint.status.success() && words.is_empty(), "promtool: {words}");
     for line in [
         "deployguard_policy_broken 0",
+        "deployguard_platform_looks_total{result=\"ok\"}",
         "deployguard_announcements_total{result=\"watched\"} 1",
         "deployguard_watches_ended_total{outcome=\"cancelled\"} 1",
         "deployguard_http_requests_total{code=\"404\",route=\"/api/v1/watches/{id}\"}",
