@@ -244,7 +244,7 @@ impl Engine {
             .live
             .watches
             .values()
-            .filter(|kept| kept.watch.next_wake().is_some_and(|at| now >= at))
+            .filter(|kept| self.wakes_at(&kept.watch).is_some_and(|at| now >= at))
             .map(|kept| kept.watch.id.clone())
             .collect();
         for id in due {
@@ -398,7 +398,7 @@ impl Engine {
                 let tick = watch.tick_due_at().filter(|_| idle(&watch.id, WantKind::Sample));
                 let retry =
                     watch.rollback_not_before(now).filter(|_| idle(&watch.id, WantKind::RollBack));
-                [watch.next_wake(), tick, retry]
+                [self.wakes_at(watch), tick, retry]
             })
             .flatten()
             .chain(self.later.values().copied())

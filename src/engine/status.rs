@@ -58,6 +58,11 @@ impl Status {
     pub(super) fn set(&self, change: impl FnOnce(&mut Health)) {
         change(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner));
     }
+
+    /// Whether the latest look there failed.
+    pub(super) fn is_blind(&self, place: &str) -> bool {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).blind.contains_key(place)
+    }
 }
 
 impl Health {
