@@ -10,7 +10,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::engine::{
-    self, Engine, FleetBrake, Parts, PollSettings, Status, deliver_forever, poll_forever,
+    self, Engine, FleetBrake, Parts, PollSettings, Status, deliver_forever, feel_forever,
+    poll_forever,
 };
 use crate::notify::slack::Slack;
 use crate::platform::ecs::{Ecs, EcsSettings};
@@ -39,7 +40,7 @@ impl Adapters {
     async fn connect(settings: &Settings) -> anyhow::Result<Adapters> {
         let store = Store::open(&settings.store)
             .await
-            .with_context(|| format!("the store {} can't be opened", settings.store))?;
+            .map_err(|why| anyhow::anyhow!("{} can't be opened: {why}", settings.store))?;
         let ecs = EcsSettings {
             target: settings.target(),
             region: settings.aws.region.clone(),
@@ -98,6 +99,7 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
         query_offset: settings.prometheus.query_offset,
         policies: Arc::new(loaded.clone()),
         brake: FleetBrake { rollbacks: settings.brake.rollbacks, within: settings.brake.within.0 },
+        clusters: settings.discover.ecs.clusters.clone(),
         metrics: Arc::new(Metrics::new()?),
         status: Arc::new(Status::default()),
         mail: Arc::new(Notify::new()),
@@ -109,7 +111,7 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
         engine: engine.handle(),
         store: adapters.store.clone(),
         policies: engine.policies(),
-        status,
+        status: status.clone(),
         metrics: metrics.clone(),
         tokens: Arc::new(Tokens::of(&settings)?),
         target: settings.target(),
@@ -126,9 +128,11 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
         PollSettings {
             every: settings.discover.ecs.every.std(),
             clusters: settings.discover.ecs.clusters.clone(),
+            status: status.clone(),
         },
         stop.clone(),
     ));
+    around.spawn(feel_forever(adapters.prometheus, status, stop.clone()));
     around.spawn(watch_policies(repo.watch(read.as_ref().ok()), engine.handle(), stop.clone()));
     if let Some(slack) = adapters.slack {
         around.spawn(deliver_forever(adapters.store, slack, metrics, mail, stop.clone()));

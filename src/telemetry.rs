@@ -22,6 +22,7 @@ pub struct Metrics {
     ended: IntCounterVec,
     rollbacks: IntCounterVec,
     announcements: IntCounterVec,
+    looks: IntCounterVec,
     readings: IntCounterVec,
     measuring: Histogram,
     policy_reloads: IntCounterVec,
@@ -66,6 +67,12 @@ impl Metrics {
                 &registry,
                 "announcements_total",
                 "Announced deployments by what became of them.",
+                &["result"],
+            )?,
+            looks: counters(
+                &registry,
+                "platform_looks_total",
+                "Looks at services on the platform.",
                 &["result"],
             )?,
             readings: counters(&registry, "readings_total", "Readings of checks.", &["result"])?,
@@ -162,6 +169,10 @@ impl Metrics {
             Err(_) => "refused",
         };
         self.announcements.with_label_values(&[result]).inc();
+    }
+
+    pub fn looked(&self, good: bool) {
+        self.looks.with_label_values(&[if good { "ok" } else { "failed" }]).inc();
     }
 
     pub fn measured<K>(&self, took: Duration, measured: &[(K, Measured)]) {

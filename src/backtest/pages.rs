@@ -16,6 +16,7 @@ use crate::chart::{Cell, Chart, Link, Listing, Section, Theme, Width, linked_pag
 use crate::model::{Outcome, Tone, Verdict};
 use crate::policy::{Against, Check};
 use crate::rehearsal::Report;
+use crate::watch::chance;
 
 /// Where pictures go.
 #[derive(Debug, Clone, Default)]
@@ -92,12 +93,15 @@ impl Pages {
         let overall = Section {
             heading: "Summary".to_owned(),
             tone: Tone::Quiet,
-            lines: vec![format!(
+            lines: [format!(
                 "Policy {}, mode {}: what it would have done about {}.",
                 policy.name,
                 setup.mode,
                 many(all.len(), "deployment")
-            )],
+            )]
+            .into_iter()
+            .chain(summary.warnings.iter().map(|warning| format!("Warning: {warning}")))
+            .collect(),
             rows: summary.in_words(),
             charts: Vec::new(),
         };
@@ -114,7 +118,7 @@ impl Pages {
 fn row(finding: &Finding, known: bool) -> Vec<Cell> {
     let href = Some(file_name(&finding.id, "html"));
     let cell = |words: String| Cell { words, href: None, tone: Tone::Quiet };
-    let acted = finding.acted_at.map(|at| {
+    let acted = finding.done_at().map(|at| {
         let verb = finding.action.as_str();
         format!("{verb}, {}", lasted(finding.at, at))
     });
@@ -157,6 +161,13 @@ fn verdict(finding: &Finding) -> Section {
             Action::Notify | Action::None => "would have told people",
         };
         lines.push(format!("The guard {what} at {} UTC, {after} after the deployment.", clock(at)));
+    } else if let Some(at) = finding.told_at {
+        let after = lasted(finding.at, at);
+        lines.push(format!(
+            "The guard would have told people at {} UTC, {after} after the deployment, and done \
+             nothing else.",
+            clock(at)
+        ));
     } else {
         lines.push("The guard would have done nothing.".to_owned());
     }
@@ -223,6 +234,7 @@ fn facts(setup: &Setup, finding: &Finding) -> Section {
         ("Deployed", time(Some(finding.at))),
         ("Bad from", time(finding.bad_from)),
         ("First breach", time(finding.first_breach_at)),
+        ("Would have told people", time(finding.told_at)),
         ("Would have asked", time(finding.asked_at)),
         (
             "Would have rolled back",
@@ -262,11 +274,7 @@ fn of_check(check: &Check, report: &Report, chart: Chart) -> Section {
         rows.push(("Before".to_owned(), format!("{} ({samples})", unit.show(reference.value))));
     }
     if let Some(weight) = last.and_then(|last| last.weight) {
-        let log = |ln: f64| ln / std::f64::consts::LN_10;
-        rows.push((
-            "Evidence".to_owned(),
-            format!("10^{:.1}, a breach needs 10^{:.1}", log(weight.ln_e), log(weight.needed)),
-        ));
+        rows.push(("Evidence".to_owned(), chance(weight.ln_e, weight.needed)));
     }
     let tone = match last.map(|last| last.verdict) {
         Some(Verdict::Breach) => Tone::Bad,
@@ -307,7 +315,11 @@ fn clock(at: Timestamp) -> String {
 
 /// "3m 15s".
 pub(super) fn lasted(from: Timestamp, to: Timestamp) -> String {
-    let seconds = to.duration_since(from).as_secs();
+    long(to.duration_since(from).as_secs())
+}
+
+/// The same of seconds.
+pub(super) fn long(seconds: i64) -> String {
     let (hours, minutes, rest) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     match (hours, minutes) {
         (0, 0) => format!("{rest}s"),

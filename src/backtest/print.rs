@@ -3,10 +3,11 @@
 use std::io::{self, Write};
 
 use clap::ValueEnum;
+use jiff::SignedDuration;
 
 use super::deployments::Past;
 use super::finding::{Finding, Truth};
-use super::pages::{lasted, many};
+use super::pages::{lasted, long, many};
 use super::setup::Setup;
 use super::summary::Summary;
 
@@ -75,7 +76,7 @@ impl<W: Write> Printer<W> {
             }
             Format::Table => {
                 let [id, service, check] = self.widths;
-                let after = finding.acted_at.map(|at| lasted(finding.at, at)).unwrap_or_default();
+                let after = finding.done_at().map(|at| lasted(finding.at, at)).unwrap_or_default();
                 let line = format!(
                     "{:id$}  {:service$}  {:20}  {:12}  {:8}  {after:11}  {:check$}  {:14}  {}",
                     finding.id,
@@ -137,7 +138,8 @@ impl Summary {
         }
         let percent =
             |share: Option<f64>| share.map_or("-".to_owned(), |s| format!("{:.1}%", s * 100.0));
-        let seconds = |s: Option<f64>| s.map_or("-".to_owned(), |s| format!("{s:.0}s"));
+        let whole = |s: f64| SignedDuration::try_from_secs_f64(s.round()).unwrap_or_default();
+        let seconds = |s: Option<f64>| s.map_or("-".to_owned(), |s| long(whole(s).as_secs()));
         let exposed = self.true_negatives + self.false_positives;
         let more = [
             (
@@ -184,5 +186,21 @@ impl Summary {
         ];
         rows.extend(more.map(|(name, value)| (name.to_owned(), value)));
         rows
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_told_as_in_the_rows() {
+        let mut summary = Summary::new();
+        summary.known = 1;
+        summary.median_seconds_to_action = Some(40_240.4);
+        summary.p95_seconds_to_action = Some(79_699.0);
+        let rows = summary.in_words();
+        let told = rows.iter().find(|(name, _)| name == "bad until acted on").unwrap();
+        assert_eq!(told.1, "median 11h 10m 40s, 95% within 22h 8m 19s");
     }
 }

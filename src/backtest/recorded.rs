@@ -1,6 +1,6 @@
 //! Measurements of the past, fetched as the rehearsal asks for them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -27,6 +27,8 @@ pub(super) struct Recorded<'a> {
     /// Ticks that could not be asked though it was tried again.
     pub lost: usize,
     pub why: Option<String>,
+    /// Checks of a share, and whether a bad event was ever measured.
+    bad: BTreeMap<String, bool>,
     /// Kept only where pictures are drawn.
     pub series: Option<Series>,
 }
@@ -69,7 +71,20 @@ impl Readings for Recorded<'_> {
 impl<'a> Recorded<'a> {
     pub fn of(bench: Bench<'a>, draws: bool) -> Self {
         let Bench { source, runtime, .. } = bench;
-        Self { source, runtime, lost: 0, why: None, series: draws.then(Series::new) }
+        Self {
+            source,
+            runtime,
+            lost: 0,
+            why: None,
+            bad: BTreeMap::new(),
+            series: draws.then(Series::new),
+        }
+    }
+
+    /// The checks of a share that measured events, and not one bad.
+    pub fn nothing_bad(&self) -> BTreeSet<String> {
+        let good = self.bad.iter().filter(|(_, bad)| !**bad);
+        good.map(|(check, _)| check.clone()).collect()
     }
 
     fn note(&mut self, asked: &Asked<'_>, measured: &Measured) {
@@ -77,6 +92,11 @@ impl<'a> Recorded<'a> {
             if let Err(Unusable::Unreachable(why)) = reading {
                 self.lost += 1;
                 self.why.get_or_insert_with(|| why.clone());
+            }
+        }
+        for reading in measured.readings.iter().filter(|_| asked.control.is_none()) {
+            if let Ok(Measurement::Counts(counts)) = reading {
+                *self.bad.entry(asked.check.name.clone()).or_default() |= counts.all.bad > 0.0;
             }
         }
         let Some(series) = &mut self.series else { return };

@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 
 use super::calendar::Calendar;
 use super::deployments::Past;
-use super::finding::Finding;
+use super::finding::{Finding, Source};
 use super::finished::Finished;
 use super::pages::Pages;
 use super::recorded::{Recorded, is_there};
@@ -204,7 +204,9 @@ impl Desk<'_> {
         if lost.is_some() {
             runtime.block_on(is_there(source, setup.now)).map_err(Gone::Source)?;
         }
-        let finding = Finding::of(past, report, lost);
+        let now = setup.now;
+        let source = Source { lost, nothing_bad: recorded.nothing_bad(), now };
+        let finding = Finding::of(past, report, source);
         if let Some(series) = &recorded.series {
             pages.draw(setup, &finding, report, series)?;
         }

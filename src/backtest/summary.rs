@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::finding::{Action, Finding, Truth};
-use crate::model::Outcome;
+use super::pages::many;
+use crate::model::{Outcome, Unusable};
 
 /// Counts and rates over all deployments.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -43,6 +44,14 @@ pub struct Summary {
     pub p95_seconds_to_action: Option<f64>,
     /// Whether the source was lost before all were judged.
     pub unfinished: bool,
+    /// What people should know before they trust the rest.
+    pub warnings: Vec<String>,
+    /// Of the checks without data: why, and in how many deployments.
+    #[serde(skip)]
+    no_data: BTreeMap<String, BTreeMap<String, usize>>,
+    /// Checks and the deployments in which they measured nothing bad.
+    #[serde(skip)]
+    nothing_bad: BTreeMap<String, usize>,
     #[serde(skip)]
     seconds: Vec<f64>,
 }
@@ -69,6 +78,13 @@ impl Summary {
     pub fn add(&mut self, finding: &Finding) {
         self.deployments += 1;
         *self.outcomes.entry(finding.outcome.as_str()).or_default() += 1;
+        for (check, why) in &finding.no_data {
+            let whys = self.no_data.entry(check.clone()).or_default();
+            *whys.entry(why.clone()).or_default() += 1;
+        }
+        for check in &finding.nothing_bad {
+            *self.nothing_bad.entry(check.clone()).or_default() += 1;
+        }
         let rolled = finding.action == Action::Rollback;
         self.rolled_back += usize::from(rolled);
         self.asked += usize::from(finding.action == Action::Ask);
@@ -98,6 +114,7 @@ impl Summary {
     #[must_use]
     pub fn finished(mut self, unfinished: bool) -> Self {
         self.unfinished = unfinished;
+        self.warnings = self.warned();
         self.precision = share(self.true_positives, self.true_positives + self.false_positives);
         // What was acted on too early is no success, though it went bad later.
         let too_early = self.bad - self.true_positives - self.false_negatives - self.too_late;
@@ -112,6 +129,29 @@ impl Summary {
         self.median_seconds_to_action = median(&self.seconds);
         self.p95_seconds_to_action = nearest_rank(&self.seconds, 95);
         self
+    }
+
+    fn warned(&self) -> Vec<String> {
+        let of = many(self.deployments, "deployment");
+        let no_series = Unusable::Empty.to_string();
+        let silent = self.no_data.iter().map(|(check, whys)| {
+            let number: usize = whys.values().sum();
+            let most = whys.iter().max_by_key(|(_, times)| **times).map(|(why, _)| why.as_str());
+            let what = match (whys.len(), most) {
+                (1, Some(why)) if why == no_series => "no series".to_owned(),
+                (_, most) => format!("no data ({})", most.unwrap_or_default()),
+            };
+            format!("{check}: {what} in {number} of {of}")
+        });
+        // Of one that had errors at any time the query is right.
+        let good = self.nothing_bad.iter().filter(|(_, number)| **number == self.deployments);
+        let good = good.map(|(check, number)| {
+            format!(
+                "{check}: not one bad event in {number} of {of}, nor before: does its query of \
+                 the bad ones find series?"
+            )
+        });
+        silent.chain(good).collect()
     }
 }
 

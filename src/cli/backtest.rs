@@ -9,6 +9,8 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use tokio::runtime::Runtime;
 
@@ -39,19 +41,19 @@ pub struct Backtest {
     #[arg(long, value_name = "FILE.csv", required_unless_present = "discover")]
     pub deployments: Option<PathBuf>,
     /// Instead of a list: a query such as `count by (version) (up{job="api"})`; a
-    /// version that appears is a deployment
+    /// version that appears is a deployment. Needs --service and --from, too
     #[arg(
         long,
         value_name = "QUERY",
         conflicts_with = "deployments",
-        requires_all = ["from", "to", "service"]
+        requires_all = ["from", "service"]
     )]
     pub discover: Option<String>,
-    /// Search from here
-    #[arg(long, value_name = "TIME", requires = "discover")]
+    /// Search from here: a time such as 2026-11-20T10:30:00Z, or a date (its midnight, UTC)
+    #[arg(long, value_name = "TIME", requires = "discover", value_parser = time)]
     pub from: Option<Timestamp>,
-    /// Search up to here
-    #[arg(long, value_name = "TIME", requires = "discover")]
+    /// Search up to here [default: now]
+    #[arg(long, value_name = "TIME", requires = "discover", value_parser = time)]
     pub to: Option<Timestamp>,
     /// How finely to search
     #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = duration)]
@@ -192,6 +194,9 @@ fn judged(
     if let Some(printer) = printer {
         printer.end(&summary)?;
     }
+    for warning in &summary.warnings {
+        writeln!(err, "warning: {warning}")?;
+    }
     match lost {
         Some(why) => could_not_ask(&why, err),
         None => Ok(ExitCode::SUCCESS),
@@ -235,11 +240,11 @@ fn deployments(
             }
         });
     }
-    let (Some(query), Some(from), Some(to), Some(service)) =
-        (&wanted.discover, wanted.from, wanted.to, &wanted.service)
+    let (Some(query), Some(from), Some(service)) = (&wanted.discover, wanted.from, &wanted.service)
     else {
-        bail!("say --deployments, or --discover with --from, --to and --service");
+        bail!("say --deployments, or --discover with --from and --service");
     };
+    let to = wanted.to.unwrap_or(setup.now);
     let environment = &setup.written.policy.environment;
     let search = Search {
         query: query.clone(),
@@ -252,6 +257,13 @@ fn deployments(
     match runtime.block_on(discover(source, &search)) {
         Ok(all) => {
             writeln!(err, "{} found", super::check::count(all.len(), "deployment", "deployments"))?;
+            if !query.contains(service.as_str()) {
+                writeln!(
+                    err,
+                    "note: the search does not name the service: every version in it is taken for \
+                     {service}'s"
+                )?;
+            }
             if all.is_empty() {
                 writeln!(
                     err,
@@ -301,6 +313,13 @@ fn bar(number: usize) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(Some(number as u64), target);
     let style = ProgressStyle::with_template("{bar:30} {pos} of {len} deployments, {eta} left");
     style.map_or(bar.clone(), |style| bar.with_style(style))
+}
+
+/// A time, or a date: its midnight in UTC.
+fn time(text: &str) -> Result<Timestamp, String> {
+    let date = || text.parse::<Date>().ok()?.to_zoned(TimeZone::UTC).ok();
+    let time = text.parse().ok().or_else(|| date().map(|midnight| midnight.timestamp()));
+    time.ok_or_else(|| "give a time such as 2026-11-20T10:30:00Z, or a date".to_owned())
 }
 
 fn duration(text: &str) -> Result<SignedDuration, String> {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::client::Server;
 use crate::model::Verdict;
 use crate::watch::PreflightState;
-use crate::web::{WatchDetail, WatchView};
+use crate::web::{CheckView, WatchDetail, WatchView};
 
 /// A daemon, and why it is asked to act.
 #[derive(Debug, Clone, Args)]
@@ -94,21 +94,26 @@ pub fn show(server: &Server, id: &str, out: &mut impl Write) -> anyhow::Result<E
     writeln!(out, "  policy    {} ({} at {commit}{dirty})", policy.name, policy.file)?;
     writeln!(out, "\nchecks")?;
     for check in &watch.checks {
-        let verdict = check.verdict.map_or("not measured", Verdict::as_str);
-        let coverage = check.coverage * 100.0;
-        writeln!(
-            out,
-            "  {} {:<20} {verdict:<12} {}  (measured {coverage:.0}% of the time)",
-            sign(check.verdict),
-            check.name,
-            check.reason
-        )?;
+        writeln!(out, "  {}", of_check(check))?;
     }
     writeln!(out, "\ntimeline (UTC)")?;
     for entry in &detail.timeline {
         writeln!(out, "  {}  {}", entry.at.strftime("%Y-%m-%d %H:%M:%S"), entry.text)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn of_check(check: &CheckView) -> String {
+    let (sign, name) = (sign(check.verdict), &check.name);
+    let coverage = check.coverage * 100.0;
+    match check.verdict {
+        None => format!("{sign} {name:<20} {}", check.reason),
+        Some(verdict) => format!(
+            "{sign} {name:<20} {:<12} {}  (measured {coverage:.0}% of the time)",
+            verdict.as_str(),
+            check.reason
+        ),
+    }
 }
 
 /// `arn:aws:ecs:...:task-definition/api:42` is `api:42`.
@@ -144,4 +149,27 @@ pub fn unpause(act: &Act, scope: &str, out: &mut impl Write) -> anyhow::Result<E
         .post(&["api", "v1", "unpause"], &json!({ "scope": scope, "reason": act.reason }))?;
     writeln!(out, "no longer paused: {scope}")?;
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_measured_yet_is_said_once() {
+        let mut check = CheckView {
+            name: "errors".to_owned(),
+            verdict: None,
+            value: None,
+            reason: "not measured yet".to_owned(),
+            baseline: None,
+            traffic: None,
+            coverage: 1.0,
+        };
+        assert_eq!(of_check(&check), "· errors               not measured yet");
+        check.verdict = Some(Verdict::Healthy);
+        check.reason = "0.1%".to_owned();
+        let measured = "✓ errors               healthy      0.1%  (measured 100% of the time)";
+        assert_eq!(of_check(&check), measured);
+    }
 }

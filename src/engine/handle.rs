@@ -32,7 +32,7 @@ pub(super) enum Input {
         reason: Option<String>,
         reply: Reply<()>,
     },
-    Looked(Vec<(ServiceKey, Result<Option<Sighting>, LookError>)>),
+    Looked(Vec<Look>),
     Policies(Box<Reload>),
     /// What a want came to; no event: to be tried again after the pause.
     Done {
@@ -41,6 +41,9 @@ pub(super) enum Input {
         event: Result<Box<Event>, Duration>,
     },
 }
+
+/// What a look at a service showed.
+pub(super) type Look = (ServiceKey, Result<Option<Sighting>, LookError>);
 
 /// The kinds of wants, each of which a watch has at most one of under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -122,10 +125,7 @@ impl EngineHandle {
         let _ = self.inputs.send(Input::Policies(Box::new(reload))).await;
     }
 
-    pub(super) async fn looked(
-        &self,
-        looks: Vec<(ServiceKey, Result<Option<Sighting>, LookError>)>,
-    ) {
+    pub(super) async fn looked(&self, looks: Vec<Look>) {
         let _ = self.inputs.send(Input::Looked(looks)).await;
     }
 

@@ -13,6 +13,7 @@
 pub mod clock;
 
 mod brakes;
+mod eyes;
 mod guard;
 mod handle;
 mod live;
@@ -21,6 +22,7 @@ mod measuring;
 mod outbox;
 mod perform;
 mod poller;
+mod pulse;
 mod run;
 mod status;
 mod step;
@@ -30,5 +32,6 @@ pub use brakes::FleetBrake;
 pub use handle::{Announced, EngineHandle, Refused};
 pub use outbox::{Tried, deliver_forever};
 pub use poller::{PollSettings, poll_forever};
+pub use pulse::feel_forever;
 pub use run::{Engine, Parts};
 pub use status::Status;

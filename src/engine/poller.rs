@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::clock;
 use super::guard::guarded;
 use super::handle::EngineHandle;
+use super::status::Status;
 use crate::model::ServiceKey;
 use crate::platform::ecs::Ecs;
 use crate::platform::{LookError, Platform};
@@ -30,6 +31,8 @@ pub struct Looking {
 pub struct PollSettings {
     pub every: Duration,
     pub clusters: Vec<String>,
+    /// Where it is told what can't be listed.
+    pub status: Arc<Status>,
 }
 
 /// A service in motion is looked at as often as this, if not oftener.
@@ -56,7 +59,7 @@ pub async fn poll_forever(
         let full = tokio::time::Instant::now() >= next_full;
         if full {
             if round.is_multiple_of(LIST_EVERY) {
-                list(&platform, &settings.clusters, &mut listed).await;
+                list(&platform, &settings, &mut listed).await;
             }
             round = round.wrapping_add(1);
             next_full = tokio::time::Instant::now() + settings.every * slow;
@@ -89,9 +92,13 @@ pub async fn poll_forever(
     }
 }
 
-async fn list(platform: &Ecs, clusters: &[String], listed: &mut BTreeSet<ServiceKey>) {
-    for cluster in clusters {
-        match platform.services(cluster).await {
+async fn list(platform: &Ecs, settings: &PollSettings, listed: &mut BTreeSet<ServiceKey>) {
+    for cluster in &settings.clusters {
+        let services = platform.services(cluster).await;
+        let failed = services.as_ref().err().map(ToString::to_string);
+        let what = format!("the list of services of {cluster}");
+        settings.status.set(|health| health.looked(&what, failed, clock::now()));
+        match services {
             Ok(services) => {
                 listed.retain(|key| key.cluster != *cluster);
                 listed.extend(services);

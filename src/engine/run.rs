@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use super::brakes::FleetBrake;
 use super::clock;
+use super::eyes::unseen;
 use super::handle::{EngineHandle, Input, Refused, WantKind};
 use super::live::Live;
 use super::perform::AGAIN;
@@ -45,6 +46,8 @@ pub struct Parts {
     pub query_offset: Option<SignedDuration>,
     pub policies: Arc<Loaded>,
     pub brake: FleetBrake,
+    /// Where deployments are looked for.
+    pub clusters: Vec<String>,
     pub metrics: Arc<Metrics>,
     pub status: Arc<Status>,
     /// Rung when something was put into the outbox.
@@ -241,7 +244,7 @@ impl Engine {
             .live
             .watches
             .values()
-            .filter(|kept| kept.watch.next_wake().is_some_and(|at| now >= at))
+            .filter(|kept| self.wakes_at(&kept.watch).is_some_and(|at| now >= at))
             .map(|kept| kept.watch.id.clone())
             .collect();
         for id in due {
@@ -322,7 +325,11 @@ impl Engine {
                             health.policy_mistakes.clear();
                             health.policy_commit.clone_from(&loaded.commit);
                             health.policies = loaded.set.len();
+                            health.unseen = unseen(loaded, &self.parts.clusters);
                         });
+                        for what in unseen(loaded, &self.parts.clusters) {
+                            tracing::warn!("{what}");
+                        }
                         tracing::info!(
                             policies = loaded.set.len(),
                             commit = loaded.commit,
@@ -341,19 +348,7 @@ impl Engine {
                     }
                 },
                 Input::Looked(looks) => {
-                    let now = clock::now();
-                    self.parts.status.set(|health| {
-                        health.looked_at = Some(now);
-                        for (key, look) in looks {
-                            let place = format!("{}/{}", key.target, key.cluster);
-                            match look {
-                                Ok(_) => drop(health.platform.remove(&place)),
-                                Err(error) => {
-                                    drop(health.platform.insert(place, error.to_string()));
-                                }
-                            }
-                        }
-                    });
+                    self.note_looks(looks, clock::now());
                 }
                 Input::Announce { .. }
                 | Input::Press { .. }
@@ -403,7 +398,7 @@ impl Engine {
                 let tick = watch.tick_due_at().filter(|_| idle(&watch.id, WantKind::Sample));
                 let retry =
                     watch.rollback_not_before(now).filter(|_| idle(&watch.id, WantKind::RollBack));
-                [watch.next_wake(), tick, retry]
+                [self.wakes_at(watch), tick, retry]
             })
             .flatten()
             .chain(self.later.values().copied())

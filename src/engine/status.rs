@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 /// What the daemon knows of itself. Shared; every lock is held for a copy only.
@@ -11,6 +11,20 @@ use serde::Serialize;
 pub struct Status {
     inner: Mutex<Health>,
 }
+
+/// Something that can't be asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Blind {
+    pub since: Timestamp,
+    /// How often it was tried since.
+    pub tries: u32,
+    /// What came of the latest try.
+    pub because: String,
+}
+
+/// Tries, or the time, after which people are told.
+const TRIES: u32 = 3;
+const PATIENCE: SignedDuration = SignedDuration::from_mins(1);
 
 /// One reading of the status.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -24,6 +38,12 @@ pub struct Health {
     pub store: Option<String>,
     /// Targets and clusters that can't be looked at, with the reason.
     pub platform: BTreeMap<String, String>,
+    /// Since when nothing could be seen there.
+    pub blind: BTreeMap<String, Blind>,
+    /// Since when Prometheus can't be asked.
+    pub prometheus: Option<Blind>,
+    /// Policies in whose clusters nobody looks for deployments.
+    pub unseen: Vec<String>,
     /// When the platform was last looked at.
     pub looked_at: Option<Timestamp>,
     /// When the engine last completed a step.
@@ -38,6 +58,11 @@ impl Status {
     pub(super) fn set(&self, change: impl FnOnce(&mut Health)) {
         change(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner));
     }
+
+    /// Whether the latest look there failed.
+    pub(super) fn is_blind(&self, place: &str) -> bool {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).blind.contains_key(place)
+    }
 }
 
 impl Health {
@@ -49,5 +74,67 @@ impl Health {
             obstacles.push("no policy could be read".to_owned());
         }
         obstacles
+    }
+
+    /// What keeps the daemon from guarding as it should. A restart mends none of it, so it
+    /// stays ready.
+    pub fn handicaps(&self, now: Timestamp) -> Vec<String> {
+        let blind = self.blind.iter().filter(|(_, one)| one.is_lasting(now)).map(|(place, one)| {
+            format!("{place} could not be looked at since {}: {}", clock(one.since), one.because)
+        });
+        let source = self.prometheus.iter().filter(|one| one.is_lasting(now)).map(|one| {
+            format!("Prometheus can't be asked since {}: {}", clock(one.since), one.because)
+        });
+        blind.chain(source).chain(self.unseen.iter().cloned()).collect()
+    }
+
+    /// Takes in how a look at `place` went.
+    pub(super) fn looked(&mut self, place: &str, failed: Option<String>, now: Timestamp) {
+        match failed {
+            None => drop(self.blind.remove(place)),
+            Some(because) => {
+                let known = self.blind.remove(place);
+                self.blind.insert(place.to_owned(), Blind::again(known, because, now));
+            }
+        }
+    }
+}
+
+impl Blind {
+    pub(super) fn again(known: Option<Self>, because: String, now: Timestamp) -> Self {
+        let (since, tries) = known.map_or((now, 0), |one| (one.since, one.tries));
+        Self { since, tries: tries.saturating_add(1), because }
+    }
+
+    fn is_lasting(&self, now: Timestamp) -> bool {
+        self.tries >= TRIES || now.duration_since(self.since) >= PATIENCE
+    }
+}
+
+fn clock(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_failed_look_is_no_news_and_three_are() {
+        let (mut health, start) = (Health::default(), Timestamp::UNIX_EPOCH);
+        let fails = |health: &mut Health, second| {
+            let at = start + SignedDuration::from_secs(second);
+            health.looked("default/shop", Some("AccessDenied".to_owned()), at);
+            health.handicaps(at)
+        };
+        assert!(fails(&mut health, 0).is_empty() && fails(&mut health, 5).is_empty());
+        let told =
+            "default/shop could not be looked at since 1970-01-01 00:00:00 UTC: AccessDenied";
+        assert_eq!(fails(&mut health, 10), [told]);
+        assert!(health.obstacles().is_empty(), "it is ready all the same");
+        health.looked("default/shop", None, start);
+        assert!(health.handicaps(start).is_empty());
+        assert!(fails(&mut health, 20).is_empty());
+        assert_eq!(fails(&mut health, 80).len(), 1, "twice, and for a minute");
     }
 }

@@ -6,7 +6,7 @@ use regex::Regex;
 use super::places::Place;
 use crate::judge::{Blame, Judgement};
 use crate::model::{Outcome, Reply, Severity, Verdict};
-use crate::rehearsal::{Deed, Report};
+use crate::rehearsal::{Act, Deed, Report};
 use crate::watch::Stage;
 
 /// One expectation: all that is wanted of one time.
@@ -176,7 +176,7 @@ impl Expect {
             | Wanted::Severity(_)
             | Wanted::Blame(_)
             | Wanted::Reason(_) => {
-                let all: Vec<&str> = deeds().map(|act| act.deed.as_str()).collect();
+                let all: Vec<String> = deeds().map(Act::in_words).collect();
                 if all.is_empty() { "none".to_owned() } else { all.join(", then ") }
             }
         };

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::model::{Body, Incident, Severity};
-use crate::watch::{Actor, Said, Stage, Watch};
+use crate::watch::{Actor, Answer, Decided, Said, Stage, Watch};
 
 /// One thing that the guard did, or in mode observe would have done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub struct Act {
     pub checks: Vec<String>,
     /// The headline under which people heard of it.
     pub headline: String,
+    /// Why it is less than a rollback, in the words of the decision.
+    pub because: Option<String>,
 }
 
 /// Kinds of acts, from the gravest.
@@ -53,6 +55,38 @@ impl Deed {
             Self::RollBack | Self::Ask | Self::WouldRollBack | Self::WouldAsk => true,
             Self::Page | Self::Notify | Self::Excuse => false,
         }
+    }
+}
+
+impl Act {
+    /// Why nothing graver was done; `None` of a rollback, and where nothing graver was due.
+    pub fn why_no_more(&self) -> Option<String> {
+        let because = self.because.as_deref();
+        match self.deed {
+            Deed::RollBack => None,
+            Deed::Ask => because.map(|because| format!("asked, not rolled back: {because}")),
+            Deed::Page => because.map(|because| format!("paged, not rolled back: {because}")),
+            Deed::WouldRollBack => {
+                Some("the mode is observe: in mode auto it would have been rolled back".to_owned())
+            }
+            Deed::WouldAsk => {
+                let because = because.map(|because| format!(": {because}")).unwrap_or_default();
+                Some(format!(
+                    "the mode is observe: in mode auto people would have had to decide{because}"
+                ))
+            }
+            Deed::Notify => {
+                let severity = self.severity?;
+                Some(format!("people are told and no more: the policy notifies at {severity}"))
+            }
+            Deed::Excuse => because.map(str::to_owned),
+        }
+    }
+
+    /// "ask (asked, not rolled back: the mode is ask)".
+    pub fn in_words(&self) -> String {
+        let why = self.why_no_more().map(|why| format!(" ({why})")).unwrap_or_default();
+        format!("{}{why}", self.deed.as_str())
     }
 }
 
@@ -113,8 +147,22 @@ impl Mark {
             severity: incident.map(|incident| incident.severity),
             checks: incident.map(|one| one.checks.iter().cloned().collect()).unwrap_or_default(),
             headline: replies().next_back().map(|reply| reply.headline.clone()).unwrap_or_default(),
+            because: watch.decided.last().and_then(|decided| because(deed, decided)),
         })
     }
+}
+
+/// Why a decision came to this deed and no more.
+fn because(deed: Deed, decided: &Decided) -> Option<String> {
+    let same = match deed {
+        Deed::RollBack | Deed::WouldRollBack => false,
+        Deed::Ask => decided.answer == Answer::Ask,
+        Deed::WouldAsk => matches!(decided.answer, Answer::Ask | Answer::Page),
+        Deed::Page => decided.answer == Answer::Page,
+        Deed::Excuse => decided.answer == Answer::NotOurs,
+        Deed::Notify => decided.answer == Answer::Note,
+    };
+    decided.because.clone().filter(|_| same)
 }
 
 /// What a headline says would have been done, in mode observe.

@@ -44,6 +44,7 @@ pub fn rehearse(scene: &Scene, readings: &mut dyn Readings) -> Result<Report, Il
         acts: Vec::new(),
         judged: BTreeMap::new(),
         first_breach: None,
+        first_excused: None,
         acted_on: None,
         refused: Vec::new(),
         trail: Trail::default(),
@@ -247,9 +248,12 @@ impl Drive<'_> {
         let latest = |last: &&Judgement| last.at == tick;
         for (name, state) in &self.report.watch.checks {
             let Some(last) = state.last.as_ref().filter(latest) else { continue };
-            if self.report.first_breach.is_none() && is_ours(&self.report.watch, last) {
-                let (check, judgement) = (name.clone(), last.clone());
-                self.report.first_breach = Some(Breach { check, judgement, excused: None });
+            if let Some(breach) = Breach::of(&self.report.watch, name, last) {
+                let first = match &breach.excused {
+                    None => &mut self.report.first_breach,
+                    Some(_) => &mut self.report.first_excused,
+                };
+                first.get_or_insert(breach);
             }
             if self.scene.keeps_judgements {
                 let kept = self.report.judged.entry(name.clone()).or_default();

@@ -23,6 +23,8 @@ pub struct Report {
     pub judged: BTreeMap<String, Vec<Judgement>>,
     /// The first breach that is the deployment's doing.
     pub first_breach: Option<Breach>,
+    /// The first breach that is not.
+    pub first_excused: Option<Breach>,
     /// The breach, the worst of them, that the first action rests on.
     pub acted_on: Option<Breach>,
     /// Presses that were not taken, and why.
@@ -40,6 +42,20 @@ pub struct Breach {
     pub judgement: Judgement,
     /// Why it is not the deployment's own doing, in words.
     pub excused: Option<String>,
+}
+
+impl Breach {
+    /// `None` where the judgement is no breach.
+    pub(super) fn of(watch: &Watch, check: &str, judgement: &Judgement) -> Option<Self> {
+        if judgement.verdict != Verdict::Breach {
+            return None;
+        }
+        let excused = watch.incident.as_ref().filter(|_| watch.has_open_incident());
+        let excused = excused.and_then(|one| one.excused.clone());
+        let blame = || judgement.blame.as_ref().map(Blame::in_words).unwrap_or_default();
+        let excused = (!is_ours(watch, judgement)).then(|| excused.unwrap_or_else(blame));
+        Some(Self { check: check.to_owned(), judgement: judgement.clone(), excused })
+    }
 }
 
 impl Report {
@@ -62,14 +78,11 @@ impl Report {
     /// The gravest breach where it ended: of those that are the deployment's doing, or
     /// else of all.
     pub fn breach_at_end(&self) -> Option<Breach> {
-        let excused = self.watch.incident.as_ref().and_then(|one| one.excused.as_ref());
-        let breaches = self.watch.checks.iter().filter_map(|(check, state)| {
-            let last = state.last.as_ref().filter(|last| last.verdict == Verdict::Breach)?;
-            let ours = is_ours(&self.watch, last);
-            let blame = || last.blame.as_ref().map(Blame::in_words).unwrap_or_default();
-            let excused = (!ours).then(|| excused.cloned().unwrap_or_else(blame));
-            Some(Breach { check: check.clone(), judgement: last.clone(), excused })
-        });
+        let breaches = self
+            .watch
+            .checks
+            .iter()
+            .filter_map(|(check, state)| Breach::of(&self.watch, check, state.last.as_ref()?));
         breaches.min_by_key(|breach| (breach.excused.is_some(), breach.judgement.severity))
     }
 

@@ -9,6 +9,7 @@ mod commit;
 mod outbox;
 mod permits;
 
+use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -70,6 +71,7 @@ impl Store {
                 url.split(':').next().unwrap_or(url)
             )));
         }
+        folder_is_there(url)?;
         let separator = if url.contains('?') { '&' } else { '?' };
         let options = AnyConnectOptions::from_str(&format!("{url}{separator}mode=rwc"))?;
         // SQLite has one writer; one connection spares every busy retry.
@@ -219,6 +221,19 @@ impl Store {
     ) -> Result<Vec<D>, StoreError> {
         let rows = sqlx::query(sql).fetch_all(&self.pool).await?;
         rows.iter().map(|row| Ok(serde_json::from_str(row.get::<&str, _>(0))?)).collect()
+    }
+}
+
+/// SQLite says of a missing folder only that the file can't be opened.
+fn folder_is_there(url: &str) -> Result<(), StoreError> {
+    let path = url.trim_start_matches("sqlite:").trim_start_matches("//");
+    let path = Path::new(path.split('?').next().unwrap_or(path));
+    match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        Some(folder) if !folder.exists() => Err(StoreError::Unsupported(format!(
+            "the folder {} of the store does not exist",
+            folder.display()
+        ))),
+        Some(_) | None => Ok(()),
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Decided, Watch};
+use super::{Answer, Decided, Stage, Watch};
 use crate::model::{Mode, Outcome};
 
 /// Deployments of one policy that are listed; all are counted.
@@ -49,6 +49,8 @@ pub enum Came {
     /// In breach, and not this deployment's doing.
     NotOurs,
     Inconclusive,
+    /// Its roll-out, or its first task in service, is waited for.
+    Waiting,
     /// Nothing to say of it, so far or at all.
     Quiet,
 }
@@ -153,6 +155,7 @@ impl PolicyDigest {
             (Came::Noted, "noted"),
             (Came::NotOurs, "found to be no deployment's doing"),
             (Came::Inconclusive, "inconclusive"),
+            (Came::Waiting, "waiting"),
         ] {
             let number = count(&self.came, came);
             said.extend((number > 0).then(|| format!("{number} {words}")));
@@ -176,6 +179,7 @@ impl Came {
             Self::Noted => "noted",
             Self::NotOurs => "not its doing",
             Self::Inconclusive => "inconclusive",
+            Self::Waiting => "waiting",
             Self::Quiet => "nothing to say",
         }
     }
@@ -186,7 +190,18 @@ impl Digested {
         let outcome = watch.outcome();
         // What was done counts before what would have been.
         let gravest = watch.decided.iter().min_by_key(|decided| (decided.answer, decided.would));
-        let came = came(outcome, gravest);
+        let waits = match &watch.stage {
+            Stage::Announced { .. } | Stage::Starting => gravest.is_none(),
+            Stage::Watching | Stage::RollingBack(_) | Stage::Ended { .. } => false,
+        };
+        let came = if waits { Came::Waiting } else { came(outcome, gravest) };
+        // What it came to is said beside it.
+        let stands = match &watch.stage {
+            Stage::Ended { because, .. } => because.clone(),
+            Stage::Announced { .. } | Stage::Starting | Stage::Watching | Stage::RollingBack(_) => {
+                watch.status_line()
+            }
+        };
         let because = |decided: &Decided| {
             let because = decided.because.clone();
             let reasons = decided.checks.iter().map(|one| format!("{} {}", one.check, one.reason));
@@ -207,7 +222,7 @@ impl Digested {
             check: check.map(|one| one.check.clone()),
             value: check.and_then(|one| one.value.clone()),
             limit: check.and_then(|one| one.limit.clone()),
-            reason: gravest.map_or_else(|| watch.status_line(), because),
+            reason: gravest.map_or(stands, because),
         }
     }
 }

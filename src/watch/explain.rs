@@ -368,7 +368,7 @@ fn evidence(check: &Check, weight: &Weight) -> EvidenceStory {
 }
 
 /// How rare such evidence is where nothing changed: at most one in E.
-fn chance(ln_e: f64, needed: f64) -> String {
+pub fn chance(ln_e: f64, needed: f64) -> String {
     let needed = format!("1 in {} is needed", about(needed));
     // Less than one in two is nothing.
     if ln_e < 2_f64.ln() {

@@ -36,7 +36,7 @@ pub use digest::{Came, Digest, Digested, PolicyDigest};
 pub use event::{Command, Event, Illegal, Press, Sampled, Tick};
 pub use explain::{
     BaselineStory, CheckStory, ControlStory, EvidenceStory, Explanation, Moment, Spell, Turn,
-    explain,
+    chance, explain,
 };
 pub use intake::{Poison, Seen, Step as IntakeStep, on_announcement, on_sighting};
 pub use state::{

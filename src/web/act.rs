@@ -53,8 +53,8 @@ pub async fn press(
         }
     };
     let why: Why = optional_json(&headers, body).await?;
-    let id = WatchId::typed(&id);
     let watch = find(&face, &id).await?;
+    let id = watch.id.clone();
     let service = &watch.deployment.service;
     caller.may_speak_of(&service.name, &service.environment)?;
     if !watch.is_open() {
@@ -63,15 +63,20 @@ pub async fn press(
     }
     let press = Press { command, by: caller.name, reason: why.reason };
     face.engine.press(id.clone(), press).await?;
-    Ok(Json(WatchView::of(&find(&face, &id).await?)))
+    Ok(Json(WatchView::of(&find(&face, id.as_str()).await?)))
 }
 
-/// A watch by its id.
-pub async fn find(face: &Face, id: &WatchId) -> Result<Watch, Problem> {
-    face.store
-        .watch::<Watch>(id)
-        .await?
-        .ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, format!("no watch is called `{id}`")))
+/// A watch by its id, or by that of the deployment as it was announced.
+pub async fn find(face: &Face, id: &str) -> Result<Watch, Problem> {
+    if let Some(watch) = face.store.watch::<Watch>(&WatchId::typed(id)).await? {
+        return Ok(watch);
+    }
+    let announced = match face.store.announcement(id).await? {
+        Some((_, watch)) => face.store.watch::<Watch>(&watch).await?,
+        None => None,
+    };
+    let detail = || format!("no watch is called `{id}`, and no deployment was announced as that");
+    announced.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, detail()))
 }
 
 pub async fn pause(

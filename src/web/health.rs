@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::Face;
 use super::problem::Problem;
+use crate::engine::clock;
 
 pub async fn healthz() -> &'static str {
     "ok\n"
@@ -29,6 +30,7 @@ pub async fn readyz(State(face): State<Face>) -> Response {
         }
     };
     let ready = obstacles.is_empty();
+    obstacles.extend(health.handicaps(clock::now()));
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let body =
         json!({ "ready": ready, "obstacles": obstacles, "detail": health, "outbox": outbox });

@@ -13,10 +13,11 @@ use serde_json::json;
 
 use super::Face;
 use super::body::read_json;
+use super::place;
 use super::problem::Problem;
 use crate::engine::{Announced, clock};
 use crate::model::{Announcement, Facts, RollbackSafe, Service, ServiceKey};
-use crate::policy::Matches;
+use crate::policy::{Glob, Matches};
 use crate::settings::Role;
 use crate::watch::Seen;
 
@@ -97,6 +98,9 @@ pub async fn announce(
         let known = face.known_services().await?;
         let names = known.iter().map(|key| key.service.as_str());
         let nearest = crate::policy::nearest(&hook.service, names);
+        let guarded = face.guarded_names();
+        let guarded = crate::policy::nearest(&hook.service, guarded.iter().map(String::as_str));
+        let nearest: BTreeSet<&str> = nearest.into_iter().chain(guarded).collect();
         face.metrics.announced(&Ok(Announced::Unguarded { nearest: Vec::new() }));
         return Ok(unguarded(&hook.service, &nearest));
     };
@@ -139,7 +143,7 @@ pub async fn announce(
     }
 }
 
-fn unguarded<S: serde::Serialize>(service: &str, nearest: &[S]) -> Response {
+fn unguarded(service: &str, nearest: &impl serde::Serialize) -> Response {
     let detail = format!("no policy guards `{service}`");
     let body = json!({ "guarded": false, "detail": detail, "nearest": nearest });
     (StatusCode::OK, Json(body)).into_response()
@@ -163,7 +167,11 @@ impl Face {
             .filter(|key| self.environment_of(key).as_ref() == Some(&hook.environment))
             .collect();
         match fitting.as_slice() {
-            [] => Ok(None),
+            [] => {
+                let loaded = self.policies.borrow();
+                place::of(&loaded.set, &self.target, &hook.service, &hook.environment)
+                    .map_err(|detail| Problem::field("platform.ecs.cluster", detail))
+            }
             [only] => Ok(Some(only.clone())),
             several => {
                 let places: Vec<_> = several.iter().map(ToString::to_string).collect();
@@ -171,6 +179,16 @@ impl Face {
                 Err(Problem::field("platform.ecs.cluster", detail))
             }
         }
+    }
+
+    /// The names of services that policies spell out.
+    fn guarded_names(&self) -> BTreeSet<String> {
+        let loaded = self.policies.borrow();
+        let names = loaded
+            .set
+            .iter()
+            .filter_map(|written| Glob::parse(&written.policy.matches.service).ok()?.plain());
+        names.flatten().collect()
     }
 
     /// The services that have been seen on the platform.

@@ -8,6 +8,7 @@ mod auth;
 mod body;
 mod health;
 mod hook;
+mod place;
 mod problem;
 mod read;
 mod view;
@@ -28,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub use auth::Tokens;
-pub use view::{WatchDetail, WatchView};
+pub use view::{CheckView, WatchDetail, WatchView};
 
 use crate::engine::{EngineHandle, Status};
 use crate::policy_repo::Loaded;

@@ -13,7 +13,6 @@ use super::act::find;
 use super::problem::Problem;
 use super::view::{WatchDetail, WatchView};
 use crate::engine::clock;
-use crate::model::WatchId;
 use crate::store::Pause;
 use crate::watch::{Digest, Event, Explanation, Watch, explain};
 
@@ -52,7 +51,7 @@ pub async fn watch(
     headers: HeaderMap,
 ) -> Result<Json<WatchDetail>, Problem> {
     face.may_read(&headers)?;
-    let watch = find(&face, &WatchId::typed(&id)).await?;
+    let watch = find(&face, &id).await?;
     Ok(Json(WatchDetail::of(&watch)))
 }
 
@@ -62,8 +61,7 @@ pub async fn journal(
     headers: HeaderMap,
 ) -> Result<Json<Value>, Problem> {
     face.may_read(&headers)?;
-    let id = WatchId::typed(&id);
-    find(&face, &id).await?;
+    let id = find(&face, &id).await?.id;
     let events = face.store.journal::<Value>(&id).await?;
     let events: Vec<Value> =
         events.into_iter().map(|(at, event)| json!({ "at": at, "event": event })).collect();
@@ -76,8 +74,7 @@ pub async fn explanation(
     headers: HeaderMap,
 ) -> Result<Json<Explanation>, Problem> {
     face.may_read(&headers)?;
-    let id = WatchId::typed(&id);
-    find(&face, &id).await?;
+    let id = find(&face, &id).await?.id;
     let journal = face.store.journal::<Event>(&id).await?;
     let broken = |why: String| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, why);
     // A day of samples is work for a while: no other request waits for it.

@@ -91,6 +91,8 @@ async fn the_past_is_judged_as_the_daemon_would_have_judged_it() {
     let mild = of(&found, "shop-mild");
     assert_eq!((outcome("shop-mild").as_str(), &mild["action"]), ("breached", &"ask".into()));
     assert!(time(&mild["acted_at"]) <= at + MINUTE * 29, "{mild}");
+    let why = mild["reason"].as_str().unwrap();
+    assert!(why.ends_with("; asked, not rolled back: the policy asks at SEV2"), "{why}");
     let silent = of(&found, "shop-silent");
     assert_eq!(outcome("shop-silent"), "inconclusive", "{silent}");
     assert!(silent["reason"].as_str().unwrap().contains("errors"), "{silent}");
@@ -103,7 +105,13 @@ async fn the_past_is_judged_as_the_daemon_would_have_judged_it() {
     assert!(summary["p95_seconds_to_action"].as_f64().unwrap() < 300.0, "{summary}");
 
     let page = fs::read_to_string(desk.path("pages/shop-bad.html")).unwrap();
-    for part in ["would be rolled back", "bad from", "SEV1 &gt; 10%", "href=\"index.html\""] {
+    for part in [
+        "would be rolled back",
+        " by chance; 1 in 100 is needed",
+        "bad from",
+        "SEV1 &gt; 10%",
+        "href=\"index.html\"",
+    ] {
         assert!(page.contains(part), "{part} in {page}");
     }
     assert!(fs::read_to_string(desk.path("pages/index.html")).unwrap().contains("shop-mild.html"));
@@ -154,9 +162,11 @@ async fn of_two_deployments_at_once_the_one_that_fits_better_is_rolled_back() {
         let blame = second["blame"].as_str().unwrap();
         assert!(blame.contains("2 of shop-first fits better"), "{second}");
         assert_eq!(
-            (&second["check"], &second["first_breach_at"]),
-            (&"errors".into(), &Value::Null)
+            (&second["check"], &second["first_breach_excused"]),
+            (&"errors".into(), &true.into())
         );
+        assert!(time(&second["first_breach_at"]) < time(&second["acted_at"]), "{second}");
+        assert!(second["reason"].as_str().unwrap().contains(blame), "{second}");
     }
     let alone = list(&stories[1..]);
     fs::write(desk.path("list.csv"), &alone).unwrap();
@@ -166,7 +176,71 @@ async fn of_two_deployments_at_once_the_one_that_fits_better_is_rolled_back() {
         .replace(&format!(",{}\n", stories[1].bad_from.unwrap()), ",no\n");
     fs::write(desk.path("list.csv"), migrates).unwrap();
     let found = desk.json(&[]).await;
-    assert_eq!(of(&found, "shop-second")["action"], "notify", "it can't be undone: {found}");
+    let second = of(&found, "shop-second");
+    assert_eq!(second["action"], "notify", "it can't be undone: {found}");
+    let why = second["reason"].as_str().unwrap();
+    assert!(why.contains("paged, not rolled back: the deployment was announced as not"), "{why}");
+}
+
+#[tokio::test]
+async fn a_breach_that_is_not_the_deployments_doing_is_told_with_the_excuse() {
+    let begin = Timestamp::from_second(now().as_second() - 5 * 3600).unwrap();
+    let at = begin + MINUTE * 180;
+    let story = Story { in_place: true, ..Story::bad("shop-before", at, MINUTE * -30) };
+    let prometheus = remembering(&history(begin, begin + MINUTE * 290, &[story])).await;
+    let list = format!("id,service,environment,at\nbefore,shop-before,production,{at}\n");
+    let desk = Desk::new(prometheus.url(), &list);
+    let found = desk.json(&["--html", "pages"]).await;
+    let one = of(&found, "before");
+    assert_eq!((&one["outcome"], &one["action"]), (&"breached".into(), &"notify".into()));
+    assert_eq!((&one["check"], &one["limit"]), (&"errors".into(), &"> 10%".into()), "{one}");
+    assert!(one["value"].as_f64().unwrap() > 0.2, "{one}");
+    assert!(one["reason"].as_str().unwrap().contains("before the deployment"), "{one}");
+    assert_eq!(one["first_breach_excused"], true, "{one}");
+    assert!(time(&one["first_breach_at"]) <= time(&one["told_at"]) && one["acted_at"].is_null());
+    let page = fs::read_to_string(desk.path("pages/before.html")).unwrap();
+    assert!(page.contains("The guard would have told people at "), "{page}");
+    assert!(!page.contains("would have done nothing"), "{page}");
+    let index = fs::read_to_string(desk.path("pages/index.html")).unwrap();
+    assert!(index.contains("notify, "), "{index}");
+}
+
+#[tokio::test]
+async fn a_check_without_data_is_told_in_each_row_and_at_the_end() {
+    let begin = Timestamp::from_second(now().as_second() - 5 * 3600).unwrap();
+    let at = begin + MINUTE * 180;
+    let past = history(begin, begin + MINUTE * 290, &[Story::good("shop-good", at)]);
+    let prometheus = remembering(&past).await;
+    let list = format!(
+        "id,service,environment,at,bad_from\none,shop-good,production,{at},\n\
+         two,shop-good,production,{},\nlater,shop-good,production,2124-01-01T00:00:00Z,\n",
+        at + MINUTE * 20
+    );
+    let desk = Desk::new(prometheus.url(), &list);
+    let policy = fs::read_to_string(desk.path("shop.yaml")).unwrap();
+    fs::write(desk.path("shop.yaml"), policy.replace("requests_total", "reqests_total")).unwrap();
+    let found = desk.json(&[]).await;
+    for (id, outcome) in [("one", "superseded"), ("two", "inconclusive")] {
+        let one = of(&found, id);
+        assert_eq!(one["outcome"], outcome, "{one}");
+        let why = one["reason"].as_str().unwrap();
+        assert!(why.contains("the query returns no series"), "{one}");
+        assert_eq!(one["no_data"]["errors"], "the query returns no series");
+    }
+    let later = of(&found, "later")["reason"].as_str().unwrap();
+    assert!(later.starts_with("it lies in the future: nothing is recorded after 2"), "{later}");
+    let warning = "errors: no series in 2 of 3 deployments";
+    assert_eq!(found["summary"]["warnings"], serde_json::json!([warning]));
+    let said = desk.run(&["--html", "pages"]).await;
+    assert!(said.err.ends_with(&format!("warning: {warning}\n")), "{}", said.err);
+    assert!(fs::read_to_string(desk.path("pages/index.html")).unwrap().contains(warning));
+
+    let bad_only = policy.replace("requests_total{code", "reqests_total{code");
+    fs::write(desk.path("shop.yaml"), bad_only).unwrap();
+    fs::write(desk.path("list.csv"), list.rsplit_once("later").unwrap().0).unwrap();
+    let said = desk.run(&[]).await;
+    let warning = "warning: errors: not one bad event in 2 of 2 deployments, nor before:";
+    assert!(said.err.contains(warning), "{}", said.err);
 }
 
 #[tokio::test]
@@ -188,6 +262,15 @@ async fn deployments_are_found_where_the_version_changes_and_the_next_one_ends_t
     let said = desk.run_plain(&search).await;
     assert_eq!(said.code, 0, "{}", said.err);
     assert!(said.err.contains("1 deployment found"), "{}", said.err);
+    assert!(!said.err.contains("note: "), "{}", said.err);
+    let day = begin.strftime("%Y-%m-%d").to_string();
+    let (all, step) = ("count by (version) (requests_total)", ["--step", "5m"]);
+    let unnamed = ["--discover", all, "--from", &day, "--service", "shop-good"];
+    let said = desk.run_plain(&[&unnamed[..], &step].concat()).await;
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(said.err.contains("1 deployment found"), "a date, and up to now: {}", said.err);
+    let note = "note: the search does not name the service: every version in it is taken for";
+    assert!(said.err.contains(note), "{}", said.err);
     assert!(said.out.contains("  passed  "), "{}", said.out);
     let wide = ["--discover", "requests_total", "--from", &from, "--to", &to, "--service", "x"];
     let said = desk.run_plain(&wide).await;

@@ -18,6 +18,15 @@ async fn a_login_page_in_place_of_prometheus_is_no_data_and_never_a_rollback() -
     let url = proxy.url();
     let house = House::open(&policy, |settings| settings["prometheus"]["url"] = json!(url)).await?;
 
+    house
+        .until("words about Prometheus", async |house| {
+            let ready = house.daemon.get("/readyz").await?;
+            ensure!(ready["ready"] == true, "a restart mends nothing: {ready}");
+            let obstacles = ready["obstacles"].as_array().into_iter().flatten();
+            let mut told = obstacles.filter_map(|one| one.as_str());
+            Ok(told.find(|one| one.starts_with("Prometheus can't be asked since ")).map(|_| ()))
+        })
+        .await?;
     house.deploy("v2", &[("ERROR_RATE", "0.5")]).await?;
     let ended = house.daemon.outcome_of("v2", LONG).await?;
     assert_eq!(ended["outcome"], "inconclusive", "{ended:#}");

@@ -252,6 +252,13 @@ async fn the_same_announcement_is_the_same_watch(house: &mut House) -> anyhow::R
     let watch = house.ask(Method::GET, path, Some(READ_TOKEN), "").await?;
     assert_eq!(watch.body["version"], "v7", "{watch:?}");
     assert_eq!(watch.body["facts"]["announced_by"], "ci", "{watch:?}");
+    for below in ["", "/journal", "/explain"] {
+        let path = format!("/api/v1/watches/gha-v7{below}");
+        let named = house.ask(Method::GET, &path, Some(READ_TOKEN), "").await?;
+        assert_eq!(named.status, 200, "a deployment's own id is as good: {named:?}");
+    }
+    let nobody = house.ask(Method::GET, "/api/v1/watches/gha-v6", Some(READ_TOKEN), "").await?;
+    nobody.is_problem(404, "no watch is called `gha-v6`, and no deployment was announced as that");
     Ok(())
 }
 
@@ -304,7 +311,10 @@ async fn the_command_line_says_what_went_wrong(house: &House) -> anyhow::Result<
 
     let nobody = house.cli(&["watches", "nobody"]).await?;
     assert_eq!((nobody.code, nobody.out.as_str()), (1, ""), "{nobody:?}");
-    assert_eq!(nobody.err, "deployguard: no watch is called `nobody`\n");
+    assert_eq!(
+        nobody.err,
+        "deployguard: no watch is called `nobody`, and no deployment was announced as that\n"
+    );
     // What somebody types is never taken for a part of the address.
     let odd = house.cli(&["watches", "a b/../c?d"]).await?;
     assert_eq!(odd.err, "deployguard: no watch is called `a b/../c?d`\n");
@@ -361,6 +371,7 @@ async fn the_daemon_tells_how_it_is(house: &House) -> anyhow::Result<()> {
     ensure!(lint.status.success() && words.is_empty(), "promtool: {words}");
     for line in [
         "deployguard_policy_broken 0",
+        "deployguard_platform_looks_total{result=\"ok\"}",
         "deployguard_announcements_total{result=\"watched\"} 1",
         "deployguard_watches_ended_total{outcome=\"cancelled\"} 1",
         "deployguard_http_requests_total{code=\"404\",route=\"/api/v1/watches/{id}\"}",
@@ -395,6 +406,11 @@ async fn what_it_cannot_start_with_is_told(house: &House) -> anyhow::Result<()> 
     taken["store"] = json!("sqlite://other.db");
     let told = serve(&taken, "").await?;
     assert!(told.contains("can't be listened on: Address already in use"), "{told}");
+    let lost = hook_changed(&open, "store", json!("sqlite:///nowhere/at/all/store.db"));
+    let told = serve(&lost, "").await?;
+    let why = "store: the folder /nowhere/at/all of the store does not exist";
+    assert_eq!(told.matches("store: ").count(), 1, "once: {told}");
+    assert!(told.contains(why), "{told}");
     let told = serve(&hook_changed(&open, "policies", json!("nowhere")), "").await?;
     assert!(told.contains("nowhere"), "{told}");
     Ok(())

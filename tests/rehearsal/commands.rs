@@ -67,6 +67,15 @@ fn a_failure_shows_what_was_expected_what_was_got_and_the_evidence() {
 }
 
 #[test]
+fn a_failure_says_why_nobody_rolled_it_back() {
+    let folder = folder("{ at: +10m, action: rollback }");
+    let (_, said) = tested(&[folder.path().to_owned()]);
+    let got = "got       would ask (the mode is observe: in mode auto people would have had to \
+        decide: nobody announced whether a rollback is safe (rollback_safe))";
+    assert!(said.contains(got), "{said}");
+}
+
+#[test]
 fn mistakes_of_a_test_file_are_told_at_their_places() {
     for (expect, told) in [
         ("{ at: +10m, chekc: depth }", "8:21: unknown key `chekc`; did you mean `check`?"),

@@ -8,7 +8,7 @@ use crate::model::{
     Unusable,
 };
 use crate::policy::{Action, Actions};
-use crate::watch::{Ceiling, Command, Event, Stage};
+use crate::watch::{Came, Ceiling, Command, Digest, Event, Stage};
 
 #[test]
 fn a_good_deployment_passes_and_is_known_good() {
@@ -426,4 +426,22 @@ fn a_superseded_or_cancelled_watch_does_nothing_more() {
     guard.presses(Command::Cancel).unwrap();
     assert_eq!(guard.watch.outcome(), Some(Outcome::Cancelled));
     assert!(guard.watch.handle(&Event::Woke, at(99)).is_err());
+}
+
+#[test]
+fn a_digest_calls_what_has_not_appeared_waiting_and_tells_no_ending_twice() {
+    let mut guard = Guard::over(policy());
+    let digested = |guard: &Guard| {
+        let mut digest = Digest::new(at(guard.clock), at(guard.clock));
+        digest.add(&guard.watch);
+        digest.finished().policies.remove(0)
+    };
+    let waiting = digested(&guard);
+    assert_eq!(waiting.came.get(&Came::Waiting), Some(&1));
+    assert_eq!(waiting.in_words(), "p (auto): 1 waiting of 1 deployment");
+    guard.waits(4000);
+    let given_up = digested(&guard);
+    assert_eq!(given_up.came.get(&Came::Inconclusive), Some(&1));
+    let reason = &given_up.deployments[0].reason;
+    assert_eq!(reason, "no task of the new revision ever came into service");
 }

@@ -1,0 +1,101 @@
+//! What the daemon can see of the platform, and what it can't, for people.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::handle::Look;
+use super::run::Engine;
+use super::status::Status;
+use crate::model::ServiceKey;
+use crate::policy::Glob;
+use crate::policy_repo::Loaded;
+use crate::watch::{Stage, Watch};
+
+/// How long an announced deployment that can't be looked for is waited for.
+const BLIND_PATIENCE: SignedDuration = SignedDuration::from_hours(24);
+
+impl Engine {
+    /// When a watch must be woken. One that waits for its roll-out does not give up while
+    /// nobody can see whether it is there.
+    pub(super) fn wakes_at(&self, watch: &Watch) -> Option<Timestamp> {
+        wakes_at(watch, &self.parts.status)
+    }
+
+    /// Takes down how a round of looks went.
+    pub(super) fn note_looks(&self, looks: &[Look], now: Timestamp) {
+        let mut failed: BTreeMap<String, Option<String>> = BTreeMap::new();
+        self.parts.status.set(|health| {
+            health.looked_at = Some(now);
+            for (key, look) in looks {
+                let place = place(key);
+                self.parts.metrics.looked(look.is_ok());
+                match look {
+                    Ok(_) => {
+                        health.platform.remove(&place);
+                        failed.insert(place, None);
+                    }
+                    Err(error) => {
+                        health.platform.insert(place.clone(), error.to_string());
+                        failed.entry(place).or_insert_with(|| Some(error.to_string()));
+                    }
+                }
+            }
+            for (place, failed) in failed {
+                health.looked(&place, failed, now);
+            }
+        });
+    }
+}
+
+fn wakes_at(watch: &Watch, status: &Status) -> Option<Timestamp> {
+    let at = watch.next_wake()?;
+    let waits = matches!(watch.stage, Stage::Announced { .. });
+    if waits && status.is_blind(&place(&watch.deployment.service.key)) {
+        return at.checked_add(BLIND_PATIENCE).ok();
+    }
+    Some(at)
+}
+
+/// "default/shop-production".
+pub(super) fn place(key: &ServiceKey) -> String {
+    format!("{}/{}", key.target, key.cluster)
+}
+
+/// The policies in whose clusters nobody looks for deployments, in words.
+pub(super) fn unseen(loaded: &Loaded, clusters: &[String]) -> Vec<String> {
+    let policies = loaded.set.iter().map(|written| &written.policy);
+    let unseen = policies.filter(|policy| {
+        Glob::parse(&policy.matches.cluster)
+            .is_ok_and(|glob| !clusters.iter().any(|cluster| glob.matches(cluster)))
+    });
+    let told = unseen.map(|policy| {
+        format!(
+            "policy {}: the cluster `{}` is not in discover.ecs.clusters: only announced \
+             deployments are guarded there",
+            policy.name, policy.matches.cluster
+        )
+    });
+    told.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::watch::tests::world::{Guard, at, policy};
+
+    #[test]
+    fn what_was_announced_is_waited_for_while_nobody_can_see_whether_it_is_there() {
+        let (mut guard, status) = (Guard::over(policy()), Status::default());
+        guard.watch.stage = Stage::Announced { until: at(600) };
+        assert_eq!(wakes_at(&guard.watch, &status), Some(at(600)));
+        let refused = || Some("AccessDenied".to_owned());
+        status.set(|health| health.looked("default/prod", refused(), at(0)));
+        assert_eq!(wakes_at(&guard.watch, &status), Some(at(600) + BLIND_PATIENCE));
+        status.set(|health| health.looked("default/prod", None, at(700)));
+        assert_eq!(wakes_at(&guard.watch, &status), Some(at(600)), "seen again, and not there");
+        guard.watch.stage = Stage::Starting;
+        status.set(|health| health.looked("default/prod", refused(), at(800)));
+        assert_eq!(wakes_at(&guard.watch, &status), guard.watch.next_wake());
+    }
+}
