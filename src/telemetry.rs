@@ -69,12 +69,7 @@ impl Metrics {
                 "Announced deployments by what became of them.",
                 &["result"],
             )?,
-            looks: counters(
-                &registry,
-                "platform_looks_total",
-                "Looks at services on the platform.",
-                &["result"],
-            )?,
+            looks: looks(&registry)?,
             readings: counters(&registry, "readings_total", "Readings of checks.", &["result"])?,
             measuring,
             policy_reloads: counters(
@@ -216,6 +211,10 @@ impl Metrics {
     pub fn request(&self, route: &str, code: u16) {
         self.requests.with_label_values(&[route, &code.to_string()]).inc();
     }
+}
+
+fn looks(registry: &Registry) -> Result<IntCounterVec, prometheus::Error> {
+    counters(registry, "platform_looks_total", "Looks at services on the platform.", &["result"])
 }
 
 fn counters(

@@ -16,6 +16,8 @@ pub struct Status {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Blind {
     pub since: Timestamp,
+    /// The latest try.
+    pub tried_at: Timestamp,
     /// How often it was tried since.
     pub tries: u32,
     /// What came of the latest try.
@@ -25,6 +27,8 @@ pub struct Blind {
 /// Tries, or the time, after which people are told.
 const TRIES: u32 = 3;
 const PATIENCE: SignedDuration = SignedDuration::from_mins(1);
+/// What was not tried for so long is not wanted any more.
+const FORGOTTEN: SignedDuration = SignedDuration::from_hours(1);
 
 /// One reading of the status.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -103,11 +107,12 @@ impl Health {
 impl Blind {
     pub(super) fn again(known: Option<Self>, because: String, now: Timestamp) -> Self {
         let (since, tries) = known.map_or((now, 0), |one| (one.since, one.tries));
-        Self { since, tries: tries.saturating_add(1), because }
+        Self { since, tried_at: now, tries: tries.saturating_add(1), because }
     }
 
     fn is_lasting(&self, now: Timestamp) -> bool {
-        self.tries >= TRIES || now.duration_since(self.since) >= PATIENCE
+        now.duration_since(self.tried_at) < FORGOTTEN
+            && (self.tries >= TRIES || now.duration_since(self.since) >= PATIENCE)
     }
 }
 
@@ -136,5 +141,7 @@ mod tests {
         assert!(health.handicaps(start).is_empty());
         assert!(fails(&mut health, 20).is_empty());
         assert_eq!(fails(&mut health, 80).len(), 1, "twice, and for a minute");
+        let later = start + SignedDuration::from_hours(2);
+        assert!(health.handicaps(later).is_empty(), "nobody looks there any more");
     }
 }

@@ -317,7 +317,10 @@ async fn the_command_line_says_what_went_wrong(house: &House) -> anyhow::Result<
     );
     // What somebody types is never taken for a part of the address.
     let odd = house.cli(&["watches", "a b/../c?d"]).await?;
-    assert_eq!(odd.err, "deployguard: no watch is called `a b/../c?d`\n");
+    assert_eq!(
+        odd.err,
+        "deployguard: no watch is called `a b/../c?d`, and no deployment was announced as that\n"
+    );
 
     let wrong = cli(house.daemon.url(), "wrong-token-0123456789", &["watches"]).await?;
     assert_eq!(wrong.code, 1, "{wrong:?}");
