@@ -49,6 +49,7 @@ pub struct CheckState {
     /// What a breach was put down to that is not the deployment's doing.
     pub(super) excused: Option<Blame>,
     /// Bad events and all of the latest minutes, under the first test.
+    #[serde(default)]
     lately: Counts,
     /// Events that the evidence rests on.
     weighed: f64,

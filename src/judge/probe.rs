@@ -189,8 +189,8 @@ pub fn nulls(
     }
 }
 
-/// The odds of a slow request may rise by a quarter without a word: far less than any
-/// limit means, and as much as a service's mood.
+/// The odds of a slow request may rise by a tenth without a word: far less than any limit
+/// means, and as much as a service's mood.
 fn a_little_more(share: f64) -> f64 {
     const MOOD: f64 = 1.1;
     MOOD * share / (1.0 - share + MOOD * share)

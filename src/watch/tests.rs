@@ -1,5 +1,6 @@
 //! The watch's rules as sentences, over a small language for its events.
 
+mod asking;
 mod flow;
 mod intake;
 mod invariants;

@@ -21,6 +21,10 @@
 //! agree; a cap keeps the inequality and takes away only power. It holds for
 //! independent samples of a known null; an estimated baseline and dependence
 //! make it approximate, which is what dispersion and calibration are for.
+//!
+//! What speaks for an alternative is **held** until it has lasted longer than what
+//! passed by itself in the past ([`Transients`]): held, it counts for nothing, which
+//! keeps the inequality too.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -61,6 +65,7 @@ struct Track {
     /// The last sample at which that ratio was small.
     calm_at: Option<Timestamp>,
     /// Whether what it says has not lasted longer than what passed by itself before.
+    #[serde(default)]
     held: bool,
 }
 

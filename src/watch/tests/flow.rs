@@ -1,13 +1,7 @@
 //! One deployment from its start to its end.
 
-use jiff::SignedDuration;
-
 use super::world::{Guard, at, policy, revision, sighting};
-use crate::model::{
-    ActFailure, Inspection, Mode, Outcome, RollOut, RollbackSafe, Route, Severity, Standing,
-    Unusable,
-};
-use crate::policy::{Action, Actions};
+use crate::model::{ActFailure, Inspection, Mode, Outcome, RollOut, Route, Standing, Unusable};
 use crate::watch::{Came, Ceiling, Command, Digest, Event, Stage};
 
 #[test]
@@ -69,85 +63,6 @@ fn missing_data_alerts_once_and_never_rolls_back() {
         guard.reads_as(Err(Unusable::Empty));
     }
     assert_eq!(guard.watch.outcome(), Some(Outcome::Inconclusive), "blind is never passed");
-}
-
-#[test]
-fn observe_only_says_what_it_would_have_done() {
-    let mut guard = Guard::settled(crate::policy::Policy { mode: Mode::Observe, ..policy() });
-    guard.breaks(40.0);
-    assert!(!guard.wants_rollback());
-    assert!(guard.said()[0].contains("would have been rolled back"), "{:?}", guard.said());
-    assert!(guard.presses(Command::Rollback).is_err(), "observe does nothing, pressed or not");
-    while guard.watch.is_open() {
-        guard.reads(40.0);
-    }
-    assert_eq!(guard.watch.outcome(), Some(Outcome::Breached));
-}
-
-#[test]
-fn observe_says_what_mode_auto_would_have_decided_and_why_as_the_digest_does() {
-    let observe = crate::policy::Policy { mode: Mode::Observe, ..policy() };
-    let cases = [
-        (RollbackSafe::Yes, "would have been rolled back", None),
-        (RollbackSafe::Unknown, "would have been asked", Some("nobody announced")),
-        (RollbackSafe::No, "would have been left to people", Some("not safe to roll back")),
-    ];
-    for (safe, words, why) in cases {
-        let mut guard = Guard::with(observe.clone(), safe);
-        guard.settle();
-        guard.breaks(40.0);
-        let said = guard.said();
-        assert!(said.len() == 1 && said[0].contains(words), "{said:?}");
-        let lines = format!("{:?}", guard.notices);
-        assert_eq!(lines.contains("not rolled back because"), why.is_some(), "{lines}");
-        assert!(lines.contains(why.unwrap_or_default()), "{lines}");
-    }
-    let mut guard = Guard::over(observe);
-    guard.sees(sighting(0, "ecs-svc/2", 2, RollOut::Completed));
-    guard.clock = 30;
-    guard.breaks(40.0);
-    guard.finds_target();
-    let said = guard.said();
-    assert!(said[0].contains("would have been asked"), "no target yet: {said:?}");
-    assert!(said[1].contains("would have been rolled back"), "a target was found: {said:?}");
-}
-
-#[test]
-fn ask_does_nothing_unpressed_and_acts_when_pressed() {
-    let mut guard = Guard::settled(crate::policy::Policy { mode: Mode::Ask, ..policy() });
-    guard.breaks(40.0);
-    guard.waits(20 * 60);
-    assert!(!guard.wants_rollback(), "a time-out is no press");
-    assert!(guard.said()[1].contains("nobody has decided"), "{:?}", guard.said());
-    guard.presses(Command::Rollback).unwrap();
-    assert!(guard.wants_rollback());
-}
-
-#[test]
-fn silence_is_answered_with_a_rollback_only_where_policy_and_mode_say_so() {
-    let mut guard = Guard::settled(policy());
-    guard.breaks(5.0);
-    assert!(!guard.wants_rollback(), "SEV2 asks");
-    guard.lives(5.0, 15 * 60);
-    assert!(guard.wants_rollback(), "the policy's on_timeout is rollback");
-}
-
-#[test]
-fn silence_is_never_answered_with_a_rollback_on_old_numbers() {
-    let mut guard = Guard::settled(policy());
-    guard.breaks(5.0);
-    guard.waits(15 * 60);
-    assert!(!guard.wants_rollback(), "the guard was away: what holds now is unknown");
-    assert!(guard.said()[1].contains("nobody has decided"), "{:?}", guard.said());
-}
-
-#[test]
-fn silence_is_not_answered_with_what_has_been_forbidden_since() {
-    let mut guard = Guard::settled(policy());
-    guard.breaks(5.0);
-    guard.watch.deployment.facts.rollback_safe = RollbackSafe::No;
-    guard.lives(5.0, 15 * 60);
-    assert!(!guard.wants_rollback());
 }
 
 #[test]
@@ -217,47 +132,6 @@ fn a_revision_that_was_superseded_in_breach_is_bad() {
 }
 
 #[test]
-fn hold_stops_the_timer_once() {
-    let mut guard = Guard::settled(policy());
-    guard.breaks(5.0);
-    guard.presses(Command::Hold).unwrap();
-    assert!(guard.presses(Command::Hold).is_err());
-    guard.lives(5.0, 15 * 60);
-    assert!(!guard.wants_rollback());
-    guard.lives(5.0, 15 * 60);
-    assert!(guard.wants_rollback());
-}
-
-#[test]
-fn what_nobody_announced_as_safe_is_asked_about() {
-    let mut guard = Guard::with(policy(), RollbackSafe::Unknown);
-    guard.settle();
-    guard.breaks(40.0);
-    assert!(!guard.wants_rollback());
-    assert!(guard.said()[0].contains("A person has to decide"), "{:?}", guard.said());
-}
-
-#[test]
-fn a_migration_is_never_rolled_back_automatically_and_pages_at_once() {
-    let mut guard = Guard::with(policy(), RollbackSafe::No);
-    guard.settle();
-    guard.breaks(40.0);
-    assert!(!guard.wants_rollback());
-    assert_eq!(guard.pages(), 1, "{:?}", guard.said());
-}
-
-#[test]
-fn late_in_a_watch_the_policy_may_ask_instead() {
-    let by_severity = [(Severity::Sev1, Action::Rollback)].into();
-    let actions = Actions { by_severity, ask_after: Some(SignedDuration::from_secs(100)) };
-    let mut guard = Guard::settled(crate::policy::Policy { actions, ..policy() });
-    guard.clock = 200;
-    guard.breaks(40.0);
-    assert!(!guard.wants_rollback());
-    assert!(guard.said()[0].contains("A person has to decide"));
-}
-
-#[test]
 fn a_pause_stops_a_rollback_that_the_platform_has_not_accepted() {
     let mut guard = Guard::settled(policy());
     guard.breaks(40.0);
@@ -290,14 +164,6 @@ fn a_breach_that_was_seen_while_paused_is_decided_when_the_pause_ends() {
 }
 
 #[test]
-fn a_ceiling_never_rises_above_the_policy_of_the_watch() {
-    let mut guard = Guard::settled(crate::policy::Policy { mode: Mode::Observe, ..policy() });
-    let raised = Ceiling { mode: Mode::Auto, because: None };
-    guard.take(Event::CeilingChanged(raised)).unwrap();
-    assert_eq!(guard.watch.ceiling.mode, Mode::Observe);
-}
-
-#[test]
 fn the_platform_that_does_not_answer_is_asked_again_and_then_people_are() {
     let mut guard = Guard::settled(policy());
     guard.breaks(40.0);
@@ -314,18 +180,6 @@ fn the_platform_that_does_not_answer_is_asked_again_and_then_people_are() {
         guard.reads(40.0);
     }
     assert_eq!(guard.watch.outcome(), Some(Outcome::RollbackFailed));
-}
-
-#[test]
-fn refused_by_the_brakes_it_becomes_a_question() {
-    let mut guard = Guard::settled(policy());
-    guard.breaks(40.0);
-    let refused = ActFailure::Refused("3 rollbacks within 10m".into());
-    guard.take(Event::Acted(Err(refused))).unwrap();
-    guard.waits(3000);
-    assert!(!guard.wants_rollback());
-    guard.presses(Command::Rollback).unwrap();
-    assert!(guard.wants_rollback());
 }
 
 #[test]
