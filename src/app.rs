@@ -9,12 +9,13 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::aws::{Account, AccountSettings};
 use crate::engine::{
     self, Engine, FleetBrake, Parts, PollSettings, Status, deliver_forever, feel_forever,
     poll_forever,
 };
 use crate::notify::slack::Slack;
-use crate::platform::ecs::{Ecs, EcsSettings};
+use crate::platform::ecs::Ecs;
 use crate::policy_repo::{PolicyRepo, Reload};
 use crate::settings::{PrometheusSettings, Settings};
 pub use crate::sources::prometheus::Prometheus;
@@ -41,11 +42,12 @@ impl Adapters {
         let store = Store::open(&settings.store)
             .await
             .map_err(|why| anyhow::anyhow!("{} can't be opened: {why}", settings.store))?;
-        let ecs = EcsSettings {
+        let account = Account::connect(AccountSettings {
             target: settings.target(),
             region: settings.aws.region.clone(),
-            endpoint: None,
-        };
+            ..AccountSettings::default()
+        })
+        .await;
         let prometheus = prometheus(&settings.prometheus)?;
         let slack = settings
             .slack
@@ -55,7 +57,7 @@ impl Adapters {
         if slack.is_none() {
             tracing::warn!("no slack in the settings: what is said is only logged");
         }
-        let platform = Arc::new(Ecs::connect(ecs).await);
+        let platform = Arc::new(Ecs::of(&account));
         Ok(Adapters { store, platform, prometheus: Arc::new(prometheus), slack })
     }
 }

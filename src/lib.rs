@@ -2,6 +2,7 @@
 //! back when it broke something. ARCHITECTURE.md is the map.
 
 pub mod app;
+pub mod aws;
 pub mod backtest;
 pub mod chart;
 pub mod cli;

@@ -8,6 +8,7 @@ pub mod ecs;
 
 use jiff::Timestamp;
 
+use crate::aws::Fault;
 use crate::model::{
     ActFailure, Acted, Inspection, Permit, Revision, RollbackPlan, ServiceKey, Sighting,
 };
@@ -21,6 +22,26 @@ pub enum LookError {
     /// Refused (permissions, unknown cluster): people must mend it.
     #[error("{0}")]
     Permanent(String),
+}
+
+impl From<Fault> for LookError {
+    fn from(fault: Fault) -> Self {
+        if fault.is_transient() {
+            Self::Transient(fault.words)
+        } else {
+            Self::Permanent(fault.words)
+        }
+    }
+}
+
+impl From<Fault> for ActFailure {
+    fn from(fault: Fault) -> Self {
+        if fault.is_transient() {
+            Self::Transient(fault.words)
+        } else {
+            Self::Permanent(fault.words)
+        }
+    }
 }
 
 /// What the engine asks of a platform.

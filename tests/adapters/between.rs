@@ -3,16 +3,15 @@
 
 use std::sync::Arc;
 
-use aws_sdk_ecs::config::{Credentials, SharedCredentialsProvider};
 use axum::Router;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode, header};
 use deployguard::model::Route;
 use deployguard::platform::Platform;
-use deployguard::platform::ecs::{Ecs, EcsSettings};
+use deployguard::platform::ecs::Ecs;
 
 use crate::client::SERVICE;
-use crate::ecs::{Stage, permit};
+use crate::ecs::{Stage, aws_at, permit};
 use crate::world::aws::Soon;
 use crate::world::http::client_builder;
 use crate::world::server::Server;
@@ -42,13 +41,7 @@ async fn adapter(stage: &Arc<Stage>, meanwhile: Meanwhile) -> (Ecs, Server) {
         }
     };
     let proxy = Server::start(Router::new().fallback(pass_on)).await.expect("a free port");
-    let settings = EcsSettings {
-        target: "test".into(),
-        region: Some("us-east-1".into()),
-        endpoint: Some(proxy.url()),
-    };
-    let credentials = Credentials::new("AKIDEXAMPLE", "secret", None, None, "test");
-    let ecs = Ecs::connect_as(settings, SharedCredentialsProvider::new(credentials)).await;
+    let ecs = Ecs::of(&aws_at(proxy.url()).await);
     (ecs, proxy)
 }
 

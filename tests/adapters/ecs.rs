@@ -1,11 +1,12 @@
 //! The ECS adapter in front of the stand-in, with a deployment to judge.
 
 use aws_sdk_ecs::config::{Credentials, SharedCredentialsProvider};
+use deployguard::aws;
 use deployguard::model::{
     ActFailure, Acted, Permit, Revision, RollbackPlan, ServiceKey, Sighting, WatchId,
 };
 use deployguard::platform::Platform;
-use deployguard::platform::ecs::{Ecs, EcsSettings};
+use deployguard::platform::ecs::Ecs;
 
 use crate::client::{Account, CLUSTER, SERVICE};
 use crate::world::now;
@@ -23,14 +24,7 @@ impl Stage {
     }
 
     pub async fn of(account: Account) -> Self {
-        let settings = EcsSettings {
-            target: "test".into(),
-            region: Some("us-east-1".into()),
-            endpoint: Some(account.ecs.url()),
-        };
-        let credentials = Credentials::new("AKIDEXAMPLE", "secret", None, None, "test");
-        let credentials = SharedCredentialsProvider::new(credentials);
-        let ecs = Ecs::connect_as(settings, credentials).await;
+        let ecs = Ecs::of(&aws_at(account.ecs.url()).await);
         Self { account, ecs }
     }
 
@@ -87,6 +81,18 @@ impl Stage {
     pub fn calls(&self, operation: &str) -> usize {
         self.account.ecs.calls().iter().filter(|call| call.operation == operation).count()
     }
+}
+
+/// The account whose endpoint this is.
+pub async fn aws_at(endpoint: String) -> aws::Account {
+    let credentials = Credentials::new("AKIDEXAMPLE", "secret", None, None, "test");
+    aws::Account::connect(aws::AccountSettings {
+        target: "test".into(),
+        region: Some("us-east-1".into()),
+        endpoint: Some(endpoint),
+        credentials: Some(SharedCredentialsProvider::new(credentials)),
+    })
+    .await
 }
 
 /// The engine spawns its calls: they have to be `Send`.

@@ -36,7 +36,7 @@ fn validate(calls: &[Value]) -> Result<String, String> {
 
 fn as_json(call: &Call) -> Value {
     json!({
-        "operation": call.operation, "body": call.body, "status": call.status,
+        "service": call.service, "operation": call.operation, "body": call.body, "status": call.status,
         "answer": call.answer,
     })
 }

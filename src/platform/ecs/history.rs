@@ -11,8 +11,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::cache::Cache;
 use super::decode::controller;
-use super::fault::{Fault, Kind};
 use super::flight::{self, Flight};
+use crate::aws::{Fault, Kind};
 use crate::model::{Controller, Revision, ServiceKey};
 
 /// The most ARNs that one Describe call takes.

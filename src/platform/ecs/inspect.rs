@@ -5,7 +5,7 @@ use aws_sdk_ecs::types::TaskDefinitionStatus;
 use super::Ecs;
 use super::compare::{moved_tags, not_restored};
 use super::decode::controller;
-use super::fault::{Fault, Kind};
+use crate::aws::{Fault, Kind};
 use crate::model::{Controller, Inspection, Revision, ServiceKey};
 use crate::platform::LookError;
 

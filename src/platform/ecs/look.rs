@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use super::Ecs;
 use super::decode::{last_part, sighting};
-use super::fault::Fault;
+use crate::aws::Fault;
 use crate::model::{ServiceKey, Sighting};
 use crate::platform::LookError;
 

@@ -6,10 +6,8 @@
 
 mod cache;
 mod choose;
-mod client;
 mod compare;
 mod decode;
-mod fault;
 mod flight;
 mod history;
 mod inspect;
@@ -19,25 +17,14 @@ mod roll_back;
 use std::sync::Arc;
 
 use aws_sdk_ecs::Client;
-use aws_sdk_ecs::config::SharedCredentialsProvider;
 use jiff::Timestamp;
 
 use super::{LookError, Platform};
+use crate::aws::Account;
 use crate::model::{
     ActFailure, Acted, Inspection, Permit, Revision, RollbackPlan, ServiceKey, Sighting,
 };
 use history::History;
-
-/// Where an ECS is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EcsSettings {
-    /// The settings' name for this account and region: [`ServiceKey::target`].
-    pub target: String,
-    /// `None`: as the environment says.
-    pub region: Option<String>,
-    /// Another address than AWS's; `None`: AWS's, or `AWS_ENDPOINT_URL`.
-    pub endpoint: Option<String>,
-}
 
 /// ECS in one account and region. Cheap to clone.
 #[derive(Clone)]
@@ -52,24 +39,11 @@ struct Inner {
 }
 
 impl Ecs {
-    /// Prepares the client, with the default chain for credentials. Nothing is
-    /// sent to ECS; wrong credentials show at the first look.
-    pub async fn connect(settings: EcsSettings) -> Self {
-        Self::connected(settings, None).await
-    }
-
-    /// As [`Ecs::connect`], with these credentials instead of the default chain's.
-    pub async fn connect_as(settings: EcsSettings, credentials: SharedCredentialsProvider) -> Self {
-        Self::connected(settings, Some(credentials)).await
-    }
-
-    async fn connected(
-        settings: EcsSettings,
-        credentials: Option<SharedCredentialsProvider>,
-    ) -> Self {
-        let client = client::connect(&settings, credentials).await;
+    /// ECS in this account. Nothing is sent.
+    pub fn of(account: &Account) -> Self {
+        let client = Client::new(account.config());
         let history = History::new(client.clone());
-        Self { inner: Arc::new(Inner { target: settings.target, client, history }) }
+        Self { inner: Arc::new(Inner { target: account.target().to_owned(), client, history }) }
     }
 }
 

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use aws_sdk_ecs::Config;
 use aws_sdk_ecs::types::{Service, StopServiceDeploymentStopType};
 
 use super::Ecs;
 use super::choose::{Seen, Step, choose, mismatch};
-use super::client::without_retries;
 use super::decode::{InPlace, controller, in_place};
-use super::fault::{Fault, Kind};
+use crate::aws::{Fault, Kind, without_retries};
 use crate::crash;
 use crate::model::{ActFailure, Acted, Permit, RollbackPlan, Route, ServiceKey};
 use crate::platform::LookError;
@@ -109,7 +109,7 @@ impl Ecs {
             .service_deployment_arn(arn)
             .stop_type(StopServiceDeploymentStopType::Rollback)
             .customize()
-            .config_override(without_retries());
+            .config_override(Config::builder().retry_config(without_retries()));
         crash::point("ecs-before-act");
         let sent = call.send().await;
         crash::point("ecs-after-act");
@@ -142,7 +142,7 @@ impl Ecs {
             .service(&plan.service.service)
             .task_definition(&plan.target.task_definition)
             .customize()
-            .config_override(without_retries());
+            .config_override(Config::builder().retry_config(without_retries()));
         crash::point("ecs-before-act");
         let sent = call.send().await;
         crash::point("ecs-after-act");

@@ -16,7 +16,18 @@ use super::{Call, Fault, Shared};
 use crate::world::server::Wire;
 use crate::world::{lock, now};
 
-const TARGET_PREFIX: &str = "AmazonEC2ContainerServiceV20141113.";
+/// The services that speak JSON: botocore's name, what `x-amz-target` begins with, the content
+/// type.
+const JSON_SERVICES: &[(&str, &str, &str)] =
+    &[("ecs", "AmazonEC2ContainerServiceV20141113.", "application/x-amz-json-1.1")];
+
+/// One request, read.
+struct Asked {
+    /// botocore's name of the service.
+    service: &'static str,
+    operation: String,
+    body: Value,
+}
 
 pub fn router(shared: Arc<Shared>) -> Router {
     Router::new().route("/", post(answer)).with_state(shared)
@@ -29,11 +40,11 @@ async fn answer(
     body: Bytes,
 ) -> Response {
     let at = now();
-    let (operation, body) = match read(&headers, &body) {
-        Ok(call) => call,
+    let asked = match read(&headers, &body) {
+        Ok(asked) => asked,
         Err((code, message)) => return error(StatusCode::BAD_REQUEST, code, message).1,
     };
-    let fault = shared.faults.take(&operation);
+    let fault = shared.faults.take(&asked.operation);
     let (answer, response) = match &fault {
         Some(Fault::Throttle) => {
             error(StatusCode::BAD_REQUEST, "ThrottlingException", "Rate exceeded")
@@ -44,31 +55,34 @@ async fn answer(
         }
         Some(Fault::Html(status)) => (Value::Null, html(*status)),
         Some(Fault::Hang(pause)) => {
-            shared.record(&operation, &body, (Value::Null, 0), at);
+            shared.record(&asked, (Value::Null, 0), at);
             tokio::time::sleep(*pause).await;
             wire.cut();
             return StatusCode::GATEWAY_TIMEOUT.into_response();
         }
         Some(Fault::DropConnectionAfterApplying) | None => {
-            applied(shared.apply(Origin::Client, &operation, &body))
+            applied(shared.apply(Origin::Client, asked.service, &asked.operation, &asked.body))
         }
     };
     if matches!(fault, Some(Fault::DropConnectionAfterApplying)) {
         wire.cut();
-        shared.record(&operation, &body, (Value::Null, 0), at);
+        shared.record(&asked, (Value::Null, 0), at);
     } else {
-        shared.record(&operation, &body, (answer, response.status().as_u16()), at);
+        shared.record(&asked, (answer, response.status().as_u16()), at);
     }
     response
 }
 
-/// The operation and the body of a request, or the error code and message of a refusal.
-fn read(headers: &HeaderMap, body: &[u8]) -> Result<(String, Value), (&'static str, &'static str)> {
+/// A request, or the error code and message of a refusal.
+fn read(headers: &HeaderMap, body: &[u8]) -> Result<Asked, (&'static str, &'static str)> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let operation = text("x-amz-target").and_then(|target| target.strip_prefix(TARGET_PREFIX));
-    let operation = operation.ok_or(("UnknownOperationException", ""))?;
-    if text("content-type") != Some("application/x-amz-json-1.1") {
-        return Err(("UnknownOperationException", "The content type is not JSON 1.1"));
+    let target = text("x-amz-target").unwrap_or_default();
+    let known = JSON_SERVICES.iter().find_map(|(service, prefix, content_type)| {
+        Some((*service, target.strip_prefix(prefix)?.to_owned(), *content_type))
+    });
+    let (service, operation, content_type) = known.ok_or(("UnknownOperationException", ""))?;
+    if text("content-type") != Some(content_type) {
+        return Err(("UnknownOperationException", "The content type is not the service's"));
     }
     if !text("authorization").is_some_and(|value| value.starts_with("AWS4-HMAC-SHA256 ")) {
         let message = "Request is missing Authentication Token";
@@ -76,7 +90,7 @@ fn read(headers: &HeaderMap, body: &[u8]) -> Result<(String, Value), (&'static s
     }
     let body = serde_json::from_slice(body)
         .map_err(|_| ("SerializationException", "The body is not JSON"))?;
-    Ok((operation.to_owned(), body))
+    Ok(Asked { service, operation, body })
 }
 
 fn applied(outcome: Result<Value, EcsError>) -> (Value, Response) {
@@ -116,9 +130,10 @@ fn html(status: u16) -> Response {
 }
 
 impl Shared {
-    fn record(&self, operation: &str, body: &Value, answer: (Value, u16), at: Timestamp) {
+    fn record(&self, asked: &Asked, answer: (Value, u16), at: Timestamp) {
         let (answer, status) = answer;
-        let (operation, body) = (operation.to_owned(), body.clone());
-        lock(&self.calls).push(Call { operation, body, answer, status, at });
+        let (operation, body) = (asked.operation.clone(), asked.body.clone());
+        let service = asked.service;
+        lock(&self.calls).push(Call { service, operation, body, answer, status, at });
     }
 }

@@ -63,6 +63,8 @@ pub enum Fault {
 /// One call that came in.
 #[derive(Debug, Clone)]
 pub struct Call {
+    /// botocore's name of the service, such as `ecs`.
+    pub service: &'static str,
     /// The operation, such as `UpdateService`.
     pub operation: String,
     /// The request's body.
@@ -121,7 +123,7 @@ impl Ecs {
 
     /// Calls an operation past HTTP: not recorded, and no fault meets it.
     pub fn call(&self, operation: &str, body: &Value) -> Result<Value, EcsError> {
-        self.shared.apply(Origin::Hand, operation, body)
+        self.shared.apply(Origin::Hand, "ecs", operation, body)
     }
 
     /// Every call that came in over HTTP, oldest first.
@@ -202,8 +204,17 @@ impl Drop for Ecs {
 }
 
 impl Shared {
-    fn apply(&self, origin: Origin, operation: &str, body: &Value) -> Result<Value, EcsError> {
-        let answer = lock(&self.model).call(origin, operation, body, now());
+    fn apply(
+        &self,
+        origin: Origin,
+        service: &str,
+        operation: &str,
+        body: &Value,
+    ) -> Result<Value, EcsError> {
+        let answer = match service {
+            "ecs" => lock(&self.model).call(origin, operation, body, now()),
+            other => Err(EcsError::not_modelled(other)),
+        };
         self.wake.notify_one();
         answer
     }

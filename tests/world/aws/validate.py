@@ -1,6 +1,6 @@
-"""Holds recorded ECS calls against AWS's own service model, as botocore carries it.
+"""Holds recorded calls against AWS's own service models, as botocore carries them.
 
-Takes a file with one JSON object a line: operation, body, status, answer. Prints every unknown
+Takes a file with one JSON object a line: service, operation, body, status, answer. Prints every unknown
 member, missing member, wrong type, unknown enum value and undeclared error, and fails if there
 was one.
 """
@@ -89,11 +89,14 @@ def faults_of_call(model, call):
 
 
 def main(path):
-    description = botocore.loaders.Loader().load_service_model("ecs", "service-2")
-    model = ServiceModel(description, "ecs")
     with open(path, encoding="utf-8") as lines:
         calls = [json.loads(line) for line in lines]
-    found = [fault for call in calls for fault in faults_of_call(model, call)]
+    loader = botocore.loaders.Loader()
+    models = {
+        name: ServiceModel(loader.load_service_model(name, "service-2"), name)
+        for name in {call["service"] for call in calls}
+    }
+    found = [f for call in calls for f in faults_of_call(models[call["service"]], call)]
     for fault in found:
         print(fault)
     operations = sorted({call["operation"] for call in calls})

@@ -5,22 +5,19 @@ use std::error::Error;
 use aws_sdk_ecs::config::http::HttpResponse;
 use aws_sdk_ecs::error::{ProvideErrorMetadata, SdkError};
 
-use crate::model::ActFailure;
-use crate::platform::LookError;
-
 /// Why a call failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Fault {
-    pub(super) kind: Kind,
+pub struct Fault {
+    pub kind: Kind,
     /// AWS's name of the error, where there was an answer.
-    pub(super) code: Option<String>,
+    pub code: Option<String>,
     /// Operation, code and message.
-    pub(super) words: String,
+    pub words: String,
 }
 
 /// What a failed call says about its effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub enum Kind {
     /// Stopped at the door: no effect, and a later try may succeed.
     Throttled,
     /// Time-out, lost connection, 5xx: nobody knows whether it had an effect.
@@ -46,7 +43,8 @@ const STALE: [&str; 4] =
     ["ExpiredToken", "ExpiredTokenException", "RequestExpired", "RequestTimeTooSkewed"];
 
 impl Fault {
-    pub(super) fn of<E>(operation: &str, error: &SdkError<E, HttpResponse>) -> Self
+    /// What a failed call of `operation` means; any service's.
+    pub fn of<E>(operation: &str, error: &SdkError<E, HttpResponse>) -> Self
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
@@ -98,31 +96,21 @@ impl Fault {
     }
 
     /// Whether `code` is what AWS called the error.
-    pub(super) fn is(&self, code: &str) -> bool {
+    pub fn is(&self, code: &str) -> bool {
         self.code.as_deref() == Some(code)
     }
 
+    /// Whether another try may succeed.
+    pub fn is_transient(&self) -> bool {
+        match self.kind {
+            Kind::Throttled | Kind::Unknown => true,
+            Kind::Refused => false,
+        }
+    }
+
     /// An answer that can't be used.
-    pub(super) fn odd(operation: &str, words: &str) -> Self {
+    pub fn odd(operation: &str, words: &str) -> Self {
         Self { kind: Kind::Unknown, code: None, words: format!("{operation}: {words}") }
-    }
-}
-
-impl From<Fault> for LookError {
-    fn from(fault: Fault) -> Self {
-        match fault.kind {
-            Kind::Throttled | Kind::Unknown => Self::Transient(fault.words),
-            Kind::Refused => Self::Permanent(fault.words),
-        }
-    }
-}
-
-impl From<Fault> for ActFailure {
-    fn from(fault: Fault) -> Self {
-        match fault.kind {
-            Kind::Throttled | Kind::Unknown => Self::Transient(fault.words),
-            Kind::Refused => Self::Permanent(fault.words),
-        }
     }
 }
 
@@ -171,7 +159,6 @@ mod tests {
         type Lost = SdkError<aws_sdk_ecs::operation::update_service::UpdateServiceError>;
         let timeout = Fault::of("UpdateService", &Lost::timeout_error("too slow"));
         assert_eq!(timeout.kind, Kind::Unknown);
-        assert!(matches!(ActFailure::from(timeout), ActFailure::Transient(_)));
         let keyless = aws_sdk_ecs::error::ConnectorError::other("no credentials".into(), None);
         let keyless = Fault::of("UpdateService", &Lost::dispatch_failure(keyless));
         assert_eq!(keyless.words, "UpdateService: no usable credentials: no credentials");
