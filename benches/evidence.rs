@@ -10,7 +10,8 @@ use criterion::Criterion;
 use deployguard::judge::{Baseline, CheckState, Control, Role, Sample};
 use deployguard::model::{Arms, Counts, Histogram, Measurement, Reading, Severity, Split};
 use deployguard::policy::{
-    Against, BaselineRule, Bound, Check, Counted, LeakRule, Limit, Measure, Part, Side, Unit,
+    Against, BaselineRule, Bound, Check, Counted, Gauged, LeakRule, Limit, Measure, Part, Side,
+    Stated, Unit,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -112,7 +113,7 @@ fn main() {
     bench(c, "histogram, a control", &latency, 1, |_| {
         Ok(Measurement::Histogram(histogram().into()))
     });
-    let cpu = Measure::Gauge { query: "cpu".into(), unit: Unit::Ratio };
+    let cpu = Measure::Gauge { of: Gauged::Query("cpu".into()), unit: Unit::Ratio };
     let mut series = check(cpu, Side::Above, 0.9, Unit::Ratio);
     let level = |i: i64| gauge(if i % 2 == 0 { 0.30 } else { 0.32 });
     bench(c, "series", &series, 0, level);
@@ -123,7 +124,7 @@ fn main() {
         severity: Severity::Sev3,
     });
     bench(c, "leak", &series, 0, level);
-    let up = Measure::Status { query: "up".into() };
+    let up = Measure::Status { of: Stated::Query("up".into()) };
     let status = check(up, Side::AtLeast, 3.0, Unit::Failures);
     bench(c, "status", &status, 0, |_| gauge(1.0));
     criterion.final_summary();

@@ -19,6 +19,7 @@ use crate::platform::ecs::Ecs;
 use crate::policy_repo::{PolicyRepo, Reload};
 use crate::settings::{PrometheusSettings, Settings};
 pub use crate::sources::prometheus::Prometheus;
+use crate::sources::{CloudWatch, Sources};
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::web::{self, Face, Tokens};
@@ -33,7 +34,7 @@ pub fn prometheus(settings: &PrometheusSettings) -> anyhow::Result<Prometheus> {
 struct Adapters {
     store: Store,
     platform: Arc<Ecs>,
-    prometheus: Arc<Prometheus>,
+    sources: Sources,
     slack: Option<Arc<Slack>>,
 }
 
@@ -48,7 +49,10 @@ impl Adapters {
             ..AccountSettings::default()
         })
         .await;
-        let prometheus = prometheus(&settings.prometheus)?;
+        let sources = Sources {
+            prometheus: settings.prometheus.as_ref().map(prometheus).transpose()?,
+            cloudwatch: Some(CloudWatch::of(&account)),
+        };
         let slack = settings
             .slack
             .as_ref()
@@ -58,7 +62,7 @@ impl Adapters {
             tracing::warn!("no slack in the settings: what is said is only logged");
         }
         let platform = Arc::new(Ecs::of(&account));
-        Ok(Adapters { store, platform, prometheus: Arc::new(prometheus), slack })
+        Ok(Adapters { store, platform, sources, slack })
     }
 }
 
@@ -97,8 +101,8 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
     let parts = Parts {
         store: adapters.store.clone(),
         platform: adapters.platform.clone(),
-        prometheus: adapters.prometheus.clone(),
-        query_offset: settings.prometheus.query_offset,
+        sources: [(settings.target(), adapters.sources.clone())].into(),
+        query_offset: settings.prometheus.as_ref().and_then(|one| one.query_offset),
         policies: Arc::new(loaded.clone()),
         brake: FleetBrake { rollbacks: settings.brake.rollbacks, within: settings.brake.within.0 },
         clusters: settings.discover.ecs.clusters.clone(),
@@ -134,7 +138,9 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
         },
         stop.clone(),
     ));
-    around.spawn(feel_forever(adapters.prometheus, status, stop.clone()));
+    if let Some(prometheus) = adapters.sources.prometheus {
+        around.spawn(feel_forever(prometheus, status, stop.clone()));
+    }
     around.spawn(watch_policies(repo.watch(read.as_ref().ok()), engine.handle(), stop.clone()));
     if let Some(slack) = adapters.slack {
         around.spawn(deliver_forever(adapters.store, slack, metrics, mail, stop.clone()));

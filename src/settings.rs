@@ -22,7 +22,8 @@ pub struct Settings {
     pub policies: PathBuf,
     #[serde(default = "store")]
     pub store: String,
-    pub prometheus: PrometheusSettings,
+    /// `None`: everything is measured in CloudWatch.
+    pub prometheus: Option<PrometheusSettings>,
     #[serde(default)]
     pub aws: AwsSettings,
     pub slack: Option<SlackSettings>,
@@ -340,6 +341,12 @@ mod tests {
     const LEAST: &str = "prometheus: { url: 'http://127.0.0.1:9090' }\n";
 
     #[test]
+    fn a_team_with_nothing_but_cloudwatch_names_no_prometheus() {
+        let settings = read("aws: { region: eu-west-1 }\n").unwrap();
+        assert!(settings.prometheus.is_none());
+    }
+
+    #[test]
     fn the_least_settings_name_prometheus_and_get_every_default() {
         let settings = read(LEAST).unwrap();
         assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
@@ -361,9 +368,9 @@ mod tests {
             let url = "url: 'http://127.0.0.1:9090'";
             read(&format!("prometheus: {{ {url}, query_offset: {offset} }}\n"))
         };
-        assert_eq!(read(LEAST).unwrap().prometheus.query_offset, None);
+        assert_eq!(read(LEAST).unwrap().prometheus.unwrap().query_offset, None);
         for (written, seconds) in [("0s", 0), ("90s", 90), ("5m", 300)] {
-            let offset = of(written).unwrap().prometheus.query_offset;
+            let offset = of(written).unwrap().prometheus.unwrap().query_offset;
             assert_eq!(offset, Some(SignedDuration::from_secs(seconds)), "{written}");
         }
         for wrong in ["6m", "-1s", "soon"] {

@@ -12,7 +12,8 @@ use deployguard::model::{
     Arms, Counts, Histogram, Measurement, Reading, Severity, Split, Unusable, Verdict,
 };
 use deployguard::policy::{
-    Against, BaselineRule, Bound, Check, Counted, LeakRule, Limit, Measure, Part, Side, Unit,
+    Against, BaselineRule, Bound, Check, Counted, Gauged, LeakRule, Limit, Measure, Part, Side,
+    Unit,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -72,7 +73,7 @@ fn checks() -> Vec<Check> {
     let counter = |name: &str| Counted::Counter(name.into());
     let ratio = Measure::Ratio { part: Part::Bad, of: counter("bad"), total: counter("total") };
     let latency = Measure::Latency { quantile: 0.95, counter: "buckets".into() };
-    let memory = Measure::Gauge { query: "memory".into(), unit: Unit::Ratio };
+    let memory = Measure::Gauge { of: Gauged::Query("memory".into()), unit: Unit::Ratio };
     vec![
         Check {
             breach: BTreeMap::from([(Severity::Sev1, limit(0.01, Unit::Ratio))]),
@@ -251,7 +252,7 @@ impl SeriesRule for SeriesGuard {
 
     fn acts_at(&self, run: &SeriesRun) -> Option<usize> {
         let side = if run.higher_is_worse { Side::Below } else { Side::Above };
-        let query = Measure::Gauge { query: "value".into(), unit: Unit::Number };
+        let query = Measure::Gauge { of: Gauged::Query("value".into()), unit: Unit::Number };
         // A normal range that nothing is inside: it only says which side is worse.
         let nowhere = if run.higher_is_worse { f64::MIN } else { f64::MAX };
         let check = Check {

@@ -10,7 +10,7 @@ use super::run::Bench;
 use crate::model::{Ask, Measured, Measurement, Ticks, Unusable};
 use crate::policy::{Check, Measure, Part};
 use crate::rehearsal::{Asked, Readings};
-use crate::sources::{Due, Prometheus, measure};
+use crate::sources::{Due, Prometheus, Sources, measure};
 
 /// Waits before what could not be asked is asked again.
 const AGAIN: [Duration; 2] = [Duration::from_millis(300), Duration::from_secs(2)];
@@ -39,6 +39,7 @@ impl Readings for Recorded<'_> {
             let Asked { question, ticks, .. } = &asked[*place];
             Due { key: *place, question: question.clone(), ticks: *ticks }
         };
+        let sources = Sources::from(self.source.clone());
         let mut measured: Vec<Option<Measured>> = asked.iter().map(|_| None).collect();
         let mut wanted: Vec<usize> = (0..asked.len()).collect();
         for wait in [Some(Duration::ZERO)].into_iter().chain(AGAIN.map(Some)).flatten() {
@@ -48,7 +49,7 @@ impl Readings for Recorded<'_> {
             let due: Vec<Due<usize>> = wanted.iter().map(due).collect();
             let answers = self.runtime.block_on(async {
                 tokio::time::sleep(wait).await;
-                measure(self.source, due).await
+                measure(&sources, due).await
             });
             wanted.clear();
             for (place, answer) in answers {

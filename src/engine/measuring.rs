@@ -9,8 +9,8 @@ use super::handle::{Input, WantKind};
 use super::perform::AGAIN;
 use super::run::Engine;
 use crate::judge::Rival;
-use crate::model::{Measured, Question, ServiceKey, Ticks, WatchId};
-use crate::policy::{Check, Policy, Vars};
+use crate::model::{ALARM_BEFORE, Measured, Question, ServiceKey, Ticks, WatchId};
+use crate::policy::{Check, Policy, Stretches, Vars};
 use crate::sources::{Due, measure};
 use crate::watch::{
     BaselineAsk, BaselineMeasured, Event, Sampled, Samples, Tick, Watch, is_unsettled, rivals,
@@ -37,13 +37,16 @@ pub(super) struct Asked {
     job: usize,
     check: String,
     of: Of,
+    /// For each reading the place of the tick that takes it in.
+    places: Vec<usize>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Of {
     Service,
     Control(String),
-    Stretch(usize),
+    /// Of the past.
+    Stretch(Ticks),
 }
 
 /// Jobs and what is due for them; one task measures all.
@@ -70,6 +73,10 @@ impl Round {
         let beside = |name: &str| ServiceKey { service: name.to_owned(), ..own_key.clone() };
         for check in &policy.checks {
             let window = watch.window(check, tick, interval);
+            let Some(Stretches { ticks, places }) = watch.stretches(check, ticks, interval) else {
+                continue;
+            };
+            let due = |of, question| due(job, check, of, question, ticks, places.clone());
             let ask =
                 |vars: &Vars, arms, births| policy.question(check, vars, window, arms, births);
             let own = ask(&vars, watch.arms(), watch.births());
@@ -77,18 +84,19 @@ impl Round {
                 let question = ask(&vars.of_service(control), None, None);
                 if question.asks != own.asks {
                     let of = Of::Control(control.to_owned());
-                    self.due.push(due(job, check, of, question, ticks));
+                    self.due.push(due(of, question));
                 }
             }
-            self.due.push(due(job, check, Of::Service, own, ticks));
+            self.due.push(due(Of::Service, own));
         }
+        let asks = self.due.last().is_some_and(|due| due.key.job == job);
         let known = watch.births().map(|births| births.known).unwrap_or_default();
         let instance = watch.instance_label().to_owned();
         let goal = Goal::Sample { ticks, known, instance, rivals };
-        self.jobs.push(Job { watch: watch.id.clone(), want: WantKind::Sample, goal, asks: true });
+        self.jobs.push(Job { watch: watch.id.clone(), want: WantKind::Sample, goal, asks });
     }
 
-    pub(super) fn baseline(&mut self, watch: &Watch, ask: BaselineAsk) {
+    pub(super) fn baseline(&mut self, watch: &Watch, ask: BaselineAsk, now: Timestamp) {
         let job = self.jobs.len();
         let policy = watch.policy();
         let own = Vars::of(&watch.deployment);
@@ -102,9 +110,10 @@ impl Round {
             {
                 continue;
             }
-            for (index, until) in ask.until.iter().enumerate() {
-                let ticks = Ticks::ending_at(*until, ask.step, ask.count as usize);
-                self.due.push(due(job, check, Of::Stretch(index), question.clone(), ticks));
+            for until in &ask.until {
+                let ticks = check.past(*until, ask.step, ask.count as usize, now);
+                let (of, question) = (Of::Stretch(ticks), question.clone());
+                self.due.push(due(job, check, of, question, ticks, Vec::new()));
             }
         }
         let goal = Goal::Baseline { ask, policy: Box::new(policy.clone()) };
@@ -113,8 +122,15 @@ impl Round {
     }
 }
 
-fn due(job: usize, check: &Check, of: Of, question: Question, ticks: Ticks) -> Due<Asked> {
-    Due { key: Asked { job, check: check.name.clone(), of }, question, ticks }
+fn due(
+    job: usize,
+    check: &Check,
+    of: Of,
+    question: Question,
+    ticks: Ticks,
+    places: Vec<usize>,
+) -> Due<Asked> {
+    Due { key: Asked { job, check: check.name.clone(), of, places }, question, ticks }
 }
 
 impl Engine {
@@ -132,18 +148,19 @@ impl Engine {
         rivals(watch, open.filter_map(|other| Some((&other.deployment.service, other.rival()?))))
     }
 
-    /// One task for all that is due at this moment: equal asks are asked once.
-    pub(super) fn spawn_measure(&self, round: Round) {
+    /// One task for all that is due of a target at this moment: equal asks are asked once.
+    pub(super) fn spawn_measure(&self, target: &str, round: Round) {
         if round.jobs.is_empty() {
             return;
         }
-        let (prometheus, inputs) = (self.parts.prometheus.clone(), self.handle.inputs.clone());
+        let sources = self.parts.sources.get(target).cloned().unwrap_or_default();
+        let inputs = self.handle.inputs.clone();
         let metrics = self.parts.metrics.clone();
         self.tasks.spawn(async move {
             let started = tokio::time::Instant::now();
             let Round { jobs, due } = round;
             // A panic must not leave the wants under way for ever.
-            let work = tokio::spawn(async move { measure(&prometheus, due).await }).await;
+            let work = tokio::spawn(async move { measure(&sources, due).await }).await;
             let measured = work.unwrap_or_else(|panic| {
                 tracing::error!(%panic, "measuring broke off; trying again");
                 Vec::new()
@@ -182,7 +199,7 @@ fn sampled(
     measured: Vec<(Asked, Measured)>,
 ) -> Event {
     let mut made: Vec<Tick> = ticks.times().map(Tick::at).collect();
-    let mut born = BTreeSet::new();
+    let (mut born, mut before) = (BTreeSet::new(), BTreeSet::new());
     for (asked, one) in measured {
         if let (Of::Service, Some(seen)) = (&asked.of, one.seen.get(instance)) {
             // Of too many all are passed on: that there are so many must be known.
@@ -190,7 +207,11 @@ fn sampled(
                 |one: &&String| seen.len() > Measured::MOST_VALUES || !known.contains(*one);
             born.extend(seen.iter().filter(unknown).cloned());
         }
-        for (tick, reading) in made.iter_mut().zip(one.readings) {
+        if let (Of::Service, Some(alarms)) = (&asked.of, one.seen.get(ALARM_BEFORE)) {
+            before.extend(alarms.iter().cloned());
+        }
+        for (place, reading) in asked.places.iter().zip(one.readings) {
+            let Some(tick) = made.get_mut(*place) else { continue };
             match &asked.of {
                 Of::Service => {
                     tick.readings.insert(asked.check.clone(), reading);
@@ -204,17 +225,21 @@ fn sampled(
         }
     }
     let latest = made.pop().unwrap_or_else(|| Tick::at(ticks.first));
-    Event::Sampled(Box::new(Sampled { latest, earlier: made, born, rivals }))
+    Event::Sampled(Box::new(Sampled {
+        earlier: made,
+        born,
+        rivals,
+        alarms_before: before,
+        ..Sampled::of(latest)
+    }))
 }
 
 fn baselines(ask: BaselineAsk, policy: &Policy, measured: Vec<(Asked, Measured)>) -> Event {
     let mut samples = Samples::new();
     let mut known: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (asked, one) in measured {
-        let Of::Stretch(index) = asked.of else { continue };
-        let Some(until) = ask.until.get(index) else { continue };
-        let times = Ticks::ending_at(*until, ask.step, ask.count as usize).times();
-        samples.entry(asked.check).or_default().extend(times.zip(one.readings));
+        let Of::Stretch(ticks) = asked.of else { continue };
+        samples.entry(asked.check).or_default().extend(ticks.times().zip(one.readings));
         for (label, values) in one.seen {
             known.entry(label).or_default().extend(values);
         }

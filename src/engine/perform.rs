@@ -1,5 +1,6 @@
 //! Doing what the watches want, each thing once at a time.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ impl Engine {
     /// Starts everything that is wanted and not under way.
     pub(super) fn start_wants(&mut self, now: Timestamp) {
         self.later.retain(|_, at| *at > now);
-        let mut round = Round::default();
+        let mut rounds: BTreeMap<String, Round> = BTreeMap::new();
         let unsettled = self.unsettled(now);
         let mut begun = Vec::new();
         for kept in self.live.watches.values() {
@@ -39,11 +40,16 @@ impl Engine {
                 if self.busy.contains(&key) || self.later.contains_key(&key) {
                     continue;
                 }
+                let target = &watch.deployment.service.key.target;
                 match want {
                     Want::Sample { tick, interval } => {
+                        let round = rounds.entry(target.clone()).or_default();
                         round.sample(watch, tick, interval, &unsettled, self.rivals(watch));
                     }
-                    Want::Baseline(ask) => round.baseline(watch, ask),
+                    Want::Baseline(ask) => {
+                        let round = rounds.entry(target.clone()).or_default();
+                        round.baseline(watch, ask, now);
+                    }
                     Want::Inspect => self.spawn_inspect(watch),
                     Want::RollBack { not_before, .. } if now < not_before => continue,
                     Want::RollBack { plan, attended, .. } => {
@@ -54,7 +60,10 @@ impl Engine {
             }
         }
         self.busy.extend(begun);
-        self.spawn_measure(round);
+        // One account that is slow must not delay another.
+        for (target, round) in rounds {
+            self.spawn_measure(&target, round);
+        }
     }
 
     fn spawn_inspect(&self, watch: &Watch) {

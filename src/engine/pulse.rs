@@ -16,7 +16,7 @@ use crate::sources::prometheus::Prometheus;
 const EVERY: Duration = Duration::from_secs(15);
 
 /// Asks until `stop`.
-pub async fn feel_forever(source: Arc<Prometheus>, status: Arc<Status>, stop: CancellationToken) {
+pub async fn feel_forever(source: Prometheus, status: Arc<Status>, stop: CancellationToken) {
     loop {
         let now = clock::now();
         let once = Ticks::once(now, SignedDuration::from_secs(1));

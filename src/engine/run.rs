@@ -23,7 +23,7 @@ use crate::crash;
 use crate::model::{RollOut, WatchId};
 use crate::platform::ecs::Ecs;
 use crate::policy_repo::{Loaded, Reload};
-use crate::sources::prometheus::Prometheus;
+use crate::sources::Sources;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
 use crate::watch::{Event, Stage, Watch};
@@ -41,7 +41,8 @@ const DRAIN: Duration = Duration::from_secs(25);
 pub struct Parts {
     pub store: Store,
     pub platform: Arc<Ecs>,
-    pub prometheus: Arc<Prometheus>,
+    /// What can be asked, by target.
+    pub sources: BTreeMap<String, Sources>,
     /// How long after its time a sample can be had of it; `None`: a moment.
     pub query_offset: Option<SignedDuration>,
     pub policies: Arc<Loaded>,

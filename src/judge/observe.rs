@@ -53,6 +53,9 @@ pub struct CheckState {
     lately: Counts,
     /// Events that the evidence rests on.
     weighed: f64,
+    /// When the source last answered.
+    #[serde(default)]
+    pub answered_at: Option<Timestamp>,
     /// When the evidence last took a sample in.
     weighed_at: Option<Timestamp>,
     weighed_last: Option<Weight>,
@@ -173,6 +176,9 @@ impl CheckState {
     pub fn observe(&mut self, check: &Check, sample: &Sample<'_>) -> &Judgement {
         let interval = sample.interval.clamp(SHORTEST, LONGEST);
         let sample = &Sample { interval, ..*sample };
+        if sample.reading.is_ok() {
+            self.answered_at = Some(sample.at);
+        }
         self.hear(check, sample);
         self.take_controls(check, sample);
         let judgement = match sample.reading {

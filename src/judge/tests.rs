@@ -19,7 +19,7 @@ use crate::model::{
     Arms, Counts, Histogram, Measurement, Reading, Severity, Split, Unusable, Verdict,
 };
 use crate::policy::{
-    Against, BaselineRule, Bound, Check, Counted, Limit, Measure, Part, Side, Unit,
+    Against, BaselineRule, Bound, Check, Counted, Gauged, Limit, Measure, Part, Side, Stated, Unit,
 };
 
 /// What every check of these tests may spend.
@@ -77,7 +77,7 @@ fn latency() -> Check {
 /// SEV2 above 90 %.
 fn cpu() -> Check {
     let breach = BTreeMap::from([(Severity::Sev2, limit(Side::Above, 0.9, Unit::Ratio))]);
-    Check { breach, ..check(Measure::Gauge { query: "cpu".into(), unit: Unit::Ratio }) }
+    Check { breach, ..check(Measure::Gauge { of: Gauged::Query("cpu".into()), unit: Unit::Ratio }) }
 }
 
 /// `check` with a rule against `before` in place of its limits.

@@ -1,10 +1,13 @@
 //! What is asked of a source, and what a source's answer is worth.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::ops::Range;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+
+use super::{AlarmsAsk, MetricAsk};
 
 /// One check's question to a metric source: a few asks, and how their answers
 /// make one measurement of a stretch of time.
@@ -65,6 +68,10 @@ pub enum Ask {
     Query(String),
     /// A selector of counters, whose raw samples the guard differences itself.
     Counter(String),
+    /// A metric that CloudWatch keeps.
+    Metric(Box<MetricAsk>),
+    /// The states of CloudWatch alarms.
+    Alarms(AlarmsAsk),
 }
 
 /// Which series belong to the new revision.
@@ -97,6 +104,9 @@ pub enum Shape {
     Histogram,
     /// `[value]`. Of several series the worst counts.
     Gauge,
+    /// `[count, proof]`: a count that its source leaves out where it is zero. Empty
+    /// `count` beside a `proof` above zero is zero.
+    GaugeBeside,
 }
 
 /// One measurement of a check over a stretch of time.
@@ -169,6 +179,26 @@ pub enum Unusable {
 
 /// A check's measurement at a time, or why there is none.
 pub type Reading = Result<Measurement, Unusable>;
+
+impl Ask {
+    /// The PromQL of it; `None` where it is asked of another source.
+    pub fn promql(&self) -> Option<&str> {
+        match self {
+            Self::Query(text) | Self::Counter(text) => Some(text),
+            Self::Metric(_) | Self::Alarms(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Ask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Query(text) | Self::Counter(text) => f.write_str(text),
+            Self::Metric(asked) => write!(f, "{}", asked.metric),
+            Self::Alarms(asked) => write!(f, "alarms {}", asked.names.join(", ")),
+        }
+    }
+}
 
 /// How long after its tick a stretch is asked for, where ticks are `interval`
 /// apart: a source shows what it has measured a moment later.

@@ -8,6 +8,7 @@ mod ident;
 mod incident;
 mod ledger;
 mod measure;
+mod metric;
 mod notice;
 mod platform;
 mod rollback;
@@ -20,6 +21,9 @@ pub use ledger::{LedgerEntry, Standing};
 pub use measure::{
     ArmRule, Arms, Ask, Births, Counts, Histogram, Measured, Measurement, Newer, Question, Reading,
     Shape, Split, Ticks, Unusable, settle,
+};
+pub use metric::{
+    ALARM, ALARM_BEFORE, AlarmsAsk, Fold, Metric, MetricAsk, MetricOf, MetricStat, MetricUnit,
 };
 pub use notice::{Body, Card, CardCheck, Notice, Reply, Tone};
 pub use platform::{Controller, PlatformDeployment, RollOut, Sighting};

@@ -6,8 +6,11 @@ mod diagnostic;
 mod diff;
 mod glob;
 mod import;
+mod measure;
+mod plain;
 mod question;
 mod read;
+mod rhythm;
 mod rules;
 mod selector;
 mod set;
@@ -17,12 +20,13 @@ pub use diagnostic::{Diagnostic, Remark, Weight, nearest};
 pub use diff::{Change, Effect, diff};
 pub use glob::Glob;
 pub use import::{Frame, ImportFrom, Imported, UNSAID, import};
+pub use measure::{Counted, Gauged, Measure, Part, Stated, Watched};
 pub use question::{INSTANCE, Vars};
 pub use read::{MAX_BYTES, SourceFile, check, duration, nothing_there, read, read_other, schema};
+pub use rhythm::Stretches;
 pub use rules::{
-    Action, Actions, Against, BaselineRule, Bound, Check, Counted, Fallback, LabelNames, LeakRule,
-    Limit, LowTraffic, Match, Measure, NotifyRule, OnTimeout, Part, Phase, Policy, RollbackRule,
-    Side, Unannounced, Unit,
+    Action, Actions, Against, BaselineRule, Bound, Check, Fallback, LabelNames, LeakRule, Limit,
+    LowTraffic, Match, NotifyRule, OnTimeout, Phase, Policy, RollbackRule, Side, Unannounced, Unit,
 };
 pub use selector::selectors;
 pub use set::{Matches, Origin, PolicySet, Written};

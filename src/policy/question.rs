@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::selector::with_matcher;
 use super::template::Template;
-use super::{Check, Counted, Measure, Part, Policy};
-use crate::model::{ArmRule, Ask, Births, Deployment, Question, Shape};
+use super::{Check, Counted, Gauged, Measure, Part, Policy, Stated, Watched, plain};
+use crate::model::{
+    ALARM_BEFORE, AlarmsAsk, ArmRule, Ask, Births, Deployment, Fold, Metric, MetricAsk, MetricOf,
+    MetricStat, Question, Shape,
+};
 
 /// The label that Prometheus itself gives every instance that it scrapes.
 pub const INSTANCE: &str = "instance";
@@ -15,7 +18,11 @@ pub const INSTANCE: &str = "instance";
 /// The variables of a query, by name (`service`, `labels.x`, ...). `${window}`
 /// is not among them: it comes with the call.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Vars(BTreeMap<String, String>);
+pub struct Vars {
+    values: BTreeMap<String, String>,
+    /// When the deployment began.
+    since: Option<Timestamp>,
+}
 
 impl Vars {
     /// The variables of a deployment. What the deployment does not know is
@@ -32,25 +39,57 @@ impl Vars {
             ("revision", revision),
         ];
         let labels = deployment.facts.labels.iter();
-        Self(
-            named
-                .into_iter()
-                .filter_map(|(name, value)| Some((name.to_owned(), value?)))
-                .chain(labels.map(|(name, value)| (format!("labels.{name}"), value.clone())))
-                .collect(),
-        )
+        let values = named
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+            .chain(labels.map(|(name, value)| (format!("labels.{name}"), value.clone())))
+            .collect();
+        Self { values, since: Some(deployment.started_at) }
     }
 
     /// The same for another service.
     #[must_use]
     pub fn of_service(&self, name: &str) -> Self {
         let mut other = self.clone();
-        other.0.insert("service".to_owned(), name.to_owned());
+        other.values.insert("service".to_owned(), name.to_owned());
         other
     }
 
     fn get(&self, name: &str) -> &str {
-        self.0.get(name).map_or("", String::as_str)
+        self.values.get(name).map_or("", String::as_str)
+    }
+
+    /// `metric` with every variable's value in its place.
+    fn metric(&self, metric: &Metric, fold: Fold) -> Ask {
+        let expand = |text: &String| plain::expand(text, |name| self.get(name));
+        let stat = |stat: &MetricStat| MetricStat {
+            dimensions: stat
+                .dimensions
+                .iter()
+                .map(|(name, value)| (name.clone(), expand(value)))
+                .collect(),
+            ..stat.clone()
+        };
+        let of = match &metric.of {
+            MetricOf::Statistic(one) => MetricOf::Statistic(stat(one)),
+            MetricOf::Math { expression, metrics } => MetricOf::Math {
+                expression: expression.clone(),
+                metrics: metrics.iter().map(|(name, one)| (name.clone(), stat(one))).collect(),
+            },
+        };
+        Ask::Metric(Box::new(MetricAsk { metric: Metric { of, ..metric.clone() }, fold }))
+    }
+}
+
+/// How data points within one stretch become one value: statistics can be had of the whole
+/// stretch, but a sum grows with it, and so may what is computed.
+fn fold(metric: &Metric, higher_is_worse: bool) -> Fold {
+    match &metric.of {
+        MetricOf::Statistic(stat) if !matches!(stat.stat.as_str(), "Sum" | "SampleCount") => {
+            Fold::Whole
+        }
+        MetricOf::Statistic(_) | MetricOf::Math { .. } if higher_is_worse => Fold::Highest,
+        MetricOf::Statistic(_) | MetricOf::Math { .. } => Fold::Lowest,
     }
 }
 
@@ -81,6 +120,7 @@ impl Policy {
         let count = |counted: &Counted| match counted {
             Counted::Counter(counter) => select(counter),
             Counted::Query(query) => Ask::Query(expand(query)),
+            Counted::Metric(metric) => vars.metric(metric, Fold::Each),
         };
         let (shape, asks) = match &check.measure {
             Measure::Ratio { part, of, total } => {
@@ -91,12 +131,26 @@ impl Policy {
                 (shape, vec![count(of), count(total)])
             }
             Measure::Latency { counter, .. } => (Shape::Histogram, vec![select(counter)]),
-            Measure::Gauge { query, .. } | Measure::Status { query } => {
+            Measure::Gauge { of: Gauged::Query(query), .. }
+            | Measure::Status { of: Stated::Query(query) } => {
                 (Shape::Gauge, vec![Ask::Query(expand(query))])
+            }
+            Measure::Gauge { of: Gauged::Metric(watched), .. } => {
+                let Watched { metric, beside } = &**watched;
+                let value = vars.metric(metric, fold(metric, check.higher_is_worse()));
+                let proof = beside.as_ref().map(|proof| vars.metric(proof, Fold::Each));
+                let shape = if proof.is_some() { Shape::GaugeBeside } else { Shape::Gauge };
+                (shape, [value].into_iter().chain(proof).collect())
+            }
+            Measure::Status { of: Stated::Alarms(names) } => {
+                let named = |name: &String| plain::expand(name, |name| vars.get(name));
+                let names = names.iter().map(named).collect();
+                (Shape::Gauge, vec![Ask::Alarms(AlarmsAsk { names, since: vars.since })])
             }
         };
         let instance = self.labels.instance.clone().unwrap_or_else(|| INSTANCE.to_owned());
-        let labels = self.labels.version.iter().chain([&instance]).cloned().collect();
+        let alarms = matches!(asks.first(), Some(Ask::Alarms(_))).then(|| ALARM_BEFORE.to_owned());
+        let labels = self.labels.version.iter().chain([&instance]).cloned().chain(alarms).collect();
         Question { shape, asks, arms, instance, births, labels }
     }
 }

@@ -9,6 +9,7 @@ use std::fmt;
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
+use super::{Gauged, Measure};
 use crate::model::{Mode, Severity};
 
 /// How the services that it matches are guarded.
@@ -114,39 +115,6 @@ pub struct Check {
     /// The stretch that one sample looks back over. `None`: the phase's
     /// interval, but at least a minute.
     pub window: Option<SignedDuration>,
-}
-
-/// What is measured, and in which unit its limits are.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Measure {
-    /// A share of events, 0-1.
-    Ratio { part: Part, of: Counted, total: Counted },
-    /// A quantile (0-1) of a histogram in seconds: `counter` selects its buckets.
-    Latency { quantile: f64, counter: String },
-    /// Any instant query; of several series the worst counts.
-    Gauge { query: String, unit: Unit },
-    /// An instant query whose series are 1 (up) or 0 (down). Of several series
-    /// one that is down is a failure; limits count failures running.
-    Status { query: String },
-}
-
-/// Which side of a ratio the numerator counts. Limits speak of the same side.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Part {
-    Bad,
-    Good,
-}
-
-/// Where a count comes from; never guessed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Counted {
-    /// A selector of counters, differenced by the guard.
-    Counter(String),
-    /// A query that contains `${window}` and counts the events in it.
-    Query(String),
 }
 
 /// The unit that a check's numbers are in.
@@ -343,7 +311,8 @@ impl Check {
     pub fn looks_back(&self) -> bool {
         match &self.measure {
             Measure::Ratio { .. } | Measure::Latency { .. } => true,
-            Measure::Gauge { query, .. } => query.contains("${window}"),
+            Measure::Gauge { of: Gauged::Query(query), .. } => query.contains("${window}"),
+            Measure::Gauge { of: Gauged::Metric(_), .. } => true,
             Measure::Status { .. } => false,
         }
     }

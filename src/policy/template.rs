@@ -36,6 +36,19 @@ enum Place {
     Escaped,
 }
 
+/// What is wrong with a variable of this name, if anything is.
+pub(super) fn unknown_variable(name: &str) -> Option<Mistake> {
+    let label = name.strip_prefix("labels.").is_some_and(|label| !label.is_empty());
+    if label || NAMES.contains(&name) {
+        return None;
+    }
+    let unknown = Mistake::new(format!("unknown variable `${{{name}}}`"));
+    Some(match name {
+        "" => Mistake::new("a `${` without a name, or without its `}`"),
+        _ => unknown.mend_from(name, &[&NAMES[..], &["labels.NAME"]].concat()),
+    })
+}
+
 impl Template {
     /// Finds the variables of `text`. What is no PromQL is left as it is: the
     /// parser of PromQL says so better.
@@ -95,14 +108,8 @@ impl Template {
     pub fn check(&self) -> Result<(), Mistake> {
         for piece in &self.pieces {
             let Piece::Var { name, place } = piece else { continue };
-            let known = NAMES.contains(&name.as_str())
-                || name.strip_prefix("labels.").is_some_and(|label| !label.is_empty());
-            if !known {
-                let unknown = Mistake::new(format!("unknown variable `${{{name}}}`"));
-                return Err(match name.as_str() {
-                    "" => Mistake::new("a `${` without a name, or without its `}`"),
-                    _ => unknown.mend_from(name, &[&NAMES[..], &["labels.NAME"]].concat()),
-                });
+            if let Some(mistake) = unknown_variable(name) {
+                return Err(mistake);
             }
             match place {
                 Place::Quoted { .. } => {}

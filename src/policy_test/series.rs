@@ -65,7 +65,7 @@ impl Given {
                 Ok(matchers) => self.counters(&matchers, asked.ticks),
                 Err(why) => Fetched::failed(asked.ticks, Unusable::Refused(why)),
             },
-            Ask::Query(_) => self.query(asked, place),
+            Ask::Query(_) | Ask::Metric(_) | Ask::Alarms(_) => self.query(asked, place),
         }
     }
 
@@ -145,7 +145,7 @@ impl Readings for Given {
 
 /// The ask that `of` names of a check, by its place: `None` where it has no such query.
 pub fn ask_of(check: &Check, of: Option<&str>) -> Option<usize> {
-    let is_query = |counted: &Counted| matches!(counted, Counted::Query(_));
+    let is_query = |counted: &Counted| !matches!(counted, Counted::Counter(_));
     match (&check.measure, of) {
         (Measure::Gauge { .. } | Measure::Status { .. }, None) => Some(0),
         (Measure::Ratio { of, .. }, Some("bad" | "good")) if is_query(of) => Some(0),

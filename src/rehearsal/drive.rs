@@ -50,8 +50,8 @@ pub fn rehearse(scene: &Scene, readings: &mut dyn Readings) -> Result<Report, Il
         trail: Trail::default(),
         samples: 0,
     };
-    let mut drive =
-        Drive { scene, readings, feed: Feed::default(), cues: Vec::new(), mark, report };
+    let (feed, cues, judged_at) = (Feed::default(), Vec::new(), BTreeMap::new());
+    let mut drive = Drive { scene, readings, feed, cues, mark, judged_at, report };
     drive.prepare();
     drive.run(now);
     Ok(drive.report)
@@ -72,6 +72,8 @@ struct Drive<'a> {
     /// By time, latest first.
     cues: Vec<(Timestamp, Cue)>,
     mark: Mark,
+    /// By check, as of when it was judged last.
+    judged_at: BTreeMap<String, Timestamp>,
     report: Report,
 }
 
@@ -185,13 +187,13 @@ impl Drive<'_> {
         let latest = earlier.pop().unwrap_or_else(|| Tick::at(tick));
         let others = self.readings.others(now);
         let rivals = rivals(watch, others.iter().map(|(of, rival)| (of, rival.clone())));
-        let sampled = Sampled { latest, earlier, born, rivals };
+        let sampled = Sampled { earlier, born, rivals, ..Sampled::of(latest) };
         self.report.samples = self.report.samples.saturating_add(1);
         self.take(&Event::Sampled(Box::new(sampled)), now);
     }
 
     fn baseline(&mut self, ask: BaselineAsk, now: Timestamp) {
-        let (samples, known) = Feed::baseline(&self.report.watch, self.readings, &ask);
+        let (samples, known) = Feed::baseline(&self.report.watch, self.readings, &ask, now);
         let measured = BaselineMeasured::of(self.report.watch.policy(), ask, &samples, known);
         self.take(&Event::BaselineMeasured(Box::new(measured)), now);
     }
@@ -235,8 +237,8 @@ impl Drive<'_> {
             Ok(said) => said,
             Err(illegal) => return Some(illegal.to_string()),
         };
-        if let Event::Sampled(sampled) = event {
-            self.judged(sampled.latest.at);
+        if let Event::Sampled(_) = event {
+            self.judged();
         }
         self.acted(&said, now);
         self.report.said.extend(said.notices);
@@ -244,10 +246,14 @@ impl Drive<'_> {
         None
     }
 
-    fn judged(&mut self, tick: Timestamp) {
-        let latest = |last: &&Judgement| last.at == tick;
+    /// Notes what the latest sample came to.
+    fn judged(&mut self) {
         for (name, state) in &self.report.watch.checks {
-            let Some(last) = state.last.as_ref().filter(latest) else { continue };
+            let Some(last) = &state.last else { continue };
+            // A check that has news less often than the others was not judged again.
+            if self.judged_at.insert(name.clone(), last.at) == Some(last.at) {
+                continue;
+            }
             if let Some(breach) = Breach::of(&self.report.watch, name, last) {
                 let first = match &breach.excused {
                     None => &mut self.report.first_breach,

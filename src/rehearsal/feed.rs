@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::judge::Rival;
 use crate::model::{ArmRule, Measured, Question, Reading, Service, Ticks, Unusable};
-use crate::policy::{Check, Vars};
+use crate::policy::{Check, Stretches, Vars};
 use crate::watch::{BaselineAsk, Samples, Tick, Watch};
 
 /// Where measurements come from.
@@ -72,14 +72,16 @@ impl Feed {
     ) -> (Vec<Tick>, BTreeSet<String>) {
         let ticks = watch.ticks(tick, interval);
         let asked = questions(watch, ticks, (tick, interval), unsettled, &mut self.worded);
-        let is_missing = |asked: &&Asked<'_>| self.known(asked, ticks.count).is_none();
-        let missing = asked.iter().filter(is_missing).cloned().collect();
+        let is_missing =
+            |(asked, places): &&(Asked<'_>, Vec<usize>)| self.known(asked, places.len()).is_none();
+        let missing = asked.iter().filter(is_missing).map(|(asked, _)| asked.clone()).collect();
         self.fetch(missing, watch, ticks.first, readings);
         let mut made: Vec<Tick> = ticks.times().map(Tick::at).collect();
-        for asked in &asked {
+        for (asked, places) in &asked {
             let known = self.known(asked, 0);
-            for (place, tick) in made.iter_mut().enumerate() {
-                let reading = known.and_then(|known| known.get(place).cloned());
+            for (index, place) in places.iter().enumerate() {
+                let Some(tick) = made.get_mut(*place) else { continue };
+                let reading = known.and_then(|known| known.get(index).cloned());
                 let reading = reading.unwrap_or_else(|| Err(unmeasured()));
                 let check = asked.check.name.clone();
                 match asked.control {
@@ -99,6 +101,7 @@ impl Feed {
         watch: &Watch,
         readings: &mut dyn Readings,
         ask: &BaselineAsk,
+        now: Timestamp,
     ) -> (Samples, BTreeMap<String, BTreeSet<String>>) {
         let policy = watch.policy();
         let count = usize::try_from(ask.count).unwrap_or(1);
@@ -118,7 +121,7 @@ impl Feed {
                     check,
                     control: ask.purpose.control(),
                     question: question.clone(),
-                    ticks: Ticks::ending_at(*until, ask.step, count),
+                    ticks: check.past(*until, ask.step, count, now),
                 });
             }
         }
@@ -193,7 +196,7 @@ fn questions<'a>(
     (tick, interval): (Timestamp, SignedDuration),
     unsettled: &BTreeSet<&str>,
     worded: &mut Worded,
-) -> Vec<Asked<'a>> {
+) -> Vec<(Asked<'a>, Vec<usize>)> {
     // Newcomers are known once a batch is over: until they are, batches are short.
     let waits = watch.arms().is_some()
         && watch.born.is_empty()
@@ -205,17 +208,20 @@ fn questions<'a>(
     let mut all = Vec::new();
     for check in &watch.policy().checks {
         let window = watch.window(check, tick, interval);
-        let regular = ticks.step == interval && window == check.window(interval);
+        let Some(Stretches { ticks, places }) = watch.stretches(check, ticks, interval) else {
+            continue;
+        };
+        let regular = ticks.step == check.pace(interval) && window == check.window(interval);
         let ticks = if regular { Ticks { count: ticks.count + ahead, ..ticks } } else { ticks };
         let mut ask = |control, arms| worded.question(watch, check, control, window, arms);
         let own = ask(None, watch.arms());
         for name in watch.controls().filter(|name| !unsettled.contains(name)) {
             let question = ask(Some(name), None);
             if question.asks != own.asks {
-                all.push(Asked { check, control: Some(name), question, ticks });
+                all.push((Asked { check, control: Some(name), question, ticks }, places.clone()));
             }
         }
-        all.push(Asked { check, control: None, question: own, ticks });
+        all.push((Asked { check, control: None, question: own, ticks }, places));
     }
     all
 }

@@ -25,6 +25,8 @@ use crate::model::{
 ///   `total` is [`Unusable::Empty`].
 /// - `GoodOfTotal`: no `good` series is [`Unusable::Empty`], and so is no `total`.
 /// - `Histogram`: added up by `le`; it needs `le="+Inf"`.
+/// - `GaugeBeside`: a gauge; no value beside a proof above zero is zero, because its source
+///   leaves zeros out. No value and no proof is [`Unusable::Empty`].
 /// - `Gauge`: every finite series is kept, by a short name made of its labels;
 ///   NaN and infinite ones are dropped. If none is finite: [`Unusable::NotFinite`].
 ///
@@ -32,7 +34,7 @@ use crate::model::{
 /// its label; those without it count only for the whole.
 pub fn assemble(question: &Question, ticks: Ticks, fetched: &[&Fetched]) -> Measured {
     let wanted = match question.shape {
-        Shape::BadOfTotal | Shape::GoodOfTotal => 2,
+        Shape::BadOfTotal | Shape::GoodOfTotal | Shape::GaugeBeside => 2,
         Shape::Histogram | Shape::Gauge => 1,
     };
     if fetched.len() != wanted || question.asks.len() != wanted {
@@ -58,6 +60,14 @@ pub fn assemble(question: &Question, ticks: Ticks, fetched: &[&Fetched]) -> Meas
                 }
                 (Shape::Histogram, [buckets], Some(row), _) => buckets.histogram(&row?),
                 (Shape::Gauge, [series], Some(row), _) => series.gauge(&row?),
+                (Shape::GaugeBeside, [series, proof], Some(row), Some(proofs)) => {
+                    let row = row?;
+                    if row.is_empty() && proof.sums(&proofs?)?.all > 0.0 {
+                        let values = BTreeMap::from([("value".to_owned(), 0.0)]);
+                        return Ok(Measurement::Gauge { values });
+                    }
+                    series.gauge(&row)
+                }
                 (_, _, _, _) => Err(Unusable::WrongType),
             }
         })
@@ -77,7 +87,7 @@ fn rows<'a>(question: &'a Question, ticks: Ticks, fetched: &[&'a Fetched]) -> Ve
     asked()
         .map(|(ask, fetched)| match ask {
             Ask::Counter(_) => counters.rows(fetched),
-            Ask::Query(_) => values(fetched, ticks),
+            Ask::Query(_) | Ask::Metric(_) | Ask::Alarms(_) => values(fetched, ticks),
         })
         .collect()
 }
@@ -141,7 +151,9 @@ impl<'a> Columns<'a> {
         let sides = tracks.iter().map(|track| side(question.arms.as_ref(), track)).collect();
         let buckets = match question.shape {
             Shape::Histogram => Buckets::of(tracks),
-            Shape::BadOfTotal | Shape::GoodOfTotal | Shape::Gauge => Buckets::default(),
+            Shape::BadOfTotal | Shape::GoodOfTotal | Shape::Gauge | Shape::GaugeBeside => {
+                Buckets::default()
+            }
         };
         Self { tracks, sides, buckets }
     }

@@ -1,18 +1,33 @@
 //! Metric sources: they fetch and decode, and never judge.
 //!
 //! A question goes through four rooms: [`plan`] finds the fewest requests for all
-//! that is due, [`prometheus`] asks them, [`counters`] takes the differences of
+//! that is due, [`prometheus`] and [`cloudwatch`] ask them, [`counters`] takes the differences of
 //! raw counters, [`assemble`] makes a measurement of the answers. All but the
 //! second are pure.
 
 pub mod assemble;
 mod buckets;
+pub mod cloudwatch;
 pub mod counters;
 pub mod plan;
 pub mod prometheus;
 mod track;
 
 pub use assemble::assemble;
+pub use cloudwatch::{CloudWatch, Spent};
 pub use plan::{Due, Plan, Request, measure};
 pub use prometheus::Prometheus;
 pub use track::{Fetched, Track};
+
+/// What can be asked about the services of one account and region. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    pub prometheus: Option<Prometheus>,
+    pub cloudwatch: Option<CloudWatch>,
+}
+
+impl From<Prometheus> for Sources {
+    fn from(prometheus: Prometheus) -> Self {
+        Self { prometheus: Some(prometheus), cloudwatch: None }
+    }
+}

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use tokio::task::JoinSet;
 
 use super::track::Fetched;
-use super::{Prometheus, assemble};
+use super::{Sources, assemble};
 use crate::model::{Ask, Measured, Question, Ticks, Unusable};
 
 /// A question that is due, and whose it is.
@@ -79,27 +79,50 @@ impl<K> Plan<K> {
 }
 
 /// Measures everything that is due, each distinct ask once and as many at a time
-/// as `source` allows; answers in the order of `due`. What can't be had of some
+/// as each of `sources` allows; answers in the order of `due`. What can't be had of some
 /// ticks is an error of those alone.
 ///
 /// All answers are in memory at once: over many ticks, measure
 /// [`Ticks::chunks`] one after the other. Chunks add up to the same.
-pub async fn measure<K>(source: &Prometheus, due: Vec<Due<K>>) -> Vec<(K, Measured)> {
+pub async fn measure<K>(sources: &Sources, due: Vec<Due<K>>) -> Vec<(K, Measured)> {
     let plan = Plan::of(due);
     let mut asking = JoinSet::new();
-    for (place, Request { ask, ticks }) in plan.requests().iter().cloned().enumerate() {
-        let source = source.clone();
-        asking.spawn(async move { (place, source.fetch(&ask, ticks).await) });
-    }
+    // CloudWatch is asked for many things in one call.
+    let (mut places, mut together) = (Vec::new(), Vec::new());
     let lost = |request: &Request| Fetched::failed(request.ticks, unasked());
     let mut fetched: Vec<Fetched> = plan.requests().iter().map(lost).collect();
+    for (place, request) in plan.requests().iter().cloned().enumerate() {
+        if request.ask.promql().is_none() {
+            places.push(place);
+            together.push(request);
+        } else if let Some(prometheus) = sources.prometheus.clone() {
+            asking.spawn(async move {
+                vec![(place, prometheus.fetch(&request.ask, request.ticks).await)]
+            });
+        } else {
+            fetched[place] = Fetched::failed(request.ticks, no_source("prometheus"));
+        }
+    }
+    if let Some(cloudwatch) = sources.cloudwatch.clone().filter(|_| !together.is_empty()) {
+        asking.spawn(
+            async move { places.into_iter().zip(cloudwatch.fetch(&together).await).collect() },
+        );
+    } else {
+        for (place, request) in places.into_iter().zip(together) {
+            fetched[place] = Fetched::failed(request.ticks, no_source("aws"));
+        }
+    }
     while let Some(joined) = asking.join_next().await {
         match joined {
-            Ok((place, answer)) => fetched[place] = answer,
+            Ok(answers) => answers.into_iter().for_each(|(place, one)| fetched[place] = one),
             Err(error) => tracing::error!(%error, "a query ended without an answer"),
         }
     }
     plan.measured(&fetched)
+}
+
+fn no_source(key: &str) -> Unusable {
+    Unusable::Refused(format!("the settings name no `{key}` to ask this of"))
 }
 
 fn unasked() -> Unusable {
@@ -127,8 +150,7 @@ mod tests {
 
     /// An answer that no other query at no other time has.
     fn own_answer(ask: &Ask, ticks: Ticks) -> f64 {
-        let (Ask::Query(text) | Ask::Counter(text)) = ask;
-        let number: f64 = text.trim_start_matches('q').parse().unwrap();
+        let number: f64 = ask.to_string().trim_start_matches('q').parse().unwrap();
         f64::from(i32::try_from(ticks.first.as_second()).unwrap()) * 100.0 + number
     }
 

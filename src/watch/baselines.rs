@@ -64,7 +64,7 @@ impl BaselineAsk {
     /// Whether `check` has any use for it.
     pub fn is_about(&self, check: &Check) -> bool {
         match self.purpose {
-            Purpose::Compare(_) | Purpose::Control(_) => true,
+            Purpose::Compare(_) | Purpose::Control(_) => check.has_past(),
             Purpose::Transients => check.is_tested(),
         }
     }
@@ -102,7 +102,6 @@ impl BaselineMeasured {
         samples: &Samples,
         known: BTreeMap<String, BTreeSet<String>>,
     ) -> Self {
-        let step = ask.step.as_secs_f64();
         let out_of_reach =
             |(_, one): &(Timestamp, Reading)| matches!(one, Err(Unusable::Unreachable(_)));
         let stretch = |check: &Check| {
@@ -114,6 +113,7 @@ impl BaselineMeasured {
             if samples.iter().all(out_of_reach) {
                 return None;
             }
+            let step = check.pace(ask.step).as_secs_f64();
             Some(match &ask.purpose {
                 Purpose::Compare(_) => Baseline::of(check, samples, step).into(),
                 Purpose::Control(_) => Baseline::of_control(check, samples, step).into(),

@@ -87,9 +87,25 @@ pub struct Sampled {
     /// Instances that had not been seen before.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub born: BTreeSet<String>,
+    /// CloudWatch alarms that have been in ALARM since before the deployment.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub alarms_before: BTreeSet<String>,
     /// Other deployments that are watched at the same time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rivals: Vec<Rival>,
+}
+
+impl Sampled {
+    /// A sample of nothing but its newest tick.
+    pub fn of(latest: Tick) -> Self {
+        Self {
+            latest,
+            earlier: Vec::new(),
+            born: BTreeSet::new(),
+            alarms_before: BTreeSet::new(),
+            rivals: Vec::new(),
+        }
+    }
 }
 
 /// What a person asks of a watch, with who and why.

@@ -252,6 +252,15 @@ impl Watch {
         Reply { lines, ..self.plain(Tone::Warn, headline) }
     }
 
+    pub(super) fn say_alarms_before(&self, names: &[String]) -> Reply {
+        let headline = format!(
+            "{}: in ALARM since before this deployment, and not held against it: {}",
+            self.title(),
+            list(names)
+        );
+        self.plain(Tone::Warn, headline)
+    }
+
     pub(super) fn say_roll_out_failed(&self, reason: Option<String>) -> Reply {
         let headline = format!("ECS says that the roll-out of {} failed", self.title());
         let lines = reason.into_iter().collect();

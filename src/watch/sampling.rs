@@ -1,6 +1,6 @@
 //! Ticks: measuring, judging, and what a verdict leads to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -28,6 +28,7 @@ impl Watch {
             self.observe(tick, interval);
         }
         self.note_born(&sampled.born, now);
+        self.tell_of_alarms(&sampled.alarms_before, now, said);
         self.rivals.clone_from(&sampled.rivals);
         self.next_tick = Some(grid_after(self.settled(now).max(sampled.latest.at), interval));
         match &self.stage {
@@ -58,7 +59,13 @@ impl Watch {
             // What was not looked at is not covered.
             let missed = tick.duration_since(last).as_secs() / interval.as_secs().max(1) - 1;
             let missed = u32::try_from(missed).unwrap_or(0);
-            self.checks.values_mut().for_each(|state| state.missed(missed));
+            for check in &self.pinned.policy.checks {
+                let slower = check.pace(interval).as_millis() / interval.as_millis().max(1);
+                let missed = missed / u32::try_from(slower).unwrap_or(u32::MAX).max(1);
+                if let Some(state) = self.checks.get_mut(&check.name) {
+                    state.missed(missed);
+                }
+            }
         }
         let since_last = self.last_tick.map_or(interval, |last| tick.duration_since(last));
         self.last_tick = Some(tick);
@@ -67,15 +74,23 @@ impl Watch {
         let watching = matches!(self.stage, Stage::Watching);
         let shortage = self.tasks.shortage(tick).filter(|_| watching);
         for check in &self.pinned.policy.checks {
-            let counts = self.is_evidence(check, tick, since_last.min(interval));
+            let Some(at) = check.measured_at(tick, since_last, interval) else { continue };
+            // What CloudWatch keeps has a rhythm of its own.
+            let pace = check.pace(interval);
+            let stretch = if check.follows_periods() { pace } else { since_last.min(interval) };
+            let counts = self.is_evidence(check, at, stretch);
             let (Some(state), Some(reading)) =
                 (self.checks.get_mut(&check.name), sampled.readings.get(&check.name))
             else {
                 continue;
             };
+            let since = match &state.last {
+                Some(last) if check.follows_periods() => at.duration_since(last.at),
+                Some(_) | None => since_last,
+            };
             let sample = Sample {
-                at: tick,
-                interval: since_last.clamp(SignedDuration::from_millis(1), interval * 3),
+                at,
+                interval: since.clamp(SignedDuration::from_millis(1), pace * 3),
                 reading,
                 controls: sampled.controls.get(&check.name).unwrap_or(&none),
                 counts,
@@ -106,7 +121,8 @@ impl Watch {
     /// after the first new task; of a query's own window half is enough, and the rest of
     /// it was not looked at.
     fn is_evidence(&self, check: &Check, tick: Timestamp, stretch: SignedDuration) -> bool {
-        let needed = match (check.looks_back(), check.overlaps() || !check.counts_events()) {
+        let halves = check.overlaps() || !check.counts_events();
+        let needed = match (check.looks_back(), halves && !check.follows_periods()) {
             (false, _) => SignedDuration::ZERO,
             (true, true) => check.window(stretch) / 2,
             (true, false) => stretch,
@@ -266,18 +282,22 @@ impl Watch {
     pub(super) fn came_back(&self, now: Timestamp) -> bool {
         let Some(incident) = &self.incident else { return false };
         let (interval, now) = (self.interval(), self.measured_by(now));
+        let measured_by = |name: &str| {
+            let delay = self.policy().check(name).map(Check::delay).unwrap_or_default();
+            now.checked_sub(delay).unwrap_or(now)
+        };
         let needed = incident
             .checks
             .iter()
             .filter_map(|name| self.policy().check(name))
-            .map(|check| check.window(interval) * 2)
+            .map(|check| check.window(check.pace(interval)) * 2)
             .max()
             .unwrap_or_default();
         incident.checks.iter().all(|name| {
             self.checks
                 .get(name)
                 .and_then(|state| state.back_since)
-                .is_some_and(|since| now.duration_since(since) >= needed)
+                .is_some_and(|since| measured_by(name).duration_since(since) >= needed)
         })
     }
 
@@ -288,12 +308,31 @@ impl Watch {
         }
     }
 
+    /// What was in ALARM before is told once: it is not held against the deployment.
+    fn tell_of_alarms(&mut self, before: &BTreeSet<String>, now: Timestamp, said: &mut Said) {
+        let news: Vec<String> = before
+            .iter()
+            .filter(|name| self.told.insert(format!("in ALARM before: {name}")))
+            .cloned()
+            .collect();
+        if !news.is_empty() {
+            let reply = self.say_alarms_before(&news);
+            self.reply(now, reply, said);
+        }
+    }
+
     /// Silence of a check is told once; it alerts and never rolls back.
     fn tell_of_missing_data(&mut self, now: Timestamp, said: &mut Said) {
         let (patience, measured) = (self.policy().no_data_notify_after, self.measured_by(now));
+        let interval = self.interval();
         let mut newly = Vec::new();
         for (name, state) in &self.checks {
             let topic = format!("no data: {name}");
+            let late = self
+                .policy()
+                .check(name)
+                .map(|check| check.delay() + check.pace(interval) - interval);
+            let patience = patience + late.unwrap_or_default();
             match state.unmeasured_since {
                 Some(since) if measured.duration_since(since) >= patience => {
                     if self.told.insert(topic) {

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::sampling::grid_at;
 use super::{Actor, BaselineAsk, PreflightState, RunStep, Stage, Watch};
 use crate::model::{Mode, RollbackPlan, RollbackSafe, Ticks, settle};
+use crate::policy::{Check, Stretches};
 
 /// One thing to be done.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,6 +39,17 @@ impl Watch {
         }
         let count = usize::try_from(missed.clamp(1, MOST_BACKFILLED)).unwrap_or(1);
         Ticks::ending_at(tick, interval, count)
+    }
+
+    /// What is to be measured of `check` for the samples at `ticks`; `None`: nothing.
+    pub fn stretches(
+        &self,
+        check: &Check,
+        ticks: Ticks,
+        interval: SignedDuration,
+    ) -> Option<Stretches> {
+        let last = self.checks.get(&check.name).and_then(|state| state.answered_at);
+        check.stretches(ticks, interval, last)
     }
 
     /// Whether the ceiling lets a rollback by `by` go on. A pause stops even one

@@ -65,7 +65,7 @@ async fn a_real_prometheus_is_understood_on_good_and_bad_days() {
     let due = due
         .map(|(key, (question, _))| Due { key, question: question.clone(), ticks: at })
         .collect();
-    for (key, measured) in measure(&source, due).await {
+    for (key, measured) in measure(&source.clone().into(), due).await {
         assert_eq!(measured.readings, [cases[key].1.clone()], "{:?}", cases[key].0);
     }
     let ask = |query: &str| Ask::Query(query.to_owned());
@@ -166,7 +166,7 @@ async fn what_increase_loses_of_a_restart_and_a_birth_is_counted() {
         let source = source.clone();
         async move {
             let due = vec![Due { key: (), question: ratio(births), ticks }];
-            measure(&source, due).await.remove(0).1
+            measure(&source.clone().into(), due).await.remove(0).1
         }
     };
     // The second half: (300, 600], in which the last scrape of the new one is at 592.

@@ -2,7 +2,7 @@
 //! how often it may be wrong.
 
 use deployguard::model::Severity;
-use deployguard::policy::{Against, LeakRule, LowTraffic, Measure, Policy, Unit};
+use deployguard::policy::{Against, LeakRule, LowTraffic, Measure, Policy, Stated, Unit};
 use jiff::SignedDuration;
 
 use super::*;
@@ -159,7 +159,7 @@ fn a_status_counts_failures_running() {
         "{MEMORY}  alive:\n    status: probe_success{{service=\"${{service}}\"}}\n    breach: {{ SEV1: 3 failures, SEV3: 1 failure }}\n"
     ));
     let check = policy.check("alive").unwrap();
-    let Measure::Status { query } = &check.measure else { panic!("{check:?}") };
+    let Measure::Status { of: Stated::Query(query) } = &check.measure else { panic!("{check:?}") };
     assert_eq!(query, "probe_success{service=\"${service}\"}");
     assert_eq!((check.unit(), check.looks_back()), (Unit::Failures, false));
     let shown: Vec<_> =

@@ -4,6 +4,7 @@
 
 mod bad;
 mod change;
+mod cloudwatch;
 mod commands;
 mod evidence;
 mod folder;

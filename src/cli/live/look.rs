@@ -7,8 +7,8 @@ use jiff::SignedDuration;
 use super::Asked;
 use super::cause::{self, Cause};
 use super::services::vars;
-use crate::model::{Ask, Measurement, Question, Reading, Shape, Ticks, Unusable};
-use crate::policy::{Bound, Check, Counted, Measure, Part, Policy, Unit};
+use crate::model::{Ask, Measurement, Metric, Question, Reading, Shape, Ticks, Unusable};
+use crate::policy::{Bound, Check, Counted, Gauged, Measure, Part, Policy, Stated, Unit};
 use crate::sources::{Fetched, Track, assemble};
 
 /// The stretch that is asked about.
@@ -59,9 +59,8 @@ impl Status {
 
 impl Finding {
     fn note(&mut self, status: Status, ask: &Ask, mend: impl Into<String>) {
-        let (Ask::Query(query) | Ask::Counter(query)) = ask;
         self.status = self.status.max(status);
-        self.notes.push(Note { query: query.clone(), mend: mend.into() });
+        self.notes.push(Note { query: ask.to_string(), mend: mend.into() });
     }
 }
 
@@ -118,18 +117,29 @@ pub(super) fn question(
 /// A variable of the check that is known only where something is deployed.
 pub(super) fn of_a_deployment(check: &Check) -> Option<&'static str> {
     let texts = match &check.measure {
-        Measure::Ratio { of, total, .. } => vec![counted_text(of), counted_text(total)],
+        Measure::Ratio { of, total, .. } => {
+            [of, total].into_iter().flat_map(counted_texts).collect()
+        }
         Measure::Latency { counter, .. } => vec![counter.as_str()],
-        Measure::Gauge { query, .. } | Measure::Status { query } => vec![query.as_str()],
+        Measure::Gauge { of: Gauged::Query(query), .. }
+        | Measure::Status { of: Stated::Query(query) } => vec![query.as_str()],
+        Measure::Gauge { of: Gauged::Metric(watched), .. } => values(&watched.metric),
+        Measure::Status { of: Stated::Alarms(names) } => names.iter().map(String::as_str).collect(),
     };
     let known = ["version", "revision", "labels."];
     known.into_iter().find(|name| texts.iter().any(|text| text.contains(&format!("${{{name}"))))
 }
 
-fn counted_text(counted: &Counted) -> &str {
+fn counted_texts(counted: &Counted) -> Vec<&str> {
     match counted {
-        Counted::Counter(text) | Counted::Query(text) => text,
+        Counted::Counter(text) | Counted::Query(text) => vec![text],
+        Counted::Metric(metric) => values(metric),
     }
+}
+
+/// The values of a metric's dimensions: where variables stand.
+fn values(metric: &Metric) -> Vec<&str> {
+    metric.stats().flat_map(|stat| stat.dimensions.values()).map(String::as_str).collect()
 }
 
 /// Whether there is an answer at all.
@@ -149,7 +159,14 @@ async fn answered(
         None if !answer.tracks.is_empty() => return Ok(()),
         None => {}
     }
-    let (Ask::Query(query) | Ask::Counter(query)) = ask;
+    let Some(query) = ask.promql() else {
+        let mend =
+            "CloudWatch has no data point of it: are namespace, name and all dimensions right?";
+        if !may_be_empty {
+            finding.note(Status::Empty, ask, mend);
+        }
+        return Ok(());
+    };
     let cause = cause::of(asked, query).await?;
     let status = match (&cause, may_be_empty) {
         (Cause::Values(_) | Cause::Around(_), true) => return Ok(()),

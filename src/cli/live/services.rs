@@ -7,7 +7,7 @@ use promql_parser::parser::VectorSelector;
 
 use super::Asked;
 use super::cause::{self, Cause};
-use crate::model::{Ask, Deployment, Facts, RollbackSafe, Service, ServiceKey, Unusable};
+use crate::model::{Deployment, Facts, RollbackSafe, Service, ServiceKey, Unusable};
 use crate::policy::{Glob, Policy, Vars, selectors};
 
 /// Services of one policy that are asked about.
@@ -72,7 +72,7 @@ fn about(asked: &Asked<'_>, policy: &Policy) -> Vec<VectorSelector> {
     let questions =
         policy.checks.iter().map(|check| policy.question(check, &vars, window, None, None));
     let asks = questions.flat_map(|question| question.asks);
-    let all = asks.flat_map(|(Ask::Query(text) | Ask::Counter(text))| selectors(&text));
+    let all = asks.flat_map(|ask| ask.promql().map(selectors).unwrap_or_default());
     all.filter(|one| one.matchers.matchers.iter().any(|matcher| matcher.value == PLACE)).collect()
 }
 

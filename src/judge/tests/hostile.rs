@@ -82,7 +82,7 @@ fn any_check() -> impl Strategy<Value = Check> {
         within: SignedDuration::from_hours(9),
         severity: Severity::Sev3,
     });
-    let mut status = check(Measure::Status { query: "up".into() });
+    let mut status = check(Measure::Status { of: Stated::Query("up".into()) });
     status.breach = BTreeMap::from([(Severity::Sev1, limit(Side::AtLeast, 3.0, Unit::Failures))]);
     let mut bounded = error_rate();
     bounded.baseline = compared(error_rate(), 2.0, &both).baseline;

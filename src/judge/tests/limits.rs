@@ -119,7 +119,7 @@ fn the_good_part_of_a_ratio_is_judged_by_what_is_missing() {
 
 #[test]
 fn a_status_breaches_after_so_many_failures_running() {
-    let mut check = check(Measure::Status { query: "up".into() });
+    let mut check = check(Measure::Status { of: Stated::Query("up".into()) });
     check.breach = BTreeMap::from([(Severity::Sev1, limit(Side::AtLeast, 3.0, Unit::Failures))]);
     let mut play = Play::of(check);
     let (up, down) = (gauge(&[("a", 1.0)]), gauge(&[("a", 1.0), ("b", 0.0)]));
@@ -131,7 +131,7 @@ fn a_status_breaches_after_so_many_failures_running() {
 
 #[test]
 fn failures_in_the_grace_are_not_counted() {
-    let mut check = check(Measure::Status { query: "up".into() });
+    let mut check = check(Measure::Status { of: Stated::Query("up".into()) });
     check.breach = BTreeMap::from([(Severity::Sev1, limit(Side::AtLeast, 3.0, Unit::Failures))]);
     let mut play = Play::of(check);
     let down = gauge(&[("", 0.0)]);

@@ -9,7 +9,7 @@ fn memory() -> Check {
         LeakRule { wall: 1.0, within: SignedDuration::from_hours(24), severity: Severity::Sev3 };
     Check {
         leak: Some(rule),
-        ..check(Measure::Gauge { query: "memory".into(), unit: Unit::Ratio })
+        ..check(Measure::Gauge { of: Gauged::Query("memory".into()), unit: Unit::Ratio })
     }
 }
 

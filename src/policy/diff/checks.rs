@@ -4,8 +4,10 @@ use std::cmp::Ordering;
 
 use super::Effect;
 use super::sides::{Told, optional};
-use crate::model::Severity;
-use crate::policy::{Against, BaselineRule, Bound, Check, Counted, LeakRule, Limit, Measure, Part};
+use crate::model::{Metric, MetricOf, Severity};
+use crate::policy::{
+    Against, BaselineRule, Bound, Check, Counted, Gauged, LeakRule, Limit, Measure, Part, Stated,
+};
 
 /// Tells which checks came, went and changed.
 pub(super) fn changed(old: &[Check], new: &[Check], told: &mut Told) {
@@ -81,11 +83,11 @@ fn measured(name: &str, old: &Measure, new: &Measure, told: &mut Told) {
             told.neutral(&format!("{name}: {}", side(*after)), count(of), count(counted));
             told.neutral(&format!("{name}: total"), count(total), count(all));
         }
-        (Measure::Gauge { query, unit: _ }, Measure::Gauge { query: after, unit: _ }) => {
-            told.neutral(&format!("{name}: query"), query, after);
+        (Measure::Gauge { of, unit: _ }, Measure::Gauge { of: after, unit: _ }) => {
+            told.neutral(&format!("{name}: {}", gauged(after).0), gauged(of).1, gauged(after).1);
         }
-        (Measure::Status { query }, Measure::Status { query: after }) => {
-            told.neutral(&format!("{name}: status"), query, after);
+        (Measure::Status { of }, Measure::Status { of: after }) => {
+            told.neutral(&format!("{name}: {}", stated(after).0), stated(of).1, stated(after).1);
         }
         (
             Measure::Ratio { .. }
@@ -104,7 +106,7 @@ fn kind(measure: &Measure) -> &'static str {
     match measure {
         Measure::Ratio { .. } => "a ratio",
         Measure::Latency { .. } => "a latency",
-        Measure::Gauge { .. } => "a query",
+        Measure::Gauge { .. } => "a value",
         Measure::Status { .. } => "a status",
     }
 }
@@ -116,10 +118,41 @@ fn side(part: Part) -> &'static str {
     }
 }
 
-fn count(counted: &Counted) -> &str {
+fn count(counted: &Counted) -> String {
     match counted {
-        Counted::Counter(text) | Counted::Query(text) => text,
+        Counted::Counter(text) | Counted::Query(text) => text.clone(),
+        Counted::Metric(metric) => metric_in_words(metric),
     }
+}
+
+/// The key that it stands under, and what stands there.
+fn gauged(gauged: &Gauged) -> (&'static str, String) {
+    match gauged {
+        Gauged::Query(query) => ("query", query.clone()),
+        Gauged::Metric(watched) => {
+            let beside = watched.beside.iter().map(|beside| format!(", beside {beside}"));
+            ("cloudwatch", metric_in_words(&watched.metric) + &beside.collect::<String>())
+        }
+    }
+}
+
+fn stated(stated: &Stated) -> (&'static str, String) {
+    match stated {
+        Stated::Query(query) => ("status", query.clone()),
+        Stated::Alarms(names) => ("alarm", names.join(", ")),
+    }
+}
+
+fn metric_in_words(metric: &Metric) -> String {
+    let Metric { of, period, delay, unit } = metric;
+    let of = match of {
+        MetricOf::Statistic(stat) => stat.to_string(),
+        MetricOf::Math { expression, metrics } => {
+            let metrics = metrics.iter().map(|(name, stat)| format!("{name} = {stat}"));
+            format!("{expression} with {}", metrics.collect::<Vec<_>>().join(", "))
+        }
+    };
+    format!("{of}, every {period:#}, {delay:#} late, in {unit:?}")
 }
 
 fn limit(

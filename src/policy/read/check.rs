@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::SignedDuration;
 use marked_yaml::Marker;
 
+use super::cloudwatch::{self, For};
 use super::desk::Desk;
 use super::leak::leak;
 use super::limit::Wall;
@@ -13,7 +14,9 @@ use super::scalar::At;
 use super::{foreign, limits};
 use crate::model::Severity;
 use crate::policy::diagnostic::{Mistake, quoted};
-use crate::policy::{Against, BaselineRule, Bound, Check, Counted, Limit, Measure, Part, Unit};
+use crate::policy::{
+    Against, BaselineRule, Bound, Check, Counted, Gauged, Limit, Measure, Part, Stated, Unit,
+};
 
 /// Events in the window below which there is too little traffic to tell.
 const MIN_TRAFFIC: f64 = 20.0;
@@ -142,11 +145,13 @@ fn measure(name: &str, text: &CheckText, limits: &Limits, desk: &mut Desk) -> Op
         ("ratio", text.ratio.is_some()),
         ("latency", text.latency.is_some()),
         ("query", text.query.is_some()),
+        ("cloudwatch", text.cloudwatch.is_some()),
         ("status", text.status.is_some()),
+        ("alarm", text.alarm.is_some()),
     ];
     one_of(&kinds, &["checks", name], desk, "a check measures one thing", || {
         Mistake::new(format!("the check `{name}` measures nothing")).mend(
-            "give it `ratio:`, `latency:`, `query:` or `status:`, or extend a bundle that does",
+            "give it `ratio:`, `latency:`, `query:`, `cloudwatch:`, `status:` or `alarm:`, or extend a bundle that does",
         )
     })?;
     if let Some(text) = &text.ratio {
@@ -156,21 +161,39 @@ fn measure(name: &str, text: &CheckText, limits: &Limits, desk: &mut Desk) -> Op
         return latency(name, text, desk);
     }
     if let Some(status) = &text.status {
-        return Some(Measure::Status { query: status.value.0.clone() });
+        return Some(Measure::Status { of: Stated::Query(status.value.0.clone()) });
+    }
+    if let Some(alarms) = &text.alarm {
+        let names = cloudwatch::alarms(name, alarms, desk)?;
+        return Some(Measure::Status { of: Stated::Alarms(names) });
+    }
+    let unit = limits.unit();
+    if let Some(text) = &text.cloudwatch {
+        let path = ["checks", name, "cloudwatch"];
+        let watched = cloudwatch::metric(&path, text, For::Value(unit), desk)?;
+        return Some(Measure::Gauge { of: Gauged::Metric(Box::new(watched)), unit });
     }
     let query = text.query.as_ref()?.value.0.clone();
-    Some(Measure::Gauge { query, unit: limits.unit() })
+    Some(Measure::Gauge { of: Gauged::Query(query), unit })
 }
 
 /// What kind of check it is meant to be, whether or not all of it could be read.
 fn kind(text: &CheckText, limits: &Limits) -> Option<Kind> {
-    match (&text.ratio, &text.latency, &text.query, &text.status) {
-        (Some(_), None, None, None) => Some(Kind::Ratio),
-        (None, Some(_), None, None) => Some(Kind::Latency),
-        (None, None, Some(_), None) => Some(Kind::Gauge(limits.unit())),
-        (None, None, None, Some(_)) => Some(Kind::Status),
-        (_, _, _, _) => None,
-    }
+    let latency = text.latency.as_ref().map(|text| match text.cloudwatch {
+        Some(_) => Kind::Gauge(Unit::Seconds),
+        None => Kind::Latency,
+    });
+    let gauge = || Kind::Gauge(limits.unit());
+    let kinds = [
+        text.ratio.as_ref().map(|_| Kind::Ratio),
+        latency,
+        text.query.as_ref().map(|_| gauge()),
+        text.cloudwatch.as_ref().map(|_| gauge()),
+        text.status.as_ref().map(|_| Kind::Status),
+        text.alarm.as_ref().map(|_| Kind::Status),
+    ];
+    let mut kinds = kinds.into_iter().flatten();
+    kinds.next().filter(|_| kinds.next().is_none())
 }
 
 fn ratio(name: &str, text: &RatioText, desk: &mut Desk) -> Option<Measure> {
@@ -194,24 +217,71 @@ fn ratio(name: &str, text: &RatioText, desk: &mut Desk) -> Option<Measure> {
         (None, None) => return None,
     };
     let of = counted(&[path.as_slice(), &[key]].concat(), of, desk);
-    Some(Measure::Ratio { part, of: of?, total: total? })
+    let (of, total) = (of?, total?);
+    together(name, &of, &total, desk)?;
+    Some(Measure::Ratio { part, of, total })
 }
 
 fn counted(path: &[&str], text: &CountText, desk: &mut Desk) -> Option<Counted> {
-    let kinds = [("counter", text.counter.is_some()), ("query", text.query.is_some())];
+    let kinds = [
+        ("counter", text.counter.is_some()),
+        ("query", text.query.is_some()),
+        ("cloudwatch", text.cloudwatch.is_some()),
+    ];
     one_of(&kinds, path, desk, "a count comes from one place", || {
-        Mistake::new("the count has neither `counter` nor `query`")
+        Mistake::new("the count has neither `counter` nor `query` nor `cloudwatch`")
     })?;
-    match (&text.counter, &text.query) {
-        (Some(counter), _) => Some(Counted::Counter(counter.value.0.clone())),
-        (None, Some(query)) => Some(Counted::Query(query.value.0.clone())),
-        (None, None) => None,
+    match (&text.counter, &text.query, &text.cloudwatch) {
+        (Some(counter), _, _) => Some(Counted::Counter(counter.value.0.clone())),
+        (None, Some(query), _) => Some(Counted::Query(query.value.0.clone())),
+        (None, None, Some(text)) => {
+            let path = [path, &["cloudwatch"]].concat();
+            let watched = cloudwatch::metric(&path, text, For::Count, desk)?;
+            Some(Counted::Metric(watched.metric))
+        }
+        (None, None, None) => None,
     }
 }
 
+/// Both sides of a ratio must count the same stretch of time.
+fn together(name: &str, of: &Counted, total: &Counted, desk: &mut Desk) -> Option<()> {
+    let mistake = match (of, total) {
+        (Counted::Metric(of), Counted::Metric(total))
+            if of.period == total.period && of.delay == total.delay =>
+        {
+            return Some(());
+        }
+        (Counted::Metric(_), Counted::Metric(_)) => {
+            Mistake::new("both sides of a ratio need the same `period` and `delay`")
+        }
+        (Counted::Counter(_) | Counted::Query(_), Counted::Counter(_) | Counted::Query(_)) => {
+            return Some(());
+        }
+        (Counted::Metric(_), Counted::Counter(_) | Counted::Query(_))
+        | (Counted::Counter(_) | Counted::Query(_), Counted::Metric(_)) => {
+            Mistake::new("a ratio counts both sides in one source")
+                .mend("take both from Prometheus, or both from CloudWatch")
+        }
+    };
+    desk.at(desk.key(&["checks", name, "ratio"]), mistake);
+    None
+}
+
 fn latency(name: &str, text: &LatencyText, desk: &mut Desk) -> Option<Measure> {
-    for (key, there) in [("counter", text.counter.is_some()), ("quantile", text.quantile.is_some())]
-    {
+    if let (Some(metric), Some(quantile)) = (&text.cloudwatch, &text.quantile) {
+        let path = ["checks", name, "latency"];
+        if text.counter.is_some() {
+            let mistake = Mistake::new("a latency comes from a `counter` or from `cloudwatch`");
+            desk.at(desk.key(&[path.as_slice(), &["cloudwatch"]].concat()), mistake);
+            return None;
+        }
+        let path = [path.as_slice(), &["cloudwatch"]].concat();
+        let watched = cloudwatch::metric(&path, metric, For::Latency(quantile.value.0), desk)?;
+        let of = Gauged::Metric(Box::new(watched));
+        return Some(Measure::Gauge { of, unit: Unit::Seconds });
+    }
+    let counted = text.counter.is_some() || text.cloudwatch.is_some();
+    for (key, there) in [("counter", counted), ("quantile", text.quantile.is_some())] {
         if !there {
             let mistake = Mistake::new(format!("the latency of `{name}` has no `{key}`"));
             desk.missing(&["checks", name, "latency", key], mistake);

@@ -76,7 +76,9 @@ impl Desk<'_> {
 fn may_be_given(path: &[&str]) -> bool {
     match path {
         ["phases", ..] => true,
-        ["checks", _, key, ..] => ["ratio", "latency", "query", "status"].contains(key),
+        ["checks", _, key, ..] => {
+            ["ratio", "latency", "query", "cloudwatch", "status", "alarm"].contains(key)
+        }
         _ => false,
     }
 }

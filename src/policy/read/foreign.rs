@@ -9,14 +9,14 @@ pub(super) fn check(name: &str, text: &CheckText, kind: Kind, desk: &mut Desk) {
     match kind {
         Kind::Ratio | Kind::Latency => {
             if text.leak.is_some() {
-                let mistake = Mistake::new("only a `query` can leak")
-                    .mend("remove it, or measure what fills up with a `query`");
+                let mistake = Mistake::new("only a value can leak")
+                    .mend("remove it, or measure what fills up with a `query` or `cloudwatch`");
                 desk.at(desk.key(&["checks", name, "leak"]), mistake);
             }
         }
         Kind::Gauge(_) => {
             if let Some(traffic) = &text.min_traffic {
-                let mistake = Mistake::new("a `query` counts no events: it has no `min_traffic`")
+                let mistake = Mistake::new("a value counts no events: it has no `min_traffic`")
                     .mend("remove it, or measure a `ratio` or a `latency`");
                 desk.at(traffic.marker, mistake);
             }
@@ -30,7 +30,7 @@ fn status(name: &str, text: &CheckText, desk: &mut Desk) {
     let keys = [
         ("normal", text.normal.is_some(), "it is normal while it is up"),
         ("baseline", text.baseline.is_some(), "down is down, whatever it was before"),
-        ("leak", text.leak.is_some(), "only a `query` can leak"),
+        ("leak", text.leak.is_some(), "only a value can leak"),
         ("min_traffic", text.min_traffic.is_some(), "it counts no events"),
         ("window", text.window.is_some(), "it is asked at an instant"),
     ];

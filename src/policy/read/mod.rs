@@ -6,6 +6,7 @@
 mod amount;
 mod build;
 mod check;
+mod cloudwatch;
 mod decode;
 mod desk;
 mod emit;
@@ -20,8 +21,10 @@ mod raw;
 mod report;
 mod scalar;
 mod services;
+
 mod sharing;
 mod source;
+mod units;
 
 use jiff::SignedDuration;
 use marked_yaml::Marker;
@@ -42,6 +45,8 @@ pub use source::{MAX_BYTES, SourceFile};
 
 const DEFAULTS: (&str, &str) = ("<defaults>", include_str!("../bundles/defaults.yaml"));
 const ECS_WEB: (&str, &str) = ("<bundle ecs-web>", include_str!("../bundles/ecs-web.yaml"));
+const ECS_CLOUDWATCH: (&str, &str) =
+    ("<bundle ecs-cloudwatch>", include_str!("../bundles/ecs-cloudwatch.yaml"));
 
 /// Reads the policies of `files`, among which each `_defaults.yaml` gives its
 /// values to the policies in its folder and below.
@@ -51,7 +56,7 @@ const ECS_WEB: (&str, &str) = ("<bundle ecs-web>", include_str!("../bundles/ecs-
 /// guard one service is none while the guard runs: the set says so, and for
 /// that service it only notifies.
 pub fn read(files: &[SourceFile]) -> Result<PolicySet, Vec<Diagnostic>> {
-    let built_in = [DEFAULTS, ECS_WEB]
+    let built_in = [DEFAULTS, ECS_WEB, ECS_CLOUDWATCH]
         .map(|(name, text)| SourceFile { path: name.to_owned(), bytes: text.as_bytes().to_vec() });
     let sources: Vec<&SourceFile> = built_in.iter().chain(files).collect();
     let mut report = Report::new(sources.iter().map(|file| file.path.clone()).collect());
@@ -112,7 +117,7 @@ pub fn duration(text: &str) -> Result<SignedDuration, (String, Option<String>)> 
 
 /// Everything that policies are made of.
 struct Shelf<'a> {
-    /// The built-in defaults, the bundle, and the files.
+    /// The built-in defaults, the bundles, and the files.
     sources: Vec<&'a SourceFile>,
     /// `None` where a source is no readable YAML.
     trees: Vec<Option<MarkedMappingNode>>,
@@ -139,12 +144,13 @@ impl Shelf<'_> {
         }
         let (sources, lacks_one) = self.below(index);
         let mut trees: Vec<_> = sources.iter().filter_map(|at| self.trees[*at].as_ref()).collect();
-        let bundle = match layers::bundle_of(&trees) {
-            Some(Bundle::EcsWeb) => {
-                self.trees[1].as_ref().map(|tree| layers::wanted(tree, &trees, report))
-            }
-            None => None,
-        };
+        let bundle = layers::bundle_of(&trees).and_then(|bundle| {
+            let place = match bundle {
+                Bundle::EcsWeb => 1,
+                Bundle::EcsCloudWatch => 2,
+            };
+            self.trees[place].as_ref().map(|tree| layers::wanted(tree, &trees, report))
+        });
         trees.splice(0..0, self.trees[0].iter().chain(bundle.as_ref()));
         let tree = layers::merge(&trees)?;
         let decoded = decode::<PolicyFile>(&tree, report);

@@ -11,6 +11,7 @@ use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::amount::{Count, OneIn, Quantile, Share, Stretch, Times};
+use super::cloudwatch::{AlarmText, CloudWatchText};
 use super::limit::Wall;
 use super::scalar::{
     ActionWord, AskInstead, At, Buckets, Bundle, CountQuery, Counter, KnownGood, LabelName, MEND,
@@ -98,7 +99,7 @@ pub(super) struct PhaseText {
     pub interval: Option<At<Stretch>>,
 }
 
-/// One measured thing: exactly one of `ratio`, `latency`, `query` and `status`, with limits.
+/// One measured thing: exactly one of `ratio`, `latency`, `query`, `cloudwatch`, `status` and `alarm`, with limits.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, expecting = "the keys of a check")]
 pub(super) struct CheckText {
@@ -110,6 +111,10 @@ pub(super) struct CheckText {
     pub query: Option<At<Query>>,
     /// An instant query whose series are 1 (up) or 0 (down): of several, one that is down counts. Its limits are failures running: `SEV1: 3 failures`.
     pub status: Option<At<Query>>,
+    /// A metric of CloudWatch as a value.
+    pub cloudwatch: Option<CloudWatchText>,
+    /// CloudWatch alarms: of several, one in ALARM counts; one that was in ALARM before the deployment does not. Its limits are failures running: `SEV2: 1 failure`.
+    pub alarm: Option<AlarmText>,
     /// Inside it the check is healthy, whatever its baseline says.
     pub normal: Option<At<Bound>>,
     /// Limits by severity, with `for 5m` if they must hold for a while. Of a `status`: `3 failures`.
@@ -135,7 +140,7 @@ pub(super) struct RatioText {
     pub total: Option<CountText>,
 }
 
-/// Where a count comes from: exactly one of both.
+/// Where a count comes from: exactly one of the three.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, expecting = "`{ counter: SELECTOR }` or `{ query: PROMQL }`")]
 pub(super) struct CountText {
@@ -143,6 +148,8 @@ pub(super) struct CountText {
     pub counter: Option<At<Counter>>,
     /// A query that counts the events within `[${window}]`.
     pub query: Option<At<CountQuery>>,
+    /// A metric of CloudWatch: the sum of each period.
+    pub cloudwatch: Option<CloudWatchText>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -150,6 +157,8 @@ pub(super) struct CountText {
 pub(super) struct LatencyText {
     /// A selector of a histogram's buckets, in seconds.
     pub counter: Option<At<Buckets>>,
+    /// A metric of CloudWatch: the quantile of each period.
+    pub cloudwatch: Option<CloudWatchText>,
     /// Between 0 and 1.
     pub quantile: Option<At<Quantile>>,
 }

@@ -123,6 +123,7 @@ pub(super) enum ActionWord {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Bundle {
     EcsWeb,
+    EcsCloudWatch,
 }
 
 /// The version of the policy language.
@@ -146,7 +147,7 @@ words! {
     KnownGood, "a rollback's target", ["known-good" => KnownGood];
     AskInstead, "what replaces a rollback", ["ask" => AskInstead];
     ActionWord, "an action", ["rollback" => ActionWord::Rollback, "ask" => ActionWord::Ask, "notify" => ActionWord::Notify];
-    Bundle, "a bundle", ["ecs-web" => Bundle::EcsWeb];
+    Bundle, "a bundle", ["ecs-web" => Bundle::EcsWeb, "ecs-cloudwatch" => Bundle::EcsCloudWatch];
 }
 
 /// Words of the policy language that this version does not act on yet.

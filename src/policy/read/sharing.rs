@@ -5,10 +5,13 @@ use promql_parser::label::{MatchOp, Matcher};
 use jiff::SignedDuration;
 use marked_yaml::Marker;
 
+use super::cloudwatch::CloudWatchText;
 use super::desk::Desk;
 use super::raw::{CheckText, CountText, PolicyFile};
+use super::scalar::At;
 use crate::policy::diagnostic::{Mistake, Weight};
 use crate::policy::glob::Glob;
+use crate::policy::plain;
 use crate::policy::selector::selectors;
 use crate::policy::template::Template;
 
@@ -42,6 +45,14 @@ pub(super) fn check(text: &PolicyFile, desk: &mut Desk) {
                 desk.report.remark(Weight::Warning, asked.marker, mistake);
             }
         }
+        for metric in metrics(check) {
+            if let Some((marker, shown)) = shared_metric(metric) {
+                let mistake = same_numbers(name, pattern);
+                let mend =
+                    format!("put `${{service}}` or `${{labels.NAME}}` into a dimension of {shown}");
+                desk.report.remark(Weight::Warning, marker, mistake.mend(mend));
+            }
+        }
     }
 }
 
@@ -50,7 +61,7 @@ fn asked(check: &CheckText) -> Vec<Asked<'_>> {
     let mut ask = |text, marker, is_counter| all.push(Asked { text, marker, is_counter });
     let ratio = check.ratio.iter();
     let counts = ratio.flat_map(|ratio| [&ratio.bad, &ratio.good, &ratio.total]).flatten();
-    for CountText { counter, query } in counts {
+    for CountText { counter, query, cloudwatch: _ } in counts {
         if let Some(counter) = counter {
             ask(&counter.value.0, counter.marker, true);
         }
@@ -65,6 +76,27 @@ fn asked(check: &CheckText) -> Vec<Asked<'_>> {
         ask(&query.value.0, query.marker, false);
     }
     all
+}
+
+/// The metrics of CloudWatch that a check asks for.
+fn metrics(check: &CheckText) -> impl Iterator<Item = &CloudWatchText> {
+    let ratio = check.ratio.iter();
+    let counts = ratio.flat_map(|ratio| [&ratio.bad, &ratio.good, &ratio.total]).flatten();
+    let counts = counts.filter_map(|count| count.cloudwatch.as_ref());
+    let latency = check.latency.iter().filter_map(|latency| latency.cloudwatch.as_ref());
+    counts.chain(latency).chain(&check.cloudwatch)
+}
+
+/// Where a metric stands whose dimensions are alike for all services, and its name.
+fn shared_metric(text: &CloudWatchText) -> Option<(Marker, &str)> {
+    let own = text.dimensions.values();
+    let all = own.chain(text.metrics.values().flat_map(|one| one.dimensions.values()));
+    let tells = |value: &At<String>| plain::names(&value.value).any(|name| !SHARED.contains(&name));
+    if all.into_iter().any(tells) {
+        return None;
+    }
+    let named = text.metric.as_ref().or(text.expression.as_ref())?;
+    Some((named.marker, &named.value))
 }
 
 /// Why it is the same for all of them; `None` where something tells them apart.
@@ -101,15 +133,18 @@ fn shared(
     if template.names().any(|name| !SHARED.contains(&name)) {
         return None;
     }
-    let message = format!(
-        "`{name}` shows the same for every service of `{pattern}`: nothing narrows it to one"
-    );
     let narrow = format!("narrow it by `{}=\"${{service}}\"`", label.unwrap_or(USUAL));
-    Some(Mistake::new(message).mend(if asked.is_counter && label.is_none() {
+    Some(same_numbers(name, pattern).mend(if asked.is_counter && label.is_none() {
         format!("add `labels: {{ service: LABEL }}`, or {narrow}")
     } else {
         narrow
     }))
+}
+
+fn same_numbers(name: &str, pattern: &str) -> Mistake {
+    Mistake::new(format!(
+        "`{name}` shows the same for every service of `{pattern}`: nothing narrows it to one"
+    ))
 }
 
 /// Whether a matcher speaks of a service by a name that is written down.

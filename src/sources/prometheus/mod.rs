@@ -172,6 +172,9 @@ impl Prometheus {
                     let raw = self.at(&format!("{selector}[{range}ms]"), last).await?;
                     (Kind::Range, self.answer(raw).await?)
                 }
+                Ask::Metric(_) | Ask::Alarms(_) => {
+                    return Err(Unusable::Refused("it is not asked of Prometheus".into()).into());
+                }
             })
         };
         let asked = tokio::time::timeout(self.timeout, answer).await;
@@ -273,7 +276,7 @@ impl Prometheus {
 /// An ask in a message: enough of it to be found.
 fn named(ask: &Ask) -> String {
     const MOST: usize = 200;
-    let (Ask::Query(text) | Ask::Counter(text)) = ask;
+    let text = ask.to_string();
     let short: String = text.chars().take(MOST).collect();
     if short.len() < text.len() { format!("{short} ...") } else { short }
 }

@@ -29,7 +29,7 @@ fn samples(guard: &mut Guard, bad: f64, until: i64) -> Vec<(i64, usize)> {
             taken.push((now.as_second() - tick.as_second(), made.len()));
             let latest = made.pop().unwrap();
             let (born, rivals) = (BTreeSet::new(), Vec::new());
-            let sampled = Sampled { latest, earlier: made, born, rivals };
+            let sampled = Sampled { earlier: made, born, rivals, ..Sampled::of(latest) };
             guard.take(Event::Sampled(Box::new(sampled))).unwrap();
         }
     }
@@ -92,7 +92,14 @@ fn more_newcomers_than_are_kept_tell_nothing_either() {
         guard.clock += 10;
         let latest = Tick::at(at(guard.clock));
         let (earlier, rivals, born) = (Vec::new(), Vec::new(), pods(count));
-        guard.take(Event::Sampled(Box::new(Sampled { latest, earlier, born, rivals }))).unwrap();
+        guard
+            .take(Event::Sampled(Box::new(Sampled {
+                earlier,
+                born,
+                rivals,
+                ..Sampled::of(latest)
+            })))
+            .unwrap();
         assert_eq!(guard.watch.births().is_some(), count == Measured::MOST_VALUES);
     }
 }

@@ -11,7 +11,7 @@ fn reads_beside(guard: &mut Guard, bad: f64, rivals: &[Rival]) {
     let readings = BTreeMap::from([("errors".to_owned(), counts(bad))]);
     let latest = Tick { readings, ..Tick::at(at(guard.clock)) };
     let (earlier, born) = (Vec::new(), BTreeSet::new());
-    let sampled = Sampled { latest, earlier, born, rivals: rivals.to_vec() };
+    let sampled = Sampled { earlier, born, rivals: rivals.to_vec(), ..Sampled::of(latest) };
     guard.take(Event::Sampled(Box::new(sampled))).unwrap();
 }
 

@@ -220,8 +220,7 @@ impl Guard {
         self.clock += 10;
         let readings = BTreeMap::from([("errors".to_owned(), reading)]);
         let latest = Tick { readings, ..Tick::at(at(self.clock)) };
-        let sampled =
-            Sampled { latest, earlier: Vec::new(), born: BTreeSet::new(), rivals: Vec::new() };
+        let sampled = Sampled::of(latest);
         let _ = self.take(Event::Sampled(Box::new(sampled)));
     }
 

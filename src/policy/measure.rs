@@ -1,0 +1,75 @@
+//! What a check measures, and where that comes from.
+
+use serde::{Deserialize, Serialize};
+
+use super::Unit;
+use crate::model::Metric;
+
+/// What is measured, and in which unit its limits are.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Measure {
+    /// A share of events, 0-1.
+    Ratio { part: Part, of: Counted, total: Counted },
+    /// A quantile (0-1) of a histogram in seconds: `counter` selects its buckets.
+    Latency { quantile: f64, counter: String },
+    /// A value; of several series the worst counts.
+    Gauge {
+        #[serde(flatten)]
+        of: Gauged,
+        unit: Unit,
+    },
+    /// Series that are 1 (up) or 0 (down). Of several one that is down is a failure;
+    /// limits count failures running.
+    Status {
+        #[serde(flatten)]
+        of: Stated,
+    },
+}
+
+/// Where a value comes from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Gauged {
+    /// Any instant query.
+    Query(String),
+    Metric(Box<Watched>),
+}
+
+/// A metric of CloudWatch as a value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watched {
+    pub metric: Metric,
+    /// The metric that proves with a count above zero that a missing value is a zero.
+    pub beside: Option<Metric>,
+}
+
+/// Where a status comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stated {
+    /// An instant query.
+    Query(String),
+    /// CloudWatch alarms, by name.
+    Alarms(Vec<String>),
+}
+
+/// Which side of a ratio the numerator counts. Limits speak of the same side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    Bad,
+    Good,
+}
+
+/// Where a count comes from; never guessed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Counted {
+    /// A selector of counters, differenced by the guard.
+    Counter(String),
+    /// A query that contains `${window}` and counts the events in it.
+    Query(String),
+    /// A statistic of CloudWatch that counts the events of each period.
+    Metric(Metric),
+}

@@ -1,0 +1,385 @@
+//! `cloudwatch:` and `alarm:`, from what is written to what is asked.
+
+use std::collections::BTreeMap;
+
+use jiff::SignedDuration;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::amount::Stretch;
+use super::desk::Desk;
+use super::scalar::At;
+use super::units::{MetricWord, known_unit};
+use crate::model::{Metric, MetricOf, MetricStat, MetricUnit};
+use crate::policy::diagnostic::Mistake;
+use crate::policy::{Unit, Watched, plain};
+
+/// The period of a metric that names none: what AWS's own services report by.
+const PERIOD: SignedDuration = SignedDuration::from_mins(1);
+/// How long after its end a period is taken for complete, where a metric says nothing else.
+const DELAY: SignedDuration = SignedDuration::from_mins(2);
+const LONGEST_DELAY: SignedDuration = SignedDuration::from_mins(15);
+/// Periods of metrics with a high resolution, in seconds.
+const HIGH_RESOLUTION: [i64; 5] = [1, 5, 10, 20, 30];
+const LONGEST_PERIOD: SignedDuration = SignedDuration::from_hours(1);
+/// What CloudWatch allows.
+const MOST_DIMENSIONS: usize = 30;
+const MOST_METRICS: usize = 20;
+const MOST_ALARMS: usize = 100;
+/// Counts of a load balancer are there only where they are not zero, and this one beside
+/// them wherever requests were made.
+const REQUESTS: &str = "RequestCount";
+
+/// A metric that CloudWatch keeps: a `metric` with its `stat`, or an `expression` over several `metrics`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(
+    deny_unknown_fields,
+    default,
+    expecting = "`{ namespace: AWS/ECS, metric: CPUUtilization, dimensions: {...}, stat: Average }`"
+)]
+pub(super) struct CloudWatchText {
+    /// Such as `AWS/ApplicationELB`.
+    pub namespace: Option<At<String>>,
+    /// Such as `RequestCount`.
+    pub metric: Option<At<String>>,
+    /// All of the metric's dimensions, with their values; variables may stand in these.
+    pub dimensions: BTreeMap<String, At<String>>,
+    /// `Average`, `Sum`, `Minimum`, `Maximum`, `SampleCount`, or a percentile such as `p95`.
+    pub stat: Option<At<Statistic>>,
+    /// Metric math over `metrics`, by their names: `100 * errors / requests`.
+    pub expression: Option<At<String>>,
+    /// The metrics of an `expression`, by names that begin with a small letter.
+    pub metrics: BTreeMap<String, StatText>,
+    /// How long the stretch is that one data point speaks of. Default: 1m.
+    pub period: Option<At<Stretch>>,
+    /// How long after its end a period is complete; what is incomplete is not judged. Default: 2m.
+    pub delay: Option<At<Stretch>>,
+    /// The unit that CloudWatch keeps it in, where limits are written in another or it is not known.
+    pub unit: Option<At<MetricWord>>,
+    /// Another metric of the same namespace and dimensions: where its sum is above zero, a missing value is a zero. Default: RequestCount for the counts of AWS/ApplicationELB.
+    pub beside: Option<At<String>>,
+}
+
+/// One metric of an expression.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(
+    deny_unknown_fields,
+    default,
+    expecting = "`{ namespace: ..., metric: ..., dimensions: {...}, stat: Sum }`"
+)]
+pub(super) struct StatText {
+    /// Such as `AWS/ApplicationELB`.
+    pub namespace: Option<At<String>>,
+    /// Such as `RequestCount`.
+    pub metric: Option<At<String>>,
+    /// All of the metric's dimensions, with their values; variables may stand in these.
+    pub dimensions: BTreeMap<String, At<String>>,
+    /// `Average`, `Sum`, `Minimum`, `Maximum`, `SampleCount`, or a percentile such as `p95`.
+    pub stat: Option<At<Statistic>>,
+}
+
+/// Alarms that are there already.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, expecting = "`{ names: [ALARM] }`")]
+pub(super) struct AlarmText {
+    /// Their names; variables may stand in them.
+    #[schemars(length(min = 1, max = 100))]
+    pub names: Option<Vec<At<String>>>,
+}
+
+/// A statistic that CloudWatch keeps.
+#[derive(Debug, Clone)]
+pub(super) struct Statistic(pub String);
+
+/// What a metric is read for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum For {
+    /// The events of each period.
+    Count,
+    /// A quantile (0-1) of latencies.
+    Latency(f64),
+    /// A value whose limits are in this unit.
+    Value(Unit),
+}
+
+/// Reads what stands at `path`; `None`: the report says why not.
+pub(super) fn metric(
+    path: &[&str],
+    text: &CloudWatchText,
+    what: For,
+    desk: &mut Desk,
+) -> Option<Watched> {
+    let before = desk.report.count();
+    let of = match (&text.expression, &text.metric) {
+        (Some(expression), _) => math(path, text, expression, desk),
+        (None, _) => single(path, text, what, desk).map(MetricOf::Statistic),
+    };
+    let (period, delay) = (period(text, desk), delay(text, desk));
+    let unit = unit(path, text, what, desk);
+    let metric = Metric { of: of?, period: period?, delay: delay?, unit: unit? };
+    if desk.report.count() > before {
+        return None;
+    }
+    let beside = beside(text, what, &metric, desk);
+    Some(Watched { metric, beside })
+}
+
+/// Reads the names of `alarm:`.
+pub(super) fn alarms(name: &str, text: &AlarmText, desk: &mut Desk) -> Option<Vec<String>> {
+    let path = ["checks", name, "alarm", "names"];
+    let names = text.names.as_deref().unwrap_or_default();
+    if names.is_empty() || names.len() > MOST_ALARMS {
+        let mistake = Mistake::new(format!("`{name}` needs 1 to {MOST_ALARMS} alarms"));
+        desk.missing(&path, mistake.mend("write `alarm: { names: [ALARM] }`"));
+        return None;
+    }
+    let good = names.iter().all(|alarm| named(alarm, 255, desk));
+    good.then(|| names.iter().map(|alarm| alarm.value.clone()).collect())
+}
+
+fn math(
+    path: &[&str],
+    text: &CloudWatchText,
+    expression: &At<String>,
+    desk: &mut Desk,
+) -> Option<MetricOf> {
+    for (key, there) in [
+        ("metric", text.metric.is_some()),
+        ("namespace", text.namespace.is_some()),
+        ("dimensions", !text.dimensions.is_empty()),
+        ("stat", text.stat.is_some()),
+    ] {
+        if there {
+            let mistake = Mistake::new(format!("an `expression` has no `{key}` of its own"));
+            let key = [path, &[key]].concat();
+            desk.at(desk.key(&key), mistake.mend("put it into one of its `metrics`"));
+        }
+    }
+    if text.metrics.is_empty() || text.metrics.len() > MOST_METRICS {
+        let mistake = Mistake::new(format!("an `expression` needs 1 to {MOST_METRICS} `metrics`"));
+        desk.at(expression.marker, mistake);
+        return None;
+    }
+    if expression.value.contains("${") {
+        let mistake = Mistake::new("an `expression` has no variables");
+        desk.at(expression.marker, mistake.mend("they stand in the dimensions of its `metrics`"));
+    }
+    if expression.value.to_ascii_uppercase().contains("SEARCH(") {
+        let mistake = Mistake::new("`SEARCH` finds other metrics from one day to the next");
+        desk.at(expression.marker, mistake.mend("name the `metrics` that are meant"));
+    }
+    let mut metrics = BTreeMap::new();
+    for (name, one) in &text.metrics {
+        let at = [path, &["metrics", name]].concat();
+        if !is_id(name) {
+            let mistake = Mistake::new(format!("`{name}` is no name in metric math"));
+            desk.at(
+                desk.key(&at),
+                mistake.mend("begin with a small letter, go on with letters, digits and `_`"),
+            );
+        } else if !names_of(&expression.value).any(|used| used == name) {
+            let mistake = Mistake::new(format!("the `expression` does not use `{name}`"));
+            desk.at(desk.key(&at), mistake.mend("remove it, or use it"));
+        }
+        if let Some(stat) = stat(&at, one, None, desk) {
+            metrics.insert(name.clone(), stat);
+        }
+    }
+    for used in names_of(&expression.value) {
+        if used.starts_with(|c: char| c.is_ascii_lowercase()) && !text.metrics.contains_key(used) {
+            let known: Vec<&str> = text.metrics.keys().map(String::as_str).collect();
+            let mistake = Mistake::new(format!("no metric of the `expression` is named `{used}`"));
+            desk.at(expression.marker, mistake.mend_from(used, &known));
+        }
+    }
+    Some(MetricOf::Math { expression: expression.value.clone(), metrics })
+}
+
+fn single(path: &[&str], text: &CloudWatchText, what: For, desk: &mut Desk) -> Option<MetricStat> {
+    if !text.metrics.is_empty() {
+        let key = [path, &["metrics"]].concat();
+        desk.at(desk.key(&key), Mistake::new("`metrics` belong to an `expression`"));
+    }
+    let CloudWatchText { namespace, metric, dimensions, stat: statistic, .. } = text;
+    let of = StatText {
+        namespace: namespace.clone(),
+        metric: metric.clone(),
+        dimensions: dimensions.clone(),
+        stat: statistic.clone(),
+    };
+    let given = match what {
+        For::Count => Some("Sum".to_owned()),
+        For::Latency(quantile) => Some(format!("p{}", significant(quantile * 100.0))),
+        For::Value(_) => None,
+    };
+    if let (Some(given), Some(statistic)) = (&given, &text.stat)
+        && statistic.value.0 != *given
+    {
+        let what = Mistake::new(format!("here the `stat` is always `{given}`"));
+        desk.at(statistic.marker, what.mend("remove it"));
+    }
+    stat(path, &of, given, desk)
+}
+
+/// A percentile without what binary fractions add to it.
+fn significant(percent: f64) -> String {
+    let text = format!("{percent:.6}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+fn stat(
+    path: &[&str],
+    text: &StatText,
+    given: Option<String>,
+    desk: &mut Desk,
+) -> Option<MetricStat> {
+    let statistic = given.or_else(|| text.stat.as_ref().map(|stat| stat.value.0.clone()));
+    for (key, there) in [
+        ("namespace", text.namespace.is_some()),
+        ("metric", text.metric.is_some()),
+        ("stat", statistic.is_some()),
+    ] {
+        if !there {
+            let mistake = Mistake::new(format!("the metric has no `{key}`"));
+            desk.missing(&[path, &[key]].concat(), mistake);
+        }
+    }
+    let (namespace, metric) = (text.namespace.as_ref()?, text.metric.as_ref()?);
+    let mut good = named(namespace, 255, desk) & named(metric, 255, desk);
+    if text.dimensions.len() > MOST_DIMENSIONS {
+        let mistake = Mistake::new(format!("a metric has {MOST_DIMENSIONS} dimensions at most"));
+        desk.at(desk.key(&[path, &["dimensions"]].concat()), mistake);
+        good = false;
+    }
+    for value in text.dimensions.values() {
+        good &= named(value, 1024, desk);
+    }
+    good.then_some(())?;
+    let value = |(name, value): (&String, &At<String>)| (name.clone(), value.value.clone());
+    Some(MetricStat {
+        namespace: namespace.value.clone(),
+        metric: metric.value.clone(),
+        dimensions: text.dimensions.iter().map(value).collect(),
+        stat: statistic?,
+    })
+}
+
+/// Whether it is a name that CloudWatch takes, with variables that are known.
+fn named(name: &At<String>, longest: usize, desk: &mut Desk) -> bool {
+    let text = &name.value;
+    let mistake = if text.trim().is_empty() || text.len() > longest || !text.is_ascii() {
+        Some(Mistake::new(format!("a name of CloudWatch has 1 to {longest} ASCII characters")))
+    } else {
+        plain::check(text).err()
+    };
+    let good = mistake.is_none();
+    if let Some(mistake) = mistake {
+        desk.at(name.marker, mistake);
+    }
+    good
+}
+
+fn period(text: &CloudWatchText, desk: &mut Desk) -> Option<SignedDuration> {
+    let Some(At { value: Stretch(period), marker }) = &text.period else { return Some(PERIOD) };
+    let seconds = period.as_secs();
+    let whole = period.subsec_nanos() == 0 && *period <= LONGEST_PERIOD;
+    if whole && seconds > 0 && (seconds % 60 == 0 || HIGH_RESOLUTION.contains(&seconds)) {
+        return Some(*period);
+    }
+    let mistake = Mistake::new(format!("`{period:#}` is no period of CloudWatch"));
+    desk.at(
+        *marker,
+        mistake.mend(
+            "write whole minutes up to `1h`, or 1s, 5s, 10s, 20s, 30s where the metric has them",
+        ),
+    );
+    None
+}
+
+fn delay(text: &CloudWatchText, desk: &mut Desk) -> Option<SignedDuration> {
+    let Some(At { value: Stretch(delay), marker }) = &text.delay else { return Some(DELAY) };
+    if *delay <= LONGEST_DELAY {
+        return Some(*delay);
+    }
+    let mistake =
+        Mistake::new(format!("a metric that comes {delay:#} late can't guard a deployment"));
+    desk.at(*marker, mistake.mend("a `delay` is `15m` at most"));
+    None
+}
+
+fn unit(path: &[&str], text: &CloudWatchText, what: For, desk: &mut Desk) -> Option<MetricUnit> {
+    let limits = match what {
+        For::Count => return Some(MetricUnit::Base),
+        For::Latency(_) => Unit::Seconds,
+        For::Value(unit) => unit,
+    };
+    if let Some(At { value, marker }) = &text.unit {
+        if value.measures() == limits {
+            return Some(value.unit());
+        }
+        let mistake = Mistake::new(format!(
+            "a metric in {} can't be held against limits that are {}",
+            value.as_str(),
+            super::limits::in_words(limits)
+        ));
+        desk.at(*marker, mistake);
+        return None;
+    }
+    let named = |text: &Option<At<String>>| text.as_ref().map(|text| text.value.clone());
+    let (namespace, metric) = (named(&text.namespace), named(&text.metric));
+    let known = namespace.zip(metric).and_then(|(space, name)| known_unit(&space, &name));
+    match (known, limits) {
+        (Some(word), _) if word.measures() == limits => Some(word.unit()),
+        (_, Unit::Number | Unit::Failures) => Some(MetricUnit::Base),
+        // What CloudWatch calls Percent goes from 0 to 100.
+        (None, Unit::Ratio) if text.expression.is_none() => Some(MetricUnit::Percent),
+        (_, Unit::Ratio | Unit::Seconds | Unit::Bytes) => {
+            let mistake = Mistake::new("CloudWatch does not say which unit it keeps this in");
+            let words = MetricWord::of(limits).join("`, `");
+            let key = [path, &["unit"]].concat();
+            desk.missing(&key, mistake.mend(format!("add `unit:` and one of `{words}`")));
+            None
+        }
+    }
+}
+
+/// The metric that proves that a missing value is a zero.
+fn beside(text: &CloudWatchText, what: For, metric: &Metric, desk: &mut Desk) -> Option<Metric> {
+    let MetricOf::Statistic(stat) = &metric.of else {
+        if let Some(beside) = &text.beside {
+            let mistake = Mistake::new("an `expression` has no metric `beside` it");
+            desk.at(beside.marker, mistake.mend("write `FILL(errors, 0)` in it"));
+        }
+        return None;
+    };
+    match (what, &text.beside) {
+        (For::Count | For::Latency(_), Some(beside)) => {
+            let mistake = Mistake::new("only a value has a metric `beside` it");
+            desk.at(beside.marker, mistake.mend("a ratio has its `total`"));
+            return None;
+        }
+        (For::Count | For::Latency(_), None) => return None,
+        (For::Value(_), Some(beside)) if !named(beside, 255, desk) => return None,
+        (For::Value(_), _) => {}
+    }
+    let counts =
+        stat.namespace == "AWS/ApplicationELB" && stat.stat == "Sum" && stat.metric != REQUESTS;
+    let own = counts.then(|| REQUESTS.to_owned());
+    let name = text.beside.as_ref().map(|beside| beside.value.clone()).or(own)?;
+    let stat = MetricStat { metric: name, stat: "Sum".to_owned(), ..stat.clone() };
+    Some(Metric { of: MetricOf::Statistic(stat), unit: MetricUnit::Base, ..metric.clone() })
+}
+
+fn is_id(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+/// The names in an expression, those of functions too.
+fn names_of(expression: &str) -> impl Iterator<Item = &str> {
+    // What stands between quotes is text: every second piece.
+    let outside = expression.split(['"', '\'']).step_by(2);
+    outside
+        .flat_map(|part| part.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')))
+        .filter(|word| word.starts_with(|c: char| c.is_ascii_alphabetic()))
+}
