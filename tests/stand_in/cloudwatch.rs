@@ -1,9 +1,11 @@
 //! CloudWatch of the tests' own, and the real SDK client in front of it.
 
+mod alarms;
 mod data;
 mod late;
 mod listing;
 mod math;
+mod moto;
 
 use std::sync::{Arc, LazyLock};
 
@@ -70,7 +72,7 @@ impl Account {
 }
 
 /// A client as the daemon has it, without retries of its own.
-fn client(url: &str) -> Client {
+pub fn client(url: &str) -> Client {
     let http = Builder::new()
         .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
         .build_https();

@@ -1,7 +1,8 @@
 //! An Amazon CloudWatch of our own: metrics with late and lost data points, metric math, and
 //! alarms that tests move.
 
-mod cbor;
+pub mod alarms;
+pub mod cbor;
 mod data;
 pub(super) mod edge;
 mod error;
@@ -16,9 +17,10 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::world::{lock, now};
+use alarms::{Alarms, Kind};
 use error::CloudWatchError;
 use metric::{Content, Lag, Metric, Metrics, Series, StatisticSet, Trouble};
 
@@ -29,6 +31,7 @@ pub struct CloudWatch(Mutex<State>);
 #[derive(Default)]
 struct State {
     metrics: Metrics,
+    alarms: Alarms,
     /// What its clock is ahead of ours.
     offset: SignedDuration,
 }
@@ -76,6 +79,19 @@ impl CloudWatch {
         lock(&self.0).offset = offset;
     }
 
+    /// Creates or changes a metric alarm, as `PutMetricAlarm` takes it. Panics if it is refused.
+    pub fn put_alarm(&self, alarm: &Value) {
+        let done = lock(&self.0).alarms.put(Kind::Metric, alarm, now());
+        done.expect("CloudWatch takes the alarm");
+    }
+
+    /// Sets an alarm's state as of a time. Panics if there is no such alarm.
+    pub fn set_alarm(&self, name: &str, state: &str, at: Timestamp) {
+        let body = json!({ "AlarmName": name, "StateValue": state, "StateReason": "by hand" });
+        let done = lock(&self.0).alarms.set_state(&body, at);
+        done.expect("there is the alarm");
+    }
+
     fn change(&self, metric: &Metric, change: impl FnOnce(&mut Series)) {
         change(lock(&self.0).metrics.entry(metric));
     }
@@ -85,8 +101,14 @@ impl CloudWatch {
         let mut state = lock(&self.0);
         let now = now() + state.offset;
         match operation {
+            "DeleteAlarms" => state.alarms.delete(body),
+            "DescribeAlarmHistory" => state.alarms.describe_history(body),
+            "DescribeAlarms" => state.alarms.describe(body),
             "GetMetricData" => data::get(&state.metrics, body, now),
             "ListMetrics" => list::list(&state.metrics, body, now),
+            "PutCompositeAlarm" => state.alarms.put(Kind::Composite, body, now),
+            "PutMetricAlarm" => state.alarms.put(Kind::Metric, body, now),
+            "SetAlarmState" => state.alarms.set_state(body, now),
             "PutMetricData" => publish::publish(&mut state.metrics, body, now),
             other => Err(CloudWatchError::not_modelled(other)),
         }

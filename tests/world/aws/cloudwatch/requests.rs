@@ -102,3 +102,30 @@ request!(ListMetrics {
     recently_active: Option<String>,
 });
 request!(DimensionFilter { name: String, value: Option<String> });
+
+request!(SetAlarmState {
+    alarm_name: String,
+    state_value: String,
+    state_reason: String,
+    state_reason_data: Option<String>,
+});
+request!(DeleteAlarms { alarm_names: Vec<String> });
+request!(DescribeAlarms {
+    alarm_names: Option<Vec<String>>,
+    alarm_name_prefix: Option<String>,
+    alarm_types: Option<Vec<String>>,
+    state_value: Option<String>,
+    action_prefix: Option<String>,
+    max_records: Option<usize>,
+    next_token: Option<String>,
+});
+request!(DescribeAlarmHistory {
+    alarm_name: Option<String>,
+    alarm_types: Option<Vec<String>>,
+    history_item_type: Option<String>,
+    start_date: Option<f64>,
+    end_date: Option<f64>,
+    max_records: Option<usize>,
+    next_token: Option<String>,
+    scan_by: Option<String>,
+});
