@@ -5,6 +5,7 @@
 mod world;
 
 mod client;
+mod cloudwatch;
 mod edge;
 mod moto;
 mod protocol;

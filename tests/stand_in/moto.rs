@@ -29,13 +29,13 @@ const MOTO_DIFFERS: [(&str, &str); 5] = [
     ("UpdateService.service.taskDefinition", "echoes what was given instead of the ARN"),
 ];
 
-struct Moto {
+pub struct Moto {
     process: Leashed,
-    url: String,
+    pub url: String,
 }
 
 impl Moto {
-    async fn start() -> Self {
+    pub async fn start() -> Self {
         for _ in 0..5 {
             let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr());
             let port = port.expect("a free port").port();
@@ -127,7 +127,7 @@ fn path_of(difference: &str) -> &str {
 }
 
 /// Where two answers differ, in the members that both have.
-fn differences(path: &str, theirs: &Value, ours: &Value, found: &mut Vec<String>) {
+pub fn differences(path: &str, theirs: &Value, ours: &Value, found: &mut Vec<String>) {
     let last = path.rsplit('.').next().unwrap_or_default();
     if OWN.contains(&last) {
         return;

@@ -21,7 +21,7 @@ pub fn python(program: &str) -> PathBuf {
 }
 
 /// What the service model has against these calls: nothing, or a list.
-fn validate(calls: &[Value]) -> Result<String, String> {
+pub fn validate(calls: &[Value]) -> Result<String, String> {
     let mut file = NamedTempFile::new().expect("a file");
     for call in calls {
         writeln!(file, "{call}").expect("written");
@@ -34,7 +34,7 @@ fn validate(calls: &[Value]) -> Result<String, String> {
     if output.status.success() { Ok(text) } else { Err(format!("{text}{complaints}")) }
 }
 
-fn as_json(call: &Call) -> Value {
+pub fn as_json(call: &Call) -> Value {
     json!({
         "service": call.service, "operation": call.operation, "body": call.body, "status": call.status,
         "answer": call.answer,

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::model::{EcsError, Origin};
-use super::{Call, Fault, Shared};
+use super::{Call, Fault, Shared, cloudwatch};
 use crate::world::server::Wire;
 use crate::world::{lock, now};
 
@@ -22,15 +22,18 @@ const JSON_SERVICES: &[(&str, &str, &str)] =
     &[("ecs", "AmazonEC2ContainerServiceV20141113.", "application/x-amz-json-1.1")];
 
 /// One request, read.
-struct Asked {
+pub(super) struct Asked {
     /// botocore's name of the service.
-    service: &'static str,
-    operation: String,
-    body: Value,
+    pub service: &'static str,
+    pub operation: String,
+    pub body: Value,
 }
 
 pub fn router(shared: Arc<Shared>) -> Router {
-    Router::new().route("/", post(answer)).with_state(shared)
+    Router::new()
+        .route("/", post(answer))
+        .route(cloudwatch::edge::PATH, post(cloudwatch::edge::answer))
+        .with_state(shared)
 }
 
 async fn answer(
@@ -48,6 +51,10 @@ async fn answer(
     let (answer, response) = match &fault {
         Some(Fault::Throttle) => {
             error(StatusCode::BAD_REQUEST, "ThrottlingException", "Rate exceeded")
+        }
+        Some(Fault::AccessDenied) => {
+            let message = format!("not authorized to perform: ecs:{}", asked.operation);
+            error(StatusCode::BAD_REQUEST, "AccessDeniedException", &message)
         }
         Some(Fault::Error5xx) => {
             let message = "Service Unavailable. Please try again later.";
@@ -120,7 +127,7 @@ fn json_response(status: StatusCode, answer: &Value) -> Response {
     (status, headers, answer.to_string()).into_response()
 }
 
-fn html(status: u16) -> Response {
+pub(super) fn html(status: u16) -> Response {
     let page = "<!DOCTYPE html><html><head><title>Proxy</title></head><body>Sign in</body></html>";
     let mut response = Response::new(Body::from(page));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
@@ -130,7 +137,7 @@ fn html(status: u16) -> Response {
 }
 
 impl Shared {
-    fn record(&self, asked: &Asked, answer: (Value, u16), at: Timestamp) {
+    pub(super) fn record(&self, asked: &Asked, answer: (Value, u16), at: Timestamp) {
         let (answer, status) = answer;
         let (operation, body) = (asked.operation.clone(), asked.body.clone());
         let service = asked.service;

@@ -1,5 +1,6 @@
 //! An Amazon ECS of our own: the real protocol at the edge, a pure model behind it.
 
+pub mod cloudwatch;
 mod http;
 pub mod model;
 
@@ -19,6 +20,7 @@ use super::faults::Faults;
 use super::server::Server;
 use super::timeline::{Side, Timeline};
 use super::{lock, now};
+use cloudwatch::CloudWatch;
 use model::{EcsError, Effect, Model, Mutation, Origin, RunningTask, Settings, TaskSpec};
 
 /// What a [`TaskRunner`] promises to answer.
@@ -50,6 +52,8 @@ impl TaskRunner for NoProcesses {
 pub enum Fault {
     /// `ThrottlingException`; nothing is applied.
     Throttle,
+    /// The caller may not; nothing is applied.
+    AccessDenied,
     /// `ServerException` with HTTP 500; nothing is applied.
     Error5xx,
     /// No answer for this long, then the connection is cut; nothing is applied.
@@ -86,6 +90,7 @@ pub struct Ecs {
 
 struct Shared {
     model: Mutex<Model>,
+    cloudwatch: CloudWatch,
     calls: Mutex<Vec<Call>>,
     faults: Faults<Fault>,
     timeline: Timeline,
@@ -104,6 +109,7 @@ impl Ecs {
     ) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             model: Mutex::new(Model::new(settings)),
+            cloudwatch: CloudWatch::default(),
             calls: Mutex::default(),
             faults: Faults::default(),
             timeline,
@@ -124,6 +130,11 @@ impl Ecs {
     /// Calls an operation past HTTP: not recorded, and no fault meets it.
     pub fn call(&self, operation: &str, body: &Value) -> Result<Value, EcsError> {
         self.shared.apply(Origin::Hand, "ecs", operation, body)
+    }
+
+    /// The account's CloudWatch.
+    pub fn cloudwatch(&self) -> &CloudWatch {
+        &self.shared.cloudwatch
     }
 
     /// Every call that came in over HTTP, oldest first.

@@ -12,7 +12,14 @@ import botocore.loaders
 from botocore.model import ServiceModel
 
 # Errors that every AWS operation may answer and that service models do not list.
-COMMON_ERRORS = {"ThrottlingException", "MissingAuthenticationTokenException"}
+COMMON_ERRORS = {
+    "AccessDeniedException",
+    "InternalServiceFault",
+    "InvalidParameterValueException",
+    "MissingAuthenticationTokenException",
+    "ThrottlingException",
+    "ValidationError",
+}
 
 NUMBER = (int, float)
 SCALARS = {
@@ -77,14 +84,18 @@ def faults_of_call(model, call):
     status, answer = call["status"], call["answer"]
     if answer is None:
         return
+    if status == 200 and operation.output_shape is None:
+        if answer:
+            yield f"{name} answers {answer!r}, and should answer nothing"
+        return
     if status == 200:
         yield from faults_of(operation.output_shape, answer, f"{name} answer")
         return
-    code = answer.get("__type")
+    code = answer.get("__type", "").rpartition("#")[2]
     declared = {shape.name for shape in operation.error_shapes} | COMMON_ERRORS
     if code not in declared:
         yield f"{name} does not declare the error {code}"
-    if not isinstance(answer.get("message"), str):
+    if not isinstance(answer.get("message", answer.get("Message")), str):
         yield f"{name}: the error {code} has no message"
 
 
