@@ -103,7 +103,7 @@ impl CloudWatch {
         for (place, Request { ask, ticks }) in requests.iter().enumerate() {
             match ask {
                 Ask::Metric(ask) => {
-                    wanted.push(Wanted { place, ask: (**ask).clone(), ticks: *ticks })
+                    wanted.push(Wanted { place, ask: (**ask).clone(), ticks: *ticks });
                 }
                 Ask::Alarms(ask) => alarms.push((place, ask, *ticks)),
                 Ask::Query(_) | Ask::Counter(_) => {}
@@ -137,7 +137,7 @@ impl CloudWatch {
             match self.pages(&call).await {
                 Ok(results) => answers.extend(call.answers(&results)),
                 Err(fault) if is_invalid(&fault) && call.wanted.len() > 1 => {
-                    calls.extend(call.halves())
+                    calls.extend(call.halves());
                 }
                 Err(fault) => {
                     let failed = call
