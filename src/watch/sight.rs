@@ -127,6 +127,7 @@ impl Watch {
             target: sighting.primary.revision.clone(),
             target_because: why.clone(),
             decided_at: now,
+            pin_digests: false,
         };
         let step = RunStep::Settling {
             route: Route::AlreadyInPlace,

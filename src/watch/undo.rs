@@ -45,6 +45,7 @@ impl Watch {
             target: target.clone(),
             target_because: target_because.clone(),
             decided_at: now,
+            pin_digests: self.policy().rollback.pin_digests,
         };
         self.pending = None;
         self.identify();

@@ -54,6 +54,7 @@ impl Stage {
             target,
             target_because: "it ran before".into(),
             decided_at: now(),
+            pin_digests: false,
         }
     }
 

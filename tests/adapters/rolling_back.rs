@@ -200,7 +200,7 @@ async fn a_service_that_another_controller_deploys_is_seen_and_left_alone() {
         let seen = look.expect("seen").expect("in place");
         assert_eq!(seen.controller, expected);
         let plan = RollbackPlan { service, judged: seen.primary.id, ..plan.clone() };
-        let inspect = stage.ecs.inspect(&plan.service, &plan.judged_revision, &plan.target);
+        let inspect = stage.ecs.inspect(&plan.service, &plan.judged_revision, &plan.target, false);
         let obstacle = inspect.await.expect("inspected").obstacle.expect("an obstacle");
         assert!(obstacle.contains("deploys this service"), "{obstacle}");
         let failure = stage.roll_back(&plan).await.expect_err("refused");

@@ -3,6 +3,7 @@
 use aws_sdk_ecs::types::TaskDefinitionStatus;
 
 use super::Ecs;
+use super::choose::external;
 use super::compare::{moved_tags, not_restored};
 use super::decode::controller;
 use crate::aws::{Fault, Kind};
@@ -15,21 +16,26 @@ impl Ecs {
         key: &ServiceKey,
         judged: &Revision,
         target: &Revision,
+        pin_digests: bool,
     ) -> Result<Inspection, LookError> {
-        let stopped_by = |words: String| Inspection { obstacle: Some(words), not_restored: vec![] };
-        if target.task_definition == judged.task_definition {
-            return Ok(stopped_by(nothing_to_restore(target)));
+        let stopped_by = |words| Inspection { obstacle: Some(words), ..Inspection::default() };
+        let pins = pin_digests && target.needs_pin(judged);
+        if target.task_definition == judged.task_definition && !pins {
+            let needs_pin = target.needs_pin(judged);
+            let words = if needs_pin { pin_words(target) } else { nothing_to_restore(target) };
+            return Ok(stopped_by(words));
         }
         let Some(service) = self.describe_one(key).await? else {
             return Ok(stopped_by(format!("{key} does not exist")));
         };
-        if let Some(words) = not_ours(controller(&service)) {
-            return Ok(stopped_by(words));
+        if controller(&service) == Controller::External {
+            return Ok(stopped_by(external(target)));
         }
         if let Some(words) = self.unplaceable(target).await? {
             return Ok(stopped_by(words));
         }
-        Ok(Inspection { obstacle: None, not_restored: self.differences(judged, target).await })
+        let not_restored = self.not_restored(judged, target, pins).await;
+        Ok(Inspection { not_restored, pins, ..Inspection::default() })
     }
 
     /// Why `target` can't be placed, in words; `None` when it can.
@@ -51,8 +57,8 @@ impl Ecs {
     }
 
     /// Best effort: what can't be read is not compared.
-    async fn differences(&self, judged: &Revision, target: &Revision) -> Vec<String> {
-        let mut words = moved_tags(judged, target);
+    async fn not_restored(&self, judged: &Revision, target: &Revision, pins: bool) -> Vec<String> {
+        let mut words = if pins { Vec::new() } else { moved_tags(judged, target) };
         let (Some(now), Some(then)) = (&judged.service_revision, &target.service_revision) else {
             return words;
         };
@@ -70,20 +76,14 @@ impl Ecs {
     }
 }
 
-/// Why a service under `controller` is not changed; `None` when it is ECS's.
-pub(super) fn not_ours(controller: Controller) -> Option<String> {
-    let words = match controller {
-        Controller::Ecs => return None,
-        Controller::CodeDeploy => {
-            "CodeDeploy deploys this service: ECS does not let anyone else change its task \
-             definition, so the rollback has to be made in CodeDeploy"
-        }
-        Controller::External => {
-            "an external controller deploys this service: ECS does not let anyone else change its \
-             task definition"
-        }
-    };
-    Some(words.to_owned())
+/// Why the target can't be put back without pinning, and how to allow that.
+pub(super) fn pin_words(target: &Revision) -> String {
+    format!(
+        "both sides are {}, whose tags mean other images now: putting it back would restore \
+         nothing. `rollback: {{ pin_digests: true }}` in the policy lets deployguard register a \
+         revision pinned to the known-good digests",
+        target.short()
+    )
 }
 
 /// Why a rollback to the same task definition is none.
