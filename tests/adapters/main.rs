@@ -9,8 +9,11 @@ mod world;
 mod client;
 
 mod between;
+mod code_deploy;
 mod ecs;
 mod live;
 mod looking;
+mod pinning;
 mod prometheus;
 mod rolling_back;
+mod states;
