@@ -27,6 +27,16 @@ impl RollbackPlan {
     pub fn pins(&self) -> bool {
         self.pin_digests && self.target.needs_pin(&self.judged_revision)
     }
+
+    /// Whether `revision` is what the plan puts in place, under whatever name: a pinned
+    /// one is known by its images alone.
+    pub fn is_target(&self, revision: &Revision) -> bool {
+        if self.pins() {
+            revision.same_images(&self.target)
+        } else {
+            revision.task_definition == self.target.task_definition
+        }
+    }
 }
 
 /// Which call put the target back.

@@ -97,12 +97,8 @@ pub(super) fn choose(seen: &Seen, plan: &RollbackPlan) -> Step {
 
 /// Whether `revision` is what the plan puts in place.
 fn is_target(seen: &Seen, plan: &RollbackPlan, revision: &Revision) -> bool {
-    if plan.pins() && seen.controller == Controller::Ecs {
-        let registered = seen.pinned.as_ref() == Some(&revision.task_definition);
-        registered || revision.same_images(&plan.target)
-    } else {
-        revision.task_definition == plan.target.task_definition
-    }
+    let registered = plan.pins() && seen.pinned.as_ref() == Some(&revision.task_definition);
+    registered || plan.is_target(revision)
 }
 
 /// Why the target's task definition can't be put in the place of the judged one.

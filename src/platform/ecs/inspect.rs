@@ -1,11 +1,12 @@
 //! Whether a rollback's target can be put back, and what that would not restore.
 
-use aws_sdk_ecs::types::TaskDefinitionStatus;
+use aws_sdk_ecs::types::{TaskDefinition, TaskDefinitionStatus};
 
 use super::Ecs;
 use super::choose::external;
 use super::compare::{moved_tags, not_restored};
 use super::decode::controller;
+use super::difference;
 use crate::aws::{Fault, Kind};
 use crate::model::{Controller, Inspection, Revision, ServiceKey};
 use crate::platform::LookError;
@@ -28,14 +29,38 @@ impl Ecs {
         let Some(service) = self.describe_one(key).await? else {
             return Ok(stopped_by(format!("{key} does not exist")));
         };
-        if controller(&service) == Controller::External {
+        let by = controller(&service);
+        if by == Controller::External {
             return Ok(stopped_by(external(target)));
+        }
+        if pins && by == Controller::CodeDeploy {
+            return Ok(stopped_by(nothing_to_restore(target)));
         }
         if let Some(words) = self.unplaceable(target).await? {
             return Ok(stopped_by(words));
         }
-        let not_restored = self.not_restored(judged, target, pins).await;
-        Ok(Inspection { not_restored, pins, ..Inspection::default() })
+        let then = self.definition(&target.task_definition).await?.0;
+        let images = self.images(&images_of(&then, target, pins)).await;
+        if !images.gone.is_empty() {
+            let gone = images.gone.join(", ");
+            return Ok(stopped_by(format!("the image {gone} is gone from the registry")));
+        }
+        let mut differences = match self.definition(&judged.task_definition).await {
+            Ok((now, _)) => difference::differences(&then, &now),
+            Err(fault) => {
+                tracing::debug!(fault = fault.words, "the task definitions are not compared");
+                Vec::new()
+            }
+        };
+        let moved = target.moved_tags(judged).into_iter();
+        differences.extend(moved.map(|(image, digest)| format!("image {image} was {digest}")));
+        Ok(Inspection {
+            obstacle: None,
+            not_restored: self.not_restored(judged, target, pins).await,
+            differences,
+            unasked: images.unasked.into_iter().collect(),
+            pins,
+        })
     }
 
     /// Why `target` can't be placed, in words; `None` when it can.
@@ -74,6 +99,15 @@ impl Ecs {
         }
         words
     }
+}
+
+/// What placing `target` would pull.
+fn images_of(definition: &TaskDefinition, target: &Revision, pins: bool) -> Vec<String> {
+    if pins {
+        return target.digests.clone();
+    }
+    let containers = definition.container_definitions().iter();
+    containers.filter_map(|one| one.image()).map(str::to_owned).collect()
 }
 
 /// Why the target can't be put back without pinning, and how to allow that.

@@ -10,11 +10,13 @@ mod choose;
 mod code_deploy;
 mod compare;
 mod decode;
+mod difference;
 mod flight;
 mod history;
 mod inspect;
 mod look;
 mod pin;
+mod registry;
 mod release;
 mod roll_back;
 
@@ -42,6 +44,7 @@ struct Inner {
     /// Asks once: for what is built without a place to say so.
     once: Client,
     code_deploy: aws_sdk_codedeploy::Client,
+    ecr: aws_sdk_ecr::Client,
     history: History,
 }
 
@@ -58,6 +61,7 @@ impl Ecs {
             client,
             once: Client::from_conf(once),
             code_deploy: aws_sdk_codedeploy::Client::new(account.config()),
+            ecr: aws_sdk_ecr::Client::new(account.config()),
             history,
         };
         Self { inner: Arc::new(inner) }

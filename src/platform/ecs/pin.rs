@@ -31,7 +31,10 @@ impl Ecs {
 
     /// A task definition and its tags: `family:revision`, an ARN, or a family, which
     /// means its newest ACTIVE revision.
-    async fn definition(&self, named: &str) -> Result<(TaskDefinition, Vec<Tag>), Fault> {
+    pub(super) async fn definition(
+        &self,
+        named: &str,
+    ) -> Result<(TaskDefinition, Vec<Tag>), Fault> {
         let asked = self.inner.client.describe_task_definition().task_definition(named);
         let sent = asked.include(TaskDefinitionField::Tags).send().await;
         let answer = sent.map_err(|e| Fault::of("DescribeTaskDefinition", &e))?;
@@ -64,6 +67,16 @@ impl Ecs {
         }
         Err(fault.into())
     }
+}
+
+/// The revision that `arn` is: `target`, pinned.
+pub(super) fn pinned_revision(target: &Revision, arn: &str) -> Revision {
+    let parted = target.digests.iter().filter_map(|one| one.split_once('@'));
+    let mut digests: Vec<String> =
+        parted.map(|(image, digest)| format!("{}@{digest}", repository(image))).collect();
+    digests.sort();
+    digests.dedup();
+    Revision { digests, ..Revision::of_task_definition(arn) }
 }
 
 /// `given` with its images pinned to the digests of `target`; the error says which

@@ -8,7 +8,7 @@ use aws_sdk_ecs::types::{DeploymentLifecycleHookAction, Service, StopServiceDepl
 use super::Ecs;
 use super::choose::{Seen, Step, choose, mismatch};
 use super::decode::{InPlace, controller, in_place};
-use super::pin::Pin;
+use super::pin::{Pin, pinned_revision};
 use crate::aws::{Fault, Kind, without_retries};
 use crate::crash;
 use crate::model::{
@@ -207,11 +207,7 @@ impl Ecs {
             (Some(_), Some(registered)) => Some(registered),
             (Some(pin), None) => Some(self.register(pin, plan).await?),
         };
-        let pinned = pinned.map(|arn| Revision {
-            service_revision: None,
-            task_definition: arn,
-            ..plan.target.clone()
-        });
+        let pinned = pinned.map(|arn| pinned_revision(&plan.target, &arn));
         let placed = pinned.as_ref().unwrap_or(&plan.target);
         let call = self
             .inner
@@ -296,11 +292,7 @@ fn conclude(step: Step, seen: &Seen, plan: &RollbackPlan) -> Result<Acted, ActFa
             let mismatch = mismatch(&seen.others, None, plan);
             let primary = &seen.primary.revision;
             let is_pinned = plan.pins() && primary.task_definition != plan.target.task_definition;
-            let pinned = is_pinned.then(|| Revision {
-                task_definition: primary.task_definition.clone(),
-                service_revision: None,
-                ..plan.target.clone()
-            });
+            let pinned = is_pinned.then(|| pinned_revision(&plan.target, &primary.task_definition));
             Ok(Acted { route: Route::AlreadyInPlace, deployment, mismatch, pinned })
         }
         Step::Superseded(words) => Err(ActFailure::Superseded(words)),
