@@ -11,6 +11,7 @@ mod client;
 mod between;
 mod code_deploy;
 mod ecs;
+mod faults;
 mod live;
 mod looking;
 mod pinning;

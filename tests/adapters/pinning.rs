@@ -11,7 +11,7 @@ const OLD: &str = "sha256:aaaa";
 const NEW: &str = "sha256:bbbb";
 
 /// api:1 runs; its tag is moved over to another image, and a new deployment forced.
-async fn forced() -> (Stage, RollbackPlan) {
+pub async fn forced() -> (Stage, RollbackPlan) {
     let account = Account::empty().await;
     account.push(OLD);
     account.register(&[("SECRET", "kept")]).await;

@@ -27,13 +27,14 @@ fn staged(strategy: DeploymentStrategy) -> DeploymentConfiguration {
     built.strategy(strategy).build()
 }
 
-fn pausing() -> DeploymentConfiguration {
+/// A service whose deployments wait at a hook, and bake for a long time after it.
+pub async fn pausing() -> Stage {
     let hook = DeploymentLifecycleHook::builder()
         .target_type(DeploymentLifecycleHookTargetType::Pause)
         .lifecycle_stages(DeploymentLifecycleHookStage::PostTestTrafficShift)
         .build();
     let built = DeploymentConfiguration::builder().strategy(DeploymentStrategy::BlueGreen);
-    built.bake_time_in_minutes(0).lifecycle_hooks(hook).build()
+    at(built.bake_time_in_minutes(BAKES).lifecycle_hooks(hook).build()).await
 }
 
 async fn at(configuration: DeploymentConfiguration) -> Stage {
@@ -93,7 +94,7 @@ async fn a_baking_deployment_is_stopped_whatever_its_strategy() {
 #[tokio::test]
 async fn a_deployment_that_waits_at_a_hook_is_sent_back_from_there() {
     for fault in [None, Some(Fault::DropConnectionAfterApplying)] {
-        let stage = at(pausing()).await;
+        let stage = pausing().await;
         let at_hook = ServiceDeploymentLifecycleStage::PostTestTrafficShift;
         let plan = stage.deploy_until(at_hook, true).await;
         let before = stage.changes();

@@ -106,12 +106,23 @@ impl Account {
 
     /// Registers the next revision of `api` and answers its ARN.
     pub async fn register(&self, environment: &[(&str, &str)]) -> String {
+        self.register_of("registry.example/api:latest", environment).await
+    }
+
+    /// As [`Account::register`], with an image in ECR.
+    #[allow(dead_code)] // Another binary uses it.
+    pub async fn register_image(&self, tag: &str, environment: &[(&str, &str)]) -> String {
+        let image = format!("123456789012.dkr.ecr.us-east-1.amazonaws.com/api:{tag}");
+        self.register_of(&image, environment).await
+    }
+
+    async fn register_of(&self, image: &str, environment: &[(&str, &str)]) -> String {
         let pairs = environment
             .iter()
             .map(|(name, value)| KeyValuePair::builder().name(*name).value(*value).build());
         let container = ContainerDefinition::builder()
             .name("app")
-            .image("registry.example/api:latest")
+            .image(image)
             .set_environment(Some(pairs.collect()))
             .build();
         let registration = self.client.register_task_definition().family("api");

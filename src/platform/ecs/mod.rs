@@ -88,10 +88,11 @@ impl Platform for Ecs {
         target: &Revision,
         pin_digests: bool,
     ) -> Result<Inspection, LookError> {
-        self.inspect_target(service, judged, target, pin_digests).await
+        Box::pin(self.inspect_target(service, judged, target, pin_digests)).await
     }
 
     async fn roll_back(&self, permit: &Permit, plan: &RollbackPlan) -> Result<Acted, ActFailure> {
-        self.act(permit, plan).await
+        // It holds whole answers of AWS: too much for the stacks of its callers.
+        Box::pin(self.act(permit, plan)).await
     }
 }

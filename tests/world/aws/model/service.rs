@@ -289,7 +289,7 @@ impl Service {
     /// Has the next step happen one step's time from now.
     pub(super) fn wake(&mut self, context: &Context, now: Timestamp) {
         let step = SignedDuration::try_from(context.settings.step).unwrap_or_default();
-        self.due = Some(self.due.unwrap_or(now + step));
+        self.due = Some(self.due.map_or(now + step, |due| due.min(now + step)));
     }
 
     pub(super) fn current(&mut self) -> Option<&mut ServiceDeployment> {
