@@ -11,8 +11,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::aws::{Account, AccountSettings};
 use crate::engine::{
-    self, Engine, FleetBrake, Parts, PollSettings, Status, deliver_forever, feel_forever,
-    poll_forever,
+    self, Ear, Engine, FleetBrake, Parts, Place, PollSettings, Status, deliver_forever,
+    feel_forever, hear_forever, poll_forever,
 };
 use crate::notify::slack::Slack;
 use crate::platform::ecs::Ecs;
@@ -21,6 +21,8 @@ use crate::settings::{PrometheusSettings, Settings};
 pub use crate::sources::prometheus::Prometheus;
 use crate::store::Store;
 use crate::telemetry::Metrics;
+use crate::triggers::sns::Sns;
+use crate::triggers::sqs::Queue;
 use crate::web::{self, Face, Tokens};
 
 /// The metric source of the settings; nothing is sent.
@@ -35,6 +37,10 @@ struct Adapters {
     platform: Arc<Ecs>,
     prometheus: Arc<Prometheus>,
     slack: Option<Arc<Slack>>,
+    queue: Option<Queue>,
+    sns: Option<Arc<Sns>>,
+    /// Of the account, where it is known.
+    region: Option<String>,
 }
 
 impl Adapters {
@@ -57,9 +63,25 @@ impl Adapters {
         if slack.is_none() {
             tracing::warn!("no slack in the settings: what is said is only logged");
         }
-        let platform = Arc::new(Ecs::of(&account));
-        Ok(Adapters { store, platform, prometheus: Arc::new(prometheus), slack })
+        let discover = &settings.discover;
+        let queue = discover.sqs.as_ref().map(|sqs| Queue::of(&account, &sqs.queue));
+        let sns = discover.sns.as_ref().map(|sns| Sns::new(sns.topics.clone(), sns_stand_in()));
+        let sns = sns.transpose().map_err(|why| anyhow::anyhow!("SNS: {why}"))?.map(Arc::new);
+        Ok(Adapters {
+            store,
+            platform: Arc::new(Ecs::of(&account)),
+            prometheus: Arc::new(prometheus),
+            slack,
+            queue,
+            sns,
+            region: account.region().map(str::to_owned),
+        })
     }
+}
+
+/// Where a test build finds what is at SNS's hosts; nowhere else in any other.
+fn sns_stand_in() -> Option<String> {
+    if cfg!(feature = "failpoints") { std::env::var("DEPLOYGUARD_TEST_SNS").ok() } else { None }
 }
 
 /// A Prometheus for a command that is no daemon.
@@ -109,6 +131,8 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
     let (metrics, mail) = (parts.metrics.clone(), parts.mail.clone());
     let status = parts.status.clone();
     let engine = Engine::load(parts).await?;
+    let (hints, hinted) = engine::hints();
+    let place = Place { target: settings.target(), region: adapters.region };
     let face = Face {
         engine: engine.handle(),
         store: adapters.store.clone(),
@@ -117,6 +141,9 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
         metrics: metrics.clone(),
         tokens: Arc::new(Tokens::of(&settings)?),
         target: settings.target(),
+        hints: hints.clone(),
+        sns: adapters.sns,
+        place: place.clone(),
         address: listener.local_addr()?,
     };
     tracing::info!(address = %face.address, pid = std::process::id(), "listening");
@@ -127,13 +154,19 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
         engine.handle(),
         engine.policies(),
         engine.looking(),
+        hinted,
         PollSettings {
             every: settings.discover.ecs.every.std(),
+            target: settings.target(),
             clusters: settings.discover.ecs.clusters.clone(),
             status: status.clone(),
         },
         stop.clone(),
     ));
+    if let Some(queue) = adapters.queue {
+        let (status, metrics) = (status.clone(), metrics.clone());
+        around.spawn(hear_forever(Ear { queue, place, hints, status, metrics }, stop.clone()));
+    }
     around.spawn(feel_forever(adapters.prometheus, status, stop.clone()));
     around.spawn(watch_policies(repo.watch(read.as_ref().ok()), engine.handle(), stop.clone()));
     if let Some(slack) = adapters.slack {

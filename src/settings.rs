@@ -131,19 +131,61 @@ pub enum Role {
 #[serde(deny_unknown_fields, default)]
 pub struct DiscoverSettings {
     pub ecs: EcsDiscovery,
+    /// A queue of EventBridge's events of ECS.
+    pub sqs: Option<SqsDiscovery>,
+    /// Topics whose messages are taken at `/hooks/sns`.
+    pub sns: Option<SnsDiscovery>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SqsDiscovery {
+    /// The queue's address: `https://sqs.REGION.amazonaws.com/ACCOUNT/NAME`.
+    pub queue: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SnsDiscovery {
+    /// ARNs. Whatever else is posted there is refused.
+    pub topics: Vec<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EcsDiscovery {
     pub every: Span,
-    /// Clusters whose services are looked at; the watched ones always are.
-    pub clusters: Vec<String>,
+    /// Clusters whose services are looked at; the watched ones always are. `None`: those
+    /// that the policies match.
+    pub clusters: Option<Vec<String>>,
+}
+
+impl DiscoverSettings {
+    fn check(&self) -> anyhow::Result<()> {
+        if let Some(SqsDiscovery { queue }) = &self.sqs {
+            let url = reqwest::Url::parse(queue).context("discover.sqs.queue")?;
+            let named = url.path().trim_matches('/').split('/').count() >= 2;
+            if !matches!(url.scheme(), "https" | "http") || !named {
+                bail!(
+                    "discover.sqs.queue is the queue's URL: https://sqs.REGION.amazonaws.com/ACCOUNT/NAME"
+                );
+            }
+        }
+        for topic in self.sns.iter().flat_map(|sns| &sns.topics) {
+            let parts: Vec<&str> = topic.split(':').collect();
+            if !matches!(parts[..], ["arn", _, "sns", _, _, name] if !name.is_empty()) {
+                bail!(
+                    "discover.sns.topics: `{topic}` is no topic: arn:aws:sns:REGION:ACCOUNT:NAME"
+                );
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Default for EcsDiscovery {
     fn default() -> Self {
-        Self { every: Span(SignedDuration::from_secs(15)), clusters: Vec::new() }
+        Self { every: Span(SignedDuration::from_secs(15)), clusters: None }
     }
 }
 
@@ -275,6 +317,7 @@ impl Settings {
         if let Some(short) = self.tokens.iter().find(|token| token.token.expose().len() < 16) {
             bail!("the token of `{}` is shorter than 16 characters", short.name);
         }
+        self.discover.check()?;
         if let Some(slack) = &self.slack {
             let url = reqwest::Url::parse(&slack.api_url).context("slack.api_url")?;
             let here = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));

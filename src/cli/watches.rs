@@ -25,6 +25,9 @@ pub struct Act {
 #[derive(Debug, Deserialize)]
 struct List {
     watches: Vec<WatchView>,
+    /// Deployed in the clusters that are looked at, and not guarded.
+    #[serde(default)]
+    unguarded: Vec<String>,
 }
 
 pub fn list(server: &Server, out: &mut impl Write) -> anyhow::Result<ExitCode> {
@@ -48,6 +51,12 @@ pub fn list(server: &Server, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     }
     for watch in ended {
         writeln!(out, "{}", line(watch))?;
+    }
+    if !list.unguarded.is_empty() {
+        writeln!(out, "\ndeployed and not guarded:")?;
+    }
+    for service in &list.unguarded {
+        writeln!(out, "{service}")?;
     }
     Ok(ExitCode::SUCCESS)
 }

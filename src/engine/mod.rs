@@ -16,6 +16,9 @@ mod brakes;
 mod eyes;
 mod guard;
 mod handle;
+mod hear;
+mod hints;
+mod land;
 mod live;
 mod log;
 mod measuring;
@@ -30,6 +33,8 @@ mod take;
 
 pub use brakes::FleetBrake;
 pub use handle::{Announced, EngineHandle, Refused};
+pub use hear::{Ear, Place, hear_forever};
+pub use hints::{Hinted, Hints, Taken, Wanted, hints};
 pub use outbox::{Tried, deliver_forever};
 pub use poller::{PollSettings, poll_forever};
 pub use pulse::feel_forever;

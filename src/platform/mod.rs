@@ -47,6 +47,9 @@ impl From<Fault> for ActFailure {
 /// What the engine asks of a platform.
 #[expect(async_fn_in_trait, reason = "used with concrete types inside this crate only")]
 pub trait Platform {
+    /// The names of all clusters of the account and region.
+    async fn clusters(&self) -> Result<Vec<String>, LookError>;
+
     /// The services that run in `cluster`.
     async fn services(&self, cluster: &str) -> Result<Vec<ServiceKey>, LookError>;
 

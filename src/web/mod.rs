@@ -11,6 +11,7 @@ mod hook;
 mod place;
 mod problem;
 mod read;
+mod sns;
 mod view;
 
 use std::net::SocketAddr;
@@ -31,10 +32,11 @@ use tower_http::catch_panic::CatchPanicLayer;
 pub use auth::Tokens;
 pub use view::{CheckView, WatchDetail, WatchView};
 
-use crate::engine::{EngineHandle, Status};
+use crate::engine::{EngineHandle, Hints, Place, Status};
 use crate::policy_repo::Loaded;
 use crate::store::Store;
 use crate::telemetry::Metrics;
+use crate::triggers::sns::Sns;
 use problem::Problem;
 
 /// What the handlers work with.
@@ -49,6 +51,12 @@ pub struct Face {
     /// The name of the account and region that hooks speak of.
     pub target: String,
     pub address: SocketAddr,
+    /// The way to have a service looked at.
+    pub hints: Hints,
+    /// Where events belong.
+    pub place: Place,
+    /// Checks what SNS posts; `None`: no topic is taken.
+    pub sns: Option<Arc<Sns>>,
 }
 
 /// A request takes no longer, whatever it waits for.
@@ -60,6 +68,7 @@ const FAREWELL: Duration = Duration::from_secs(5);
 pub fn router(face: Face) -> Router {
     Router::new()
         .route("/hooks/deployments", post(hook::announce))
+        .route("/hooks/sns", post(sns::post))
         .route("/api/v1/watches", get(read::watches))
         .route("/api/v1/watches/{id}", get(read::watch))
         .route("/api/v1/watches/{id}/journal", get(read::journal))

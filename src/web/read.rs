@@ -42,7 +42,7 @@ pub async fn watches(
     let limit = page.limit.unwrap_or(100).min(MOST);
     let watches = face.store.watches::<Watch>(limit).await?;
     let views: Vec<WatchView> = watches.iter().map(WatchView::of).collect();
-    Ok(Json(json!({ "watches": views })))
+    Ok(Json(json!({ "watches": views, "unguarded": face.status.read().unguarded })))
 }
 
 pub async fn watch(

@@ -48,6 +48,10 @@ impl Ecs {
 }
 
 impl Platform for Ecs {
+    async fn clusters(&self) -> Result<Vec<String>, LookError> {
+        self.list_clusters().await
+    }
+
     async fn services(&self, cluster: &str) -> Result<Vec<ServiceKey>, LookError> {
         self.list(cluster).await
     }

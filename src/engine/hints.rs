@@ -1,0 +1,182 @@
+//! Hints that a service is worth a look now, and who waits for it.
+//!
+//! Hints of one service that come together are one look. Whoever brought a hint is told
+//! when what the look showed is kept: only then may an event be forgotten.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use super::guard::guarded;
+use super::handle::Look;
+use super::poller::Looking;
+use crate::model::{ServiceKey, Sighting};
+use crate::platform::LookError;
+use crate::policy_repo::Loaded;
+
+/// Hints that may wait; beyond it whoever brings them waits.
+const WAITING: usize = 1024;
+/// The longest that somebody waits for a look.
+const PATIENCE: Duration = Duration::from_secs(12);
+/// Looks for a deployment that has begun and does not show yet, and the first pause
+/// between them; each further one is twice as long.
+const LOOKS: u32 = 3;
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+
+/// A service, and the deployment that is said to have begun there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    pub key: ServiceKey,
+    pub begun: Option<String>,
+}
+
+/// What became of a hint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// What the look showed is kept.
+    Looked,
+    /// Nothing guards the service, and nothing was asked.
+    Unguarded,
+}
+
+/// A way to the poller; clones share it.
+#[derive(Clone)]
+pub struct Hints {
+    sender: mpsc::Sender<Asked>,
+}
+
+/// The poller's end.
+pub struct Hinted {
+    receiver: mpsc::Receiver<Asked>,
+    waiting: Vec<Asked>,
+}
+
+struct Asked {
+    wanted: Wanted,
+    reply: oneshot::Sender<Result<Taken, String>>,
+    looks: u32,
+    not_before: Instant,
+}
+
+/// Both ends.
+pub fn hints() -> (Hints, Hinted) {
+    let (sender, receiver) = mpsc::channel(WAITING);
+    (Hints { sender }, Hinted { receiver, waiting: Vec::new() })
+}
+
+impl Hints {
+    /// Has the service looked at.
+    ///
+    /// # Errors
+    /// The look failed or came to no end, or what it showed could not be kept: the hint
+    /// must not be forgotten.
+    pub async fn look(&self, wanted: Wanted) -> Result<Taken, String> {
+        let (reply, answer) = oneshot::channel();
+        let asked = Asked { wanted, reply, looks: 0, not_before: Instant::now() };
+        let gone = || "deployguard is stopping".to_owned();
+        let looked = tokio::time::timeout(PATIENCE, async {
+            self.sender.send(asked).await.map_err(|_| gone())?;
+            answer.await.map_err(|_| gone())?
+        });
+        looked.await.unwrap_or_else(|_| Err("the look took too long".to_owned()))
+    }
+}
+
+impl Hinted {
+    /// Returns when a look is due. Cancelling it loses nothing.
+    pub async fn due(&mut self) {
+        self.take();
+        match self.waiting.iter().map(|asked| asked.not_before).min() {
+            Some(at) => tokio::select! {
+                () = tokio::time::sleep_until(at) => {}
+                Some(asked) = self.receiver.recv() => self.waiting.push(asked),
+            },
+            None => match self.receiver.recv().await {
+                Some(asked) => self.waiting.push(asked),
+                // Nobody brings hints any more.
+                None => std::future::pending().await,
+            },
+        }
+    }
+
+    /// The services to look at now. Hints at what nothing guards are answered at once.
+    pub fn services(&mut self, loaded: &Loaded, looking: &Looking) -> BTreeSet<ServiceKey> {
+        self.take();
+        let now = Instant::now();
+        let mut known: BTreeMap<ServiceKey, bool> = BTreeMap::new();
+        let mut services = BTreeSet::new();
+        for asked in std::mem::take(&mut self.waiting) {
+            let key = &asked.wanted.key;
+            let watched = looking.watched.contains(key);
+            let guarded = *known
+                .entry(key.clone())
+                .or_insert_with(|| watched || guarded(loaded, key).is_some());
+            if asked.reply.is_closed() {
+                continue;
+            }
+            if !guarded {
+                let _ = asked.reply.send(Ok(Taken::Unguarded));
+                continue;
+            }
+            if asked.not_before <= now {
+                services.insert(key.clone());
+            }
+            self.waiting.push(asked);
+        }
+        services
+    }
+
+    pub(super) fn are_waited_for(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Tells everybody whose service was looked at, once it is known whether that is
+    /// `kept`. A deployment that does not show yet is looked for again.
+    pub fn looked(&mut self, looks: &[Look], kept: &Result<(), String>) {
+        let shown: BTreeMap<&ServiceKey, _> = looks.iter().map(|(key, look)| (key, look)).collect();
+        let now = Instant::now();
+        for mut asked in std::mem::take(&mut self.waiting) {
+            let Some(look) = shown.get(&asked.wanted.key) else {
+                self.waiting.push(asked);
+                continue;
+            };
+            let answer = match (look, kept) {
+                (Err(error), _) => Err(error.to_string()),
+                (Ok(_), Err(why)) => Err(why.clone()),
+                (Ok(seen), Ok(())) => {
+                    asked.looks += 1;
+                    if asked.looks < LOOKS && !shows(seen.as_ref(), asked.wanted.begun.as_ref()) {
+                        asked.not_before = now + FIRST_PAUSE * 2_u32.pow(asked.looks - 1);
+                        self.waiting.push(asked);
+                        continue;
+                    }
+                    Ok(Taken::Looked)
+                }
+            };
+            let _ = asked.reply.send(answer);
+        }
+    }
+
+    fn take(&mut self) {
+        while self.waiting.len() < WAITING
+            && let Ok(asked) = self.receiver.try_recv()
+        {
+            self.waiting.push(asked);
+        }
+    }
+}
+
+/// Whether the deployment that is said to have begun is there, in place or on its way out.
+fn shows(seen: Option<&Sighting>, begun: Option<&String>) -> bool {
+    let Some(begun) = begun else { return true };
+    seen.is_some_and(|seen| {
+        std::iter::once(&seen.primary).chain(&seen.others).any(|one| one.id == *begun)
+    })
+}
+
+/// Whether any of these looks was stopped by something that passes.
+pub(super) fn throttled(looks: &[Look]) -> bool {
+    looks.iter().any(|(_, look)| matches!(look, Err(LookError::Transient(_))))
+}
