@@ -14,3 +14,4 @@ mod live;
 mod looking;
 mod prometheus;
 mod rolling_back;
+mod sns;

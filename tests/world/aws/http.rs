@@ -11,7 +11,7 @@ use axum::routing::post;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::model::{EcsError, Origin};
+use super::model::EcsError;
 use super::{Call, Fault, Shared};
 use crate::world::server::Wire;
 use crate::world::{lock, now};
@@ -19,7 +19,10 @@ use crate::world::{lock, now};
 /// The services that speak JSON: botocore's name, what `x-amz-target` begins with, the content
 /// type.
 const JSON_SERVICES: &[(&str, &str, &str)] =
-    &[("ecs", "AmazonEC2ContainerServiceV20141113.", "application/x-amz-json-1.1")];
+    &[
+        ("ecs", "AmazonEC2ContainerServiceV20141113.", "application/x-amz-json-1.1"),
+        ("sqs", "AmazonSQS.", "application/x-amz-json-1.0"),
+    ];
 
 /// One request, read.
 struct Asked {
@@ -61,7 +64,7 @@ async fn answer(
             return StatusCode::GATEWAY_TIMEOUT.into_response();
         }
         Some(Fault::DropConnectionAfterApplying) | None => {
-            applied(shared.apply(Origin::Client, asked.service, &asked.operation, &asked.body))
+            applied(shared.answer(asked.service, &asked.operation, &asked.body).await)
         }
     };
     if matches!(fault, Some(Fault::DropConnectionAfterApplying)) {

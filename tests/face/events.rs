@@ -1,0 +1,381 @@
+//! Deployments that are heard of by EventBridge's events, on a daemon whose own round of
+//! looks is an hour long.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::ensure;
+use serde_json::{Value, json};
+
+use crate::house::{BINARY, LONG};
+use crate::world::aws::Fault;
+use crate::world::aws::sns::{Sns, TOPIC, confirmation, notification};
+use crate::world::daemon::{Daemon, STORY, announcement};
+use crate::world::{World, WorldConfig, now};
+
+const QUEUE: &str = "deployguard-events";
+/// Deliveries of a message before it is a dead letter.
+const MOST: u32 = 3;
+
+/// A world whose ECS sends events, and a daemon that lives by them.
+pub struct Post {
+    pub world: World,
+    pub daemon: Daemon,
+    pub sns: Sns,
+    pub url: String,
+}
+
+impl Post {
+    /// The daemon has looked once, and looks again in an hour.
+    pub async fn open(policy: &str) -> anyhow::Result<Self> {
+        let config = WorldConfig { requests_per_second: 40, ..WorldConfig::default() };
+        let world = World::start(config).await?;
+        let sns = Sns::start().await?;
+        let url = world.ecs.events_to(QUEUE, MOST);
+        let daemon = Daemon::at_home(Path::new(BINARY), &world, policy)?;
+        let file = daemon.home().join("deployguard.yaml");
+        let mut settings: Value = serde_json::from_slice(&std::fs::read(&file)?)?;
+        settings["discover"] = json!({
+            "ecs": { "every": "1h" },
+            "sqs": { "queue": url },
+            "sns": { "topics": [TOPIC] },
+        });
+        std::fs::write(&file, settings.to_string())?;
+        let mut post = Self { world, daemon, sns, url };
+        post.start("").await?;
+        post.daemon.knows_its_world(&post.world).await?;
+        Ok(post)
+    }
+
+    /// Starts the daemon, to die at the crash point if one is named.
+    pub async fn start(&mut self, point: &str) -> anyhow::Result<()> {
+        let sns = self.sns.url();
+        let action = format!("{point}=1*return->off");
+        let mut more = vec![("DEPLOYGUARD_TEST_SNS", sns.as_str())];
+        if !point.is_empty() {
+            more.push(("FAILPOINTS", action.as_str()));
+        }
+        self.daemon.start_with(&more).await
+    }
+
+    /// Waits for the watch over this deployment; there must be one only.
+    pub async fn watched(&self, id: &str) -> anyhow::Result<Value> {
+        self.until(&format!("a watch over {id}"), async |post| {
+            let mut of = post.watches_of(id).await?;
+            ensure!(of.len() <= 1, "several watches over {id}: {of:#?}");
+            Ok(of.pop())
+        })
+        .await
+    }
+
+    /// The watches over an ECS deployment.
+    async fn watches_of(&self, id: &str) -> anyhow::Result<Vec<Value>> {
+        let mut of = Vec::new();
+        for watch in self.daemon.watches().await? {
+            let path = format!("/api/v1/watches/{}/journal", watch["id"].as_str().unwrap());
+            if self.daemon.get(&path).await?.to_string().contains(id) {
+                of.push(watch);
+            }
+        }
+        // The watch that is superseded names what came after it.
+        of.retain(|watch| watch["outcome"] != "superseded");
+        Ok(of)
+    }
+
+    pub async fn until<T>(
+        &self,
+        what: &str,
+        mut look: impl AsyncFnMut(&Post) -> anyhow::Result<Option<T>>,
+    ) -> anyhow::Result<T> {
+        self.daemon.wait_for(what, LONG, async |_| look(self).await).await
+    }
+
+    /// Waits until every message of the queue is deleted.
+    pub async fn emptied(&self) -> anyhow::Result<()> {
+        self.until("an empty queue", async |post| {
+            Ok(post.world.ecs.queued(QUEUE).is_empty().then_some(()))
+        })
+        .await
+    }
+
+    pub fn send(&self, body: &str) {
+        let message = json!({ "QueueUrl": self.url, "MessageBody": body });
+        self.world.ecs.call_sqs("SendMessage", &message).expect("sent");
+    }
+
+    /// The event that a deployment has begun.
+    pub async fn begun(&self, id: &str) -> anyhow::Result<Value> {
+        self.until("the event", async |post| {
+            let events = post.world.ecs.events();
+            Ok(events.into_iter().find(|event| {
+                event["detail"]["deploymentId"] == id
+                    && event["detail"]["eventName"] == "SERVICE_DEPLOYMENT_IN_PROGRESS"
+            }))
+        })
+        .await
+    }
+
+    pub async fn post_sns(&self, message: &Value) -> anyhow::Result<(u16, Value)> {
+        self.daemon.post("/hooks/sns", "nobody-needs-a-token", message).await
+    }
+
+    /// How often ECS was asked for this service.
+    pub fn looks_at(&self, service: &str) -> usize {
+        let calls = self.world.ecs.calls();
+        let looks = calls.iter().filter(|call| call.operation == "DescribeServices");
+        looks.filter(|call| call.body["services"].to_string().contains(service)).count()
+    }
+
+    async fn counted(&self, path: &str, result: &str) -> anyhow::Result<u32> {
+        let text = self.daemon.text("/metrics").await?;
+        let name = format!("deployguard_events_total{{path=\"{path}\",result=\"{result}\"}} ");
+        let line = text.lines().find_map(|line| line.strip_prefix(&name)?.parse().ok());
+        Ok(line.unwrap_or_default())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_is_found_by_its_event_alone_and_its_rollback_is_not_a_deployment()
+-> anyhow::Result<()> {
+    let post = Post::open(STORY).await?;
+    // Each event twice, as SQS may.
+    post.world.ecs.send_events(2);
+    let id = post.world.deploy("v2", &[("ERROR_RATE", "0.4")])?;
+    post.watched(&id).await?;
+    let ended = post
+        .until("the rollback", async |post| {
+            let watches = post.daemon.watches().await?;
+            Ok(watches.into_iter().find(|watch| !watch["outcome"].is_null()))
+        })
+        .await?;
+    assert_eq!(ended["outcome"], "rolled_back", "{ended:#}");
+    post.world.wait_stable().await;
+    // What the events of the rollback say comes too, and begins nothing.
+    let back = post.world.ecs.primary_id("shopflow-api").unwrap();
+    assert_ne!(back, id);
+    post.begun(&back).await?;
+    post.emptied().await?;
+    assert_eq!(post.daemon.watches().await?.len(), 1, "its own rollback is not guarded");
+    assert_eq!(post.world.mutations_by_client().len(), 1);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hook_queue_and_topic_in_every_order_repeated_or_lost_are_one_watch() -> anyhow::Result<()>
+{
+    let post = Post::open(STORY).await?;
+    post.world.ecs.send_events(0);
+    let orders = [
+        "hook queue topic",
+        "hook topic queue",
+        "queue hook topic",
+        "queue topic hook",
+        "topic hook queue",
+        "topic queue hook",
+        "queue queue hook queue",
+        "topic topic hook topic",
+        "queue",
+        "topic",
+        "hook",
+    ];
+    for (number, order) in orders.into_iter().enumerate() {
+        let version = format!("v{}", number + 2);
+        let id = post.world.deploy(&version, &[])?;
+        let event = post.begun(&id).await?.to_string();
+        let mut announced = announcement(&version, &post.world.task_definition_in_place());
+        announced["rollback_safe"] = json!(true);
+        for way in order.split(' ') {
+            match way {
+                "hook" => {
+                    let (status, said) = post.daemon.announce(&announced).await?;
+                    ensure!(status == 202, "{order}: {said}");
+                }
+                "queue" => {
+                    post.send(&event);
+                    post.emptied().await?;
+                }
+                _ => {
+                    let (status, said) = post.post_sns(&notification(&event, now())).await?;
+                    ensure!(status == 200, "{order}: {said}");
+                }
+            }
+        }
+        let watch = post.watched(&id).await?;
+        let open: Vec<Value> = post.daemon.watches().await?;
+        let open: Vec<_> = open.iter().filter(|watch| watch["outcome"].is_null()).collect();
+        ensure!(open.len() == 1, "{order}: {open:#?}");
+        let hooked = order.contains("hook");
+        ensure!((watch["version"] == version.as_str()) == hooked, "{order}: {watch:#}");
+    }
+    let all = post.daemon.watches().await?;
+    assert_eq!(all.len(), orders.len(), "one watch a deployment: {all:#?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_with_a_message_in_hand_it_watches_the_deployment_once() -> anyhow::Result<()> {
+    let mut post = Post::open(STORY).await?;
+    for (number, point) in ["hint-received", "hint-kept"].into_iter().enumerate() {
+        post.daemon.terminate().await?;
+        let id = post.world.deploy(&format!("v{}", number + 2), &[])?;
+        // The first look after a start sees everything: the event has to come later.
+        post.world.wait_stable().await;
+        post.start(point).await?;
+        let deadline = tokio::time::Instant::now() + LONG;
+        while !post.daemon.has_died() {
+            ensure!(tokio::time::Instant::now() < deadline, "it never came to {point}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        post.daemon.kill();
+        assert!(!post.world.ecs.queued(QUEUE).is_empty(), "{point}: nothing was deleted");
+        post.world.ecs.time_out_messages();
+        post.start("").await?;
+        post.watched(&id).await?;
+        post.emptied().await?;
+        assert_eq!(post.daemon.watches().await?.len(), number + 1, "{point}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_burst_is_a_few_looks_and_what_nothing_guards_is_none() -> anyhow::Result<()> {
+    let post = Post::open(STORY).await?;
+    post.world.wait_stable().await;
+    post.emptied().await?;
+    let event = |service: &str| {
+        let arn = format!("arn:aws:ecs:us-east-1:123456789012:service/shopflow-production/{service}");
+        let detail = json!({ "eventName": "SERVICE_STEADY_STATE" });
+        let kind = "ECS Service Action";
+        json!({ "source": "aws.ecs", "detail-type": kind, "resources": [arn], "detail": detail })
+            .to_string()
+    };
+    let before = post.looks_at("shopflow-api");
+    for _ in 0..500 {
+        post.send(&event("shopflow-api"));
+        post.send(&event("billing"));
+    }
+    post.send("{\"source\":\"aws.s3\",\"detail-type\":\"Object Created\"}");
+    post.emptied().await?;
+    let looks = post.looks_at("shopflow-api") - before;
+    assert!((1..=5).contains(&looks), "500 events are {looks} looks");
+    assert_eq!(post.looks_at("billing"), 0);
+    assert_eq!(post.counted("sqs", "unguarded").await?, 500);
+    assert_eq!(post.counted("sqs", "not_ours").await?, 1);
+    assert_eq!(post.daemon.watches().await?.len(), 0);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn poison_goes_to_the_dead_letters_and_holds_nothing_up() -> anyhow::Result<()> {
+    let post = Post::open(STORY).await?;
+    post.emptied().await?;
+    post.send("no event at all");
+    let id = post.world.deploy("v2", &[])?;
+    post.watched(&id).await?;
+    post.until("only the poison is left", async |post| {
+        Ok((post.world.ecs.queued(QUEUE) == ["no event at all"]).then_some(()))
+    })
+    .await?;
+    for delivery in 2..=MOST {
+        post.world.ecs.time_out_messages();
+        post.until("another delivery", async |post| {
+            Ok((post.counted("sqs", "unreadable").await? == delivery).then_some(()))
+        })
+        .await?;
+    }
+    post.world.ecs.time_out_messages();
+    post.until("a dead letter", async |post| {
+        let dead = post.world.ecs.queued(&format!("{QUEUE}-dead"));
+        Ok((dead == ["no event at all"]).then_some(()))
+    })
+    .await?;
+    assert!(post.world.ecs.queued(QUEUE).is_empty());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_look_keeps_the_message_and_a_stop_gives_it_back() -> anyhow::Result<()> {
+    let mut post = Post::open(STORY).await?;
+    post.emptied().await?;
+    post.world.ecs.fault("DescribeServices", &Fault::Html(403), 1);
+    let event = json!({ "source": "aws.ecs", "detail-type": "ECS Service Action", "resources":
+        ["arn:aws:ecs:us-east-1:123456789012:service/shopflow-production/shopflow-api"] });
+    post.send(&event.to_string());
+    post.until("a failed look", async |post| {
+        Ok((post.counted("sqs", "failed").await? == 1).then_some(()))
+    })
+    .await?;
+    assert_eq!(post.world.ecs.queued(QUEUE).len(), 1, "it comes again");
+    post.world.ecs.time_out_messages();
+    post.emptied().await?;
+
+    post.world.ecs.fault("DescribeServices", &Fault::Hang(Duration::from_secs(8)), 9);
+    let before = post.looks_at("shopflow-api");
+    post.send(&event.to_string());
+    post.until("a look that hangs", async |post| {
+        Ok((post.looks_at("shopflow-api") > before).then_some(()))
+    })
+    .await?;
+    let begun = tokio::time::Instant::now();
+    post.daemon.terminate().await?;
+    println!("stopped within {:?}", begun.elapsed());
+    let calls = post.world.ecs.calls();
+    let back = calls.iter().find(|call| call.operation == "ChangeMessageVisibilityBatch");
+    let back = back.expect("given back at once");
+    assert_eq!(back.body["Entries"][0]["VisibilityTimeout"], 0);
+    assert_eq!(post.world.ecs.queued(QUEUE).len(), 1, "nothing is lost");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_that_cannot_be_read_is_told_and_read_again() -> anyhow::Result<()> {
+    let post = Post::open(STORY).await?;
+    post.emptied().await?;
+    // The poll that is open already ends with this message; those after it fail.
+    post.world.ecs.fault("ReceiveMessage", &Fault::Html(403), 6);
+    post.send("{\"source\":\"aws.s3\",\"detail-type\":\"Object Created\"}");
+    post.until("an obstacle", async |post| {
+        let ready = post.daemon.get("/readyz").await?;
+        let told = ready["obstacles"].to_string().contains("the queue deployguard-events");
+        Ok((told && ready["ready"] == true).then_some(()))
+    })
+    .await?;
+    post.world.ecs.clear_faults();
+    post.until("no obstacle", async |post| {
+        let ready = post.daemon.get("/readyz").await?;
+        Ok((!ready["obstacles"].to_string().contains("the queue")).then_some(()))
+    })
+    .await?;
+    let id = post.world.deploy("v2", &[])?;
+    post.watched(&id).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sns_is_answered_once_the_deployment_is_kept_and_asked_to_come_again_otherwise()
+-> anyhow::Result<()> {
+    let post = Post::open(STORY).await?;
+    post.world.ecs.send_events(0);
+    let (status, said) = post.post_sns(&confirmation(now())).await?;
+    assert_eq!((status, &said["confirmed"]), (200, &json!(TOPIC)), "{said}");
+    assert!(post.sns.asked().iter().any(|asked| asked.contains("ConfirmSubscription")));
+
+    let id = post.world.deploy("v2", &[])?;
+    let message = notification(&post.begun(&id).await?.to_string(), now());
+    post.world.ecs.fault("DescribeServices", &Fault::Html(403), 1);
+    let (status, said) = post.post_sns(&message).await?;
+    assert_eq!(status, 503, "{said}");
+    let (status, said) = post.post_sns(&message).await?;
+    assert_eq!((status, &said["taken"]), (200, &json!("looked")), "{said}");
+    assert_eq!(post.daemon.watches().await?.len(), 1, "there already, with the answer");
+    let (status, _) = post.post_sns(&message).await?;
+    assert_eq!(status, 200, "again is harmless");
+    assert_eq!(post.daemon.watches().await?.len(), 1);
+
+    let mut forged = message.clone();
+    forged["Message"] = json!("{}");
+    let (status, said) = post.post_sns(&forged).await?;
+    assert_eq!(status, 403, "{said}");
+    assert_eq!(post.counted("sns", "refused").await?, 1);
+    Ok(())
+}
