@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::aws::{Account, AccountSettings};
 use crate::engine::{
-    self, Ear, Engine, FleetBrake, Parts, Place, PollSettings, Status, deliver_forever,
+    self, Ear, Engine, FleetBrake, Foresight, Parts, Place, PollSettings, Status, deliver_forever,
     feel_forever, hear_forever, poll_forever,
 };
 use crate::notify::slack::Slack;
@@ -144,6 +144,7 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
         hints: hints.clone(),
         sns: adapters.sns,
         place: place.clone(),
+        foresight: Foresight::new(adapters.platform.clone()),
         address: listener.local_addr()?,
     };
     tracing::info!(address = %face.address, pid = std::process::id(), "listening");

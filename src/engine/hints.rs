@@ -180,3 +180,89 @@ fn shows(seen: Option<&Sighting>, begun: Option<&String>) -> bool {
 pub(super) fn throttled(looks: &[Look]) -> bool {
     looks.iter().any(|(_, look)| matches!(look, Err(LookError::Transient(_))))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Controller, PlatformDeployment, RollOut};
+    use crate::watch::tests::world::{at, key, revision};
+
+    fn seen(id: &str) -> Sighting {
+        let primary = PlatformDeployment {
+            id: id.to_owned(),
+            revision: revision(1),
+            created_at: at(0),
+            roll_out: RollOut::InProgress,
+            reason: None,
+            desired: 1,
+            running: 1,
+            failed: 0,
+        };
+        Sighting {
+            service: key(),
+            at: at(0),
+            controller: Controller::Ecs,
+            primary,
+            others: Vec::new(),
+            in_flight: None,
+            native_rollback: None,
+            source: None,
+        }
+    }
+
+    fn watched() -> Looking {
+        Looking { watched: BTreeSet::from([key()]), moving: BTreeSet::new() }
+    }
+
+    fn asked(hints: &Hints, begun: Option<&str>) -> tokio::task::JoinHandle<Result<Taken, String>> {
+        let (hints, begun) = (hints.clone(), begun.map(str::to_owned));
+        tokio::spawn(async move { hints.look(Wanted { key: key(), begun }).await })
+    }
+
+    fn nothing() -> Loaded {
+        crate::policy_repo::PolicyRepo::open(std::path::Path::new("nowhere")).nothing()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_brings_a_hint_hears_of_it_once_the_look_is_kept_and_not_before() {
+        let (hints, mut hinted) = hints();
+        for (look, kept, answer) in [
+            (Ok(Some(seen("a"))), Ok(()), Ok(Taken::Looked)),
+            (Ok(None), Ok(()), Ok(Taken::Looked)),
+            (Ok(Some(seen("a"))), Err("no store".to_owned()), Err("no store".to_owned())),
+            (Err(LookError::Transient("slow".into())), Ok(()), Err("slow".to_owned())),
+        ] {
+            let (one, two) = (asked(&hints, None), asked(&hints, None));
+            hinted.due().await;
+            tokio::task::yield_now().await;
+            assert_eq!(hinted.services(&nothing(), &watched()), BTreeSet::from([key()]));
+            assert!(!one.is_finished());
+            hinted.looked(&[(key(), look)], &kept);
+            assert_eq!((one.await.unwrap(), two.await.unwrap()), (answer.clone(), answer));
+            assert!(!hinted.are_waited_for());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deployment_that_does_not_show_yet_is_looked_for_again_and_not_for_ever() {
+        let (hints, mut hinted) = hints();
+        let asked = asked(&hints, Some("ecs-svc/2"));
+        for look in 1..=LOOKS {
+            hinted.due().await;
+            assert_eq!(hinted.services(&nothing(), &watched()).len(), 1, "look {look}");
+            assert!(!asked.is_finished());
+            hinted.looked(&[(key(), Ok(Some(seen("ecs-svc/1"))))], &Ok(()));
+            assert!(hinted.services(&nothing(), &watched()).is_empty(), "it pauses");
+        }
+        assert_eq!(asked.await.unwrap(), Ok(Taken::Looked));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_nothing_guards_is_never_looked_at() {
+        let (hints, mut hinted) = hints();
+        let asked = asked(&hints, None);
+        hinted.due().await;
+        assert!(hinted.services(&nothing(), &Looking::default()).is_empty());
+        assert_eq!(asked.await.unwrap(), Ok(Taken::Unguarded));
+    }
+}

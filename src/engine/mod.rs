@@ -14,6 +14,7 @@ pub mod clock;
 
 mod brakes;
 mod eyes;
+mod foresee;
 mod guard;
 mod handle;
 mod hear;
@@ -32,6 +33,7 @@ mod step;
 mod take;
 
 pub use brakes::FleetBrake;
+pub use foresee::{Foreseen, Foresight};
 pub use handle::{Announced, EngineHandle, Refused};
 pub use hear::{Ear, Place, hear_forever};
 pub use hints::{Hinted, Hints, Taken, Wanted, hints};

@@ -83,7 +83,11 @@ pub async fn poll_forever(
         }
         if !services.is_empty() {
             let services: Vec<ServiceKey> = services.into_iter().collect();
-            let looks = platform.look(&services, clock::now()).await;
+            let looks = tokio::select! {
+                looks = platform.look(&services, clock::now()) => looks,
+                // A look changes nothing: a stop need not wait for it.
+                () = stop.cancelled() => return,
+            };
             slow = if throttled(&looks) { (slow * 2).min(SLOWEST) } else { 1 };
             engine.looked(looks.clone()).await;
             if hinted.are_waited_for() {

@@ -72,6 +72,12 @@ pub trait Platform {
         target: &Revision,
     ) -> Result<Inspection, LookError>;
 
+    /// Reads the platform, and says what rolling back would do now. Changes nothing.
+    ///
+    /// # Errors
+    /// Why it would not be done.
+    async fn foresee(&self, plan: &RollbackPlan) -> Result<String, ActFailure>;
+
     /// Reads the platform, and rolls back if the judged deployment is still the
     /// one in place. Idempotent: a target already in place is reported, not set again.
     async fn roll_back(&self, permit: &Permit, plan: &RollbackPlan) -> Result<Acted, ActFailure>;

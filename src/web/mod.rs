@@ -32,7 +32,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 pub use auth::Tokens;
 pub use view::{CheckView, WatchDetail, WatchView};
 
-use crate::engine::{EngineHandle, Hints, Place, Status};
+use crate::engine::{EngineHandle, Foresight, Hints, Place, Status};
 use crate::policy_repo::Loaded;
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -55,6 +55,8 @@ pub struct Face {
     pub hints: Hints,
     /// Where events belong.
     pub place: Place,
+    /// What a rollback would do.
+    pub foresight: Foresight,
     /// Checks what SNS posts; `None`: no topic is taken.
     pub sns: Option<Arc<Sns>>,
 }
@@ -73,6 +75,7 @@ pub fn router(face: Face) -> Router {
         .route("/api/v1/watches/{id}", get(read::watch))
         .route("/api/v1/watches/{id}/journal", get(read::journal))
         .route("/api/v1/watches/{id}/explain", get(read::explanation))
+        .route("/api/v1/watches/{id}/rollback", get(read::foreseen).post(act::roll_back))
         .route("/api/v1/digest", get(read::digest))
         .route("/api/v1/watches/{id}/{command}", post(act::press))
         .route("/api/v1/pause", get(read::pauses).post(act::pause))

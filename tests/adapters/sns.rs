@@ -93,7 +93,12 @@ async fn a_certificate_from_anywhere_but_the_regions_sns_is_never_fetched() {
         post.refuses(&forged, "must be at https://sns.us-east-1.amazonaws.com/").await;
     }
     let base = "https://sns.us-east-1.amazonaws.com";
-    for path in ["/?Action=Publish", "/mine.pem", &format!("/{file}?x=1"), "/SimpleNotificationService-../x.pem"] {
+    for path in [
+        "/?Action=Publish",
+        "/mine.pem",
+        &format!("/{file}?x=1"),
+        "/SimpleNotificationService-../x.pem",
+    ] {
         let url = format!("{base}{path}");
         let forged = signed(with(notification("x", now()), "SigningCertURL", url));
         post.refuses(&forged, "is no certificate of SNS").await;

@@ -1,16 +1,17 @@
 //! Deployments that are heard of by EventBridge's events, on a daemon whose own round of
 //! looks is an hour long.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::ensure;
 use serde_json::{Value, json};
 
-use crate::house::{BINARY, LONG};
+use crate::house::{BINARY, LONG, cli};
 use crate::world::aws::Fault;
 use crate::world::aws::sns::{Sns, TOPIC, confirmation, notification};
-use crate::world::daemon::{Daemon, STORY, announcement};
+use crate::world::daemon::{Daemon, OPS_TOKEN, STORY, announcement};
 use crate::world::{World, WorldConfig, now};
 
 const QUEUE: &str = "deployguard-events";
@@ -137,7 +138,8 @@ impl Post {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deployment_is_found_by_its_event_alone_and_its_rollback_is_not_a_deployment()
 -> anyhow::Result<()> {
-    let post = Post::open(STORY).await?;
+    let policy = STORY.replace("cooldown: 1h", "cooldown: 1h, unannounced: rollback");
+    let post = Post::open(&policy).await?;
     // Each event twice, as SQS may.
     post.world.ecs.send_events(2);
     let id = post.world.deploy("v2", &[("ERROR_RATE", "0.4")])?;
@@ -243,7 +245,8 @@ async fn a_burst_is_a_few_looks_and_what_nothing_guards_is_none() -> anyhow::Res
     post.world.wait_stable().await;
     post.emptied().await?;
     let event = |service: &str| {
-        let arn = format!("arn:aws:ecs:us-east-1:123456789012:service/shopflow-production/{service}");
+        let arn =
+            format!("arn:aws:ecs:us-east-1:123456789012:service/shopflow-production/{service}");
         let detail = json!({ "eventName": "SERVICE_STEADY_STATE" });
         let kind = "ECS Service Action";
         json!({ "source": "aws.ecs", "detail-type": kind, "resources": [arn], "detail": detail })
@@ -290,6 +293,34 @@ async fn poison_goes_to_the_dead_letters_and_holds_nothing_up() -> anyhow::Resul
     })
     .await?;
     assert!(post.world.ecs.queued(QUEUE).is_empty());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_policies_say_where_to_look_and_what_they_leave_out_is_shown() -> anyhow::Result<()> {
+    let policy = STORY.replace("cluster: shopflow-production", "cluster: \"shopflow-*\"");
+    assert_ne!(policy, STORY);
+    let mut post = Post::open(&policy).await?;
+    let service = json!({ "cluster": "shopflow-production", "serviceName": "billing",
+        "taskDefinition": "shopflow-api:1", "desiredCount": 0 });
+    post.world.ecs.call("CreateService", &service).expect("a service");
+    post.world.ecs.call("CreateCluster", &json!({ "clusterName": "elsewhere" })).expect("made");
+    post.daemon.terminate().await?;
+    post.start("").await?;
+    let listed = post
+        .until("what nothing guards", async |post| {
+            let said = cli(post.daemon.url(), OPS_TOKEN, &["watches"]).await?;
+            Ok(said.out.contains("not guarded").then_some(said.out))
+        })
+        .await?;
+    let unguarded = "deployed and not guarded:\ndefault/shopflow-production/billing\n";
+    assert!(listed.ends_with(unguarded), "{listed}");
+    let calls = post.world.ecs.calls();
+    let listings = calls.iter().filter(|call| call.operation == "ListServices");
+    let clusters: BTreeSet<_> = listings.map(|call| call.body["cluster"].to_string()).collect();
+    assert_eq!(clusters, ["\"shopflow-production\"".to_owned()].into());
+    let ready = post.daemon.get("/readyz").await?;
+    assert_eq!(ready["detail"]["unseen"], json!([]), "{ready:#}");
     Ok(())
 }
 

@@ -8,6 +8,7 @@ mod client;
 mod edge;
 mod moto;
 mod protocol;
+mod queue;
 mod rolling;
 mod slack;
 mod stopping;

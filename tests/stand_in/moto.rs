@@ -29,13 +29,13 @@ const MOTO_DIFFERS: [(&str, &str); 5] = [
     ("UpdateService.service.taskDefinition", "echoes what was given instead of the ARN"),
 ];
 
-struct Moto {
+pub struct Moto {
     process: Leashed,
-    url: String,
+    pub url: String,
 }
 
 impl Moto {
-    async fn start() -> Self {
+    pub async fn start() -> Self {
         for _ in 0..5 {
             let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr());
             let port = port.expect("a free port").port();
@@ -61,6 +61,13 @@ impl Moto {
         }
         true
     }
+}
+
+/// Ours, with nothing in it.
+pub async fn ours() -> Ecs {
+    let settings = Settings { step: Duration::from_millis(20), ..Settings::default() };
+    let ours = Ecs::start(settings, Arc::new(NoProcesses), Timeline::default()).await;
+    ours.expect("a free port")
 }
 
 async fn call(url: &str, operation: &str, body: &Value) -> (u16, Value) {
@@ -107,6 +114,7 @@ fn script() -> Vec<(&'static str, Value)> {
         ),
         ("DescribeServices", in_shop(json!({ "services": ["api", "none"] }))),
         ("DescribeServices", json!({ "cluster": "none", "services": ["api"] })),
+        ("ListClusters", json!({})),
         ("ListServices", in_shop(json!({}))),
         ("ListServices", json!({ "cluster": "none" })),
         ("UpdateService", in_shop(json!({ "service": "api", "taskDefinition": "api:2" }))),
@@ -153,9 +161,7 @@ fn differences(path: &str, theirs: &Value, ours: &Value, found: &mut Vec<String>
 #[tokio::test]
 async fn ours_answers_as_moto_does_what_moto_models() {
     let moto = Moto::start().await;
-    let settings = Settings { step: Duration::from_millis(20), ..Settings::default() };
-    let ours = Ecs::start(settings, Arc::new(NoProcesses), Timeline::default()).await;
-    let ours = ours.expect("a free port");
+    let ours = ours().await;
     let mut found = Vec::new();
     for (number, (operation, body)) in script().into_iter().enumerate() {
         if operation == "DescribeServices" {

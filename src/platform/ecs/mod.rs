@@ -9,6 +9,7 @@ mod choose;
 mod compare;
 mod decode;
 mod flight;
+mod foresee;
 mod history;
 mod inspect;
 mod look;
@@ -71,6 +72,10 @@ impl Platform for Ecs {
         target: &Revision,
     ) -> Result<Inspection, LookError> {
         self.inspect_target(service, judged, target).await
+    }
+
+    async fn foresee(&self, plan: &RollbackPlan) -> Result<String, ActFailure> {
+        self.would(plan).await
     }
 
     async fn roll_back(&self, permit: &Permit, plan: &RollbackPlan) -> Result<Acted, ActFailure> {

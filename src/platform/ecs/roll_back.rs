@@ -63,7 +63,7 @@ impl Ecs {
 
     /// Reads everything that the choice depends on, the service itself last: it
     /// is the re-reading immediately before acting.
-    async fn see(&self, plan: &RollbackPlan) -> Result<Seen, ActFailure> {
+    pub(super) async fn see(&self, plan: &RollbackPlan) -> Result<Seen, ActFailure> {
         let key = &plan.service;
         let mut before = self.service(key).await?;
         for _ in 0..READINGS {

@@ -18,11 +18,10 @@ use crate::world::{lock, now};
 
 /// The services that speak JSON: botocore's name, what `x-amz-target` begins with, the content
 /// type.
-const JSON_SERVICES: &[(&str, &str, &str)] =
-    &[
-        ("ecs", "AmazonEC2ContainerServiceV20141113.", "application/x-amz-json-1.1"),
-        ("sqs", "AmazonSQS.", "application/x-amz-json-1.0"),
-    ];
+const JSON_SERVICES: &[(&str, &str, &str)] = &[
+    ("ecs", "AmazonEC2ContainerServiceV20141113.", "application/x-amz-json-1.1"),
+    ("sqs", "AmazonSQS.", "application/x-amz-json-1.0"),
+];
 
 /// One request, read.
 struct Asked {

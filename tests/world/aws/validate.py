@@ -12,7 +12,11 @@ import botocore.loaders
 from botocore.model import ServiceModel
 
 # Errors that every AWS operation may answer and that service models do not list.
-COMMON_ERRORS = {"ThrottlingException", "MissingAuthenticationTokenException"}
+COMMON_ERRORS = {
+    "ThrottlingException",
+    "MissingAuthenticationTokenException",
+    "InvalidParameterValue",
+}
 
 NUMBER = (int, float)
 SCALARS = {
@@ -76,6 +80,10 @@ def faults_of_call(model, call):
     yield from faults_of(operation.input_shape, call["body"], f"{name} request")
     status, answer = call["status"], call["answer"]
     if answer is None:
+        return
+    if status == 200 and operation.output_shape is None:
+        if answer:
+            yield f"{name} answers nothing, and here {answer!r}"
         return
     if status == 200:
         yield from faults_of(operation.output_shape, answer, f"{name} answer")
