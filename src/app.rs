@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -113,9 +113,8 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
             repo.nothing()
         }
     };
-    let listener = TcpListener::bind(settings.listen)
-        .await
-        .with_context(|| format!("{} can't be listened on", settings.listen))?;
+    let listener = TcpListener::bind(settings.listen).await;
+    let listener = listener.with_context(|| format!("{} can't be listened on", settings.listen))?;
     let parts = Parts {
         store: adapters.store.clone(),
         platform: adapters.platform.clone(),
@@ -125,14 +124,13 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
         brake: FleetBrake { rollbacks: settings.brake.rollbacks, within: settings.brake.within.0 },
         clusters: settings.discover.ecs.clusters.clone(),
         metrics: Arc::new(Metrics::new()?),
-        status: Arc::new(Status::default()),
-        mail: Arc::new(Notify::new()),
+        status: Arc::default(),
+        mail: Arc::default(),
     };
-    let (metrics, mail) = (parts.metrics.clone(), parts.mail.clone());
-    let status = parts.status.clone();
+    let Parts { metrics, status, mail, .. } = &parts;
+    let (metrics, status, mail) = (metrics.clone(), status.clone(), mail.clone());
     let engine = Engine::load(parts).await?;
     let (hints, hinted) = engine::hints();
-    let place = Place { target: settings.target(), region: adapters.region };
     let face = Face {
         engine: engine.handle(),
         store: adapters.store.clone(),
@@ -141,14 +139,13 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
         metrics: metrics.clone(),
         tokens: Arc::new(Tokens::of(&settings)?),
         target: settings.target(),
-        hints: hints.clone(),
+        hints,
         sns: adapters.sns,
-        place: place.clone(),
+        place: Place { target: settings.target(), region: adapters.region },
         foresight: Foresight::new(adapters.platform.clone()),
         address: listener.local_addr()?,
     };
     tracing::info!(address = %face.address, pid = std::process::id(), "listening");
-
     let around = TaskTracker::new();
     around.spawn(poll_forever(
         adapters.platform,
@@ -156,17 +153,11 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
         engine.policies(),
         engine.looking(),
         hinted,
-        PollSettings {
-            every: settings.discover.ecs.every.std(),
-            target: settings.target(),
-            clusters: settings.discover.ecs.clusters.clone(),
-            status: status.clone(),
-        },
+        polling(&settings, status.clone()),
         stop.clone(),
     ));
     if let Some(queue) = adapters.queue {
-        let (status, metrics) = (status.clone(), metrics.clone());
-        around.spawn(hear_forever(Ear { queue, place, hints, status, metrics }, stop.clone()));
+        around.spawn(hear_forever(ear(queue, &face), stop.clone()));
     }
     around.spawn(feel_forever(adapters.prometheus, status, stop.clone()));
     around.spawn(watch_policies(repo.watch(read.as_ref().ok()), engine.handle(), stop.clone()));
@@ -175,6 +166,27 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
     }
     around.close();
     run(engine, listener, face, around, stop).await
+}
+
+fn polling(settings: &Settings, status: Arc<Status>) -> PollSettings {
+    let discovery = &settings.discover.ecs;
+    PollSettings {
+        every: discovery.every.std(),
+        target: settings.target(),
+        clusters: discovery.clusters.clone(),
+        status,
+    }
+}
+
+/// Listens to a queue for the same engine that the face speaks to.
+fn ear(queue: Queue, face: &Face) -> Ear {
+    Ear {
+        queue,
+        place: face.place.clone(),
+        hints: face.hints.clone(),
+        status: face.status.clone(),
+        metrics: face.metrics.clone(),
+    }
 }
 
 /// Runs until `stop`. Requests end first, then what is around the engine, then

@@ -399,6 +399,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_queue_and_no_topic_is_refused_before_anything_is_asked_of_it() {
+        let of = |discover: &str| read(&format!("{LEAST}discover: {{ {discover} }}\n"));
+        let queue = "sqs: { queue: 'https://sqs.eu-west-1.amazonaws.com/123456789012/events' }";
+        assert!(of(queue).unwrap().discover.sqs.is_some());
+        let topic = "sns: { topics: ['arn:aws:sns:eu-west-1:123456789012:events'] }";
+        assert!(of(topic).unwrap().discover.sns.is_some());
+        for wrong in ["events", "arn:aws:sqs:eu-west-1:123456789012:events", "https://sqs/"] {
+            let told = of(&format!("sqs: {{ queue: '{wrong}' }}")).unwrap_err();
+            assert!(told.contains("discover.sqs.queue"), "{told}");
+        }
+        let told = of("sns: { topics: [events] }").unwrap_err();
+        assert!(told.contains("`events` is no topic"), "{told}");
+        assert_eq!(of("ecs: { every: 1m }").unwrap().discover.ecs.clusters, None);
+    }
+
+    #[test]
     fn a_source_that_shows_samples_late_is_given_its_time_within_bounds() {
         let of = |offset: &str| {
             let url = "url: 'http://127.0.0.1:9090'";

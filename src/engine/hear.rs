@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::clock;
@@ -126,8 +125,8 @@ impl Ear {
 
     /// What else is there already.
     async fn gather(&self, mut letters: Vec<Letter>, stop: &CancellationToken) -> Vec<Letter> {
-        let until = Instant::now() + GATHERING;
-        while letters.len() < MOST && Instant::now() < until && !stop.is_cancelled() {
+        let until = tokio::time::Instant::now() + GATHERING;
+        while letters.len() < MOST && tokio::time::Instant::now() < until && !stop.is_cancelled() {
             match self.queue.receive(Duration::ZERO).await {
                 Ok(more) if more.is_empty() => break,
                 Ok(more) => letters.extend(more),

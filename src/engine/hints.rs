@@ -74,7 +74,7 @@ impl Hints {
     /// must not be forgotten.
     pub async fn look(&self, wanted: Wanted) -> Result<Taken, String> {
         let (reply, answer) = oneshot::channel();
-        let asked = Asked { wanted, reply, looks: 0, not_before: Instant::now() };
+        let asked = Asked { wanted, reply, looks: 0, not_before: tokio::time::Instant::now() };
         let gone = || "deployguard is stopping".to_owned();
         let looked = tokio::time::timeout(PATIENCE, async {
             self.sender.send(asked).await.map_err(|_| gone())?;
@@ -104,7 +104,7 @@ impl Hinted {
     /// The services to look at now. Hints at what nothing guards are answered at once.
     pub fn services(&mut self, loaded: &Loaded, looking: &Looking) -> BTreeSet<ServiceKey> {
         self.take();
-        let now = Instant::now();
+        let now = tokio::time::Instant::now();
         let mut known: BTreeMap<ServiceKey, bool> = BTreeMap::new();
         let mut services = BTreeSet::new();
         for asked in std::mem::take(&mut self.waiting) {
@@ -136,7 +136,7 @@ impl Hinted {
     /// `kept`. A deployment that does not show yet is looked for again.
     pub fn looked(&mut self, looks: &[Look], kept: &Result<(), String>) {
         let shown: BTreeMap<&ServiceKey, _> = looks.iter().map(|(key, look)| (key, look)).collect();
-        let now = Instant::now();
+        let now = tokio::time::Instant::now();
         for mut asked in std::mem::take(&mut self.waiting) {
             let Some(look) = shown.get(&asked.wanted.key) else {
                 self.waiting.push(asked);

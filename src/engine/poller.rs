@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::clock;
@@ -63,20 +62,20 @@ pub async fn poll_forever(
     let PollSettings { every, target, clusters, status } = settings;
     let mut land = Land::new(target, clusters, status);
     let mut slow = 1;
-    let mut next_full = Instant::now();
+    let mut next_full = tokio::time::Instant::now();
     let mut next_moving = next_full;
     loop {
         let loaded = policies.borrow().clone();
         let wanted = looking.borrow_and_update().clone();
         let mut services = hinted.services(&loaded, &wanted);
-        let begun = Instant::now();
+        let begun = tokio::time::Instant::now();
         let pace = every.min(MOVING);
         if begun >= next_full {
             land.survey(&platform, &loaded).await;
             services.extend(land.guarded(&loaded));
             services.extend(wanted.watched.iter().cloned());
-            next_full = Instant::now() + every * slow;
-            next_moving = Instant::now() + pace * slow;
+            next_full = tokio::time::Instant::now() + every * slow;
+            next_moving = tokio::time::Instant::now() + pace * slow;
         } else if begun >= next_moving {
             services.extend(wanted.moving.iter().cloned());
             next_moving = begun + pace * slow;
@@ -102,7 +101,7 @@ pub async fn poll_forever(
             // A new watch wants to see its service soon, but not oftener than the pace.
             Ok(()) = looking.changed() => {
                 tokio::time::sleep((pace * slow).min(Duration::from_secs(1))).await;
-                next_moving = Instant::now();
+                next_moving = tokio::time::Instant::now();
             }
             () = hinted.due() => tokio::time::sleep(GATHERING * slow).await,
         }

@@ -17,7 +17,7 @@ use crate::aws::{Account, Fault};
 pub const LONG_POLL: Duration = Duration::from_secs(20);
 const AT_ONCE: usize = 10;
 /// How long a received message is ours.
-pub const IN_HAND: Duration = Duration::from_secs(60);
+pub const IN_HAND: Duration = Duration::from_mins(1);
 /// A message that can't be read is deleted at this delivery, should the queue have no
 /// redrive policy that takes it away before.
 pub const MOST_TRIES: u32 = 10;

@@ -29,10 +29,14 @@ pub struct Post {
 impl Post {
     /// The daemon has looked once, and looks again in an hour.
     pub async fn open(policy: &str) -> anyhow::Result<Self> {
+        Self::with_dead_letters_after(MOST, policy).await
+    }
+
+    async fn with_dead_letters_after(most: u32, policy: &str) -> anyhow::Result<Self> {
         let config = WorldConfig { requests_per_second: 40, ..WorldConfig::default() };
         let world = World::start(config).await?;
         let sns = Sns::start().await?;
-        let url = world.ecs.events_to(QUEUE, MOST);
+        let url = world.ecs.events_to(QUEUE, most);
         let daemon = Daemon::at_home(Path::new(BINARY), &world, policy)?;
         let file = daemon.home().join("deployguard.yaml");
         let mut settings: Value = serde_json::from_slice(&std::fs::read(&file)?)?;
@@ -293,6 +297,27 @@ async fn poison_goes_to_the_dead_letters_and_holds_nothing_up() -> anyhow::Resul
     })
     .await?;
     assert!(post.world.ecs.queued(QUEUE).is_empty());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn poison_that_no_redrive_policy_takes_away_is_deleted_at_its_tenth_delivery()
+-> anyhow::Result<()> {
+    let post = Post::with_dead_letters_after(1000, STORY).await?;
+    post.emptied().await?;
+    post.send("no event at all");
+    for delivery in 1..=10 {
+        post.until("a delivery", async |post| {
+            Ok((post.counted("sqs", "unreadable").await? == delivery).then_some(()))
+        })
+        .await?;
+        if delivery < 10 {
+            assert_eq!(post.world.ecs.queued(QUEUE).len(), 1, "it is left at first");
+        }
+        post.world.ecs.time_out_messages();
+    }
+    post.emptied().await?;
+    assert!(post.daemon.logs().contains("give the queue a redrive policy"));
     Ok(())
 }
 

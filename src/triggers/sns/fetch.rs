@@ -90,7 +90,7 @@ async fn bounded(mut answer: Response, url: &Url) -> Result<Vec<u8>, Refusal> {
     loop {
         match answer.chunk().await {
             Ok(Some(chunk)) if bytes.len() + chunk.len() <= LIMIT => {
-                bytes.extend_from_slice(&chunk)
+                bytes.extend_from_slice(&chunk);
             }
             Ok(Some(_)) => return Err(unknown(url, "the answer is too large")),
             Ok(None) => return Ok(bytes),

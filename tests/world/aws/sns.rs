@@ -118,7 +118,7 @@ fn canonical(message: &Value) -> String {
         &["Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"]
     };
     let lines = names.iter().filter_map(|name| Some((name, message[*name].as_str()?)));
-    lines.map(|(name, value)| format!("{name}\n{value}\n")).collect()
+    lines.fold(String::new(), |text, (name, value)| text + name + "\n" + value + "\n")
 }
 
 fn sign(text: &[u8]) -> Vec<u8> {

@@ -14,7 +14,7 @@ use super::model::{EcsError, Settings};
 /// One account's queues in one region.
 pub struct Queues {
     settings: Settings,
-    queues: BTreeMap<String, Queue>,
+    by_name: BTreeMap<String, Queue>,
     /// Counts whatever needs an identifier.
     count: u64,
 }
@@ -68,7 +68,7 @@ const LONGEST_VISIBILITY: i64 = 43_200;
 
 impl Queues {
     pub fn new(settings: Settings) -> Self {
-        Self { settings, queues: BTreeMap::new(), count: 0 }
+        Self { settings, by_name: BTreeMap::new(), count: 0 }
     }
 
     /// Answers one API call. A receive that finds nothing answers at once: the wait is the
@@ -122,19 +122,19 @@ impl Queues {
 
     /// When something becomes visible by itself.
     pub fn next_visible(&self, now: Timestamp) -> Option<Timestamp> {
-        let messages = self.queues.values().flat_map(|queue| &queue.messages);
+        let messages = self.by_name.values().flat_map(|queue| &queue.messages);
         messages.map(|message| message.visible).filter(|at| *at > now).min()
     }
 
     /// The messages in a queue, in sight and out of it.
     pub fn bodies(&self, name: &str) -> Vec<String> {
-        let messages = self.queues.get(name).into_iter().flat_map(|queue| &queue.messages);
+        let messages = self.by_name.get(name).into_iter().flat_map(|queue| &queue.messages);
         messages.map(|message| message.body.clone()).collect()
     }
 
     /// As if every visibility time-out had passed.
     pub fn time_out(&mut self, now: Timestamp) {
-        for message in self.queues.values_mut().flat_map(|queue| &mut queue.messages) {
+        for message in self.by_name.values_mut().flat_map(|queue| &mut queue.messages) {
             message.visible = message.visible.min(now);
         }
     }
@@ -164,7 +164,7 @@ impl Queues {
         let Settings { region, account, .. } = &self.settings;
         let name = request.queue_name;
         let url = format!("https://sqs.{region}.amazonaws.com/{account}/{name}");
-        self.queues.entry(name).or_insert(queue);
+        self.by_name.entry(name).or_insert(queue);
         Ok(json!({ "QueueUrl": url }))
     }
 
@@ -220,7 +220,7 @@ impl Queues {
         }
         self.count = count;
         if let Some((name, _)) = redrive {
-            let target = self.queues.get_mut(&name).ok_or_else(no_queue)?;
+            let target = self.by_name.get_mut(&name).ok_or_else(no_queue)?;
             target.messages.extend(dead);
         }
         Ok(if answered.is_empty() { json!({}) } else { json!({ "Messages": answered }) })
@@ -228,7 +228,7 @@ impl Queues {
 
     fn queue(&mut self, url: &str) -> Result<&mut Queue, EcsError> {
         let name = url.rsplit('/').next().unwrap_or_default();
-        self.queues.get_mut(name).ok_or_else(no_queue)
+        self.by_name.get_mut(name).ok_or_else(no_queue)
     }
 }
 
@@ -287,13 +287,7 @@ fn batch(
             })),
         }
     }
-    let mut answer = json!({});
-    for (name, list) in [("Successful", successful), ("Failed", failed)] {
-        if !list.is_empty() {
-            answer[name] = json!(list);
-        }
-    }
-    Ok(answer)
+    Ok(json!({ "Successful": successful, "Failed": failed }))
 }
 
 fn read<T: DeserializeOwned>(operation: &str, body: &Value) -> Result<T, EcsError> {
