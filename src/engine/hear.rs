@@ -61,6 +61,7 @@ pub async fn hear_forever(ear: Ear, stop: CancellationToken) {
     let what = format!("the queue {}", ear.queue.name());
     let mut pauses = pauses();
     loop {
+        let soonest = tokio::time::Instant::now() + FIRST_PAUSE;
         let received = tokio::select! {
             () = stop.cancelled() => return,
             received = ear.queue.receive(LONG_POLL) => received,
@@ -68,7 +69,14 @@ pub async fn hear_forever(ear: Ear, stop: CancellationToken) {
         let failed = received.as_ref().err().map(|fault| fault.words.clone());
         ear.status.set(|health| health.looked(&what, failed, clock::now()));
         match received {
-            Ok(letters) if letters.is_empty() => pauses = self::pauses(),
+            Ok(letters) if letters.is_empty() => {
+                pauses = self::pauses();
+                // Whoever answers for SQS without holding the request open is not hammered.
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep_until(soonest) => {}
+                }
+            }
             Ok(letters) => {
                 pauses = self::pauses();
                 ear.take(letters, &stop).await;

@@ -264,6 +264,7 @@ async fn a_burst_is_a_few_looks_and_what_nothing_guards_is_none() -> anyhow::Res
     post.send("{\"source\":\"aws.s3\",\"detail-type\":\"Object Created\"}");
     post.emptied().await?;
     let looks = post.looks_at("shopflow-api") - before;
+    println!("500 events are {looks} looks");
     assert!((1..=5).contains(&looks), "500 events are {looks} looks");
     assert_eq!(post.looks_at("billing"), 0);
     assert_eq!(post.counted("sqs", "unguarded").await?, 500);
@@ -374,7 +375,9 @@ async fn a_failed_look_keeps_the_message_and_a_stop_gives_it_back() -> anyhow::R
     .await?;
     let begun = tokio::time::Instant::now();
     post.daemon.terminate().await?;
-    println!("stopped within {:?}", begun.elapsed());
+    let took = begun.elapsed();
+    println!("stopped within {took:?}");
+    assert!(took < Duration::from_secs(6), "it waits for no look: {took:?}");
     let calls = post.world.ecs.calls();
     let back = calls.iter().find(|call| call.operation == "ChangeMessageVisibilityBatch");
     let back = back.expect("given back at once");
