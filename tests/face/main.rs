@@ -9,6 +9,7 @@ mod blind;
 mod events;
 mod house;
 mod policies;
+mod post;
 mod requests;
 mod silent;
 
