@@ -71,5 +71,5 @@ pub enum Counted {
     /// A query that contains `${window}` and counts the events in it.
     Query(String),
     /// A statistic of CloudWatch that counts the events of each period.
-    Metric(Metric),
+    Metric(Box<Metric>),
 }

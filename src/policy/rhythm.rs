@@ -6,7 +6,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Check, Counted, Gauged, Measure, Stated};
-use crate::model::{Metric, Ticks};
+use crate::model::{Fold, Metric, MetricOf, Ticks};
 
 /// A count that could not be asked is made up for with a later one within this.
 const MADE_UP: SignedDuration = SignedDuration::from_mins(10);
@@ -106,6 +106,23 @@ impl Check {
         Some(Stretches { ticks, places })
     }
 
+    /// How data points within one stretch become one value: statistics can be had of the
+    /// whole stretch, but a sum grows with it, and so may what is computed.
+    pub fn fold(&self) -> Fold {
+        let Measure::Gauge { of: Gauged::Metric(watched), .. } = &self.measure else {
+            return Fold::Each;
+        };
+        match &watched.metric.of {
+            MetricOf::Statistic(stat) if !matches!(stat.stat.as_str(), "Sum" | "SampleCount") => {
+                Fold::Whole
+            }
+            MetricOf::Statistic(_) | MetricOf::Math { .. } if self.higher_is_worse() => {
+                Fold::Highest
+            }
+            MetricOf::Statistic(_) | MetricOf::Math { .. } => Fold::Lowest,
+        }
+    }
+
     /// Whether its past can be asked for: an alarm has only a state.
     pub fn has_past(&self) -> bool {
         !matches!(self.measure, Measure::Status { of: Stated::Alarms(_) })
@@ -134,4 +151,120 @@ fn on_grid(time: Timestamp, step: SignedDuration) -> Timestamp {
     let step = i64::try_from(step.as_millis()).unwrap_or(i64::MAX).max(1);
     let ms = time.as_millisecond().div_euclid(step).saturating_mul(step);
     Timestamp::from_millisecond(ms).unwrap_or(time)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::model::{MetricStat, MetricUnit};
+    use crate::policy::{Part, Unit, Watched};
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn secs(seconds: i64) -> SignedDuration {
+        SignedDuration::from_secs(seconds)
+    }
+
+    fn metric() -> Metric {
+        let stat = MetricStat {
+            namespace: "AWS/ECS".into(),
+            metric: "CPUUtilization".into(),
+            dimensions: BTreeMap::new(),
+            stat: "Average".into(),
+        };
+        Metric {
+            of: MetricOf::Statistic(stat),
+            period: secs(60),
+            delay: secs(120),
+            unit: MetricUnit::Percent,
+        }
+    }
+
+    fn check(measure: Measure) -> Check {
+        Check {
+            name: "it".into(),
+            measure,
+            normal: None,
+            breach: BTreeMap::new(),
+            baseline: None,
+            leak: None,
+            min_traffic: 20.0,
+            window: None,
+        }
+    }
+
+    fn gauge() -> Check {
+        let watched = Watched { metric: metric(), beside: None };
+        check(Measure::Gauge { of: Gauged::Metric(Box::new(watched)), unit: Unit::Ratio })
+    }
+
+    fn ratio() -> Check {
+        let counted = || Counted::Metric(Box::new(metric()));
+        check(Measure::Ratio { part: Part::Bad, of: counted(), total: counted() })
+    }
+
+    #[test]
+    fn a_metric_is_measured_once_a_period_as_of_its_end_when_it_is_complete() {
+        let check = gauge();
+        let interval = secs(15);
+        let measured: Vec<_> = (1..=12)
+            .filter_map(|tick| check.measured_at(at(6000 + tick * 15), interval, interval))
+            .collect();
+        // Ticks at 6060, 6120 and 6180: what ended two minutes before each.
+        assert_eq!(measured, [at(5940), at(6000), at(6060)]);
+    }
+
+    #[test]
+    fn in_a_slow_phase_it_speaks_of_the_whole_interval() {
+        let check = gauge();
+        let interval = secs(300);
+        assert_eq!(check.pace(interval), interval);
+        assert_eq!(check.measured_at(at(6300), interval, interval), Some(at(6000)));
+        assert_eq!(check.measured_at(at(6600), interval, interval), Some(at(6300)));
+    }
+
+    #[test]
+    fn what_is_asked_of_prometheus_is_measured_at_every_tick() {
+        let check = check(Measure::Latency { quantile: 0.95, counter: "b".into() });
+        assert_eq!(check.measured_at(at(7), secs(1), secs(1)), Some(at(7)));
+        let ticks = Ticks { first: at(60), step: secs(15), count: 3 };
+        let stretches = check.stretches(ticks, secs(15), Some(at(0))).unwrap();
+        assert_eq!(stretches, Stretches { ticks, places: vec![0, 1, 2] });
+    }
+
+    #[test]
+    fn missed_ticks_are_measured_period_by_period() {
+        let ticks = Ticks { first: at(6015), step: secs(15), count: 12 };
+        let Stretches { ticks, places } = gauge().stretches(ticks, secs(15), None).unwrap();
+        assert_eq!(ticks, Ticks { first: at(5940), step: secs(60), count: 3 });
+        assert_eq!(places, [3, 7, 11], "the ticks at 6060, 6120 and 6180 take them in");
+        let between = Ticks::once(at(6075), secs(15));
+        assert_eq!(gauge().stretches(between, secs(15), None), None);
+    }
+
+    #[test]
+    fn counts_go_on_where_the_last_answer_ended_and_statistics_do_not() {
+        let of = |check: &Check, last: Option<i64>| {
+            let ticks = Ticks::once(at(6300), secs(300));
+            check.stretches(ticks, secs(300), last.map(at)).unwrap().ticks
+        };
+        // The period before was a minute's, or two answers did not come.
+        for (last, step) in [(5880, 120), (5400, 600), (5999, 1), (5100, 300), (6000, 300)] {
+            assert_eq!(of(&ratio(), Some(last)), Ticks::once(at(6000), secs(step)), "{last}");
+        }
+        assert_eq!(of(&ratio(), None), Ticks::once(at(6000), secs(300)));
+        assert_eq!(of(&gauge(), Some(5880)), Ticks::once(at(6000), secs(300)));
+    }
+
+    #[test]
+    fn the_past_ends_where_periods_are_complete() {
+        let past = gauge().past(at(6010), secs(15), 480, at(6020));
+        assert_eq!(past, Ticks::ending_at(at(5880), secs(60), 120));
+        let old = gauge().past(at(3599), secs(15), 480, at(6020));
+        assert_eq!(old, Ticks::ending_at(at(3540), secs(60), 120));
+    }
 }

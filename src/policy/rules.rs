@@ -310,9 +310,10 @@ impl Check {
     /// Whether a sample looks back over a window at all; an instant value does not.
     pub fn looks_back(&self) -> bool {
         match &self.measure {
-            Measure::Ratio { .. } | Measure::Latency { .. } => true,
+            Measure::Ratio { .. }
+            | Measure::Latency { .. }
+            | Measure::Gauge { of: Gauged::Metric(_), .. } => true,
             Measure::Gauge { of: Gauged::Query(query), .. } => query.contains("${window}"),
-            Measure::Gauge { of: Gauged::Metric(_), .. } => true,
             Measure::Status { .. } => false,
         }
     }

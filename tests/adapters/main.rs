@@ -9,6 +9,7 @@ mod world;
 mod client;
 
 mod between;
+mod cloudwatch;
 mod ecs;
 mod live;
 mod looking;

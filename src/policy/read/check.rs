@@ -237,7 +237,7 @@ fn counted(path: &[&str], text: &CountText, desk: &mut Desk) -> Option<Counted> 
         (None, None, Some(text)) => {
             let path = [path, &["cloudwatch"]].concat();
             let watched = cloudwatch::metric(&path, text, For::Count, desk)?;
-            Some(Counted::Metric(watched.metric))
+            Some(Counted::Metric(Box::new(watched.metric)))
         }
         (None, None, None) => None,
     }

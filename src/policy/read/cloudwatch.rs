@@ -56,7 +56,7 @@ pub(super) struct CloudWatchText {
     pub delay: Option<At<Stretch>>,
     /// The unit that CloudWatch keeps it in, where limits are written in another or it is not known.
     pub unit: Option<At<MetricWord>>,
-    /// Another metric of the same namespace and dimensions: where its sum is above zero, a missing value is a zero. Default: RequestCount for the counts of AWS/ApplicationELB.
+    /// Another metric of the same namespace and dimensions: where its sum is above zero, a missing value is a zero. Default: `RequestCount` for the counts of `AWS/ApplicationELB`.
     pub beside: Option<At<String>>,
 }
 

@@ -53,7 +53,7 @@ pub(super) enum What {
 
 /// The fewest calls that bring all of `wanted`.
 pub(super) fn plan(mut wanted: Vec<Wanted>) -> Vec<Call> {
-    wanted.sort_by_key(|one| one.stretch());
+    wanted.sort_by_key(Wanted::stretch);
     let mut calls: Vec<Call> = Vec::new();
     for one in wanted {
         match calls.last_mut() {
