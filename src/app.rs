@@ -1,19 +1,18 @@
 //! Puts the daemon together: the only place that constructs adapters.
 
+mod advertise;
+mod lead;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::aws::{Account, AccountSettings};
-use crate::engine::{
-    self, Engine, FleetBrake, Parts, PollSettings, Status, deliver_forever, feel_forever,
-    poll_forever,
-};
+use crate::engine::{Helm, Status, feel_forever};
 use crate::notify::slack::Slack;
 use crate::platform::ecs::Ecs;
 use crate::policy_repo::{PolicyRepo, Reload};
@@ -22,6 +21,7 @@ pub use crate::sources::prometheus::Prometheus;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::web::{self, Face, Tokens};
+use lead::{Leader, Stops};
 
 /// The metric source of the settings; nothing is sent.
 pub fn prometheus(settings: &PrometheusSettings) -> anyhow::Result<Prometheus> {
@@ -39,7 +39,7 @@ struct Adapters {
 
 impl Adapters {
     async fn connect(settings: &Settings) -> anyhow::Result<Adapters> {
-        let store = Store::open(&settings.store)
+        let store = Store::open(&settings.store.expose()?)
             .await
             .map_err(|why| anyhow::anyhow!("{} can't be opened: {why}", settings.store))?;
         let account = Account::connect(AccountSettings {
@@ -94,71 +94,54 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
     let listener = TcpListener::bind(settings.listen)
         .await
         .with_context(|| format!("{} can't be listened on", settings.listen))?;
-    let parts = Parts {
-        store: adapters.store.clone(),
-        platform: adapters.platform.clone(),
-        prometheus: adapters.prometheus.clone(),
-        query_offset: settings.prometheus.query_offset,
-        policies: Arc::new(loaded.clone()),
-        brake: FleetBrake { rollbacks: settings.brake.rollbacks, within: settings.brake.within.0 },
-        clusters: settings.discover.ecs.clusters.clone(),
+    let address = listener.local_addr()?;
+    let relay = web::relay()?;
+    let leader = Leader {
+        url: advertise::url(settings.advertise.as_ref(), address, &relay).await,
+        policies: watch::Sender::new(Arc::new(loaded)),
         metrics: Arc::new(Metrics::new()?),
         status: Arc::new(Status::default()),
-        mail: Arc::new(Notify::new()),
+        helm: Helm::default(),
+        settings,
+        adapters,
     };
-    let (metrics, mail) = (parts.metrics.clone(), parts.mail.clone());
-    let status = parts.status.clone();
-    let engine = Engine::load(parts).await?;
     let face = Face {
-        engine: engine.handle(),
-        store: adapters.store.clone(),
-        policies: engine.policies(),
-        status: status.clone(),
-        metrics: metrics.clone(),
-        tokens: Arc::new(Tokens::of(&settings)?),
-        target: settings.target(),
-        address: listener.local_addr()?,
+        engine: leader.helm.handle(),
+        store: leader.adapters.store.clone(),
+        policies: leader.policies.subscribe(),
+        status: leader.status.clone(),
+        metrics: leader.metrics.clone(),
+        tokens: Arc::new(Tokens::of(&leader.settings)?),
+        target: leader.settings.target(),
+        address,
+        relay,
     };
-    tracing::info!(address = %face.address, pid = std::process::id(), "listening");
-
-    let around = TaskTracker::new();
-    around.spawn(poll_forever(
-        adapters.platform,
-        engine.handle(),
-        engine.policies(),
-        engine.looking(),
-        PollSettings {
-            every: settings.discover.ecs.every.std(),
-            clusters: settings.discover.ecs.clusters.clone(),
-            status: status.clone(),
-        },
-        stop.clone(),
-    ));
-    around.spawn(feel_forever(adapters.prometheus, status, stop.clone()));
-    around.spawn(watch_policies(repo.watch(read.as_ref().ok()), engine.handle(), stop.clone()));
-    if let Some(slack) = adapters.slack {
-        around.spawn(deliver_forever(adapters.store, slack, metrics, mail, stop.clone()));
-    }
-    around.close();
-    run(engine, listener, face, around, stop).await
+    tracing::info!(%address, advertised = leader.url, pid = std::process::id(), "listening");
+    let feeling =
+        feel_forever(leader.adapters.prometheus.clone(), leader.status.clone(), stop.clone());
+    let reloads = repo.watch(read.as_ref().ok());
+    run(leader, reloads, listener, face, feeling, stop).await
 }
 
 /// Runs until `stop`. Requests end first, then what is around the engine, then
-/// the engine, so that everything that still comes in is kept.
+/// the engine, so that everything that still comes in is kept; then the lead is
+/// given back.
 async fn run(
-    engine: Engine,
+    leader: Leader,
+    reloads: mpsc::Receiver<Reload>,
     listener: TcpListener,
     face: Face,
-    around: TaskTracker,
+    feeling: impl Future<Output = ()> + Send + 'static,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let engine_stop = CancellationToken::new();
-    let mut running = tokio::spawn(engine.run(engine_stop.clone()));
+    let stops = Stops { begun: stop.clone(), served: CancellationToken::new() };
+    let mut leading = tokio::spawn(leader.run(reloads, stops.clone()));
     let serving = tokio::spawn(web::serve(listener, face, stop.clone()));
+    let feeling = tokio::spawn(feeling);
     // Without its engine the daemon guards nothing, and must not look alive.
     tokio::select! {
         () = stop.cancelled() => {}
-        ended = &mut running => {
+        ended = &mut leading => {
             stop.cancel();
             ended??;
             anyhow::bail!("the engine has ended by itself");
@@ -166,24 +149,7 @@ async fn run(
     }
     tracing::info!("stopping");
     serving.await??;
-    around.wait().await;
-    engine_stop.cancel();
-    running.await??;
-    Ok(())
-}
-
-async fn watch_policies(
-    mut reloads: mpsc::Receiver<Reload>,
-    handle: engine::EngineHandle,
-    stop: CancellationToken,
-) {
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            reload = reloads.recv() => match reload {
-                Some(reload) => handle.policies(reload).await,
-                None => return,
-            },
-        }
-    }
+    feeling.await?;
+    stops.served.cancel();
+    leading.await?
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder,
+    Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 
 use crate::engine::{Announced, Refused, Tried};
@@ -31,6 +31,8 @@ pub struct Metrics {
     outbox: IntGaugeVec,
     outbox_age: IntGauge,
     requests: IntCounterVec,
+    leading: IntGauge,
+    takeovers: IntCounter,
 }
 
 /// The stages of a watch that are shown apart.
@@ -101,6 +103,12 @@ impl Metrics {
                 "Requests to the daemon.",
                 &["route", "code"],
             )?,
+            leading: gauge(
+                &registry,
+                "leading",
+                "1 while this process leads, 0 while it stands by.",
+            )?,
+            takeovers: takeovers(&registry)?,
             registry,
         })
     }
@@ -208,9 +216,28 @@ impl Metrics {
         self.outbox_age.set(age.max(0));
     }
 
+    /// This process begins to lead.
+    pub fn leads(&self) {
+        self.leading.set(1);
+        self.takeovers.inc();
+    }
+
+    /// This process leads no more: what it counted of the watches is another's to tell.
+    pub fn stands_by(&self) {
+        self.leading.set(0);
+        self.watches(std::iter::empty());
+    }
+
     pub fn request(&self, route: &str, code: u16) {
         self.requests.with_label_values(&[route, &code.to_string()]).inc();
     }
+}
+
+fn takeovers(registry: &Registry) -> Result<IntCounter, prometheus::Error> {
+    let metric =
+        IntCounter::new("deployguard_takeovers_total", "Times that this process began to lead.")?;
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
 }
 
 fn looks(registry: &Registry) -> Result<IntCounterVec, prometheus::Error> {

@@ -137,7 +137,7 @@ impl Engine {
         if round.jobs.is_empty() {
             return;
         }
-        let (prometheus, inputs) = (self.parts.prometheus.clone(), self.handle.inputs.clone());
+        let (prometheus, handle) = (self.parts.prometheus.clone(), self.handle.clone());
         let metrics = self.parts.metrics.clone();
         self.tasks.spawn(async move {
             let started = tokio::time::Instant::now();
@@ -159,7 +159,7 @@ impl Engine {
                 } else {
                     Ok(Box::new(came_to(goal, measured)))
                 };
-                let _ = inputs.send(Input::Done { watch, want, event }).await;
+                handle.send(Input::Done { watch, want, event }).await;
             }
         });
     }

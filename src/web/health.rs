@@ -8,13 +8,14 @@ use serde_json::json;
 
 use super::Face;
 use super::problem::Problem;
-use crate::engine::clock;
+use crate::engine::{Leads, clock};
 
 pub async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// 200 while hooks are kept; the detail tells what people should mend.
+/// 200 while hooks are kept; the detail tells what people should mend. Who stands by is
+/// ready too: a deployment of deployguard must come up while the former one leads.
 pub async fn readyz(State(face): State<Face>) -> Response {
     let health = face.status.read();
     let mut obstacles = health.obstacles();
@@ -32,8 +33,15 @@ pub async fn readyz(State(face): State<Face>) -> Response {
     let ready = obstacles.is_empty();
     obstacles.extend(health.handicaps(clock::now()));
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let body =
-        json!({ "ready": ready, "obstacles": obstacles, "detail": health, "outbox": outbox });
+    let (role, leader) = match face.engine.leads() {
+        Leads::Here => ("leading", None),
+        Leads::There(url) => ("standby", Some(url)),
+        Leads::Nobody => ("standby", None),
+    };
+    let body = json!({
+        "ready": ready, "role": role, "leader": leader, "obstacles": obstacles,
+        "detail": health, "outbox": outbox,
+    });
     (status, Json(body)).into_response()
 }
 
