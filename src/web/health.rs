@@ -1,5 +1,7 @@
 //! The daemon itself: alive, ready, measured.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -10,6 +12,9 @@ use super::Face;
 use super::problem::Problem;
 use crate::engine::{Leads, clock};
 
+/// How long the store may take: whoever asks waits no longer than some seconds.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 pub async fn healthz() -> &'static str {
     "ok\n"
 }
@@ -19,14 +24,18 @@ pub async fn healthz() -> &'static str {
 pub async fn readyz(State(face): State<Face>) -> Response {
     let health = face.status.read();
     let mut obstacles = health.obstacles();
-    let outbox = match face.store.letterbox().await {
-        Ok(letterbox) => Some(json!({
+    let outbox = match tokio::time::timeout(PATIENCE, face.store.letterbox()).await {
+        Ok(Ok(letterbox)) => Some(json!({
             "pending": letterbox.pending,
             "undeliverable": letterbox.undeliverable,
             "oldest": letterbox.oldest,
         })),
-        Err(error) => {
+        Ok(Err(error)) => {
             obstacles.push(error.to_string());
+            None
+        }
+        Err(_) => {
+            obstacles.push(format!("the store does not answer within {PATIENCE:?}"));
             None
         }
     };

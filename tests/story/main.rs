@@ -2,6 +2,10 @@
 //! protocols of ECS and Slack, and the real binary.
 
 mod crash;
+mod ending;
+mod pair;
+mod stores;
+mod two;
 mod whole;
 
 #[path = "../world/mod.rs"]
