@@ -6,8 +6,9 @@
 
 use std::time::Duration;
 
-use axum::body::to_bytes;
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -19,9 +20,13 @@ use crate::engine::Leads;
 /// Said of what was passed on once: it is passed on no further.
 const PASSED_ON: HeaderName = HeaderName::from_static("x-deployguard-passed-on");
 /// The largest request and the largest answer, in bytes.
-const LIMIT: usize = 1024 * 1024;
+const LIMIT: usize = 512 * 1024;
 /// How long the leader may take: less than a request here may.
-const PATIENCE: Duration = Duration::from_secs(12);
+const PATIENCE: Duration = Duration::from_secs(6);
+/// How long a request is held while the lead changes hands, and how often it is looked who
+/// has it: nobody has to come again for a change that goes as it should.
+const HELD: Duration = Duration::from_secs(8);
+const AGAIN: Duration = Duration::from_millis(100);
 /// What belongs to one connection, or is made anew.
 const OF_ONE_WAY: [HeaderName; 6] = [
     header::HOST,
@@ -38,7 +43,7 @@ const OF_ONE_WAY: [HeaderName; 6] = [
 /// Why there can be none.
 pub fn relay() -> reqwest::Result<reqwest::Client> {
     reqwest::Client::builder()
-        .connect_timeout(Duration::from_secs(2))
+        .connect_timeout(Duration::from_secs(1))
         .timeout(PATIENCE)
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
@@ -46,41 +51,59 @@ pub fn relay() -> reqwest::Result<reqwest::Client> {
 }
 
 pub async fn to_leader(State(face): State<Face>, request: Request, next: Next) -> Response {
-    if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    if reads || face.engine.leads() == Leads::Here {
         return next.run(request).await;
     }
-    let leader = match face.engine.leads() {
-        Leads::Here => return next.run(request).await,
-        Leads::There(url) => url,
-        Leads::Nobody => return nobody("no deployguard leads right now; try again"),
-    };
     if request.headers().contains_key(PASSED_ON) {
-        return nobody("the lead is changing hands; try again");
+        return nobody();
     }
-    pass_on(&face, &leader, request).await.unwrap_or_else(IntoResponse::into_response)
+    let (head, body) = request.into_parts();
+    let body = match to_bytes(body, LIMIT).await {
+        Ok(body) => body,
+        Err(error) => {
+            let why = format!("the body can't be passed on: {error}");
+            return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, why).into_response();
+        }
+    };
+    let deadline = tokio::time::Instant::now() + HELD;
+    loop {
+        match face.engine.leads() {
+            Leads::Here => return next.run(Request::from_parts(head, Body::from(body))).await,
+            Leads::There(leader) => match pass_on(&face, &leader, &head, body.clone()).await {
+                Ok(answer) => return answer,
+                // Nothing was sent.
+                Err(error) if error.is_connect() => {}
+                Err(error) => {
+                    tracing::warn!(leader, %error, "a request could not be passed on");
+                    return nobody();
+                }
+            },
+            Leads::Nobody => {}
+        }
+        if tokio::time::Instant::now() >= deadline {
+            return nobody();
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
 }
 
-async fn pass_on(face: &Face, leader: &str, request: Request) -> Result<Response, Problem> {
-    let (head, body) = request.into_parts();
-    let body = to_bytes(body, LIMIT).await.map_err(|error| {
-        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body can't be passed on: {error}"))
-    })?;
+async fn pass_on(
+    face: &Face,
+    leader: &str,
+    head: &Parts,
+    body: Bytes,
+) -> reqwest::Result<Response> {
     let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
-    let mut headers = head.headers;
+    let mut headers = head.headers.clone();
     for name in OF_ONE_WAY {
         headers.remove(name);
     }
     headers.insert(PASSED_ON, HeaderValue::from_static("1"));
-    let unreachable = |error: reqwest::Error| {
-        tracing::warn!(leader, %error, "a request could not be passed on");
-        let detail = "the deployguard that leads does not answer; try again, it is taken once";
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
-    };
-    let asked = face.relay.request(head.method, format!("{leader}{path}")).headers(headers);
-    let answer = asked.body(body).send().await.map_err(unreachable)?;
+    let asked = face.relay.request(head.method.clone(), format!("{leader}{path}"));
+    let answer = asked.headers(headers).body(body).send().await?;
     let (status, said) = (answer.status(), kept(answer.headers()));
-    let body = whole(answer).await.map_err(unreachable)?;
-    Ok((status, said, body).into_response())
+    Ok((status, said, whole(answer).await?).into_response())
 }
 
 /// The body of an answer, up to the limit.
@@ -100,6 +123,8 @@ fn kept(headers: &HeaderMap) -> HeaderMap {
     names.into_iter().filter_map(|name| Some((name.clone(), headers.get(name)?.clone()))).collect()
 }
 
-fn nobody(why: &str) -> Response {
+/// Whatever may have been sent is taken once: an announcement and an act are known again.
+fn nobody() -> Response {
+    let why = "no deployguard that leads could be reached; try again";
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, why).into_response()
 }

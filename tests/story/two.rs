@@ -101,7 +101,11 @@ async fn a_database_that_goes_away_in_the_middle_costs_nothing() -> anyhow::Resu
     }
     // Longer than one, around the call: the leader has to stand down.
     pair.postgres.stop();
-    tokio::time::sleep(Duration::from_secs(8)).await;
+    let url = format!("{}/hooks/deployments", pair.daemons[1].url());
+    let body = announcement("v3", "shopflow-api:3");
+    let asked = reqwest::Client::new().post(url).bearer_auth(CI_TOKEN).json(&body).send().await?;
+    assert_eq!(asked.status(), 503, "nothing can be kept");
+    assert!(asked.headers().contains_key("retry-after"), "{asked:?}");
     for daemon in &pair.daemons {
         assert_eq!(daemon.role().await, "standby");
     }
@@ -142,18 +146,15 @@ async fn a_new_one_comes_up_while_the_old_one_leads_and_takes_over_when_it_stops
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn while_nobody_leads_a_hook_is_told_to_come_again_and_then_kept() -> anyhow::Result<()> {
+async fn a_hook_that_comes_while_nobody_leads_is_held_until_somebody_does() -> anyhow::Result<()> {
     let mut pair = Pair::begin(["", ""]).await?;
     pair.daemons[0].kill();
     pair.world.deploy("v2", &[])?;
     let body = announcement("v2", "shopflow-api:2");
-    let url = format!("{}/hooks/deployments", pair.daemons[1].url());
-    let asked = reqwest::Client::new().post(url).bearer_auth(CI_TOKEN).json(&body).send().await?;
-    assert_eq!(asked.status(), 503);
-    assert!(asked.headers().contains_key("retry-after"), "{asked:?}");
-    pair.announce_until_kept().await?;
+    let (status, answer) = pair.daemons[1].announce(&body).await?;
+    assert_eq!(status, 202, "{answer}");
     assert_eq!(pair.daemons[1].role().await, "leading");
-    Ok(())
+    pair.watch(1).await.map(drop)
 }
 
 /// A second one on the same file waits for the first one's end, however long it stands still.
