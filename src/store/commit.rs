@@ -5,6 +5,7 @@ use sqlx::{Any, Transaction};
 
 use super::outbox::queue;
 use super::{Address, Pause, Store, StoreError, key};
+use crate::crash;
 use crate::model::{LedgerEntry, Notice, ServiceKey, WatchId};
 
 /// A watch's state with what may be looked up by.
@@ -57,6 +58,7 @@ impl Store {
         for write in writes {
             keep(&mut transaction, write, now.as_millisecond()).await?;
         }
+        crash::point("commit-within");
         transaction.commit().await?;
         Ok(())
     }

@@ -131,7 +131,7 @@ impl Store {
     }
 
     /// Begins a transaction that writes. Under a fence it holds the lease's row, so that
-    /// nobody can take over between this and the commit.
+    /// nobody can take over between this and the commit; renewing goes on meanwhile.
     pub(super) async fn begin(&self) -> Result<Transaction<'static, Any>, StoreError> {
         let mut transaction = self.pool.begin().await?;
         let Some(fence) = &self.fence else { return Ok(transaction) };
@@ -143,7 +143,7 @@ impl Store {
             }
             Kind::Postgres => {
                 "SELECT epoch FROM lease \
-                 WHERE name = 'engine' AND owner = $1 AND epoch = $2 FOR SHARE"
+                 WHERE name = 'engine' AND owner = $1 AND epoch = $2 FOR KEY SHARE"
             }
         };
         let held = sqlx::query(sql)

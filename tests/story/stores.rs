@@ -8,6 +8,7 @@ use deployguard::model::{Body, Notice, Reply, ServiceKey, Tone, WatchId};
 use deployguard::store::{Address, Claim, Fence, Pause, Store, StoreError, WatchRow, Write};
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
 
 use crate::world::postgres::Postgres;
@@ -76,6 +77,26 @@ async fn a_database_that_is_not_there_is_told_without_its_password() -> anyhow::
         assert!(why.contains(words), "{why}");
         assert!(!why.contains("-password"), "{why}");
     }
+    Ok(())
+}
+
+/// A step may take longer than a lease holds, and must not cost the leader its lead.
+#[tokio::test]
+async fn on_postgres_a_long_step_holds_off_a_successor_and_not_its_own_renewal()
+-> anyhow::Result<()> {
+    let postgres = Postgres::start().await?;
+    let store = Store::open(&postgres.whole_url()).await?;
+    let fence = granted(claim(&store, "one", VALID).await);
+    let mut another = PgConnection::connect(&postgres.whole_url()).await?;
+    let mut step = another.begin().await?;
+    let held = "SELECT 1 FROM lease WHERE name = 'engine' FOR KEY SHARE";
+    sqlx::Executor::execute(&mut *step, held).await?;
+    let soon = Duration::from_secs(2);
+    assert!(tokio::time::timeout(soon, store.renew(&fence, Duration::ZERO)).await??);
+    let taking = store.claim("other", "http://other", VALID);
+    assert!(tokio::time::timeout(soon, taking).await.is_err(), "it waits for the step");
+    step.rollback().await?;
+    granted(claim(&store, "other", VALID).await);
     Ok(())
 }
 

@@ -87,6 +87,24 @@ async fn a_leader_that_stood_still_with_the_permit_in_hand_does_not_act_on_it() 
     pair.ends_well().await
 }
 
+/// It is stopped within a transaction, with its locks in hand.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_that_stood_still_in_the_middle_of_a_step_has_not_made_it() -> anyhow::Result<()> {
+    let mut pair = Pair::begin(["commit-within=8*off->1*sleep(3000)->off", ""]).await?;
+    pair.deploy_bad().await?;
+    let idles = "SELECT COUNT(*) FROM pg_stat_activity WHERE state = 'idle in transaction' \
+                 AND state_change < clock_timestamp() - interval '1 second'";
+    while pair.postgres.sql(idles).await? == "0" {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let epoch = pair.epoch().await?;
+    pair.daemons[0].signal(Signal::SIGSTOP)?;
+    pair.is_taken_over(epoch).await?;
+    pair.daemons[0].signal(Signal::SIGCONT)?;
+    pair.is(0, "standby").await?;
+    pair.ends_well().await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_goes_away_in_the_middle_costs_nothing() -> anyhow::Result<()> {
     let mut pair = Pair::begin(["", ""]).await?;
