@@ -103,11 +103,7 @@ impl Metrics {
                 "Requests to the daemon.",
                 &["route", "code"],
             )?,
-            leading: gauge(
-                &registry,
-                "leading",
-                "1 while this process leads, 0 while it stands by.",
-            )?,
+            leading: leading(&registry)?,
             takeovers: takeovers(&registry)?,
             registry,
         })
@@ -231,6 +227,10 @@ impl Metrics {
     pub fn request(&self, route: &str, code: u16) {
         self.requests.with_label_values(&[route, &code.to_string()]).inc();
     }
+}
+
+fn leading(registry: &Registry) -> Result<IntGauge, prometheus::Error> {
+    gauge(registry, "leading", "1 while this process leads, 0 while it stands by.")
 }
 
 fn takeovers(registry: &Registry) -> Result<IntCounter, prometheus::Error> {

@@ -35,15 +35,13 @@ pub(super) async fn url(
     if !listening.ip().is_unspecified() {
         return format!("http://{listening}");
     }
-    match own_address(http).await {
-        Some(address) => format!("http://{}", SocketAddr::new(address, listening.port())),
-        None => {
-            tracing::warn!(
-                "listening on every address: set `advertise` where several daemons share a store"
-            );
-            String::new()
-        }
+    if let Some(address) = own_address(http).await {
+        return format!("http://{}", SocketAddr::new(address, listening.port()));
     }
+    tracing::warn!(
+        "listening on every address: set `advertise` where several daemons share a store"
+    );
+    String::new()
 }
 
 async fn own_address(http: &reqwest::Client) -> Option<IpAddr> {

@@ -92,7 +92,7 @@ impl Leader {
                     break;
                 }
                 Ended::Lost => {
-                    tracing::warn!("standing by: the lead is lost, or could not be renewed")
+                    tracing::warn!("standing by: the lead is lost, or could not be renewed");
                 }
                 Ended::Conflict(error) => {
                     conflicts = if begun.elapsed() < GOOD { conflicts + 1 } else { 1 };

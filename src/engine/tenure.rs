@@ -60,7 +60,7 @@ pub enum Turn {
 /// # Errors
 /// The store does not answer.
 pub async fn turn(store: &Store, owner: &str, url: &str) -> Result<Turn, StoreError> {
-    let asked = Instant::now();
+    let asked = tokio::time::Instant::now();
     let claim = in_time(store.claim(owner, url, VALID)).await?;
     let fence = match claim {
         Claim::Held(url) => return Ok(Turn::Theirs(url)),
@@ -85,7 +85,7 @@ impl Tenure {
     /// Whether it is over, by the clock of this moment. Once over, it stays so.
     pub fn is_over(&self) -> bool {
         let end = *self.until.borrow();
-        if end.is_some_and(|end| Instant::now() >= end) {
+        if end.is_some_and(|end| tokio::time::Instant::now() >= end) {
             self.over.cancel();
         }
         self.over.is_cancelled()
@@ -143,7 +143,7 @@ async fn keep(tenure: Tenure, until: watch::Sender<Option<Instant>>, store: Stor
             () = tenure.over() => return,
             () = tokio::time::sleep(pause) => {}
         }
-        let asked = Instant::now();
+        let asked = tokio::time::Instant::now();
         let renewed = in_time(store.renew(&fence, VALID)).await;
         // What was over while the answer was on its way stays over.
         if tenure.is_over() {
