@@ -30,6 +30,9 @@ const CONFLICTS: u32 = 5;
 /// A tenure that lasted as long was a good one.
 const GOOD: Duration = Duration::from_mins(1);
 
+/// How long a stop waits for the database.
+const FAREWELL: Duration = Duration::from_secs(2);
+
 /// What every engine of this process is made of, and who is told about it.
 pub(super) struct Leader {
     pub settings: Settings,
@@ -103,7 +106,8 @@ impl Leader {
                 }
             }
         }
-        self.adapters.store.close().await;
+        // A connection that hangs must not hold the stop up.
+        let _ = tokio::time::timeout(FAREWELL, self.adapters.store.close()).await;
         Ok(())
     }
 
@@ -259,8 +263,10 @@ impl Leader {
 
     async fn give_back(&self, fence: &Fence) {
         // It runs out by itself; until then nobody leads.
-        if let Err(error) = self.adapters.store.release(fence).await {
-            tracing::warn!(%error, "the lead could not be given back");
+        match tokio::time::timeout(FAREWELL, self.adapters.store.release(fence)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the lead could not be given back"),
+            Err(_) => tracing::warn!("the lead could not be given back in time"),
         }
     }
 }

@@ -8,9 +8,9 @@
 //! [`MARGIN`] before, by itself, without hearing from the database.
 //!
 //! ```text
-//! asked            renewed every 2 s      stops acting    may be taken   is taken
-//! |----------------|----------------|---- ... ----|-------|--------------|
-//! 0 s              2 s              4 s           5 s     6 s            <= 6.5 s
+//! asked     renewed every 1.5 s    stops acting   may be taken   is taken
+//! |---------|---------|-----------------|--------------|-------------|
+//! 0 s       1.5 s     3 s               4 s            5 s           <= 5.5 s
 //! ```
 //!
 //! [`Tenure::hold`] looks at the clock before every step of what it holds. A process
@@ -28,11 +28,11 @@ use tokio_util::sync::CancellationToken;
 use crate::store::{Claim, Fence, Store, StoreError};
 
 /// How long a lease holds from the renewal on.
-const VALID: Duration = Duration::from_secs(6);
+const VALID: Duration = Duration::from_secs(5);
 /// How long before its end nothing is done any more.
 const MARGIN: Duration = Duration::from_secs(1);
 /// Between two renewals.
-const RENEW: Duration = Duration::from_secs(2);
+const RENEW: Duration = Duration::from_millis(1500);
 /// Between two tries to renew, and between two looks of who stands by.
 const AGAIN: Duration = Duration::from_millis(500);
 /// How long the database may take to answer.

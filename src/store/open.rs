@@ -46,7 +46,7 @@ const SQLITE: &str = "PRAGMA busy_timeout=5000; PRAGMA journal_mode=WAL; \
 /// waits for its replicas too is left alone.
 const POSTGRES: &str = "SET application_name = 'deployguard'; \
                         SET statement_timeout = '10s'; SET lock_timeout = '5s'; \
-                        SET idle_in_transaction_session_timeout = '4s'; \
+                        SET idle_in_transaction_session_timeout = '3s'; \
                         SELECT set_config('synchronous_commit', 'on', false) \
                         WHERE current_setting('synchronous_commit') = 'off'";
 

@@ -11,6 +11,7 @@ use crate::BINARY;
 use crate::crash::seed;
 use crate::pair::Pair;
 use crate::world::daemon::{CI_TOKEN, Daemon, OPS_TOKEN, STORY, announcement};
+use crate::world::server::Server;
 use crate::world::{World, WorldConfig};
 
 /// Each dies in turn, at the next of these that it comes to, and stands by again.
@@ -40,7 +41,8 @@ async fn leaders_that_die_one_after_another_during_a_rollback_are_followed() -> 
         }
     }
     println!("deaths: {deaths}");
-    assert!(deaths >= 5, "only {deaths} deaths");
+    let leader = pair.leader().await?;
+    assert!(deaths >= 5, "only {deaths} deaths: {:#}", pair.watch(leader).await?);
     pair.ends_well().await
 }
 
@@ -54,6 +56,9 @@ async fn leaders_that_are_killed_at_random_times_are_followed() -> anyhow::Resul
         random ^= random >> 7;
         random ^= random << 17;
         tokio::time::sleep(Duration::from_millis(random % 3000)).await;
+        if pair.is_over().await? {
+            break;
+        }
         let leader = pair.leader().await?;
         let epoch = pair.epoch().await?;
         pair.daemons[leader].kill();
@@ -173,6 +178,30 @@ async fn a_hook_that_comes_while_nobody_leads_is_held_until_somebody_does() -> a
     assert_eq!(status, 202, "{answer}");
     assert_eq!(pair.daemons[1].role().await, "leading");
     pair.watch(1).await.map(drop)
+}
+
+/// On ECS a task listens on every address, and learns its own from the agent.
+#[tokio::test(flavor = "multi_thread")]
+async fn on_ecs_the_others_are_told_the_tasks_own_address() -> anyhow::Result<()> {
+    let metadata =
+        json!({ "Networks": [{ "NetworkMode": "awsvpc", "IPv4Addresses": ["127.0.0.9"] }] });
+    let agent = axum::Router::new().fallback(async move || axum::Json(metadata));
+    let agent = Server::start(agent).await?;
+    let mut pair = Pair::at_home().await?;
+    pair.daemons[0].settle(|settings| settings["listen"] = json!("0.0.0.0:0"))?;
+    let more = [("ECS_CONTAINER_METADATA_URI_V4", agent.url())];
+    pair.daemons[0]
+        .start_with(&more.each_ref().map(|(name, value)| (*name, value.as_str())))
+        .await?;
+    pair.is(0, "leading").await?;
+    pair.start(1, "").await?;
+    pair.is(1, "standby").await?;
+    let port = pair.daemons[0].url().rsplit(':').next().unwrap_or_default();
+    let ready = pair.daemons[1].get("/readyz").await?;
+    assert_eq!(ready["leader"], json!(format!("http://127.0.0.9:{port}")), "{ready}");
+    let held = json!({ "scope": "all" });
+    assert_eq!(pair.daemons[1].post("/api/v1/pause", OPS_TOKEN, &held).await?.0, 200);
+    Ok(())
 }
 
 /// A second one on the same file waits for the first one's end, however long it stands still.
