@@ -22,6 +22,8 @@ pub struct Pair {
     pub postgres: Postgres,
     /// From each end of a leader to the next one's lead.
     pub took: Vec<Duration>,
+    /// The epoch of the last takeover that was seen.
+    pub led: i64,
 }
 
 impl Pair {
@@ -35,7 +37,7 @@ impl Pair {
             anyhow::Ok(daemon)
         };
         let daemons = [daemon()?, daemon()?];
-        Ok(Self { world, daemons, postgres, took: Vec::new() })
+        Ok(Self { world, daemons, postgres, took: Vec::new(), led: 0 })
     }
 
     /// The first one leads with fail points set, and knows its world; the second stands by.
@@ -91,19 +93,22 @@ impl Pair {
         bail!("the hook was never acknowledged")
     }
 
-    /// Which of them dies first.
-    pub async fn death(&mut self, within: Duration) -> Option<usize> {
+    /// Which of them dies first; none if the story ends before.
+    pub async fn death(&mut self, within: Duration) -> anyhow::Result<Option<usize>> {
         let deadline = Instant::now() + within;
         while Instant::now() < deadline {
             for which in 0..2 {
                 if self.daemons[which].has_died() {
                     self.daemons[which].kill();
-                    return Some(which);
+                    return Ok(Some(which));
                 }
+            }
+            if self.is_over().await? {
+                return Ok(None);
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        None
+        bail!("nobody dies, and the story does not end")
     }
 
     /// A leader of this epoch has just died or stands still: returns once its successor
@@ -112,7 +117,11 @@ impl Pair {
     pub async fn is_taken_over(&mut self, epoch: i64) -> anyhow::Result<Duration> {
         let (since, died) = (self.database_ms().await?, Instant::now());
         let pause = Duration::from_millis(20);
-        while self.epoch().await? <= epoch {
+        loop {
+            self.led = self.epoch().await?;
+            if self.led > epoch {
+                break;
+            }
             ensure!(died.elapsed() < TAKEN_OVER_WITHIN, "nobody took over");
             tokio::time::sleep(pause).await;
         }

@@ -28,21 +28,20 @@ async fn leaders_that_die_one_after_another_during_a_rollback_are_followed() -> 
     let mut points = points.map(|point| format!("{point}=1*return->off")).into_iter();
     let (first, second) = (points.next().unwrap_or_default(), points.next().unwrap_or_default());
     let mut pair = Pair::begin([&first, &second]).await?;
+    pair.led = pair.epoch().await?;
     pair.deploy_bad().await?;
     let mut deaths = 0;
-    while let Some(dead) = pair.death(Duration::from_secs(45)).await {
+    // A call that the former leader has made is found by its effect, and the points around
+    // it are not come to again: then the leader lives until the end.
+    while let Some(dead) = pair.death(Duration::from_mins(2)).await? {
         deaths += 1;
-        let epoch = pair.epoch().await?;
-        let next = points.next().unwrap_or_default();
-        pair.start(dead, &next).await?;
+        // The one that died; somebody may have followed it already.
+        let epoch = pair.led;
+        pair.start(dead, &points.next().unwrap_or_default()).await?;
         pair.is_taken_over(epoch).await?;
-        if next.is_empty() && deaths >= 6 {
-            break;
-        }
     }
     println!("deaths: {deaths}");
-    let leader = pair.leader().await?;
-    assert!(deaths >= 5, "only {deaths} deaths: {:#}", pair.watch(leader).await?);
+    assert!(deaths >= 2, "only {deaths} deaths");
     pair.ends_well().await
 }
 
