@@ -1,5 +1,8 @@
 //! The store's own promises, each held on SQLite and on a real Postgres.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may end there")]
+#![allow(clippy::cast_possible_wrap, clippy::format_push_string, clippy::indexing_slicing)]
+
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -13,7 +16,7 @@ use tempfile::TempDir;
 
 use crate::world::postgres::Postgres;
 
-const VALID: Duration = Duration::from_secs(60);
+const VALID: Duration = Duration::from_mins(1);
 
 /// A database that is opened as often as the promise needs it.
 struct Place(String);
