@@ -100,6 +100,13 @@ pub fn prometheus_at(
     Prometheus::connect(url, timeout, concurrent).map_err(|error| error.to_string())
 }
 
+/// CloudWatch for a command that is no daemon, with the credentials and, where `region` says
+/// nothing, the region of the environment.
+pub async fn cloudwatch(region: Option<String>) -> CloudWatch {
+    let settings = AccountSettings { region, ..AccountSettings::default() };
+    CloudWatch::of(&Account::connect(settings).await)
+}
+
 /// Runs the daemon until `stop`; then drains, and loses nothing.
 pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Result<()> {
     let repo = PolicyRepo::open(&settings.policies);

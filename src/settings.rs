@@ -75,17 +75,22 @@ impl PrometheusSettings {
             query_offset: None,
         }
     }
+}
 
-    /// Only these of a settings file: whoever checks policies needs none of the
-    /// daemon's secrets.
+/// What can be asked about services, of a settings file: whoever checks policies needs
+/// none of the daemon's secrets.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct SourceSettings {
+    pub prometheus: Option<PrometheusSettings>,
+    #[serde(default)]
+    pub aws: AwsSettings,
+}
+
+impl SourceSettings {
     pub fn read(path: &Path) -> anyhow::Result<Self> {
-        #[derive(Deserialize)]
-        struct Part {
-            prometheus: PrometheusSettings,
-        }
         let what = || path.display().to_string();
         let text = std::fs::read_to_string(path).with_context(what)?;
-        Ok(serde_norway::from_str::<Part>(&text).with_context(what)?.prometheus)
+        serde_norway::from_str(&text).with_context(what)
     }
 }
 

@@ -213,6 +213,7 @@ impl Metrics {
                 Ok(_) => "ok",
                 Err(Unusable::Empty) => "empty",
                 Err(Unusable::NothingNew) => "nothing_new",
+                Err(Unusable::TooFew(_)) => "too_few",
                 Err(Unusable::NotFinite(_)) => "not_finite",
                 Err(Unusable::WrongType) => "wrong_type",
                 Err(Unusable::Unreachable(_)) => "unreachable",

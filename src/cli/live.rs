@@ -15,10 +15,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::engine::clock;
 use crate::model::{Unusable, settle};
-use crate::policy::{Glob, Policy, PolicySet, check};
+use crate::policy::{Check, Glob, Policy, PolicySet, check};
 use crate::policy_repo::collect;
-use crate::settings::PrometheusSettings;
-use crate::sources::Prometheus;
+use crate::settings::{PrometheusSettings, SourceSettings};
+use crate::sources::Sources;
 use look::{Finding, Status};
 
 /// The source could not be asked.
@@ -35,7 +35,10 @@ pub struct Live {
     /// The Prometheus to ask
     #[arg(long, value_name = "URL", requires = "live")]
     prometheus: Option<String>,
-    /// Take the Prometheus from these settings
+    /// The region whose CloudWatch to ask; otherwise the environment's
+    #[arg(long, value_name = "REGION", requires = "live", conflicts_with = "config")]
+    aws_region: Option<String>,
+    /// Take Prometheus and region from these settings
     #[arg(long, value_name = "FILE", requires = "live", conflicts_with = "prometheus")]
     config: Option<PathBuf>,
     /// Ask about this service, instead of those that are found; may be repeated
@@ -49,19 +52,34 @@ impl Live {
         self.wanted
     }
 
-    fn source(&self) -> anyhow::Result<Prometheus> {
+    /// What the policies of `set` ask.
+    async fn sources(&self, set: &PolicySet) -> anyhow::Result<Sources> {
         let settings = match (&self.prometheus, &self.config) {
-            (Some(url), _) => PrometheusSettings::at(url),
-            (None, Some(file)) => PrometheusSettings::read(file)?,
-            (None, None) => anyhow::bail!("say whom to ask: --prometheus URL or --config FILE"),
+            (Some(url), _) => SourceSettings {
+                prometheus: Some(PrometheusSettings::at(url)),
+                ..SourceSettings::default()
+            },
+            (None, Some(file)) => SourceSettings::read(file)?,
+            (None, None) => SourceSettings::default(),
         };
-        crate::app::prometheus(&settings)
+        let checks = || set.iter().flat_map(|written| &written.policy.checks);
+        if settings.prometheus.is_none() && !checks().all(Check::is_of_cloudwatch) {
+            anyhow::bail!("say whom to ask: --prometheus URL or --config FILE");
+        }
+        let region = self.aws_region.clone().or(settings.aws.region);
+        let cloudwatch = if checks().any(Check::is_of_cloudwatch) {
+            Some(crate::app::cloudwatch(region).await)
+        } else {
+            None
+        };
+        let prometheus = settings.prometheus.as_ref().map(crate::app::prometheus).transpose()?;
+        Ok(Sources { prometheus, cloudwatch })
     }
 }
 
 /// A source, as of a moment.
 struct Asked<'a> {
-    source: &'a Prometheus,
+    sources: &'a Sources,
     now: Timestamp,
 }
 
@@ -86,11 +104,11 @@ pub fn run(paths: &[PathBuf], live: &Live, out: &mut impl Write) -> anyhow::Resu
     };
     super::check::remarked(&set, "", out)?;
     guarded(&set, &live.services)?;
-    let source = live.source()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let sources = runtime.block_on(live.sources(&set))?;
     let mut worst = Status::Ok;
     for written in set.iter() {
-        let asked = Asked { source: &source, now: asked_as_of(&written.policy) };
+        let asked = Asked { sources: &sources, now: asked_as_of(&written.policy) };
         writeln!(out, "{} ({})", written.policy.name, written.file)?;
         match runtime.block_on(policy(&asked, &written.policy, &live.services)) {
             Ok(found) => worst = worst.max(told(&found, out)?),

@@ -26,8 +26,17 @@ pub(super) struct Job {
 }
 
 enum Goal {
-    Sample { ticks: Ticks, known: BTreeSet<String>, instance: String, rivals: Vec<Rival> },
-    Baseline { ask: BaselineAsk, policy: Box<Policy> },
+    Sample {
+        ticks: Ticks,
+        interval: SignedDuration,
+        known: BTreeSet<String>,
+        instance: String,
+        rivals: Vec<Rival>,
+    },
+    Baseline {
+        ask: BaselineAsk,
+        policy: Box<Policy>,
+    },
 }
 
 /// Whose measurement it is: the place of the job, the check, and the control or the
@@ -68,7 +77,8 @@ impl Round {
     ) {
         let ticks = watch.ticks(tick, interval);
         let job = self.jobs.len();
-        let (policy, vars) = (watch.policy(), Vars::of(&watch.deployment));
+        let policy = watch.policy();
+        let vars = Vars::of(&watch.deployment).clear_from(watch.clear_from());
         let own_key = &watch.deployment.service.key;
         let beside = |name: &str| ServiceKey { service: name.to_owned(), ..own_key.clone() };
         for check in &policy.checks {
@@ -92,7 +102,7 @@ impl Round {
         let asks = self.due.last().is_some_and(|due| due.key.job == job);
         let known = watch.births().map(|births| births.known).unwrap_or_default();
         let instance = watch.instance_label().to_owned();
-        let goal = Goal::Sample { ticks, known, instance, rivals };
+        let goal = Goal::Sample { ticks, interval, known, instance, rivals };
         self.jobs.push(Job { watch: watch.id.clone(), want: WantKind::Sample, goal, asks });
     }
 
@@ -189,15 +199,15 @@ impl Engine {
 
 fn came_to(goal: Goal, measured: Vec<(Asked, Measured)>) -> Event {
     match goal {
-        Goal::Sample { ticks, known, instance, rivals } => {
-            sampled(ticks, &known, &instance, rivals, measured)
+        Goal::Sample { ticks, interval, known, instance, rivals } => {
+            sampled((ticks, interval), &known, &instance, rivals, measured)
         }
         Goal::Baseline { ask, policy } => baselines(ask, &policy, measured),
     }
 }
 
 fn sampled(
-    ticks: Ticks,
+    (ticks, interval): (Ticks, SignedDuration),
     known: &BTreeSet<String>,
     instance: &str,
     rivals: Vec<Rival>,
@@ -235,6 +245,7 @@ fn sampled(
         born,
         rivals,
         alarms_before: before,
+        interval: Some(interval),
         ..Sampled::of(latest)
     }))
 }

@@ -51,7 +51,7 @@ fn five() -> Policy {
 fn healthy(question: &Question, ticks: Ticks) -> Measured {
     let reading = || match question.shape {
         Shape::BadOfTotal | Shape::GoodOfTotal => Measurement::counts(0.0, 600.0),
-        Shape::Histogram | Shape::Gauge | Shape::GaugeBeside => {
+        Shape::Histogram | Shape::Gauge | Shape::GaugeBeside | Shape::GaugeOf { .. } => {
             Measurement::Gauge { values: [("value".to_owned(), 0.1)].into() }
         }
     };

@@ -190,6 +190,9 @@ impl CheckState {
             Err(unusable) => match (self.silence(check, sample), unusable) {
                 (Some(silent), _) => Ok(silent),
                 (None, Unusable::NothingNew) => self.nothing_new(check, sample),
+                (None, few @ Unusable::TooFew(_)) => {
+                    Err((Verdict::LowTraffic, None, few.to_string()))
+                }
                 (None, unusable) => Err((Verdict::NoData, None, unusable.to_string())),
             },
         };

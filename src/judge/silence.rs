@@ -79,6 +79,7 @@ impl CheckState {
             Err(Unusable::Empty | Unusable::NothingNew) => Some(0.0),
             Err(
                 Unusable::NotFinite(_)
+                | Unusable::TooFew(_)
                 | Unusable::WrongType
                 | Unusable::Unreachable(_)
                 | Unusable::Refused(_),

@@ -107,6 +107,9 @@ pub enum Shape {
     /// `[count, proof]`: a count that its source leaves out where it is zero. Empty
     /// `count` beside a `proof` above zero is zero.
     GaugeBeside,
+    /// `[value, events]`: a value that says something only where it is made of so many
+    /// events.
+    GaugeOf { least: u32 },
 }
 
 /// One measurement of a check over a stretch of time.
@@ -165,6 +168,9 @@ pub enum Unusable {
     /// source is asked more often than it measures.
     #[error("no new sample")]
     NothingNew,
+    /// The value is there, and made of fewer events than the check needs.
+    #[error("only {0} events")]
+    TooFew(u64),
     #[error("the query returns {0}")]
     NotFinite(String),
     #[error("the answer is not an instant vector or scalar")]

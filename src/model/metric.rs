@@ -80,9 +80,12 @@ pub struct MetricAsk {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct AlarmsAsk {
     pub names: Vec<String>,
-    /// An alarm that has been in ALARM since before this counts as 1: it is not held
+    /// An alarm that has been in ALARM since before this is left out: it is not held
     /// against the deployment that began then.
     pub since: Option<Timestamp>,
+    /// The end of the grace. What went off in it is left out for a while after it: it may
+    /// be about the start-up alone.
+    pub clear: Option<Timestamp>,
 }
 
 /// The label of an alarm's series that says its name.

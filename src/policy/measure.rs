@@ -40,8 +40,24 @@ pub enum Gauged {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Watched {
     pub metric: Metric,
-    /// The metric that proves with a count above zero that a missing value is a zero.
-    pub beside: Option<Metric>,
+    pub beside: Option<Beside>,
+}
+
+/// A count that is asked for beside a metric.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Beside {
+    pub metric: Metric,
+    pub proves: Proof,
+}
+
+/// What the count says about the value beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Proof {
+    /// A missing value beside a count above zero is a zero.
+    Zero,
+    /// The value is made of so many events; of fewer it says nothing.
+    Events { least: u32 },
 }
 
 /// Where a status comes from.

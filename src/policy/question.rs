@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::selector::with_matcher;
 use super::template::Template;
-use super::{Check, Counted, Gauged, Measure, Part, Policy, Stated, Watched, plain};
+use super::{Check, Counted, Gauged, Measure, Part, Policy, Proof, Stated, Watched, plain};
 use crate::model::{
     ALARM_BEFORE, AlarmsAsk, ArmRule, Ask, Births, Deployment, Fold, Metric, MetricAsk, MetricOf,
     MetricStat, Question, Shape,
@@ -20,8 +20,10 @@ pub const INSTANCE: &str = "instance";
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Vars {
     values: BTreeMap<String, String>,
-    /// When the deployment began.
+    /// Up to when what goes wrong is not the deployment's doing.
     since: Option<Timestamp>,
+    /// When the grace ends.
+    clear: Option<Timestamp>,
 }
 
 impl Vars {
@@ -44,7 +46,13 @@ impl Vars {
             .filter_map(|(name, value)| Some((name.to_owned(), value?)))
             .chain(labels.map(|(name, value)| (format!("labels.{name}"), value.clone())))
             .collect();
-        Self { values, since: Some(deployment.started_at) }
+        Self { values, since: Some(deployment.baseline_end), clear: None }
+    }
+
+    /// The same, with the end of the grace.
+    #[must_use]
+    pub fn clear_from(self, clear: Option<Timestamp>) -> Self {
+        Self { clear, ..self }
     }
 
     /// The same for another service.
@@ -126,14 +134,21 @@ impl Policy {
             Measure::Gauge { of: Gauged::Metric(watched), .. } => {
                 let Watched { metric, beside } = &**watched;
                 let value = vars.metric(metric, check.fold());
-                let proof = beside.as_ref().map(|proof| vars.metric(proof, Fold::Each));
-                let shape = if proof.is_some() { Shape::GaugeBeside } else { Shape::Gauge };
-                (shape, [value].into_iter().chain(proof).collect())
+                let count = beside.as_ref().map(|beside| vars.metric(&beside.metric, Fold::Each));
+                let shape = match beside.as_ref().map(|beside| beside.proves) {
+                    None => Shape::Gauge,
+                    Some(Proof::Zero) => Shape::GaugeBeside,
+                    Some(Proof::Events { least }) => Shape::GaugeOf { least },
+                };
+                (shape, [value].into_iter().chain(count).collect())
             }
             Measure::Status { of: Stated::Alarms(names) } => {
                 let named = |name: &String| plain::expand(name, |name| vars.get(name));
                 let names = names.iter().map(named).collect();
-                (Shape::Gauge, vec![Ask::Alarms(AlarmsAsk { names, since: vars.since })])
+                (
+                    Shape::Gauge,
+                    vec![Ask::Alarms(AlarmsAsk { names, since: vars.since, clear: vars.clear })],
+                )
             }
         };
         let instance = self.labels.instance.clone().unwrap_or_else(|| INSTANCE.to_owned());

@@ -10,6 +10,9 @@ use crate::model::{Fold, Metric, MetricOf, Ticks};
 
 /// A count that could not be asked is made up for with a later one within this.
 const MADE_UP: SignedDuration = SignedDuration::from_mins(10);
+/// How long CloudWatch keeps periods below a minute.
+const FINE_KEPT: SignedDuration = SignedDuration::from_hours(3);
+const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 
 /// What is to be measured for some ticks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +37,8 @@ impl Check {
                 counted(of).into_iter().chain(counted(total)).collect()
             }
             Measure::Gauge { of: Gauged::Metric(watched), .. } => {
-                [&watched.metric].into_iter().chain(&watched.beside).collect()
+                let beside = watched.beside.iter().map(|beside| &beside.metric);
+                [&watched.metric].into_iter().chain(beside).collect()
             }
             Measure::Gauge { of: Gauged::Query(_), .. }
             | Measure::Latency { .. }
@@ -45,6 +49,11 @@ impl Check {
     /// The metric whose periods it follows; those of one check have the same.
     fn followed(&self) -> Option<&Metric> {
         self.metrics().first().copied()
+    }
+
+    /// Whether it asks CloudWatch, for metrics or for alarms.
+    pub fn is_of_cloudwatch(&self) -> bool {
+        self.follows_periods() || !self.has_past()
     }
 
     /// Whether it is measured period by period, as CloudWatch keeps it.
@@ -76,34 +85,91 @@ impl Check {
         (complete.duration_since(at) < since).then_some(at)
     }
 
-    /// What is to be measured at `ticks` in a phase of this interval; `None`: nothing.
-    /// `last` is the time of the latest answer: counts go on from there, so that none is
-    /// lost or counted twice where periods change or an answer did not come.
+    /// How long the stretch is that a measurement as of `at` speaks of. Counts go on where
+    /// the latest answer (`last`) ended, so that none is lost or counted twice where periods
+    /// change or an answer did not come; but not from before `clear`, when the grace ended.
+    pub fn stretch(
+        &self,
+        at: Timestamp,
+        interval: SignedDuration,
+        last: Option<Timestamp>,
+        clear: Option<Timestamp>,
+    ) -> SignedDuration {
+        let pace = self.pace(interval);
+        let (Some(metric), true) = (self.followed(), self.counts()) else { return pace };
+        let made_up = |from: &Timestamp| {
+            let since = at.duration_since(*from);
+            since.is_positive() && since <= MADE_UP.max(pace * 2)
+        };
+        let Some(from) = last.filter(made_up) else { return pace };
+        let clear = clear.and_then(|clear| {
+            let whole = on_grid(clear, metric.period);
+            if whole < clear { whole.checked_add(metric.period).ok() } else { Some(whole) }
+        });
+        match clear.filter(|clear| from < *clear && *clear < at) {
+            Some(clear) => at.duration_since(clear),
+            None => at.duration_since(from),
+        }
+    }
+
+    /// What is to be measured at `ticks` in a phase of this interval; `None`: nothing. `last`
+    /// and `clear` are as of [`Check::stretch`].
     pub fn stretches(
         &self,
         ticks: Ticks,
         interval: SignedDuration,
         last: Option<Timestamp>,
+        clear: Option<Timestamp>,
     ) -> Option<Stretches> {
         if self.followed().is_none() {
             return Some(Stretches { ticks, places: (0..ticks.count).collect() });
         }
+        let measured = |tick| self.measured_at(tick, ticks.step, interval);
         let due: Vec<(usize, Timestamp)> = ticks
             .times()
             .enumerate()
-            .filter_map(|(place, tick)| {
-                Some((place, self.measured_at(tick, ticks.step, interval)?))
-            })
+            .filter_map(|(place, tick)| Some((place, measured(tick)?)))
             .collect();
-        let (first, pace) = (due.first()?.1, self.pace(interval));
-        let since = last.map(|last| first.duration_since(last)).filter(|since| {
-            let counts = matches!(self.measure, Measure::Ratio { .. });
-            counts && since.is_positive() && *since <= MADE_UP.max(pace * 2)
-        });
-        let step = since.filter(|_| due.len() == 1).unwrap_or(pace);
-        let ticks = Ticks { first, step, count: due.len() };
+        let (first, newest) = (due.first()?, due.last()?);
+        let pace = self.pace(interval);
+        let stretch = self.stretch(newest.1, interval, last, clear);
+        if due.len() == 1 || stretch > pace {
+            // What was missed is counted with the newest.
+            let ticks = Ticks::once(newest.1, stretch);
+            return Some(Stretches { ticks, places: vec![newest.0] });
+        }
+        let ticks = Ticks { first: first.1, step: pace, count: due.len() };
         let places = due.into_iter().map(|(place, _)| place).collect();
         Some(Stretches { ticks, places })
+    }
+
+    /// The stretches of the past that are as long as its samples will be: about `count` times
+    /// `step` up to `until`, or to what is complete by `now`. What CloudWatch keeps below a
+    /// minute it keeps for three hours, minutes for 15 days: nothing older is asked for.
+    pub fn past(
+        &self,
+        until: Timestamp,
+        step: SignedDuration,
+        count: usize,
+        now: Timestamp,
+    ) -> Ticks {
+        let Some(metric) = self.followed() else { return Ticks::ending_at(until, step, count) };
+        let complete = now.checked_sub(metric.delay).unwrap_or(until);
+        let of = |pace: SignedDuration| {
+            let shorter = pace.as_millis().max(1) / step.as_millis().max(1);
+            let count = count / usize::try_from(shorter).unwrap_or(1).max(1);
+            Ticks::ending_at(on_grid(until.min(complete), pace), pace, count.max(1))
+        };
+        let ticks = of(self.pace(step));
+        if now.duration_since(ticks.first) <= FINE_KEPT || ticks.step >= MINUTE {
+            return ticks;
+        }
+        of(Metric { period: MINUTE, ..metric.clone() }.stretch(step))
+    }
+
+    /// Whether its measurements are counts that add up.
+    fn counts(&self) -> bool {
+        matches!(self.measure, Measure::Ratio { .. })
     }
 
     /// How data points within one stretch become one value: statistics can be had of the
@@ -126,23 +192,6 @@ impl Check {
     /// Whether its past can be asked for: an alarm has only a state.
     pub fn has_past(&self) -> bool {
         !matches!(self.measure, Measure::Status { of: Stated::Alarms(_) })
-    }
-
-    /// The stretches of the past that are as long as its samples will be: about `count` times
-    /// `step` up to `until`, or to what is complete by `now`.
-    pub fn past(
-        &self,
-        until: Timestamp,
-        step: SignedDuration,
-        count: usize,
-        now: Timestamp,
-    ) -> Ticks {
-        let Some(metric) = self.followed() else { return Ticks::ending_at(until, step, count) };
-        let pace = self.pace(step);
-        let complete = now.checked_sub(metric.delay).unwrap_or(until);
-        let shorter = pace.as_millis().max(1) / step.as_millis().max(1);
-        let count = count / usize::try_from(shorter).unwrap_or(1).max(1);
-        Ticks::ending_at(on_grid(until.min(complete), pace), pace, count.max(1))
     }
 }
 
@@ -232,25 +281,25 @@ mod tests {
         let check = check(Measure::Latency { quantile: 0.95, counter: "b".into() });
         assert_eq!(check.measured_at(at(7), secs(1), secs(1)), Some(at(7)));
         let ticks = Ticks { first: at(60), step: secs(15), count: 3 };
-        let stretches = check.stretches(ticks, secs(15), Some(at(0))).unwrap();
+        let stretches = check.stretches(ticks, secs(15), Some(at(0)), None).unwrap();
         assert_eq!(stretches, Stretches { ticks, places: vec![0, 1, 2] });
     }
 
     #[test]
     fn missed_ticks_are_measured_period_by_period() {
         let ticks = Ticks { first: at(6015), step: secs(15), count: 12 };
-        let Stretches { ticks, places } = gauge().stretches(ticks, secs(15), None).unwrap();
+        let Stretches { ticks, places } = gauge().stretches(ticks, secs(15), None, None).unwrap();
         assert_eq!(ticks, Ticks { first: at(5940), step: secs(60), count: 3 });
         assert_eq!(places, [3, 7, 11], "the ticks at 6060, 6120 and 6180 take them in");
         let between = Ticks::once(at(6075), secs(15));
-        assert_eq!(gauge().stretches(between, secs(15), None), None);
+        assert_eq!(gauge().stretches(between, secs(15), None, None), None);
     }
 
     #[test]
     fn counts_go_on_where_the_last_answer_ended_and_statistics_do_not() {
         let of = |check: &Check, last: Option<i64>| {
             let ticks = Ticks::once(at(6300), secs(300));
-            check.stretches(ticks, secs(300), last.map(at)).unwrap().ticks
+            check.stretches(ticks, secs(300), last.map(at), None).unwrap().ticks
         };
         // The period before was a minute's, or two answers did not come.
         for (last, step) in [(5880, 120), (5400, 600), (5999, 1), (5100, 300), (6000, 300)] {
@@ -258,6 +307,38 @@ mod tests {
         }
         assert_eq!(of(&ratio(), None), Ticks::once(at(6000), secs(300)));
         assert_eq!(of(&gauge(), Some(5880)), Ticks::once(at(6000), secs(300)));
+    }
+
+    #[test]
+    fn what_was_missed_is_counted_with_the_newest_and_the_grace_is_not() {
+        let ticks = Ticks { first: at(6015), step: secs(15), count: 12 };
+        let of = |last: i64, clear: Option<i64>| {
+            ratio().stretches(ticks, secs(15), Some(at(last)), clear.map(at)).unwrap()
+        };
+        // Three periods are due, and two more were not answered before them.
+        let all = Stretches { ticks: Ticks::once(at(6060), secs(300)), places: vec![11] };
+        assert_eq!(of(5760, None), all);
+        assert_eq!(of(5760, Some(5700)), all);
+        // The grace ended at 5890: the first whole period after it begins at 5940.
+        let after = Stretches { ticks: Ticks::once(at(6060), secs(120)), places: vec![11] };
+        assert_eq!(of(5760, Some(5890)), after);
+        // Longer ago than can be made up for: period by period.
+        assert_eq!(of(5000, None).places, [3, 7, 11]);
+    }
+
+    #[test]
+    fn below_a_minute_only_the_latest_hours_are_asked_for() {
+        let mut check = ratio();
+        if let Measure::Ratio { of, total, .. } = &mut check.measure {
+            for counted in [of, total] {
+                let Counted::Metric(metric) = counted else { panic!() };
+                metric.period = secs(10);
+            }
+        }
+        let hours = check.past(at(86_400), secs(10), 720, at(86_400));
+        assert_eq!((hours.step, hours.count), (secs(10), 720));
+        let day = check.past(at(86_400), secs(10), 8640, at(86_400));
+        assert_eq!((day.step, day.count), (secs(60), 1440));
     }
 
     #[test]

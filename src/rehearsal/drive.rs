@@ -187,7 +187,8 @@ impl Drive<'_> {
         let latest = earlier.pop().unwrap_or_else(|| Tick::at(tick));
         let others = self.readings.others(now);
         let rivals = rivals(watch, others.iter().map(|(of, rival)| (of, rival.clone())));
-        let sampled = Sampled { earlier, born, rivals, ..Sampled::of(latest) };
+        let sampled =
+            Sampled { interval: Some(interval), earlier, born, rivals, ..Sampled::of(latest) };
         self.report.samples = self.report.samples.saturating_add(1);
         self.take(&Event::Sampled(Box::new(sampled)), now);
     }

@@ -27,6 +27,7 @@ use crate::model::{
 /// - `Histogram`: added up by `le`; it needs `le="+Inf"`.
 /// - `GaugeBeside`: a gauge; no value beside a proof above zero is zero, because its source
 ///   leaves zeros out. No value and no proof is [`Unusable::Empty`].
+/// - `GaugeOf`: a gauge; made of fewer events than it needs it is [`Unusable::TooFew`].
 /// - `Gauge`: every finite series is kept, by a short name made of its labels;
 ///   NaN and infinite ones are dropped. If none is finite: [`Unusable::NotFinite`].
 ///
@@ -34,7 +35,7 @@ use crate::model::{
 /// its label; those without it count only for the whole.
 pub fn assemble(question: &Question, ticks: Ticks, fetched: &[&Fetched]) -> Measured {
     let wanted = match question.shape {
-        Shape::BadOfTotal | Shape::GoodOfTotal | Shape::GaugeBeside => 2,
+        Shape::BadOfTotal | Shape::GoodOfTotal | Shape::GaugeBeside | Shape::GaugeOf { .. } => 2,
         Shape::Histogram | Shape::Gauge => 1,
     };
     if fetched.len() != wanted || question.asks.len() != wanted {
@@ -65,6 +66,14 @@ pub fn assemble(question: &Question, ticks: Ticks, fetched: &[&Fetched]) -> Meas
                     if row.is_empty() && proof.sums(&proofs?)?.all > 0.0 {
                         let values = BTreeMap::from([("value".to_owned(), 0.0)]);
                         return Ok(Measurement::Gauge { values });
+                    }
+                    series.gauge(&row)
+                }
+                (Shape::GaugeOf { least }, [series, events], Some(row), Some(counts)) => {
+                    let (row, made_of) = (row?, events.sums(&counts?)?.all);
+                    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+                    if !row.is_empty() && made_of < f64::from(least) {
+                        return Err(Unusable::TooFew(made_of as u64));
                     }
                     series.gauge(&row)
                 }
@@ -151,9 +160,11 @@ impl<'a> Columns<'a> {
         let sides = tracks.iter().map(|track| side(question.arms.as_ref(), track)).collect();
         let buckets = match question.shape {
             Shape::Histogram => Buckets::of(tracks),
-            Shape::BadOfTotal | Shape::GoodOfTotal | Shape::Gauge | Shape::GaugeBeside => {
-                Buckets::default()
-            }
+            Shape::BadOfTotal
+            | Shape::GoodOfTotal
+            | Shape::Gauge
+            | Shape::GaugeBeside
+            | Shape::GaugeOf { .. } => Buckets::default(),
         };
         Self { tracks, sides, buckets }
     }

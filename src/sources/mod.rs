@@ -13,6 +13,8 @@ pub mod plan;
 pub mod prometheus;
 mod track;
 
+use crate::model::{Ask, Ticks};
+
 pub use assemble::assemble;
 pub use cloudwatch::{CloudWatch, Spent};
 pub use plan::{Due, Plan, Request, measure};
@@ -24,6 +26,14 @@ pub use track::{Fetched, Track};
 pub struct Sources {
     pub prometheus: Option<Prometheus>,
     pub cloudwatch: Option<CloudWatch>,
+}
+
+impl Sources {
+    /// Asks one thing over `ticks`, whichever source it is for.
+    pub async fn fetch(&self, ask: &Ask, ticks: Ticks) -> Fetched {
+        let request = Request { ask: ask.clone(), ticks };
+        plan::fetch(self, vec![request]).await.pop().unwrap_or_default()
+    }
 }
 
 impl From<Prometheus> for Sources {

@@ -86,12 +86,18 @@ impl<K> Plan<K> {
 /// [`Ticks::chunks`] one after the other. Chunks add up to the same.
 pub async fn measure<K>(sources: &Sources, due: Vec<Due<K>>) -> Vec<(K, Measured)> {
     let plan = Plan::of(due);
+    let fetched = fetch(sources, plan.requests().to_vec()).await;
+    plan.measured(&fetched)
+}
+
+/// The answers to `requests`, in their order.
+pub(super) async fn fetch(sources: &Sources, requests: Vec<Request>) -> Vec<Fetched> {
     let mut asking = JoinSet::new();
     // CloudWatch is asked for many things in one call.
     let (mut places, mut together) = (Vec::new(), Vec::new());
     let lost = |request: &Request| Fetched::failed(request.ticks, unasked());
-    let mut fetched: Vec<Fetched> = plan.requests().iter().map(lost).collect();
-    for (place, request) in plan.requests().iter().cloned().enumerate() {
+    let mut fetched: Vec<Fetched> = requests.iter().map(lost).collect();
+    for (place, request) in requests.into_iter().enumerate() {
         if request.ask.promql().is_none() {
             places.push(place);
             together.push(request);
@@ -118,7 +124,7 @@ pub async fn measure<K>(sources: &Sources, due: Vec<Due<K>>) -> Vec<(K, Measured
             Err(error) => tracing::error!(%error, "a query ended without an answer"),
         }
     }
-    plan.measured(&fetched)
+    fetched
 }
 
 fn no_source(key: &str) -> Unusable {

@@ -80,6 +80,9 @@ impl Tick {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Sampled {
     pub latest: Tick,
+    /// The interval that it was asked for with; `None` in journals from before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<SignedDuration>,
     /// Ticks before it that were not looked at in time, oldest first: they are judged,
     /// and never acted on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -100,6 +103,7 @@ impl Sampled {
     pub fn of(latest: Tick) -> Self {
         Self {
             latest,
+            interval: None,
             earlier: Vec::new(),
             born: BTreeSet::new(),
             alarms_before: BTreeSet::new(),

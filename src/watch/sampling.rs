@@ -23,14 +23,16 @@ impl Watch {
     }
 
     pub(super) fn sampled(&mut self, sampled: &Sampled, now: Timestamp, said: &mut Said) {
-        let interval = self.interval();
+        // A press or a look may have changed it since the sample was asked for.
+        let interval = sampled.interval.unwrap_or_else(|| self.interval());
         for tick in sampled.earlier.iter().chain([&sampled.latest]) {
             self.observe(tick, interval);
         }
         self.note_born(&sampled.born, now);
         self.tell_of_alarms(&sampled.alarms_before, now, said);
         self.rivals.clone_from(&sampled.rivals);
-        self.next_tick = Some(grid_after(self.settled(now).max(sampled.latest.at), interval));
+        let next = grid_after(self.settled(now).max(sampled.latest.at), self.interval());
+        self.next_tick = Some(next);
         match &self.stage {
             Stage::Watching => {
                 self.tell_of_missing_data(now, said);
@@ -77,20 +79,22 @@ impl Watch {
             let Some(at) = check.measured_at(tick, since_last, interval) else { continue };
             // What CloudWatch keeps has a rhythm of its own.
             let pace = check.pace(interval);
-            let stretch = if check.follows_periods() { pace } else { since_last.min(interval) };
+            let stretch = if check.follows_periods() {
+                let answered = self.checks.get(&check.name).and_then(|state| state.answered_at);
+                check.stretch(at, interval, answered, self.clear_from())
+            } else {
+                since_last.min(interval)
+            };
             let counts = self.is_evidence(check, at, stretch);
             let (Some(state), Some(reading)) =
                 (self.checks.get_mut(&check.name), sampled.readings.get(&check.name))
             else {
                 continue;
             };
-            let since = match &state.last {
-                Some(last) if check.follows_periods() => at.duration_since(last.at),
-                Some(_) | None => since_last,
-            };
+            let since = if check.follows_periods() { stretch } else { since_last };
             let sample = Sample {
                 at,
-                interval: since.clamp(SignedDuration::from_millis(1), pace * 3),
+                interval: since.clamp(SignedDuration::from_millis(1), (pace * 3).max(stretch)),
                 reading,
                 controls: sampled.controls.get(&check.name).unwrap_or(&none),
                 counts,
@@ -132,8 +136,12 @@ impl Watch {
 
     /// How long the grace has been over at `tick`.
     fn graced_for(&self, tick: Timestamp) -> Option<SignedDuration> {
-        let over = self.in_service_at?.checked_add(self.policy().grace).ok()?;
-        Some(tick.duration_since(over))
+        Some(tick.duration_since(self.clear_from()?))
+    }
+
+    /// When the grace ends, once it has begun.
+    pub fn clear_from(&self) -> Option<Timestamp> {
+        self.in_service_at?.checked_add(self.policy().grace).ok()
     }
 
     /// Whether a breach that is this deployment's doing is measured now.
@@ -281,23 +289,29 @@ impl Watch {
     /// Whether every check of the incident has been back for two windows.
     pub(super) fn came_back(&self, now: Timestamp) -> bool {
         let Some(incident) = &self.incident else { return false };
+        self.are_back(&incident.checks, None, now)
+    }
+
+    /// Whether all of `checks` have been back for two windows, counted not from before
+    /// `since`, and by what was measured of each.
+    pub(super) fn are_back<'a>(
+        &self,
+        checks: impl IntoIterator<Item = &'a String> + Clone,
+        since: Option<Timestamp>,
+        now: Timestamp,
+    ) -> bool {
         let (interval, now) = (self.interval(), self.measured_by(now));
-        let measured_by = |name: &str| {
+        let known = checks.clone().into_iter().filter_map(|name| self.policy().check(name));
+        let windows = known.map(|check| check.window(check.pace(interval)) * 2);
+        let needed = windows.max().unwrap_or_default();
+        checks.into_iter().all(|name| {
             let delay = self.policy().check(name).map(Check::delay).unwrap_or_default();
-            now.checked_sub(delay).unwrap_or(now)
-        };
-        let needed = incident
-            .checks
-            .iter()
-            .filter_map(|name| self.policy().check(name))
-            .map(|check| check.window(check.pace(interval)) * 2)
-            .max()
-            .unwrap_or_default();
-        incident.checks.iter().all(|name| {
-            self.checks
-                .get(name)
-                .and_then(|state| state.back_since)
-                .is_some_and(|since| measured_by(name).duration_since(since) >= needed)
+            let measured_by = now.checked_sub(delay).unwrap_or(now);
+            let back = self.checks.get(name).and_then(|state| state.back_since);
+            back.is_some_and(|back| {
+                let from = since.map_or(back, |since| back.max(since));
+                measured_by.duration_since(from) >= needed
+            })
         })
     }
 

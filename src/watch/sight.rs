@@ -71,10 +71,7 @@ impl Watch {
         {
             // Digests may be resolved only after the first look; what a rollback
             // would restore is looked at again then.
-            if judged.digests.is_empty()
-                && !seen.digests.is_empty()
-                && matches!(self.preflight, PreflightState::Ready { .. })
-            {
+            if judged.digests.is_empty() && !seen.digests.is_empty() {
                 self.preflight = PreflightState::Unknown;
             }
             *judged = seen.clone();

@@ -4,8 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Actor, Illegal, PreflightState, RollbackRun, RunStep, Said, Stage, Watch};
 use crate::model::{
-    ActFailure, Acted, IncidentStatus, LedgerEntry, Outcome, RollOut, RollbackPlan, Severity,
-    Sighting, Standing,
+    ActFailure, Acted, Controller, IncidentStatus, LedgerEntry, Outcome, RollOut, RollbackPlan,
+    Severity, Sighting, Standing,
 };
 use crate::policy::OnTimeout;
 
@@ -21,6 +21,9 @@ pub(super) const NOT_IN_TIME: &str = "the rollback was not carried out in time";
 const ATTEMPTS: u32 = 6;
 /// The first pause between two tries; doubled each time.
 const FIRST_PAUSE: SignedDuration = SignedDuration::from_secs(2);
+
+/// How much older than the call before it a look may be.
+const STALE_LOOK: SignedDuration = SignedDuration::from_mins(1);
 
 impl Watch {
     /// What a rollback decided at `now` would be; `None` while there is nothing to undo or
@@ -158,6 +161,7 @@ impl Watch {
         now: Timestamp,
         said: &mut Said,
     ) {
+        let recover_within = self.policy().rollback.recover_within;
         let Stage::RollingBack(run) = &mut self.stage else { return };
         let in_place = &sighting.primary;
         let definition = &in_place.revision.task_definition;
@@ -168,9 +172,14 @@ impl Watch {
             || (*definition == run.plan.judged_revision.task_definition && !is_target);
         match &mut run.step {
             RunStep::Settling { since, .. } if put_back => {
-                // A look may be older than the call that it follows.
+                // A look may be older than the call that it follows, and a platform that is
+                // still at work may shift traffic back only at its end.
                 let other_id = in_place.id != run.plan.judged;
-                if other_id || sighting.at.duration_since(*since) > SignedDuration::from_mins(1) {
+                let at_work = sighting.controller == Controller::CodeDeploy
+                    || sighting.in_flight.is_some()
+                    || sighting.native_rollback.is_some();
+                let patience = if at_work { recover_within } else { STALE_LOOK };
+                if other_id || sighting.at.duration_since(*since) > patience {
                     let why = "the platform put the judged deployment back; deployguard does not fight it";
                     self.rollback_failed(why, now, said);
                 }
@@ -181,7 +190,7 @@ impl Watch {
                     let reason = in_place.reason.clone().unwrap_or_default();
                     let why = format!("the platform could not place the target: {reason}");
                     self.rollback_failed(&why, now, said);
-                } else if is_target && sighting.is_stable() {
+                } else if is_target && is_settled(sighting) {
                     run.step = RunStep::Recovering { since: now, clean_since: None };
                     if let Some(incident) = self.incident.as_mut() {
                         incident.status = IncidentStatus::Monitoring;
@@ -240,18 +249,11 @@ impl Watch {
     pub(super) fn recover(&mut self, now: Timestamp, said: &mut Said) {
         let Stage::RollingBack(run) = &self.stage else { return };
         let RunStep::Recovering { since, .. } = run.step else { return };
-        let interval = self.interval();
         // Without an incident (a person pressed) every check has to be well.
         let blamed: Vec<String> = match &self.incident {
             Some(incident) => incident.checks.iter().cloned().collect(),
             None => self.checks.keys().cloned().collect(),
         };
-        let window = blamed
-            .iter()
-            .filter_map(|name| self.policy().check(name))
-            .map(|check| check.window(interval))
-            .max()
-            .unwrap_or_default();
         let back_since = blamed
             .iter()
             .map(|name| self.checks.get(name).and_then(|state| state.back_since))
@@ -259,8 +261,7 @@ impl Watch {
         if let Stage::RollingBack(run) = &mut self.stage {
             run.step = RunStep::Recovering { since, clean_since: back_since };
         }
-        let measured = self.measured_by(now);
-        if back_since.is_some_and(|clean| measured.duration_since(clean) >= window * 2) {
+        if self.are_back(&blamed, Some(since), now) {
             self.resolve(now);
             let reply = self.say_recovered(since);
             self.reply(now, reply, said);
@@ -313,5 +314,14 @@ impl Watch {
         if waited >= self.policy().rollback.recover_within {
             self.reply_once(topic, now, super::state::Watch::say_not_recovered, said);
         }
+    }
+}
+
+/// Whether what is in place has come to rest. CodeDeploy keeps the former task set beside
+/// it, for hours if it is told so.
+fn is_settled(sighting: &Sighting) -> bool {
+    match sighting.controller {
+        Controller::CodeDeploy => sighting.primary.roll_out == RollOut::Completed,
+        Controller::Ecs | Controller::External => sighting.is_stable(),
     }
 }

@@ -49,7 +49,17 @@ impl Watch {
         interval: SignedDuration,
     ) -> Option<Stretches> {
         let last = self.checks.get(&check.name).and_then(|state| state.answered_at);
-        check.stretches(ticks, interval, last)
+        check.stretches(ticks, interval, last, self.clear_from())
+    }
+
+    /// Whether only the image digests, which ECS resolves with the first task, can tell the
+    /// deployment from what it replaces.
+    fn awaits_digests(&self) -> bool {
+        let (judged, source) = (&self.deployment.revision, &self.deployment.source);
+        let same = judged.as_ref().zip(source.as_ref()).is_some_and(|(judged, source)| {
+            judged.digests.is_empty() && judged.task_definition == source.task_definition
+        });
+        same && matches!(self.stage, Stage::Starting)
     }
 
     /// Whether the ceiling lets a rollback by `by` go on. A pause stops even one
@@ -89,7 +99,7 @@ impl Watch {
         if bound && let Some(ask) = self.baseline_wanted(now) {
             wants.push(Want::Baseline(ask));
         }
-        if bound && self.preflight == PreflightState::Unknown {
+        if bound && self.preflight == PreflightState::Unknown && !self.awaits_digests() {
             wants.push(Want::Inspect);
         }
         if let Stage::RollingBack(run) = &self.stage

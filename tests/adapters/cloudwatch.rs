@@ -247,7 +247,7 @@ async fn an_alarm_counts_only_if_it_went_off_after_the_deployment() {
     }
     let alarms = |names: &[&str]| {
         let names = names.iter().map(|name| (*name).to_owned()).collect();
-        let ask = Ask::Alarms(AlarmsAsk { names, since: Some(begun) });
+        let ask = Ask::Alarms(AlarmsAsk { names, since: Some(begun), clear: None });
         let mut question = Question::plain(Shape::Gauge, vec![ask]);
         question.labels.insert(ALARM_BEFORE.to_owned());
         Due { key: (), question, ticks: Ticks::once(now(), SignedDuration::from_secs(15)) }
@@ -257,8 +257,7 @@ async fn an_alarm_counts_only_if_it_went_off_after_the_deployment() {
     let Ok(Measurement::Gauge { values }) = &measured.readings[0] else { panic!("{measured:?}") };
     let states: Vec<(&str, f64)> =
         values.iter().map(|(name, value)| (name.as_str(), *value)).collect();
-    let old = "{alarm=\"old\",alarm_before=\"old\"}";
-    assert_eq!(states, [("{alarm=\"calm\"}", 1.0), ("{alarm=\"new\"}", 0.0), (old, 1.0)]);
+    assert_eq!(states, [("{alarm=\"calm\"}", 1.0), ("{alarm=\"new\"}", 0.0)]);
     assert_eq!(measured.seen[ALARM_BEFORE], ["old".to_owned()].into());
 
     let unknown = measure(&stage.sources, vec![alarms(&["calm", "misspelt"])]).await;
@@ -267,4 +266,58 @@ async fn an_alarm_counts_only_if_it_went_off_after_the_deployment() {
         matches!(reading, Err(Unusable::Refused(why)) if why.contains("misspelt")),
         "{reading:?}"
     );
+}
+
+#[tokio::test]
+async fn a_percentile_of_too_few_events_says_nothing() {
+    let stage = Stage::open().await;
+    stage.put("TargetResponseTime", &[vec![4.0, 4.0]]);
+    stage.put("RequestCount", &[vec![1.0, 1.0]]);
+    let p95 = gauge("TargetResponseTime", "p95", MetricUnit::Base, Fold::Whole);
+    let asks = vec![p95.asks[0].clone(), sum("RequestCount")];
+    let of = |least| Question::plain(Shape::GaugeOf { least }, asks.clone());
+    assert_eq!(stage.one(of(20)).await, Err(Unusable::TooFew(2)));
+    assert_eq!(stage.one(of(2)).await, Ok(value(4.0)));
+}
+
+#[tokio::test]
+async fn an_empty_label_is_refused_without_a_call_and_what_is_invalid_is_not_asked_again() {
+    let stage = Stage::open().await;
+    let mut empty = stat("Good", "Sum");
+    empty.dimensions.insert("TargetGroup".into(), String::new());
+    let of = ask(MetricOf::Statistic(empty), MetricUnit::Base, Fold::Highest);
+    let answer = stage.one(Question::plain(Shape::Gauge, vec![of])).await;
+    assert!(matches!(&answer, Err(Unusable::Refused(why)) if why.contains("TargetGroup")));
+    assert!(stage.aws.calls().is_empty(), "nothing was asked");
+    for _ in 0..3 {
+        let answer = stage.one(math("SUM(good", &["Good"])).await;
+        assert!(matches!(&answer, Err(Unusable::Refused(_))), "{answer:?}");
+    }
+    assert_eq!(stage.aws.calls().len(), 1, "it is known to be invalid");
+}
+
+#[tokio::test]
+async fn an_alarm_that_went_off_in_the_grace_waits_and_one_that_is_gone_hides_no_other() {
+    let stage = Stage::open().await;
+    let begun = now() - SignedDuration::from_mins(4);
+    stage.aws.cloudwatch().put_alarm(&json!({
+        "AlarmName": "start-up", "Namespace": NAMESPACE, "MetricName": "RequestCount",
+        "Statistic": "Sum", "Period": 60, "EvaluationPeriods": 1, "Threshold": 1.0,
+        "ComparisonOperator": "GreaterThanThreshold",
+    }));
+    let went_off = begun + SignedDuration::from_mins(1);
+    stage.aws.cloudwatch().set_alarm("start-up", "ALARM", went_off);
+    let told = async |names: &[&str], clear: Timestamp| {
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        let ask = Ask::Alarms(AlarmsAsk { names, since: Some(begun), clear: Some(clear) });
+        let question = Question::plain(Shape::Gauge, vec![ask]);
+        let ticks = Ticks::once(now(), SignedDuration::from_secs(15));
+        let due = vec![Due { key: (), question, ticks }];
+        measure(&stage.sources, due).await.remove(0).1.readings.remove(0)
+    };
+    let in_grace = begun + SignedDuration::from_mins(2);
+    assert_eq!(told(&["start-up"], in_grace).await, Err(Unusable::Empty));
+    let before_it = begun + SignedDuration::from_secs(30);
+    let gone_too = told(&["start-up", "misspelt"], before_it).await;
+    assert!(matches!(gone_too, Ok(Measurement::Gauge { .. })), "{gone_too:?}");
 }

@@ -84,7 +84,10 @@ fn a_latency_is_the_percentile_of_its_quantile_in_seconds() {
         );
         let check = check(&text);
         assert_eq!(check.unit(), Unit::Seconds);
-        let (_, asks) = asks(&check);
+        let (shape, asks) = asks(&check);
+        assert_eq!(shape, Shape::GaugeOf { least: 20 }, "a night's two requests tell nothing");
+        let MetricOf::Statistic(made_of) = &asks[1].metric.of else { panic!("{asks:?}") };
+        assert_eq!((made_of.metric.as_str(), made_of.stat.as_str()), ("RequestCount", "Sum"));
         let MetricOf::Statistic(asked) = &asks[0].metric.of else { panic!("{asks:?}") };
         assert_eq!((asked.stat.as_str(), asks[0].fold), (stat, Fold::Whole));
         assert_eq!(asks[0].metric.unit, MetricUnit::Base);

@@ -50,7 +50,9 @@ pub(super) async fn of_selector(
     selector: &VectorSelector,
 ) -> Result<Option<Cause>, Unusable> {
     let Some(metric) = &selector.name else { return Ok(None) };
-    let (source, within) = (asked.source, asked.known_within());
+    let (Some(source), within) = (&asked.sources.prometheus, asked.known_within()) else {
+        return Ok(None);
+    };
     if source.label_values("__name__", Some(metric), within).await?.is_empty() {
         let all = source.label_values("__name__", None, within).await?;
         let near = nearest(metric, all.iter().map(String::as_str));

@@ -47,7 +47,7 @@ async fn is_known(asked: &Asked<'_>, policy: &Policy, name: &str) -> Result<bool
         // What is asked alike for every service says nothing about this one.
         let alike = question.asks == super::look::question(asked, policy, check, "").0.asks;
         for ask in question.asks.iter().filter(|_| !alike) {
-            let answer = asked.source.fetch(ask, ticks).await;
+            let answer = asked.sources.fetch(ask, ticks).await;
             match answer.failed.into_iter().next() {
                 Some((_, why @ Unusable::Unreachable(_))) => return Err(why),
                 Some(_) => {}

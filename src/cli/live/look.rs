@@ -82,7 +82,7 @@ pub(super) async fn at(
     let (question, ticks) = question(asked, policy, check, service);
     let mut answers = Vec::new();
     for ask in &question.asks {
-        answers.push(asked.source.fetch(ask, ticks).await);
+        answers.push(asked.sources.fetch(ask, ticks).await);
     }
     for (place, (ask, answer)) in question.asks.iter().zip(&answers).enumerate() {
         // No bad event has been seen: that is as it should be.
@@ -111,6 +111,11 @@ pub(super) fn question(
     let window = check.window(interval);
     let count = usize::try_from(STRETCH.as_millis() / window.as_millis().max(1)).unwrap_or(1);
     let ticks = Ticks::ending_at(asked.now, window, count.clamp(1, 15));
+    let ticks = match (check.follows_periods(), check.has_past()) {
+        (true, _) => check.past(asked.now, window, ticks.count, asked.now),
+        (false, true) => ticks,
+        (false, false) => Ticks::once(asked.now, window),
+    };
     (policy.question(check, &vars(asked, policy, service), window, None, None), ticks)
 }
 

@@ -8,7 +8,7 @@ use promql_parser::parser::VectorSelector;
 use super::Asked;
 use super::cause::{self, Cause};
 use crate::model::{Deployment, Facts, RollbackSafe, Service, ServiceKey, Unusable};
-use crate::policy::{Glob, Policy, Vars, selectors};
+use crate::policy::{Check, Glob, Policy, Vars, selectors};
 
 /// Services of one policy that are asked about.
 const MOST: usize = 20;
@@ -39,6 +39,13 @@ pub(super) async fn of(
             "no series is about a service that `{pattern}` matches: name one with --service, or \
              see whether `labels.service` is the right label"
         );
+        let note = if policy.checks.iter().all(Check::is_of_cloudwatch) {
+            format!(
+                "CloudWatch does not say which services `{pattern}` matches: name one with --service"
+            )
+        } else {
+            note
+        };
         return Ok((names, Some(note)));
     }
     let more = names.len().saturating_sub(MOST);
@@ -88,7 +95,9 @@ pub(super) async fn found(
     }
     let mut names = BTreeSet::new();
     for (metric, label) in labels {
-        names.extend(asked.source.label_values(&label, Some(&metric), asked.known_within()).await?);
+        // Without a Prometheus nothing is asked that has labels.
+        let Some(prometheus) = &asked.sources.prometheus else { break };
+        names.extend(prometheus.label_values(&label, Some(&metric), asked.known_within()).await?);
     }
     Ok(names)
 }

@@ -30,8 +30,10 @@ const READINGS: usize = 3;
 const TOO_LATE: usize = 3;
 
 /// Ways of saying that a service deployment can't be stopped, or sent back from a
-/// hook, any more: just over, past the hook, forgotten, or not offered here.
-const TOO_LATE_TO_STOP: [&str; 6] = [
+/// hook, any more: just over, past the hook, forgotten, not offered here, or not allowed,
+/// where another call may be.
+const TOO_LATE_TO_STOP: [&str; 7] = [
+    "AccessDeniedException",
     "ConflictException",
     "ServiceDeploymentNotFoundException",
     "UnsupportedFeatureException",
@@ -306,7 +308,9 @@ fn conclude(step: Step, seen: &Seen, plan: &RollbackPlan) -> Result<Acted, ActFa
         Step::InPlace { deployment } => {
             let mismatch = mismatch(&seen.others, None, plan);
             let primary = &seen.primary.revision;
-            let is_pinned = plan.pins() && primary.task_definition != plan.target.task_definition;
+            let is_pinned = plan.pins()
+                && seen.primary.id != plan.judged
+                && seen.pinned.as_ref() == Some(&primary.task_definition);
             let pinned = is_pinned.then(|| pinned_revision(&plan.target, &primary.task_definition));
             Ok(Acted { route: Route::AlreadyInPlace, deployment, mismatch, pinned })
         }

@@ -130,7 +130,7 @@ fn gauged(gauged: &Gauged) -> (&'static str, String) {
     match gauged {
         Gauged::Query(query) => ("query", query.clone()),
         Gauged::Metric(watched) => {
-            let beside = watched.beside.iter().map(|beside| format!(", beside {beside}"));
+            let beside = watched.beside.iter().map(|beside| format!(", beside {}", beside.metric));
             ("cloudwatch", metric_in_words(&watched.metric) + &beside.collect::<String>())
         }
     }

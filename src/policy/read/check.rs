@@ -118,9 +118,13 @@ pub(super) fn check(name: &str, text: &CheckText, desk: &mut Desk) -> Option<Che
             Some(rule) => Some(rule?),
             None => None,
         },
-        min_traffic: text.min_traffic.as_ref().map_or(MIN_TRAFFIC, |traffic| traffic.value.0),
+        min_traffic: min_traffic(text),
         window: text.window.as_ref().map(|window| window.value.0),
     })
+}
+
+fn min_traffic(text: &CheckText) -> f64 {
+    text.min_traffic.as_ref().map_or(MIN_TRAFFIC, |traffic| traffic.value.0)
 }
 
 /// A check needs something that it can fail by.
@@ -141,6 +145,7 @@ fn can_fail(name: &str, text: &CheckText, kind: Option<Kind>, limits: &Limits, d
 }
 
 fn measure(name: &str, text: &CheckText, limits: &Limits, desk: &mut Desk) -> Option<Measure> {
+    let min_traffic = min_traffic(text);
     let kinds = [
         ("ratio", text.ratio.is_some()),
         ("latency", text.latency.is_some()),
@@ -158,7 +163,8 @@ fn measure(name: &str, text: &CheckText, limits: &Limits, desk: &mut Desk) -> Op
         return ratio(name, text, desk);
     }
     if let Some(text) = &text.latency {
-        return latency(name, text, desk);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
+        return latency(name, text, min_traffic as u32, desk);
     }
     if let Some(status) = &text.status {
         return Some(Measure::Status { of: Stated::Query(status.value.0.clone()) });
@@ -267,7 +273,7 @@ fn together(name: &str, of: &Counted, total: &Counted, desk: &mut Desk) -> Optio
     None
 }
 
-fn latency(name: &str, text: &LatencyText, desk: &mut Desk) -> Option<Measure> {
+fn latency(name: &str, text: &LatencyText, least: u32, desk: &mut Desk) -> Option<Measure> {
     if let (Some(metric), Some(quantile)) = (&text.cloudwatch, &text.quantile) {
         let path = ["checks", name, "latency"];
         if text.counter.is_some() {
@@ -276,7 +282,8 @@ fn latency(name: &str, text: &LatencyText, desk: &mut Desk) -> Option<Measure> {
             return None;
         }
         let path = [path.as_slice(), &["cloudwatch"]].concat();
-        let watched = cloudwatch::metric(&path, metric, For::Latency(quantile.value.0), desk)?;
+        let what = For::Latency { quantile: quantile.value.0, least };
+        let watched = cloudwatch::metric(&path, metric, what, desk)?;
         let of = Gauged::Metric(Box::new(watched));
         return Some(Measure::Gauge { of, unit: Unit::Seconds });
     }

@@ -12,7 +12,7 @@ use super::scalar::At;
 use super::units::{MetricWord, known_unit};
 use crate::model::{Metric, MetricOf, MetricStat, MetricUnit};
 use crate::policy::diagnostic::Mistake;
-use crate::policy::{UNSAID, Unit, Watched, plain};
+use crate::policy::{Beside, Proof, UNSAID, Unit, Watched, plain};
 
 /// The period of a metric that names none: what AWS's own services report by.
 const PERIOD: SignedDuration = SignedDuration::from_mins(1);
@@ -97,7 +97,7 @@ pub(super) enum For {
     /// The events of each period.
     Count,
     /// A quantile (0-1) of latencies.
-    Latency(f64),
+    Latency { quantile: f64, least: u32 },
     /// A value whose limits are in this unit.
     Value(Unit),
 }
@@ -209,7 +209,7 @@ fn single(path: &[&str], text: &CloudWatchText, what: For, desk: &mut Desk) -> O
     };
     let given = match what {
         For::Count => Some("Sum".to_owned()),
-        For::Latency(quantile) => Some(format!("p{}", significant(quantile * 100.0))),
+        For::Latency { quantile, .. } => Some(format!("p{}", significant(quantile * 100.0))),
         For::Value(_) => None,
     };
     if let (Some(given), Some(statistic)) = (&given, &text.stat)
@@ -312,7 +312,7 @@ fn delay(text: &CloudWatchText, desk: &mut Desk) -> Option<SignedDuration> {
 fn unit(path: &[&str], text: &CloudWatchText, what: For, desk: &mut Desk) -> Option<MetricUnit> {
     let limits = match what {
         For::Count => return Some(MetricUnit::Base),
-        For::Latency(_) => Unit::Seconds,
+        For::Latency { .. } => Unit::Seconds,
         For::Value(unit) => unit,
     };
     if let Some(At { value, marker }) = &text.unit {
@@ -329,12 +329,15 @@ fn unit(path: &[&str], text: &CloudWatchText, what: For, desk: &mut Desk) -> Opt
     }
     let named = |text: &Option<At<String>>| text.as_ref().map(|text| text.value.clone());
     let (namespace, metric) = (named(&text.namespace), named(&text.metric));
+    let of_aws = namespace.as_ref().is_some_and(|space| {
+        space.starts_with("AWS/") || ["ECS/ContainerInsights", "CWAgent"].contains(&space.as_str())
+    });
     let known = namespace.zip(metric).and_then(|(space, name)| known_unit(&space, &name));
     match (known, limits) {
         (Some(word), _) if word.measures() == limits => Some(word.unit()),
         (_, Unit::Number | Unit::Failures) => Some(MetricUnit::Base),
-        // What CloudWatch calls Percent goes from 0 to 100.
-        (None, Unit::Ratio) if text.expression.is_none() => Some(MetricUnit::Percent),
+        // What AWS's own services call percent goes from 0 to 100.
+        (None, Unit::Ratio) if of_aws => Some(MetricUnit::Percent),
         (_, Unit::Ratio | Unit::Seconds | Unit::Bytes) => {
             let mistake = Mistake::new("CloudWatch does not say which unit it keeps this in");
             let words = MetricWord::of(limits).join("`, `");
@@ -345,31 +348,43 @@ fn unit(path: &[&str], text: &CloudWatchText, what: For, desk: &mut Desk) -> Opt
     }
 }
 
-/// The metric that proves that a missing value is a zero.
-fn beside(text: &CloudWatchText, what: For, metric: &Metric, desk: &mut Desk) -> Option<Metric> {
-    let MetricOf::Statistic(stat) = &metric.of else {
-        if let Some(beside) = &text.beside {
-            let mistake = Mistake::new("an `expression` has no metric `beside` it");
-            desk.at(beside.marker, mistake.mend("write `FILL(errors, 0)` in it"));
+/// The count that is asked for beside a metric: proof that a missing value is a zero, or
+/// how many events a percentile is made of.
+fn beside(text: &CloudWatchText, what: For, metric: &Metric, desk: &mut Desk) -> Option<Beside> {
+    let stat = match &metric.of {
+        MetricOf::Statistic(stat) => stat,
+        MetricOf::Math { .. } => {
+            if let Some(beside) = &text.beside {
+                let mistake = Mistake::new("an `expression` has no metric `beside` it");
+                desk.at(beside.marker, mistake.mend("write `FILL(errors, 0)` in it"));
+            }
+            return None;
         }
-        return None;
     };
-    match (what, &text.beside) {
-        (For::Count | For::Latency(_), Some(beside)) => {
+    let of_alb = stat.namespace == "AWS/ApplicationELB";
+    let (name, statistic, proves) = match (what, &text.beside) {
+        (For::Count | For::Latency { .. }, Some(beside)) => {
             let mistake = Mistake::new("only a value has a metric `beside` it");
             desk.at(beside.marker, mistake.mend("a ratio has its `total`"));
             return None;
         }
-        (For::Count | For::Latency(_), None) => return None,
+        (For::Count, None) => return None,
+        // One request counts as one response time, and is asked for anyway.
+        (For::Latency { least, .. }, None) if of_alb => (REQUESTS, "Sum", Proof::Events { least }),
+        (For::Latency { least, .. }, None) => {
+            (stat.metric.as_str(), "SampleCount", Proof::Events { least })
+        }
         (For::Value(_), Some(beside)) if !named(beside, 255, desk) => return None,
-        (For::Value(_), _) => {}
-    }
-    let counts =
-        stat.namespace == "AWS/ApplicationELB" && stat.stat == "Sum" && stat.metric != REQUESTS;
-    let own = counts.then(|| REQUESTS.to_owned());
-    let name = text.beside.as_ref().map(|beside| beside.value.clone()).or(own)?;
-    let stat = MetricStat { metric: name, stat: "Sum".to_owned(), ..stat.clone() };
-    Some(Metric { of: MetricOf::Statistic(stat), unit: MetricUnit::Base, ..metric.clone() })
+        (For::Value(_), Some(beside)) => (beside.value.as_str(), "Sum", Proof::Zero),
+        (For::Value(_), None) if of_alb && stat.stat == "Sum" && stat.metric != REQUESTS => {
+            (REQUESTS, "Sum", Proof::Zero)
+        }
+        (For::Value(_), None) => return None,
+    };
+    let (metric_name, statistic) = (name.to_owned(), statistic.to_owned());
+    let stat = MetricStat { metric: metric_name, stat: statistic, ..stat.clone() };
+    let of = MetricOf::Statistic(stat);
+    Some(Beside { metric: Metric { of, unit: MetricUnit::Base, ..metric.clone() }, proves })
 }
 
 fn is_id(name: &str) -> bool {

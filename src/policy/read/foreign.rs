@@ -15,7 +15,8 @@ pub(super) fn check(name: &str, text: &CheckText, kind: Kind, desk: &mut Desk) {
             }
         }
         Kind::Gauge(_) => {
-            if let Some(traffic) = &text.min_traffic {
+            // A percentile of CloudWatch is made of events, which are counted beside it.
+            if let (Some(traffic), None) = (&text.min_traffic, &text.latency) {
                 let mistake = Mistake::new("a value counts no events: it has no `min_traffic`")
                     .mend("remove it, or measure a `ratio` or a `latency`");
                 desk.at(traffic.marker, mistake);

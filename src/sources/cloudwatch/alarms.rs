@@ -7,7 +7,7 @@ use aws_sdk_cloudwatch::operation::describe_alarms::DescribeAlarmsOutput;
 use aws_sdk_cloudwatch::operation::describe_alarms::builders::DescribeAlarmsFluentBuilder;
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{AlarmType, StateValue};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::unusable;
 use crate::aws::Fault;
@@ -69,39 +69,67 @@ fn time(at: &DateTime) -> Option<Timestamp> {
     Timestamp::new(at.secs(), i32::try_from(at.subsec_nanos()).ok()?).ok()
 }
 
+/// How long after the grace an alarm that went off in it is left out.
+const SETTLING: SignedDuration = SignedDuration::from_mins(10);
+
 /// The answer to one ask. States are known of now alone: of earlier ticks there is nothing
-/// new.
+/// new. Where an alarm is not there at all, that is refused, unless another one has gone
+/// off.
 pub(super) fn told(ask: &AlarmsAsk, ticks: Ticks, states: &Result<States, Fault>) -> Fetched {
     let states = match states {
         Ok(states) => states,
         Err(fault) => return Fetched::failed(ticks, unusable(fault)),
     };
-    let unknown: Vec<&str> =
-        ask.names.iter().filter(|name| !states.contains_key(*name)).map(String::as_str).collect();
-    if !unknown.is_empty() {
-        let why =
-            format!("there is no alarm named {} in this account and region", unknown.join(", "));
-        return Fetched::failed(ticks, Unusable::Refused(why));
-    }
     let last = ticks.count.saturating_sub(1);
-    let tracks = ask
-        .names
-        .iter()
-        .filter_map(|name| {
-            let state = states.get(name)?;
-            let before = ask.since.zip(state.since).is_some_and(|(begun, since)| since < begun);
-            let up = match state.value {
-                Value::Ok => 1.0,
-                Value::Alarm => f64::from(u8::from(before)),
-                Value::Unknown => return None,
-            };
+    let now = ticks.at_ms(last);
+    let known = ask.names.iter().filter_map(|name| Some((name, *states.get(name)?)));
+    let tracks: Vec<Track> = known
+        .filter_map(|(name, state)| {
             let mut labels = BTreeMap::from([(ALARM.to_owned(), name.clone())]);
-            if before && state.value == Value::Alarm {
-                labels.insert(ALARM_BEFORE.to_owned(), name.clone());
-            }
-            Some(Track { labels, samples: vec![(ticks.at_ms(last), up)] })
+            let samples = match told_by(ask, state, now) {
+                Told::Up => vec![(now, 1.0)],
+                Told::Down => vec![(now, 0.0)],
+                Told::Before => {
+                    labels.insert(ALARM_BEFORE.to_owned(), name.clone());
+                    Vec::new()
+                }
+                Told::Nothing => return None,
+            };
+            Some(Track { labels, samples })
         })
         .collect();
+    let gone = |name: &&String| !states.contains_key(*name);
+    let unknown: Vec<&str> = ask.names.iter().filter(gone).map(String::as_str).collect();
+    let is_down = |track: &Track| track.samples.iter().any(|(_, up)| *up <= 0.0);
+    if !unknown.is_empty() && !tracks.iter().any(is_down) {
+        let names = unknown.join(", ");
+        let why = format!("there is no alarm named {names} in this account and region");
+        return Fetched::failed(ticks, Unusable::Refused(why));
+    }
     let failed = if last > 0 { vec![(0..last, Unusable::NothingNew)] } else { Vec::new() };
     Fetched { tracks, failed }
+}
+
+/// What an alarm says about a deployment.
+enum Told {
+    Up,
+    Down,
+    /// It has been in ALARM since before.
+    Before,
+    Nothing,
+}
+
+fn told_by(ask: &AlarmsAsk, state: State, now_ms: i64) -> Told {
+    let went_off_before = |time: Option<Timestamp>| {
+        time.zip(state.since).is_some_and(|(time, went_off)| went_off < time)
+    };
+    let settles = ask.clear.and_then(|clear| clear.checked_add(SETTLING).ok());
+    let is_settling = settles.is_some_and(|until| now_ms < until.as_millisecond());
+    match state.value {
+        Value::Ok => Told::Up,
+        Value::Unknown => Told::Nothing,
+        Value::Alarm if went_off_before(ask.since) => Told::Before,
+        Value::Alarm if went_off_before(ask.clear) && is_settling => Told::Nothing,
+        Value::Alarm => Told::Down,
+    }
 }

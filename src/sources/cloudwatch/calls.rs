@@ -70,6 +70,8 @@ pub(super) fn plan(mut wanted: Vec<Wanted>) -> Vec<Call> {
 pub(super) fn period(ask: &MetricAsk, ticks: Ticks) -> i64 {
     let Metric { period, .. } = ask.metric;
     match ask.fold {
+        // Below a minute CloudWatch keeps little, and counts add up to the same.
+        Fold::Each if ticks.step_ms() % 60_000 == 0 => period.as_secs().max(60),
         Fold::Each | Fold::Highest | Fold::Lowest => period.as_secs(),
         Fold::Whole => ask.metric.stretch(ticks.step).as_secs(),
     }

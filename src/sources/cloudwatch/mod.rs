@@ -17,8 +17,8 @@ mod decode;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_cloudwatch::Client;
@@ -33,13 +33,18 @@ use self::decode::Results;
 use super::plan::Request;
 use super::track::Fetched;
 use crate::aws::{Account, Fault};
-use crate::model::{AlarmsAsk, Ask, Ticks, Unusable};
+use crate::model::{AlarmsAsk, Ask, MetricAsk, Ticks, Unusable};
 
 /// A try of a call, and the call with its tries: a tick waits for nothing longer.
 const ATTEMPT: Duration = Duration::from_secs(4);
 const OPERATION: Duration = Duration::from_secs(9);
 /// Calls under way at once; an account has 50 a second.
 const AT_ONCE: usize = 4;
+/// Until when everything that is asked for together has to be answered.
+const DEADLINE: Duration = Duration::from_secs(15);
+/// How long a metric that was called invalid is not asked for, and how many are known.
+const REFUSED_FOR: Duration = Duration::from_mins(10);
+const MOST_REFUSED: usize = 1_000;
 /// Pages of one answer that are read.
 const MOST_PAGES: usize = 50;
 
@@ -49,7 +54,11 @@ pub struct CloudWatch {
     client: Client,
     turns: Arc<Semaphore>,
     asked: Arc<Counters>,
+    /// What CloudWatch has called invalid, until when that is believed, and why.
+    refused: Arc<Mutex<Refusals>>,
 }
+
+type Refusals = HashMap<MetricAsk, (tokio::time::Instant, Unusable)>;
 
 /// What was asked and not told yet.
 #[derive(Debug, Default)]
@@ -82,7 +91,12 @@ impl CloudWatch {
             .build();
         let config = aws_sdk_cloudwatch::config::Builder::from(account.config());
         let client = Client::from_conf(config.timeout_config(timeouts).build());
-        Self { client, turns: Arc::new(Semaphore::new(AT_ONCE)), asked: Arc::default() }
+        Self {
+            client,
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
+            asked: Arc::default(),
+            refused: Arc::default(),
+        }
     }
 
     /// What was asked since the last time this was asked.
@@ -103,9 +117,10 @@ impl CloudWatch {
         let mut alarms: Vec<(usize, &AlarmsAsk, Ticks)> = Vec::new();
         for (place, Request { ask, ticks }) in requests.iter().enumerate() {
             match ask {
-                Ask::Metric(ask) => {
-                    wanted.push(Wanted { place, ask: (**ask).clone(), ticks: *ticks });
-                }
+                Ask::Metric(ask) => match self.known_refusal(ask) {
+                    Some(why) => fetched[place] = Fetched::failed(*ticks, why),
+                    None => wanted.push(Wanted { place, ask: (**ask).clone(), ticks: *ticks }),
+                },
                 Ask::Alarms(ask) => alarms.push((place, ask, *ticks)),
                 Ask::Query(_) | Ask::Counter(_) => {}
             }
@@ -121,13 +136,49 @@ impl CloudWatch {
                 fetched[place] = alarms::told(ask, ticks, &states);
             }
         }
-        while let Some(joined) = asking.join_next().await {
-            match joined {
-                Ok(answers) => answers.into_iter().for_each(|(place, one)| fetched[place] = one),
-                Err(error) => tracing::error!(%error, "a call ended without an answer"),
+        let late = || Unusable::Unreachable("CloudWatch did not answer in time".into());
+        let deadline = tokio::time::Instant::now() + DEADLINE;
+        loop {
+            match tokio::time::timeout_at(deadline, asking.join_next()).await {
+                Ok(Some(Ok(answers))) => {
+                    answers.into_iter().for_each(|(place, one)| fetched[place] = one);
+                }
+                Ok(Some(Err(error))) => tracing::error!(%error, "a call ended without an answer"),
+                Ok(None) => return fetched,
+                // Others wait for what is measured at the same moment.
+                Err(_) => break,
+            }
+        }
+        for (one, Request { ask, ticks }) in fetched.iter_mut().zip(requests) {
+            let is_unasked = one.failed.iter().any(|(_, why)| *why == unasked());
+            if is_unasked && ask.promql().is_none() {
+                *one = Fetched::failed(*ticks, late());
             }
         }
         fetched
+    }
+
+    /// Why `ask` need not be asked: a value is missing in it, or CloudWatch has called it
+    /// invalid lately, and with it all that was asked beside it.
+    fn known_refusal(&self, ask: &MetricAsk) -> Option<Unusable> {
+        let dimensions = ask.metric.stats().flat_map(|stat| &stat.dimensions);
+        if let Some((name, _)) = { dimensions }.find(|(_, value)| value.is_empty()) {
+            let why =
+                format!("the dimension {name} is empty: the deployment announced no label for it");
+            return Some(Unusable::Refused(why));
+        }
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = tokio::time::Instant::now();
+        refused.retain(|_, (until, _)| now < *until);
+        refused.get(ask).map(|(_, why)| why.clone())
+    }
+
+    fn refuse(&self, ask: &MetricAsk, why: &Unusable) {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        if refused.len() < MOST_REFUSED {
+            let until = tokio::time::Instant::now() + REFUSED_FOR;
+            refused.insert(ask.clone(), (until, why.clone()));
+        }
     }
 
     /// The answers to all that a call is made for, by its place.
@@ -141,6 +192,9 @@ impl CloudWatch {
                     calls.extend(call.halves());
                 }
                 Err(fault) => {
+                    if let (true, [only]) = (is_invalid(&fault), &call.wanted[..]) {
+                        self.refuse(&only.ask, &unusable(&fault));
+                    }
                     let failed = call
                         .wanted
                         .iter()
@@ -159,9 +213,7 @@ impl CloudWatch {
         let mut token = None;
         for _ in 0..MOST_PAGES {
             let Ok(_turn) = self.turns.acquire().await else { break };
-            // Every page of an answer is asked for with the same metrics, and is billed once.
             let first = token.is_none();
-            self.count(if first { call.billed() } else { 0 });
             let sent = self
                 .client
                 .get_metric_data()
@@ -172,6 +224,8 @@ impl CloudWatch {
                 .set_next_token(token.take())
                 .send()
                 .await;
+            // What is refused is not billed, and of several pages the metrics are once.
+            self.count(if first && sent.is_ok() { call.billed() } else { 0 });
             let answer = sent.map_err(|error| Fault::of(NAME, &error))?;
             token = answer.next_token().map(str::to_owned).filter(|token| !token.is_empty());
             results.take(answer.metric_data_results());

@@ -109,6 +109,6 @@ fn periods_of_several_lengths_all_fit_the_start_that_they_share() {
     let [call] = &calls[..] else { panic!("{calls:?}") };
     assert_eq!((call.start, call.end), (0, 900), "ten minutes hold both two and five");
     let hour = wanted(1, one("hour"), Fold::Whole, minutes(60, 120));
-    let calls = plan(vec![wanted(0, one("counts"), Fold::Each, minutes(119, 120)), hour]);
+    let calls = plan(vec![wanted(0, one("counts"), Fold::Each, minutes(121, 122)), hour]);
     assert_eq!(calls.len(), 2, "{calls:?}");
 }
