@@ -25,6 +25,8 @@ pub struct Metrics {
     looks: IntCounterVec,
     readings: IntCounterVec,
     measuring: Histogram,
+    /// Metrics asked for, and requests.
+    cloudwatch: [IntCounterVec; 2],
     policy_reloads: IntCounterVec,
     policy_broken: IntGauge,
     deliveries: IntCounterVec,
@@ -72,6 +74,7 @@ impl Metrics {
             looks: looks(&registry)?,
             readings: counters(&registry, "readings_total", "Readings of checks.", &["result"])?,
             measuring,
+            cloudwatch: cloudwatch(&registry)?,
             policy_reloads: counters(
                 &registry,
                 "policy_reloads_total",
@@ -186,6 +189,13 @@ impl Metrics {
         }
     }
 
+    /// What was asked of CloudWatch for a target.
+    pub fn asked_cloudwatch(&self, target: &str, metrics: u64, requests: u64) {
+        let [of_metrics, of_requests] = &self.cloudwatch;
+        of_metrics.with_label_values(&[target]).inc_by(metrics);
+        of_requests.with_label_values(&[target]).inc_by(requests);
+    }
+
     pub fn policies_read(&self, good: bool) {
         self.policy_reloads.with_label_values(&[if good { "good" } else { "broken" }]).inc();
         self.policy_broken.set(i64::from(!good));
@@ -211,6 +221,15 @@ impl Metrics {
     pub fn request(&self, route: &str, code: u16) {
         self.requests.with_label_values(&[route, &code.to_string()]).inc();
     }
+}
+
+fn cloudwatch(registry: &Registry) -> Result<[IntCounterVec; 2], prometheus::Error> {
+    let metrics = "Metrics that CloudWatch was asked for; AWS bills each.";
+    let requests = "Requests to CloudWatch.";
+    Ok([
+        counters(registry, "cloudwatch_metrics_total", metrics, &["target"])?,
+        counters(registry, "cloudwatch_requests_total", requests, &["target"])?,
+    ])
 }
 
 fn looks(registry: &Registry) -> Result<IntCounterVec, prometheus::Error> {

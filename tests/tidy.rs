@@ -33,6 +33,7 @@ const BESIDE: &[(&str, &[&str])] = &[
     ("cli", &["chart"]),
     ("cli::backtest", &["backtest", "policy_repo"]),
     ("cli::change", &["policy_repo"]),
+    ("cli::cost", &["policy_repo"]),
     ("cli::check", &["policy_repo"]),
     ("cli::live", &["policy_repo", "settings", "sources"]),
     ("cli::matching", &["policy_repo"]),

@@ -4,6 +4,7 @@ pub mod backtest;
 pub mod change;
 pub mod check;
 mod client;
+mod cost;
 mod digest;
 mod explain;
 pub mod import;
@@ -47,6 +48,9 @@ enum Command {
         /// Say in words what changed since this git revision
         #[arg(long, value_name = "REV", conflicts_with = "expand")]
         diff: Option<String>,
+        /// Say what each policy asks of CloudWatch, and the dollars per deployment
+        #[arg(long, conflicts_with_all = ["expand", "diff", "live"])]
+        cost: bool,
         #[command(flatten)]
         live: live::Live,
     },
@@ -148,6 +152,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve { config } => serve::run(&config),
         Command::Check { paths, live, .. } if live.is_wanted() => live::run(&paths, &live, out),
+        Command::Check { paths, cost: true, .. } => cost::run(&paths, out),
         Command::Check { paths, diff: Some(revision), .. } => change::run(&revision, &paths, out),
         Command::Check { paths, expand, diff: None, .. } => check::run(&paths, expand, out),
         Command::Test { paths } => test::run_tests(&paths, out),

@@ -154,6 +154,7 @@ impl Engine {
             return;
         }
         let sources = self.parts.sources.get(target).cloned().unwrap_or_default();
+        let (asked_of, target) = (sources.cloudwatch.clone(), target.to_owned());
         let inputs = self.handle.inputs.clone();
         let metrics = self.parts.metrics.clone();
         self.tasks.spawn(async move {
@@ -166,6 +167,10 @@ impl Engine {
                 Vec::new()
             });
             metrics.measured(started.elapsed(), &measured);
+            if let Some(cloudwatch) = &asked_of {
+                let spent = cloudwatch.take_spent();
+                metrics.asked_cloudwatch(&target, spent.metrics, spent.calls);
+            }
             let mut by_job: Vec<Vec<(Asked, Measured)>> = jobs.iter().map(|_| Vec::new()).collect();
             for (asked, one) in measured {
                 by_job[asked.job].push((asked, one));
@@ -249,3 +254,7 @@ fn baselines(ask: BaselineAsk, policy: &Policy, measured: Vec<(Asked, Measured)>
     }
     Event::BaselineMeasured(Box::new(BaselineMeasured::of(policy, ask, &samples, known)))
 }
+
+#[cfg(test)]
+#[path = "measuring_tests.rs"]
+mod tests;

@@ -78,8 +78,9 @@ impl Engine {
         let same = source.is_some_and(|source| source.same_as(&judged));
         let platform = self.parts.platform.clone();
         let id = watch.id.clone();
+        let pin_digests = watch.policy().rollback.pin_digests;
         self.spawn(id, WantKind::Inspect, async move {
-            inspect(&platform, &key, &judged, found, same).await
+            inspect(&platform, &key, &judged, found, same, pin_digests).await
         });
     }
 
@@ -143,13 +144,14 @@ async fn inspect(
     judged: &Revision,
     found: Vec<Candidate>,
     same_on_both_sides: bool,
+    pin_digests: bool,
 ) -> Result<Event, Duration> {
     let none = |because: String| {
         Ok(Event::Inspected { target: Err(because), inspection: Inspection::default() })
     };
     let mut obstacles = Vec::new();
     for candidate in found.into_iter().take(INSPECTED) {
-        match platform.inspect(service, judged, &candidate.revision).await {
+        match platform.inspect(service, judged, &candidate.revision, pin_digests).await {
             Ok(inspection) => match &inspection.obstacle {
                 None => {
                     let target = Ok((candidate.revision, candidate.because));

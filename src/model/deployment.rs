@@ -1,6 +1,6 @@
 //! A deployment: what changed, who says so, and what they said about it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -99,10 +99,47 @@ impl Revision {
                 || self.digests == other.digests)
     }
 
+    /// Whether both run the same images, whatever tags and task definitions name
+    /// them. Unknown digests are the same as none.
+    pub fn same_images(&self, other: &Revision) -> bool {
+        let images = |revision: &Revision| -> BTreeSet<(String, String)> {
+            let parted = revision.digests.iter().filter_map(|one| one.split_once('@'));
+            parted.map(|(image, digest)| (repository(image).into(), digest.into())).collect()
+        };
+        !self.digests.is_empty() && images(self) == images(other)
+    }
+
+    /// Whether placing this revision's task definition after `judged` would start other
+    /// images than it ran: it is the same one, or a tag means another digest now.
+    /// False where its digests are not known.
+    pub fn needs_pin(&self, judged: &Revision) -> bool {
+        let same = self.task_definition == judged.task_definition && !self.same_as(judged);
+        same || !self.moved_tags(judged).is_empty()
+    }
+
+    /// This revision's images, as (image, digest), whose tag means another digest in `now`.
+    pub fn moved_tags<'a>(&'a self, now: &Revision) -> Vec<(&'a str, &'a str)> {
+        let parted = self.digests.iter().filter_map(|one| one.split_once('@'));
+        parted
+            .filter(|(image, digest)| {
+                let mut now = now.digests.iter().filter_map(|one| one.split_once('@'));
+                let same_image = |(name, _): &(&str, &str)| name == image;
+                now.clone().any(|one| same_image(&one)) && !now.any(|one| one == (*image, *digest))
+            })
+            .collect()
+    }
+
     /// `family:revision`, as people say it.
     pub fn short(&self) -> &str {
         self.task_definition.rsplit('/').next().unwrap_or(&self.task_definition)
     }
+}
+
+/// An image's name without tag or digest: a colon before the last slash is a port.
+pub fn repository(image: &str) -> &str {
+    let name = image.split_once('@').map_or(image, |(name, _)| name);
+    let last = name.rfind('/').map_or(0, |slash| slash + 1);
+    name[last..].find(':').map_or(name, |colon| &name[..last + colon])
 }
 
 /// A deployment as a hook announces it, checked and with its service resolved.
@@ -151,5 +188,22 @@ mod tests {
         two.digests = vec!["sha256:b".into()];
         assert!(!one.same_as(&two));
         assert_eq!(one.short(), "api:1");
+    }
+
+    #[test]
+    fn images_are_the_same_by_repository_and_digest_whatever_their_tag() {
+        let of = |digests: &[&str]| Revision {
+            digests: digests.iter().map(|one| (*one).to_owned()).collect(),
+            ..Revision::of_task_definition("x")
+        };
+        let tagged = of(&["host:5000/api:latest@sha256:a"]);
+        assert!(tagged.same_images(&of(&["host:5000/api@sha256:a"])));
+        assert!(!tagged.same_images(&of(&["host:5000/api@sha256:b"])));
+        assert!(!tagged.same_images(&of(&["host:5000/other@sha256:a"])));
+        assert!(!of(&[]).same_images(&of(&[])), "nothing known is no proof");
+
+        assert!(tagged.needs_pin(&of(&["host:5000/api:latest@sha256:b"])));
+        assert!(!tagged.needs_pin(&tagged));
+        assert!(!tagged.needs_pin(&of(&[])), "nothing known moved");
     }
 }

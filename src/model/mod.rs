@@ -14,7 +14,7 @@ mod platform;
 mod rollback;
 mod verdict;
 
-pub use deployment::{Announcement, Deployment, Facts, Revision, RollbackSafe};
+pub use deployment::{Announcement, Deployment, Facts, Revision, RollbackSafe, repository};
 pub use ident::{Service, ServiceKey, WatchId};
 pub use incident::{Incident, IncidentStatus};
 pub use ledger::{LedgerEntry, Standing};

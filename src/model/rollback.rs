@@ -17,6 +17,26 @@ pub struct RollbackPlan {
     pub target_because: String,
     /// When it was decided: a deployment of the target begun after this is ours.
     pub decided_at: Timestamp,
+    /// Whether a revision pinned to the target's image digests may be registered.
+    #[serde(default)]
+    pub pin_digests: bool,
+}
+
+impl RollbackPlan {
+    /// Whether the target comes back only pinned to its digests, and that is allowed.
+    pub fn pins(&self) -> bool {
+        self.pin_digests && self.target.needs_pin(&self.judged_revision)
+    }
+
+    /// Whether `revision` is what the plan puts in place, under whatever name: a pinned
+    /// one is known by its images alone.
+    pub fn is_target(&self, revision: &Revision) -> bool {
+        if self.pins() {
+            revision.same_images(&self.target)
+        } else {
+            revision.task_definition == self.target.task_definition
+        }
+    }
 }
 
 /// Which call put the target back.
@@ -24,7 +44,13 @@ pub struct RollbackPlan {
 #[serde(rename_all = "snake_case")]
 pub enum Route {
     StopServiceDeployment,
+    /// Of a service deployment that waits at a lifecycle hook.
+    ContinueServiceDeployment,
     UpdateService,
+    /// CodeDeploy's, with a rollback, of a deployment that was under way.
+    StopDeployment,
+    /// CodeDeploy's, of the target, because the judged deployment was over.
+    CreateDeployment,
     /// The target was found in place already: a former attempt had its effect.
     AlreadyInPlace,
 }
@@ -33,7 +59,10 @@ impl Route {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::StopServiceDeployment => "StopServiceDeployment",
+            Self::ContinueServiceDeployment => "ContinueServiceDeployment",
             Self::UpdateService => "UpdateService",
+            Self::StopDeployment => "CodeDeploy StopDeployment",
+            Self::CreateDeployment => "CodeDeploy CreateDeployment",
             Self::AlreadyInPlace => "already in place",
         }
     }
@@ -48,6 +77,10 @@ pub struct Acted {
     pub deployment: Option<String>,
     /// Set when what was replaced is not what was judged: people must look.
     pub mismatch: Option<String>,
+    /// What was placed instead of the target itself: a revision registered for this
+    /// rollback, the same but for its images, which are pinned to the target's digests.
+    #[serde(default)]
+    pub pinned: Option<Revision>,
 }
 
 /// Why a rollback was not done.
@@ -75,6 +108,15 @@ pub struct Inspection {
     pub obstacle: Option<String>,
     /// What putting the target's code back would not restore: people decide then.
     pub not_restored: Vec<String>,
+    /// What the judged deployment changed, in words; names, never values.
+    #[serde(default)]
+    pub differences: Vec<String>,
+    /// What could not be asked, and why: no obstacle.
+    #[serde(default)]
+    pub unasked: Vec<String>,
+    /// Whether a revision pinned to digests has to be registered for it.
+    #[serde(default)]
+    pub pins: bool,
 }
 
 /// The right to roll one deployment back, once. Only the store makes one, from

@@ -61,12 +61,14 @@ pub trait Platform {
     ) -> Vec<(ServiceKey, Result<Option<Sighting>, LookError>)>;
 
     /// Whether `target` can be put back in the place of `judged`, and what that
-    /// would not restore.
+    /// would not restore. `pin_digests`: a revision pinned to the target's digests may
+    /// be registered for it.
     async fn inspect(
         &self,
         service: &ServiceKey,
         judged: &Revision,
         target: &Revision,
+        pin_digests: bool,
     ) -> Result<Inspection, LookError>;
 
     /// Reads the platform, and rolls back if the judged deployment is still the

@@ -286,6 +286,7 @@ fn rolling_back(old: &RollbackRule, policy: &Policy, told: &mut Told) {
         unannounced: unsaid,
         recover_within,
         cooldown,
+        pin_digests,
     } = old;
     let new = &policy.rollback;
     told.neutral("rollback.known_good_after", known_good_after, &new.known_good_after);
@@ -309,6 +310,8 @@ fn rolling_back(old: &RollbackRule, policy: &Policy, told: &mut Told) {
         time(new.cooldown),
         cooldown.cmp(&new.cooldown),
     );
+    let pins = (*pin_digests, new.pin_digests);
+    told.acting("rollback.pin_digests", pins.0, pins.1, pins.1.cmp(&pins.0));
 }
 
 fn telling(old: &NotifyRule, new: &NotifyRule, told: &mut Told) {

@@ -81,18 +81,6 @@ impl Vars {
     }
 }
 
-/// How data points within one stretch become one value: statistics can be had of the whole
-/// stretch, but a sum grows with it, and so may what is computed.
-fn fold(metric: &Metric, higher_is_worse: bool) -> Fold {
-    match &metric.of {
-        MetricOf::Statistic(stat) if !matches!(stat.stat.as_str(), "Sum" | "SampleCount") => {
-            Fold::Whole
-        }
-        MetricOf::Statistic(_) | MetricOf::Math { .. } if higher_is_worse => Fold::Highest,
-        MetricOf::Statistic(_) | MetricOf::Math { .. } => Fold::Lowest,
-    }
-}
-
 impl Policy {
     /// What `check` asks its source about stretches of length `window`. Pure: the
     /// same arguments give the same question, so equal questions of several
@@ -137,7 +125,7 @@ impl Policy {
             }
             Measure::Gauge { of: Gauged::Metric(watched), .. } => {
                 let Watched { metric, beside } = &**watched;
-                let value = vars.metric(metric, fold(metric, check.higher_is_worse()));
+                let value = vars.metric(metric, check.fold());
                 let proof = beside.as_ref().map(|proof| vars.metric(proof, Fold::Each));
                 let shape = if proof.is_some() { Shape::GaugeBeside } else { Shape::Gauge };
                 (shape, [value].into_iter().chain(proof).collect())

@@ -6,7 +6,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Check, Counted, Gauged, Measure, Stated};
-use crate::model::{Metric, Ticks};
+use crate::model::{Fold, Metric, MetricOf, Ticks};
 
 /// A count that could not be asked is made up for with a later one within this.
 const MADE_UP: SignedDuration = SignedDuration::from_mins(10);
@@ -106,6 +106,23 @@ impl Check {
         Some(Stretches { ticks, places })
     }
 
+    /// How data points within one stretch become one value: statistics can be had of the
+    /// whole stretch, but a sum grows with it, and so may what is computed.
+    pub fn fold(&self) -> Fold {
+        let Measure::Gauge { of: Gauged::Metric(watched), .. } = &self.measure else {
+            return Fold::Each;
+        };
+        match &watched.metric.of {
+            MetricOf::Statistic(stat) if !matches!(stat.stat.as_str(), "Sum" | "SampleCount") => {
+                Fold::Whole
+            }
+            MetricOf::Statistic(_) | MetricOf::Math { .. } if self.higher_is_worse() => {
+                Fold::Highest
+            }
+            MetricOf::Statistic(_) | MetricOf::Math { .. } => Fold::Lowest,
+        }
+    }
+
     /// Whether its past can be asked for: an alarm has only a state.
     pub fn has_past(&self) -> bool {
         !matches!(self.measure, Measure::Status { of: Stated::Alarms(_) })
@@ -141,7 +158,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::model::{MetricOf, MetricStat, MetricUnit};
+    use crate::model::{MetricStat, MetricUnit};
     use crate::policy::{Part, Unit, Watched};
 
     fn at(second: i64) -> Timestamp {

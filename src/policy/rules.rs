@@ -237,6 +237,10 @@ pub struct RollbackRule {
     pub recover_within: SignedDuration,
     /// How long after a rollback of a service the next one waits for a person.
     pub cooldown: SignedDuration,
+    /// Whether a task definition revision pinned to known-good digests may be
+    /// registered where the task definition alone would not bring the images back.
+    #[serde(default)]
+    pub pin_digests: bool,
 }
 
 /// The target where the ledger has none.

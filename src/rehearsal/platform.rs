@@ -119,6 +119,7 @@ impl Platform {
                     route: Route::UpdateService,
                     deployment: Some(id.to_owned()),
                     mismatch: None,
+                    pinned: None,
                 };
                 let looks = [
                     (SignedDuration::ZERO, RollOut::InProgress),

@@ -21,9 +21,9 @@ const AROUND: SignedDuration = SignedDuration::from_mins(30);
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 const TRANSIENTS_STEP: SignedDuration = SignedDuration::from_mins(1);
 /// How often it follows the clock.
-const FOLLOW: SignedDuration = SignedDuration::from_hours(1);
+pub(super) const FOLLOW: SignedDuration = SignedDuration::from_hours(1);
 /// Days that "the same hour on earlier days" looks at.
-const EARLIER_DAYS: i64 = 3;
+pub(super) const EARLIER_DAYS: i64 = 3;
 /// Values of a label that are kept. Of one that has more none are: what is cut off would
 /// look new when it is seen again.
 const MOST_KNOWN: usize = Measured::MOST_VALUES;

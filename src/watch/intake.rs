@@ -7,7 +7,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Event, Stage, Watch};
+use super::{Event, RollbackRun, RunStep, Stage, Watch};
 use crate::model::{
     Announcement, Deployment, Facts, LedgerEntry, Outcome, Revision, RollbackSafe, Service,
     ServiceKey, Sighting, Standing, WatchId,
@@ -112,22 +112,38 @@ fn is_return(watch: &Watch, sighting: &Sighting) -> bool {
         // watch to tell people of.
         return in_place.task_definition == run.plan.target.task_definition
             || in_place.task_definition == run.plan.judged_revision.task_definition
+            || run.plan.is_target(in_place)
+            || may_be_pinned(run, in_place)
             || sighting.native_rollback.is_some();
     }
-    if sighting.native_rollback.is_some() {
+    // A task set that was there before the judged one gets the requests again.
+    let stood_before = sighting.primary.created_at < watch.deployment.started_at;
+    if sighting.native_rollback.is_some() || stood_before {
         return true;
     }
-    let same_definition = watch
-        .deployment
-        .revision
-        .as_ref()
-        .is_some_and(|judged| judged.task_definition == in_place.task_definition);
-    !same_definition
-        && watch
-            .deployment
-            .source
-            .as_ref()
-            .is_some_and(|source| source.task_definition == in_place.task_definition)
+    let deployment = &watch.deployment;
+    let (Some(judged), Some(source)) = (&deployment.revision, &deployment.source) else {
+        return false;
+    };
+    if source.task_definition != in_place.task_definition {
+        return false;
+    }
+    // Of one definition on both sides, the images tell which one is back.
+    let same_definition = judged.task_definition == source.task_definition;
+    let images_are_back = source.same_images(in_place) && !judged.same_images(in_place);
+    !same_definition || (images_are_back && !judged.digests.is_empty())
+}
+
+/// Whether it may be the revision that was registered for this rollback: the answer to
+/// the call, which names it, is still to come, and its images are not known yet.
+fn may_be_pinned(run: &RollbackRun, in_place: &Revision) -> bool {
+    let family = |revision: &Revision| {
+        revision.task_definition.rsplit_once(':').map(|(family, _)| family.to_owned())
+    };
+    matches!(run.step, RunStep::Acting { .. })
+        && run.plan.pins()
+        && in_place.digests.is_empty()
+        && family(in_place) == family(&run.plan.target)
 }
 
 /// A watch begins: the announced one that fits, or a new one.

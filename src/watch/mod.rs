@@ -10,6 +10,7 @@
 
 mod baselines;
 mod beside;
+mod cost;
 mod decide;
 mod decided;
 mod digest;
@@ -30,6 +31,7 @@ mod words;
 
 pub use baselines::{BaselineAsk, BaselineMeasured, Purpose, Samples};
 pub use beside::{is_unsettled, rivals, settled_beside};
+pub use cost::{Cost, DOLLARS};
 pub use decide::{Decision, Standpoint, decide};
 pub use decided::{Answer, Decided, DecidedCheck};
 pub use digest::{Came, Digest, Digested, PolicyDigest};

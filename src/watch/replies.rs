@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::words::{clock, full, list};
 use super::{Actor, Answer, PreflightState, RollbackRun, RunStep, Stage, Watch};
-use crate::model::{Outcome, Reply, Severity, Tone};
+use crate::model::{Outcome, Reply, Revision, Severity, Tone};
 use crate::policy::OnTimeout;
 
 impl Watch {
@@ -148,6 +148,31 @@ impl Watch {
         Reply { lines, page: true, ..self.plain(Tone::Bad, headline) }
     }
 
+    /// What a pinned rollback leaves behind, and how to get rid of it.
+    pub(super) fn say_pinned(&self, target: &Revision, pinned: &Revision) -> Reply {
+        let headline = format!(
+            "{} is {} with its images pinned to the known-good digests",
+            pinned.short(),
+            target.short()
+        );
+        let key = &self.deployment.service.key;
+        let lines = vec![
+            format!(
+                "until somebody deploys another revision, a force-new-deployment of {} ships \
+                 these old images again",
+                key.service
+            ),
+            format!(
+                "to unpin, once the tag means a good image: aws ecs update-service --cluster {} \
+                 --service {} --task-definition {} --force-new-deployment",
+                key.cluster,
+                key.service,
+                target.short()
+            ),
+        ];
+        Reply { lines, ..self.plain(Tone::Warn, headline) }
+    }
+
     pub(super) fn say_decision_due(&self) -> Reply {
         let Some(pending) = &self.pending else { return self.plain(Tone::Warn, String::new()) };
         let (eta, then) = match (pending.until, pending.on_timeout) {
@@ -274,8 +299,17 @@ impl Watch {
 
     pub(super) fn say_no_target(&self) -> Reply {
         let headline = format!("{} could not be rolled back", self.title());
-        let lines = vec![self.target_in_words()];
-        Reply { lines, ..self.plain(Tone::Warn, headline) }
+        let because = match &self.preflight {
+            PreflightState::Impossible { because } => because.clone(),
+            PreflightState::Ready { .. } | PreflightState::Unknown => self.target_in_words(),
+        };
+        Reply { lines: vec![format!("because {because}")], ..self.plain(Tone::Warn, headline) }
+    }
+
+    /// What keeps the guard from rolling the deployment back by itself, should it burn.
+    pub(super) fn say_disarmed(&self, because: &str) -> Reply {
+        let headline = format!("{} could not be rolled back by itself", self.title());
+        Reply { lines: vec![format!("because {because}")], ..self.plain(Tone::Warn, headline) }
     }
 
     pub(super) fn say_ceiling(&self, lowered: bool) -> Reply {

@@ -6,7 +6,8 @@ use super::{
     Actor, Event, Illegal, PreflightState, RollbackRun, RunStep, Said, Stage, Tasks, Watch,
 };
 use crate::model::{
-    Announcement, Outcome, Revision, RollOut, RollbackPlan, RollbackSafe, Route, Sighting,
+    Announcement, Controller, Outcome, Revision, RollOut, RollbackPlan, RollbackSafe, Route,
+    Sighting,
 };
 
 impl Watch {
@@ -118,6 +119,9 @@ impl Watch {
         };
         let why = match &sighting.native_rollback {
             Some(reason) => format!("ECS rolled back by itself: {reason}"),
+            None if sighting.controller == Controller::CodeDeploy => {
+                "CodeDeploy put the former revision back".to_owned()
+            }
             None => "somebody put the former revision back".to_owned(),
         };
         let plan = RollbackPlan {
@@ -127,6 +131,7 @@ impl Watch {
             target: sighting.primary.revision.clone(),
             target_because: why.clone(),
             decided_at: now,
+            pin_digests: false,
         };
         let step = RunStep::Settling {
             route: Route::AlreadyInPlace,
@@ -136,7 +141,7 @@ impl Watch {
         self.pending = None;
         self.mark_bad(now, said);
         self.schedule_first_tick(now);
-        let run = RollbackRun { plan, by: Actor::Platform, because: why, step };
+        let run = RollbackRun { plan, by: Actor::Platform, because: why, step, pinned: false };
         let reply = self.say_undone_by_platform(&run);
         self.stage = Stage::RollingBack(Box::new(run));
         self.reply(now, reply, said);

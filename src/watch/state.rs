@@ -127,6 +127,9 @@ pub struct RollbackRun {
     pub by: Actor,
     pub because: String,
     pub step: RunStep,
+    /// Set when a revision registered for this rollback stands for the target.
+    #[serde(default)]
+    pub pinned: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -172,6 +175,9 @@ pub enum PreflightState {
         target: Revision,
         because: String,
         not_restored: Vec<String>,
+        /// What the deployment changed of the target, in words.
+        #[serde(default)]
+        differences: Vec<String>,
     },
     Impossible {
         because: String,

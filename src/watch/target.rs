@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{PreflightState, Said, Watch};
-use crate::model::{Inspection, LedgerEntry, Revision, Standing};
+use crate::model::{Inspection, LedgerEntry, Mode, Revision, RollbackSafe, Standing};
 use crate::policy::{Fallback, RollbackRule};
 
 /// A revision that may be put back, best first.
@@ -89,13 +89,21 @@ impl Watch {
                     .into_iter()
                     .chain(inspection.not_restored.clone())
                     .collect(),
+                differences: inspection.differences.clone(),
             },
             Err(because) => PreflightState::Impossible { because: because.clone() },
         };
         match &self.preflight {
-            PreflightState::Ready { target, because, .. } => {
-                let line = format!("rollback target {} ({because})", target.short());
+            PreflightState::Ready { target, because, not_restored, .. } => {
+                let pins = if inspection.pins { ", pinned to its image digests" } else { "" };
+                let line = format!("rollback target {} ({because}){pins}", target.short());
+                let lost = not_restored.join("; ");
                 self.note(now, line);
+                if !lost.is_empty() && self.policy().mode > Mode::Observe {
+                    let because = format!("a rollback would not restore: {lost}");
+                    let topic = format!("disarmed: {because}");
+                    self.reply_once(&topic, now, |watch| watch.say_disarmed(&because), said);
+                }
             }
             PreflightState::Impossible { .. } => {
                 let reply = self.say_no_target();
@@ -103,7 +111,27 @@ impl Watch {
             }
             PreflightState::Unknown => {}
         }
+        for unasked in &inspection.unasked {
+            self.note(now, unasked.clone());
+        }
+        self.tell_unsafe(now, said);
         self.reconsider(now, said);
+    }
+
+    /// Says at the start that an irreversible change came with the deployment, and who
+    /// said so.
+    pub(super) fn tell_unsafe(&mut self, now: Timestamp, said: &mut Said) {
+        let facts = &self.deployment.facts;
+        let observed = self.policy().mode == Mode::Observe;
+        if facts.rollback_safe != RollbackSafe::No || observed {
+            return;
+        }
+        let by = facts.announced_by.as_deref().map(|by| format!(" by {by}")).unwrap_or_default();
+        let because = format!(
+            "it, or what it would undo with it, was announced as not safe to roll back \
+             (rollback_safe: false){by}"
+        );
+        self.reply_once("disarmed: unsafe", now, |watch| watch.say_disarmed(&because), said);
     }
 
     /// Set when putting `target` back would undo more than this deployment, and

@@ -5,6 +5,7 @@ mod flow;
 mod intake;
 mod invariants;
 mod late;
+mod preflight;
 mod rivals;
 mod tasks;
 pub(crate) mod world;

@@ -4,7 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Actor, Illegal, PreflightState, RollbackRun, RunStep, Said, Stage, Watch};
 use crate::model::{
-    ActFailure, Acted, IncidentStatus, Outcome, RollOut, RollbackPlan, Severity, Sighting,
+    ActFailure, Acted, IncidentStatus, LedgerEntry, Outcome, RollOut, RollbackPlan, Severity,
+    Sighting, Standing,
 };
 use crate::policy::OnTimeout;
 
@@ -45,12 +46,13 @@ impl Watch {
             target: target.clone(),
             target_because: target_because.clone(),
             decided_at: now,
+            pin_digests: self.policy().rollback.pin_digests,
         };
         self.pending = None;
         self.identify();
         self.mark_bad(now, said);
         let step = RunStep::Acting { attempt: 1, not_before: now };
-        let run = RollbackRun { plan, by, because, step };
+        let run = RollbackRun { plan, by, because, step, pinned: false };
         let reply = self.say_rolling_back(&run);
         self.stage = Stage::RollingBack(Box::new(run));
         self.withdrawn = None;
@@ -88,12 +90,20 @@ impl Watch {
                     deployment: acted.deployment.clone(),
                     since: now,
                 };
+                let placed = acted.pinned.as_ref().map(|pinned| {
+                    run.pinned = true;
+                    std::mem::replace(&mut run.plan.target, pinned.clone())
+                });
                 self.note(
                     now,
                     format!("the platform accepted the rollback ({})", acted.route.as_str()),
                 );
                 if let Some(mismatch) = &acted.mismatch {
                     let reply = self.say_mismatch(mismatch);
+                    self.reply(now, reply, said);
+                }
+                if let Some((instead_of, pinned)) = placed.zip(acted.pinned.as_ref()) {
+                    let reply = self.say_pinned(&instead_of, pinned);
                     self.reply(now, reply, said);
                 }
                 // The platform may have been seen there already.
@@ -197,8 +207,7 @@ impl Watch {
         // A call of a former life may have had its effect: then asking again only
         // finds it.
         let had_effect = self.sighting.as_ref().is_some_and(|sighting| {
-            let definition = &sighting.primary.revision.task_definition;
-            *definition == run.plan.target.task_definition && sighting.primary.id != run.plan.judged
+            run.plan.is_target(&sighting.primary.revision) && sighting.primary.id != run.plan.judged
         });
         now < Self::decided_until(run) || had_effect || self.is_blamed_now(now)
     }
@@ -256,7 +265,23 @@ impl Watch {
             self.resolve(now);
             let reply = self.say_recovered(since);
             self.reply(now, reply, said);
+            self.keep_pinned(now, said);
             self.end(Outcome::RolledBack, "the numbers recovered".to_owned(), now, said);
+        }
+    }
+
+    /// The pinned revision stands for the target from now on: it has shown that the
+    /// numbers are well on it.
+    fn keep_pinned(&self, now: Timestamp, said: &mut Said) {
+        let Stage::RollingBack(run) = &self.stage else { return };
+        if run.pinned {
+            said.ledger.push(LedgerEntry {
+                service: run.plan.service.clone(),
+                revision: run.plan.target.clone(),
+                standing: Standing::Provisional,
+                at: now,
+                watch: Some(self.id.clone()),
+            });
         }
     }
 

@@ -5,8 +5,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{PreflightState, RunStep, Said, Stage, Watch};
 use crate::judge::{Baseline, CheckState, Judgement};
-use crate::model::{Body, Card, CardCheck, IncidentStatus, Mode, Outcome, Tone, Verdict};
-use crate::policy::{Check, OnTimeout};
+use crate::model::{
+    Body, Card, CardCheck, IncidentStatus, Mode, Outcome, RollbackSafe, Tone, Verdict,
+};
+use crate::policy::{Check, OnTimeout, Unannounced};
 
 impl Watch {
     /// "shopflow-api v1.5.0 in production".
@@ -40,7 +42,8 @@ impl Watch {
     fn visible(&self) -> String {
         let verdicts: Vec<_> = self.checks.values().map(CheckState::verdict).collect();
         let status = self.incident.as_ref().map(|incident| (incident.status, incident.severity));
-        let facts = (&self.deployment.facts, &self.ceiling, &self.pending);
+        let found = (&self.changes_in_words(), matches!(self.preflight, PreflightState::Unknown));
+        let facts = (&self.deployment.facts, &self.ceiling, &self.pending, found);
         format!("{}|{verdicts:?}|{status:?}|{facts:?}", self.status_line())
     }
 
@@ -132,6 +135,8 @@ impl Watch {
                 PreflightState::Impossible { .. } => Some("can't be rolled back".to_owned()),
                 PreflightState::Unknown => None,
             },
+            self.unannounced_in_words(),
+            self.changes_in_words(),
         ];
         let pinned = &self.pinned;
         let commit = match (&pinned.commit, pinned.dirty) {
@@ -155,6 +160,20 @@ impl Watch {
                 self.id, pinned.policy.name, pinned.file
             ),
         }
+    }
+
+    /// That a rollback would wait for a person, because nobody said whether it is safe.
+    fn unannounced_in_words(&self) -> Option<String> {
+        let unknown = self.deployment.facts.rollback_safe == RollbackSafe::Unknown;
+        let asks = self.policy().rollback.unannounced == Unannounced::Ask;
+        (unknown && asks && self.policy().mode == Mode::Auto && self.is_open())
+            .then(|| "asks before a rollback: rollback_safe is not announced".to_owned())
+    }
+
+    /// What the deployment changed, as the pre-flight saw it.
+    fn changes_in_words(&self) -> Option<String> {
+        let PreflightState::Ready { differences, .. } = &self.preflight else { return None };
+        (!differences.is_empty()).then(|| format!("changes {}", differences.join("; ")))
     }
 
     fn card_check(&self, check: &Check) -> CardCheck {

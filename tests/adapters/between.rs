@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use aws_sdk_ecs::types::ServiceDeploymentLifecycleStage;
 use axum::Router;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -12,6 +13,7 @@ use deployguard::platform::ecs::Ecs;
 
 use crate::client::SERVICE;
 use crate::ecs::{Stage, aws_at, permit};
+use crate::states::pausing;
 use crate::world::aws::Soon;
 use crate::world::http::client_builder;
 use crate::world::server::Server;
@@ -101,4 +103,29 @@ async fn a_service_that_changes_while_it_is_read_is_read_again() {
     let failure = ecs.roll_back(&permit(true), &plan).await.expect_err("superseded");
     assert!(failure.to_string().starts_with("superseded"), "{failure}");
     assert_eq!(stage.changes(), 3, "only what somebody deployed");
+}
+
+#[tokio::test]
+async fn a_hook_that_somebody_passes_meanwhile_is_followed_by_a_stop() {
+    let stage = Arc::new(pausing().await);
+    let plan =
+        stage.deploy_until(ServiceDeploymentLifecycleStage::PostTestTrafficShift, true).await;
+    let somebody_goes_on: Meanwhile = Arc::new(|stage, operation| {
+        Box::pin(async move {
+            if operation == "ContinueServiceDeployment" {
+                let newest = stage.account.newest_deployment().await;
+                let hook = newest.lifecycle_hook_details()[0].hook_id().unwrap_or_default();
+                let arn = newest.service_deployment_arn().unwrap_or_default();
+                let go = stage.account.client.continue_service_deployment();
+                let go = go.service_deployment_arn(arn).hook_id(hook);
+                go.send().await.expect("went on");
+            }
+        })
+    });
+    let (ecs, _proxy) = adapter(&stage, somebody_goes_on).await;
+    let before = stage.changes();
+    let acted = ecs.roll_back(&permit(true), &plan).await.expect("rolled back");
+    assert_eq!((acted.route, acted.mismatch), (Route::StopServiceDeployment, None));
+    stage.is_back().await;
+    assert_eq!(stage.changes_after(before), ["StopServiceDeployment"]);
 }

@@ -154,7 +154,7 @@ async fn values_come_in_base_units_and_of_the_whole_stretch() {
     let calls = stage.aws.calls();
     assert_eq!(calls.len(), 1, "all of them are one call");
     // p95 twice is one metric; the formula shares its sum with the two gauges.
-    assert_eq!(stage.cloudwatch.spent(), Spent { metrics: 4, calls: 1 });
+    assert_eq!(stage.cloudwatch.take_spent(), Spent { metrics: 4, calls: 1 });
 }
 
 #[tokio::test]

@@ -44,6 +44,18 @@ impl Stage {
         plan
     }
 
+    /// Deploys the image v2, and plans to put v1 back; both are in ECR.
+    pub async fn deploy_in_ecr(&self) -> RollbackPlan {
+        let first = self.account.register_image("v1", &[]).await;
+        self.account.update(&first).await;
+        self.account.ecs.wait_stable(SERVICE).await;
+        let target = self.sighting().await.primary.revision;
+        let second = self.account.register_image("v2", &[("FLAG", "on")]).await;
+        self.account.update(&second).await;
+        self.account.ecs.wait_stable(SERVICE).await;
+        self.plan(target).await
+    }
+
     /// To put `target` back in the place of what is PRIMARY now.
     pub async fn plan(&self, target: Revision) -> RollbackPlan {
         let judged = self.sighting().await.primary;
@@ -54,6 +66,7 @@ impl Stage {
             target,
             target_because: "it ran before".into(),
             decided_at: now(),
+            pin_digests: false,
         }
     }
 

@@ -113,7 +113,7 @@ async fn an_inspection_names_every_obstacle() {
     let inspect = |target: Revision| {
         let ecs = stage.ecs.clone();
         let judged = judged.clone();
-        async move { spawnable(ecs.inspect(&key(), &judged, &target)).await.expect("inspected") }
+        async move { spawnable(ecs.inspect(&key(), &judged, &target, false)).await.expect("inspected") }
     };
     let fine = inspect(target.clone()).await;
     assert_eq!((fine.obstacle, fine.not_restored), (None, Vec::new()));

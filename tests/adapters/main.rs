@@ -10,8 +10,12 @@ mod client;
 
 mod between;
 mod cloudwatch;
+mod code_deploy;
 mod ecs;
+mod faults;
 mod live;
 mod looking;
+mod pinning;
 mod prometheus;
 mod rolling_back;
+mod states;

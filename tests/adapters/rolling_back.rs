@@ -184,28 +184,24 @@ async fn the_platforms_own_rollback_is_reported_and_never_fought() {
 }
 
 #[tokio::test]
-async fn a_service_that_another_controller_deploys_is_seen_and_left_alone() {
+async fn a_service_that_a_third_party_deploys_is_seen_and_left_alone_with_what_to_do() {
     let stage = Stage::at_rest().await;
     let plan = stage.deploy_to_the_end().await;
-    for (kind, expected) in [
-        (DeploymentControllerType::CodeDeploy, Controller::CodeDeploy),
-        (DeploymentControllerType::External, Controller::External),
-    ] {
-        let service = ServiceKey { service: format!("by-{kind}"), ..key() };
-        let controller = DeploymentController::builder().r#type(kind).build().expect("a type");
-        let creation = stage.account.client.create_service().cluster(CLUSTER);
-        let creation = creation.service_name(&service.service).task_definition("api:2");
-        creation.deployment_controller(controller).send().await.expect("created");
-        let look = stage.ecs.look(std::slice::from_ref(&service), now()).await.remove(0).1;
-        let seen = look.expect("seen").expect("in place");
-        assert_eq!(seen.controller, expected);
-        let plan = RollbackPlan { service, judged: seen.primary.id, ..plan.clone() };
-        let inspect = stage.ecs.inspect(&plan.service, &plan.judged_revision, &plan.target);
-        let obstacle = inspect.await.expect("inspected").obstacle.expect("an obstacle");
-        assert!(obstacle.contains("deploys this service"), "{obstacle}");
-        let failure = stage.roll_back(&plan).await.expect_err("refused");
-        assert_eq!(failure, ActFailure::Refused(obstacle));
-    }
+    let service = ServiceKey { service: "by-others".into(), ..key() };
+    let external = DeploymentController::builder().r#type(DeploymentControllerType::External);
+    let creation = stage.account.client.create_service().cluster(CLUSTER);
+    let creation = creation.service_name(&service.service).task_definition("api:2");
+    let creation = creation.deployment_controller(external.build().expect("a type"));
+    creation.send().await.expect("created");
+    let look = stage.ecs.look(std::slice::from_ref(&service), now()).await.remove(0).1;
+    let seen = look.expect("seen").expect("in place");
+    assert_eq!(seen.controller, Controller::External);
+    let plan = RollbackPlan { service, judged: seen.primary.id, ..plan.clone() };
+    let inspect = stage.ecs.inspect(&plan.service, &plan.judged_revision, &plan.target, false);
+    let obstacle = inspect.await.expect("inspected").obstacle.expect("an obstacle");
+    assert!(obstacle.contains("Have that controller put api:1 back"), "{obstacle}");
+    let failure = stage.roll_back(&plan).await.expect_err("refused");
+    assert_eq!(failure, ActFailure::Refused(obstacle));
     assert_eq!(stage.calls("UpdateService"), 1, "only the deployment itself");
 }
 

@@ -105,6 +105,11 @@ fn every_change_is_said_with_the_way_it_goes() {
         ),
         (
             "checks:\n",
+            "rollback: { pin_digests: true }\nchecks:\n",
+            &["rollback.pin_digests: false -> true: stricter"],
+        ),
+        (
+            "checks:\n",
             "notify: { slack: { channel: C0123ABC, page: [S0ONCALL] } }\nchecks:\n",
             &[
                 "notify.slack.channel: none -> C0123ABC: stricter",

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, Region};
+use aws_sdk_codedeploy::types::{ComputePlatform, EcsService};
 use aws_sdk_ecs::Client;
 use aws_sdk_ecs::config::Credentials;
 use aws_sdk_ecs::types::{
-    ContainerDefinition, Deployment, DeploymentCircuitBreaker, DeploymentConfiguration,
-    KeyValuePair, Service, ServiceDeployment,
+    AdvancedConfiguration, ContainerDefinition, Deployment, DeploymentCircuitBreaker,
+    DeploymentConfiguration, DeploymentController, DeploymentControllerType, KeyValuePair,
+    LoadBalancer, Service, ServiceDeployment,
 };
 use aws_smithy_http_client::{Builder, tls};
 
@@ -19,6 +21,7 @@ use crate::world::timeline::Timeline;
 
 pub const CLUSTER: &str = "shop";
 pub const SERVICE: &str = "api";
+const TARGET_GROUP: &str = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup";
 
 /// The stand-in and a client of it.
 pub struct Account {
@@ -30,7 +33,7 @@ impl Account {
     /// With a cluster and nothing in it.
     pub async fn empty() -> Self {
         let step = Duration::from_millis(20);
-        let settings = Settings { step, ..Settings::default() };
+        let settings = Settings { step, minute: step * 10, ..Settings::default() };
         let ecs = Ecs::start(settings, Arc::new(NoProcesses), Timeline::default()).await;
         let ecs = ecs.expect("a free port");
         let client = client(&ecs.url());
@@ -46,23 +49,80 @@ impl Account {
             .enable(breaker.is_some())
             .rollback(breaker.unwrap_or(false));
         let breaker = breaker.build();
-        let configuration =
-            DeploymentConfiguration::builder().deployment_circuit_breaker(breaker).build();
-        let creation = account.client.create_service().cluster(CLUSTER).service_name(SERVICE);
-        let creation = creation.task_definition("api:1").desired_count(3);
-        creation.deployment_configuration(configuration).send().await.expect("a service");
-        account.ecs.wait_stable(SERVICE).await;
+        let configuration = DeploymentConfiguration::builder().deployment_circuit_breaker(breaker);
+        account.create(DeploymentControllerType::Ecs, configuration.build()).await;
         account
+    }
+
+    /// As [`Account::with_service`], deployed in another way.
+    pub async fn deployed_by(configuration: DeploymentConfiguration) -> Self {
+        let account = Self::empty().await;
+        account.register(&[]).await;
+        account.create(DeploymentControllerType::Ecs, configuration).await;
+        account
+    }
+
+    /// The service `api`, behind two target groups, at rest.
+    async fn create(&self, by: DeploymentControllerType, configuration: DeploymentConfiguration) {
+        let advanced = AdvancedConfiguration::builder()
+            .alternate_target_group_arn(format!("{TARGET_GROUP}/green/2"))
+            .production_listener_rule("arn:aws:elasticloadbalancing:us-east-1:1:listener-rule/1")
+            .build();
+        let balancer = LoadBalancer::builder()
+            .target_group_arn(format!("{TARGET_GROUP}/blue/1"))
+            .container_name("app")
+            .container_port(80)
+            .advanced_configuration(advanced)
+            .build();
+        let creation = self.client.create_service().cluster(CLUSTER).service_name(SERVICE);
+        let controller = DeploymentController::builder().r#type(by).build().expect("a type");
+        let creation = creation.task_definition("api:1").desired_count(3);
+        let creation = creation.deployment_controller(controller).load_balancers(balancer);
+        creation.deployment_configuration(configuration).send().await.expect("a service");
+        self.ecs.wait_stable(SERVICE).await;
+    }
+
+    /// The same service with CodeDeploy as its controller, and `CodeDeploy` in front of it.
+    pub async fn with_code_deploy() -> (Self, aws_sdk_codedeploy::Client) {
+        let account = Self::empty().await;
+        account.register(&[]).await;
+        let bakes = DeploymentConfiguration::builder().bake_time_in_minutes(1).build();
+        account.create(DeploymentControllerType::CodeDeploy, bakes).await;
+        let client = code_deploy(&account.ecs.url());
+        let application = client.create_application().application_name("shop");
+        application.compute_platform(ComputePlatform::Ecs).send().await.expect("an application");
+        let service = EcsService::builder().cluster_name(CLUSTER).service_name(SERVICE).build();
+        let group = client.create_deployment_group().application_name("shop");
+        let group = group.deployment_group_name("api").ecs_services(service);
+        group.service_role_arn("arn:aws:iam::1:role/deploys").send().await.expect("a group");
+        (account, client)
+    }
+
+    #[allow(dead_code)] // Another binary uses it.
+    /// Turns the tag that every task definition names over to another image.
+    pub fn push(&self, digest: &str) {
+        self.ecs.push_image("registry.example/api:latest", digest);
     }
 
     /// Registers the next revision of `api` and answers its ARN.
     pub async fn register(&self, environment: &[(&str, &str)]) -> String {
+        self.register_of("registry.example/api:latest", environment).await
+    }
+
+    /// As [`Account::register`], with an image in ECR.
+    #[allow(dead_code)] // Another binary uses it.
+    pub async fn register_image(&self, tag: &str, environment: &[(&str, &str)]) -> String {
+        let image = format!("123456789012.dkr.ecr.us-east-1.amazonaws.com/api:{tag}");
+        self.register_of(&image, environment).await
+    }
+
+    async fn register_of(&self, image: &str, environment: &[(&str, &str)]) -> String {
         let pairs = environment
             .iter()
             .map(|(name, value)| KeyValuePair::builder().name(*name).value(*value).build());
         let container = ContainerDefinition::builder()
             .name("app")
-            .image("registry.example/api:latest")
+            .image(image)
             .set_environment(Some(pairs.collect()))
             .build();
         let registration = self.client.register_task_definition().family("api");
@@ -108,6 +168,37 @@ pub fn client(url: &str) -> Client {
         .http_client(http)
         .retry_config(RetryConfig::disabled());
     Client::from_conf(config.build())
+}
+
+/// A client of CodeDeploy, without retries of its own.
+pub fn code_deploy(url: &str) -> aws_sdk_codedeploy::Client {
+    let http = Builder::new()
+        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+        .build_https();
+    let credentials = Credentials::new("AKIDEXAMPLE", "secret", None, None, "test");
+    let config = aws_sdk_codedeploy::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .credentials_provider(credentials)
+        .endpoint_url(url)
+        .http_client(http)
+        .retry_config(RetryConfig::disabled());
+    aws_sdk_codedeploy::Client::from_conf(config.build())
+}
+
+/// A client of ECR, without retries of its own.
+pub fn ecr(url: &str) -> aws_sdk_ecr::Client {
+    let http = Builder::new()
+        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+        .build_https();
+    let config = aws_sdk_ecr::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .credentials_provider(Credentials::new("AKIDEXAMPLE", "secret", None, None, "test"))
+        .endpoint_url(url)
+        .http_client(http)
+        .retry_config(RetryConfig::disabled());
+    aws_sdk_ecr::Client::from_conf(config.build())
 }
 
 /// The deployments of a service as (status, task definition's revision, running).

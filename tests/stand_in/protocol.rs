@@ -4,12 +4,17 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
 
+use aws_sdk_codedeploy::types::{AppSpecContent, RevisionLocation, RevisionLocationType};
+use aws_sdk_ecs::types::{
+    CanaryConfiguration, DeploymentAlarms, DeploymentConfiguration, DeploymentLifecycleHook,
+    DeploymentLifecycleHookStage, DeploymentLifecycleHookTargetType, DeploymentStrategy,
+};
 use aws_sdk_ecs::types::{DeploymentController, DeploymentControllerType, DesiredStatus};
 use aws_sdk_ecs::types::{ServiceDeploymentStatus, TaskDefinitionField};
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
-use crate::client::{Account, CLUSTER, SERVICE};
+use crate::client::{Account, CLUSTER, SERVICE, ecr, shape};
 use crate::world::aws::{Call, Fault};
 
 /// The Python that tests/world/install.sh made.
@@ -49,6 +54,100 @@ async fn every_request_and_answer_fits_the_service_model_of_aws() {
     let calls: Vec<Value> = account.ecs.calls().iter().map(as_json).collect();
     let verdict = validate(&calls).expect("no faults");
     assert!(verdict.contains("of 14 operations, 0 faults"), "{verdict}");
+}
+
+#[tokio::test]
+async fn deployments_with_stages_and_those_of_code_deploy_fit_the_service_models_too() {
+    let mut calls = staged_calls().await;
+    calls.extend(code_deploy_calls().await);
+    let calls: Vec<Value> = calls.iter().map(as_json).collect();
+    let verdict = validate(&calls).expect("no faults");
+    assert!(verdict.contains("of 18 operations, 0 faults"), "{verdict}");
+}
+
+/// Blue/green with a hook and an alarm, sent on, rolled back by the alarm; and ECR.
+async fn staged_calls() -> Vec<Call> {
+    let hook = DeploymentLifecycleHook::builder()
+        .target_type(DeploymentLifecycleHookTargetType::Pause)
+        .lifecycle_stages(DeploymentLifecycleHookStage::PostScaleUp);
+    let alarms = DeploymentAlarms::builder().alarm_names("bad").enable(true).rollback(true);
+    let canary = CanaryConfiguration::builder().canary_percent(10.0).canary_bake_time_in_minutes(1);
+    let configuration = DeploymentConfiguration::builder()
+        .strategy(DeploymentStrategy::Canary)
+        .bake_time_in_minutes(30)
+        .canary_configuration(canary.build())
+        .lifecycle_hooks(hook.build())
+        .alarms(alarms.build().expect("alarms"));
+    let account = Account::deployed_by(configuration.build()).await;
+    account.register(&[]).await;
+    account.update("api:2").await;
+    let hooked = async {
+        loop {
+            let newest = account.newest_deployment().await;
+            if let Some(hook) = newest.lifecycle_hook_details().first() {
+                let arn = newest.service_deployment_arn().expect("an ARN").to_owned();
+                return (arn, hook.hook_id().expect("an id").to_owned());
+            }
+        }
+    };
+    let (arn, hook) = hooked.await;
+    let go = || account.client.continue_service_deployment().service_deployment_arn(&arn);
+    go().hook_id("none").send().await.expect_err("no such hook");
+    go().hook_id(&hook).send().await.expect("goes on");
+    let second = account.newest_deployment().await;
+    assert!(second.lifecycle_hook_details().is_empty());
+    account.ecs.set_alarm("bad", true);
+    account.ecs.wait_stable(SERVICE).await;
+    assert_eq!(shape(&account.service().await), [("PRIMARY".into(), "api:1".into(), 3)]);
+    let ended = account.newest_deployment().await;
+    let revision = ended.target_service_revision().and_then(|one| one.arn()).unwrap_or_default();
+    let described = account.client.describe_service_revisions().service_revision_arns(revision);
+    described.send().await.expect("described");
+    // It was on before this one began: it is not held against it.
+    account.update("api:2").await;
+    let newest = account.newest_deployment().await;
+    assert_eq!(newest.alarms().map(|a| a.triggered_alarm_names().len()), Some(0));
+    account.ecs.delete_image("api", "gone");
+    let id = |tag: &str| aws_sdk_ecr::types::ImageIdentifier::builder().image_tag(tag).build();
+    let ecr = ecr(&account.ecs.url());
+    let asked = ecr.batch_get_image().repository_name("api").image_ids(id("v1"));
+    let answer = asked.image_ids(id("gone")).send().await.expect("answered");
+    assert_eq!((answer.images().len(), answer.failures().len()), (1, 1));
+    account.ecs.calls()
+}
+
+async fn code_deploy_calls() -> Vec<Call> {
+    let (account, client) = Account::with_code_deploy().await;
+    let deploy = |definition: String| {
+        let content = format!("Resources: [{{TargetService: {{TaskDefinition: {definition}}}}}]");
+        let revision = RevisionLocation::builder()
+            .revision_type(RevisionLocationType::AppSpecContent)
+            .app_spec_content(AppSpecContent::builder().content(content).build());
+        let call = client.create_deployment().application_name("shop").deployment_group_name("api");
+        call.revision(revision.build()).description("a test").send()
+    };
+    let second = account.register(&[]).await;
+    let created = deploy(second.clone()).await.expect("deployed");
+    let id = created.deployment_id().expect("an id").to_owned();
+    deploy(second.clone()).await.expect_err("one at a time");
+    account.ecs.wait_running(SERVICE, &second, 3).await;
+    account.service().await;
+    let stop = || client.stop_deployment().deployment_id(&id).auto_rollback_enabled(true).send();
+    stop().await.expect("stopped");
+    stop().await.expect_err("it is over");
+    account.service().await;
+    account.ecs.wait_stable(SERVICE).await;
+    let got = client.get_deployment().deployment_id(&id).send().await.expect("told");
+    let info = got.deployment_info().expect("told");
+    let revision = info.revision().expect("a revision").clone();
+    let asked = client.get_application_revision().application_name("shop").revision(revision);
+    asked.send().await.expect("told");
+    let list = client.list_deployments().application_name("shop").deployment_group_name("api");
+    let listed = list.send().await.expect("listed").deployments.unwrap_or_default();
+    assert_eq!(listed.len(), 2, "with its rollback");
+    client.batch_get_deployments().set_deployment_ids(Some(listed)).send().await.expect("told");
+    client.get_deployment().deployment_id("d-none").send().await.expect_err("unknown");
+    account.ecs.calls()
 }
 
 #[tokio::test]

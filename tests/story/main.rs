@@ -1,6 +1,7 @@
 //! The whole story on real parts: a real Prometheus, a real shop under load, the real
 //! protocols of ECS and Slack, and the real binary.
 
+mod cloudwatch;
 mod crash;
 mod whole;
 

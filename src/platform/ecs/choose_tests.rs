@@ -24,6 +24,7 @@ fn plan() -> RollbackPlan {
         target: revision(1),
         target_because: "it was good".into(),
         decided_at: at(100),
+        pin_digests: false,
     }
 }
 
@@ -44,6 +45,7 @@ fn flight(stage: Stage, sources: &[u32], back_to: Option<u32>) -> Flight {
     Flight {
         arn: "arn:flight".into(),
         stage,
+        hook: None,
         target: Some(revision(2)),
         sources: sources.iter().map(|n| (*n > 0).then(|| revision(*n))).collect(),
         back_to: back_to.map(revision),
@@ -52,7 +54,15 @@ fn flight(stage: Stage, sources: &[u32], back_to: Option<u32>) -> Flight {
 }
 
 fn seen(primary: PlatformDeployment, flight: Option<Flight>) -> Seen {
-    Seen { controller: Controller::Ecs, primary, others: Vec::new(), flight, unplaceable: None }
+    Seen {
+        controller: Controller::Ecs,
+        primary,
+        others: Vec::new(),
+        flight,
+        release: None,
+        unplaceable: None,
+        pinned: None,
+    }
 }
 
 /// The kind of step, with what tells one from another of its kind.
@@ -65,6 +75,9 @@ fn kind(step: &Step) -> &str {
         Step::Wait(_) => "wait",
         Step::Stop { .. } => "stop",
         Step::Update => "update",
+        Step::Continue { .. } => "continue",
+        Step::StopRelease { .. } => "stop in CodeDeploy",
+        Step::Deploy { .. } => "deploy in CodeDeploy",
     }
 }
 
@@ -163,7 +176,7 @@ fn nothing_is_called_unless_everything_fits_in_every_combination() {
                     }
                     calls += 1;
                     assert_eq!(seen.primary.id, JUDGED, "{seen:?}");
-                    assert_eq!(seen.controller, Controller::Ecs, "{seen:?}");
+                    assert_eq!(seen.controller, Controller::Ecs, "without a release: {seen:?}");
                     assert_eq!(seen.unplaceable, None, "{seen:?}");
                     let stage = seen.flight.as_ref().filter(|f| is_of_judged(f, &plan()));
                     let stage = stage.map(|flight| flight.stage);
@@ -193,9 +206,9 @@ fn a_target_that_runs_already_or_cannot_be_placed_is_refused_with_the_reason() {
     let gone = Seen { unplaceable: Some("api:1 is INACTIVE".into()), ..standing.clone() };
     assert_eq!(choose(&gone, &plan()), Step::Refuse("api:1 is INACTIVE".into()));
 
-    let other = Seen { controller: Controller::CodeDeploy, ..standing };
+    let other = Seen { controller: Controller::External, ..standing };
     let Step::Refuse(words) = choose(&other, &plan()) else { panic!() };
-    assert!(words.starts_with("CodeDeploy deploys this service"), "{words}");
+    assert!(words.starts_with("an external controller deploys this service"), "{words}");
 }
 
 #[test]

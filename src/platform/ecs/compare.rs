@@ -43,17 +43,10 @@ pub(super) fn not_restored(now: &ServiceRevision, then: &ServiceRevision) -> Vec
 /// Images whose tag means another digest now than it did in `then`: the target's
 /// task definition would start what the tag means now.
 pub(super) fn moved_tags(now: &Revision, then: &Revision) -> Vec<String> {
-    let parted = then.digests.iter().filter_map(|one| one.split_once('@'));
-    parted
-        .filter(|(image, digest)| {
-            let mut now = now.digests.iter().filter_map(|one| one.split_once('@'));
-            let same_image = |(name, _): &(&str, &str)| name == image;
-            now.clone().any(|one| same_image(&one)) && !now.any(|one| one == (*image, *digest))
-        })
-        .map(|(image, digest)| {
-            format!("image {image}: the tag has moved on, {digest} would not come back")
-        })
-        .collect()
+    let moved = then.moved_tags(now).into_iter().map(|(image, digest)| {
+        format!("image {image}: the tag has moved on, {digest} would not come back")
+    });
+    moved.collect()
 }
 
 fn network(

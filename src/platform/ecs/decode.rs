@@ -44,11 +44,11 @@ pub(super) fn in_place(
     flight: Option<&Flight>,
 ) -> Result<Option<InPlace>, String> {
     let entries = entries(service);
-    let primary = entries.iter().find(|entry| entry.status == "PRIMARY");
-    let (Some(primary), false) = (primary, service.status() == Some("INACTIVE")) else {
+    let (Some(primary), false) = (coming(&entries), service.status() == Some("INACTIVE")) else {
         return Ok(None);
     };
-    let beside: Vec<_> = entries.iter().filter(|entry| entry.is_beside_primary()).collect();
+    let beside = |entry: &&Entry| entry.stands() && entry.id != primary.id;
+    let beside: Vec<_> = entries.iter().filter(beside).collect();
     let told = flight.filter(|f| primary.task_definition.is_some_and(|td| f.explains(td)));
     let primary = primary.decode(beside.is_empty(), |definition| match told {
         Some(flight) => flight.revision_of_primary(definition),
@@ -99,9 +99,24 @@ fn native_rollback(primary: &PlatformDeployment, flight: Option<&Flight>) -> Opt
     }
 }
 
+/// What the platform is making true: PRIMARY, or a task set begun after it that does
+/// not get the traffic yet. One that is taken away again is DRAINING.
+fn coming<'a, 'b>(entries: &'b [Entry<'a>]) -> Option<&'b Entry<'a>> {
+    let primary = entries.iter().find(|entry| entry.status == "PRIMARY")?;
+    let newer = entries.iter().filter(|entry| {
+        entry.is_task_set
+            && entry.status == "ACTIVE"
+            && entry.created_at.zip(primary.created_at).is_some_and(|(one, other)| one > other)
+    });
+    newer
+        .max_by_key(|entry| entry.created_at.map(|at| (at.secs(), at.subsec_nanos())))
+        .or(Some(primary))
+}
+
 /// A deployment, or a task set: what stands in its place where another
 /// controller than ECS deploys.
 struct Entry<'a> {
+    is_task_set: bool,
     id: Option<&'a str>,
     status: &'a str,
     task_definition: Option<&'a str>,
@@ -125,6 +140,7 @@ fn entries(service: &Service) -> Vec<Entry<'_>> {
 impl<'a> Entry<'a> {
     fn of_deployment(from: &'a Deployment) -> Self {
         Self {
+            is_task_set: false,
             id: from.id(),
             status: from.status().unwrap_or_default(),
             task_definition: from.task_definition(),
@@ -144,14 +160,17 @@ impl<'a> Entry<'a> {
 
     fn of_task_set(from: &'a TaskSet) -> Self {
         Self {
+            is_task_set: true,
             id: from.id(),
             status: from.status().unwrap_or_default(),
             task_definition: from.task_definition(),
             created_at: from.created_at().or(from.updated_at()),
-            roll_out: match from.stability_status() {
-                Some(StabilityStatus::SteadyState) => Some(RollOut::Completed),
-                Some(StabilityStatus::Stabilizing) => Some(RollOut::InProgress),
-                Some(_) | None => None,
+            roll_out: match (from.status(), from.stability_status()) {
+                // All its tasks run, and the requests go elsewhere.
+                (Some("ACTIVE"), _) => Some(RollOut::InProgress),
+                (_, Some(StabilityStatus::SteadyState)) => Some(RollOut::Completed),
+                (_, Some(StabilityStatus::Stabilizing)) => Some(RollOut::InProgress),
+                (_, Some(_) | None) => None,
             },
             reason: None,
             desired: from.computed_desired_count(),
@@ -160,8 +179,8 @@ impl<'a> Entry<'a> {
         }
     }
 
-    fn is_beside_primary(&self) -> bool {
-        matches!(self.status, "ACTIVE" | "DRAINING")
+    fn stands(&self) -> bool {
+        matches!(self.status, "PRIMARY" | "ACTIVE" | "DRAINING")
     }
 
     /// `alone`: nothing is left beside it.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_ecs::types::{
+    ContainerImage, DeploymentLifecycleHookStatus, DeploymentLifecycleHookTargetType,
     ServiceDeployment, ServiceDeploymentAlarms, ServiceDeploymentStatus, ServiceRevision,
 };
 
@@ -13,6 +14,8 @@ use crate::model::Revision;
 pub(super) struct Flight {
     pub(super) arn: String,
     pub(super) stage: Stage,
+    /// The id of a lifecycle hook at which it waits for somebody to say how it goes on.
+    pub(super) hook: Option<String>,
     /// What it puts in place; `None` where the revision could not be read.
     pub(super) target: Option<Revision>,
     /// What was in place when it began, each `None` where it could not be read.
@@ -80,6 +83,7 @@ impl Flight {
         Some(Self {
             arn: found.service_deployment_arn()?.to_owned(),
             stage: Stage::of(found.status()),
+            hook: waits_at(found),
             target: known(found.target_service_revision().and_then(|target| target.arn())),
             sources: found.source_service_revisions().iter().map(|s| known(s.arn())).collect(),
             back_to: known(found.rollback().and_then(|back| back.service_revision_arn())),
@@ -134,6 +138,15 @@ impl Flight {
     }
 }
 
+/// A PAUSE hook that awaits an action. A Lambda's answer is nobody else's to give.
+fn waits_at(found: &ServiceDeployment) -> Option<String> {
+    let waits = found.lifecycle_hook_details().iter().find(|hook| {
+        hook.target_type() == Some(&DeploymentLifecycleHookTargetType::Pause)
+            && hook.status() == Some(&DeploymentLifecycleHookStatus::AwaitingAction)
+    });
+    waits.and_then(|hook| hook.hook_id()).map(str::to_owned)
+}
+
 fn pick<'a>(mut candidates: impl Iterator<Item = &'a Revision>, task_definition: &str) -> Revision {
     candidates
         .find(|revision| revision.task_definition == task_definition)
@@ -154,23 +167,15 @@ fn reason(found: &ServiceDeployment) -> Option<String> {
 }
 
 /// The revision behind a service revision, and whether all its digests are
-/// resolved: ECS resolves them when the first task starts. Digests that are not
-/// all there count as unknown.
+/// resolved: ECS resolves them when the first task starts, and an image that is
+/// pinned says it by itself. Digests that are not all there count as unknown.
 pub(super) fn revision(found: &ServiceRevision) -> Option<(Revision, bool)> {
-    let images = found.container_images();
-    let mut digests: Vec<String> = images
-        .iter()
-        .filter_map(|one| Some(pinned(one.image()?, one.image_digest().filter(|d| !d.is_empty())?)))
-        .collect();
+    let images = found.container_images().iter();
+    let resolved: Option<Vec<String>> = images.map(|one| pinned(one.image()?, one)).collect();
+    let mut digests = resolved.unwrap_or_default();
     digests.sort();
     digests.dedup();
-    let complete = !images.is_empty()
-        && images.iter().all(|one| {
-            one.image().is_some() && one.image_digest().is_some_and(|digest| !digest.is_empty())
-        });
-    if !complete {
-        digests.clear();
-    }
+    let complete = !digests.is_empty();
     let revision = Revision {
         task_definition: found.task_definition()?.to_owned(),
         service_revision: found.service_revision_arn().map(str::to_owned),
@@ -179,7 +184,11 @@ pub(super) fn revision(found: &ServiceRevision) -> Option<(Revision, bool)> {
     Some((revision, complete))
 }
 
-/// `image@sha256:...`.
-fn pinned(image: &str, digest: &str) -> String {
-    if image.contains('@') { image.to_owned() } else { format!("{image}@{digest}") }
+/// `image@sha256:...`; `None` while its digest is not known.
+fn pinned(image: &str, found: &ContainerImage) -> Option<String> {
+    if image.contains('@') {
+        return Some(image.to_owned());
+    }
+    let digest = found.image_digest().filter(|digest| !digest.is_empty())?;
+    Some(format!("{image}@{digest}"))
 }

@@ -1,10 +1,12 @@
 //! Whether a rollback's target can be put back, and what that would not restore.
 
-use aws_sdk_ecs::types::TaskDefinitionStatus;
+use aws_sdk_ecs::types::{TaskDefinition, TaskDefinitionStatus};
 
 use super::Ecs;
+use super::choose::external;
 use super::compare::{moved_tags, not_restored};
 use super::decode::controller;
+use super::difference;
 use crate::aws::{Fault, Kind};
 use crate::model::{Controller, Inspection, Revision, ServiceKey};
 use crate::platform::LookError;
@@ -15,21 +17,50 @@ impl Ecs {
         key: &ServiceKey,
         judged: &Revision,
         target: &Revision,
+        pin_digests: bool,
     ) -> Result<Inspection, LookError> {
-        let stopped_by = |words: String| Inspection { obstacle: Some(words), not_restored: vec![] };
-        if target.task_definition == judged.task_definition {
-            return Ok(stopped_by(nothing_to_restore(target)));
+        let stopped_by = |words| Inspection { obstacle: Some(words), ..Inspection::default() };
+        let pins = pin_digests && target.needs_pin(judged);
+        if target.task_definition == judged.task_definition && !pins {
+            let needs_pin = target.needs_pin(judged);
+            let words = if needs_pin { pin_words(target) } else { nothing_to_restore(target) };
+            return Ok(stopped_by(words));
         }
         let Some(service) = self.describe_one(key).await? else {
             return Ok(stopped_by(format!("{key} does not exist")));
         };
-        if let Some(words) = not_ours(controller(&service)) {
-            return Ok(stopped_by(words));
+        let by = controller(&service);
+        if by == Controller::External {
+            return Ok(stopped_by(external(target)));
+        }
+        if pins && by == Controller::CodeDeploy {
+            return Ok(stopped_by(nothing_to_restore(target)));
         }
         if let Some(words) = self.unplaceable(target).await? {
             return Ok(stopped_by(words));
         }
-        Ok(Inspection { obstacle: None, not_restored: self.differences(judged, target).await })
+        let then = self.definition(&target.task_definition).await?.0;
+        let images = self.images(&images_of(&then, target, pins)).await;
+        if !images.gone.is_empty() {
+            let gone = images.gone.join(", ");
+            return Ok(stopped_by(format!("the image {gone} is gone from the registry")));
+        }
+        let mut differences = match self.definition(&judged.task_definition).await {
+            Ok((now, _)) => difference::differences(&then, &now),
+            Err(fault) => {
+                tracing::debug!(fault = fault.words, "the task definitions are not compared");
+                Vec::new()
+            }
+        };
+        let moved = target.moved_tags(judged).into_iter();
+        differences.extend(moved.map(|(image, digest)| format!("image {image} was {digest}")));
+        Ok(Inspection {
+            obstacle: None,
+            not_restored: self.not_restored(judged, target, pins).await,
+            differences,
+            unasked: images.unasked.into_iter().collect(),
+            pins,
+        })
     }
 
     /// Why `target` can't be placed, in words; `None` when it can.
@@ -51,8 +82,8 @@ impl Ecs {
     }
 
     /// Best effort: what can't be read is not compared.
-    async fn differences(&self, judged: &Revision, target: &Revision) -> Vec<String> {
-        let mut words = moved_tags(judged, target);
+    async fn not_restored(&self, judged: &Revision, target: &Revision, pins: bool) -> Vec<String> {
+        let mut words = if pins { Vec::new() } else { moved_tags(judged, target) };
         let (Some(now), Some(then)) = (&judged.service_revision, &target.service_revision) else {
             return words;
         };
@@ -70,20 +101,23 @@ impl Ecs {
     }
 }
 
-/// Why a service under `controller` is not changed; `None` when it is ECS's.
-pub(super) fn not_ours(controller: Controller) -> Option<String> {
-    let words = match controller {
-        Controller::Ecs => return None,
-        Controller::CodeDeploy => {
-            "CodeDeploy deploys this service: ECS does not let anyone else change its task \
-             definition, so the rollback has to be made in CodeDeploy"
-        }
-        Controller::External => {
-            "an external controller deploys this service: ECS does not let anyone else change its \
-             task definition"
-        }
-    };
-    Some(words.to_owned())
+/// What placing `target` would pull.
+fn images_of(definition: &TaskDefinition, target: &Revision, pins: bool) -> Vec<String> {
+    if pins {
+        return target.digests.clone();
+    }
+    let containers = definition.container_definitions().iter();
+    containers.filter_map(|one| one.image()).map(str::to_owned).collect()
+}
+
+/// Why the target can't be put back without pinning, and how to allow that.
+pub(super) fn pin_words(target: &Revision) -> String {
+    format!(
+        "both sides are {}, whose tags mean other images now: putting it back would restore \
+         nothing. `rollback: {{ pin_digests: true }}` in the policy lets deployguard register a \
+         revision pinned to the known-good digests",
+        target.short()
+    )
 }
 
 /// Why a rollback to the same task definition is none.

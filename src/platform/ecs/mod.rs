@@ -4,14 +4,20 @@
 //! lost answer is looked for, never asked for again (`roll_back`). The choice of
 //! what to do is a pure table (`choose`).
 
+mod app_spec;
 mod cache;
 mod choose;
+mod code_deploy;
 mod compare;
 mod decode;
+mod difference;
 mod flight;
 mod history;
 mod inspect;
 mod look;
+mod pin;
+mod registry;
+mod release;
 mod roll_back;
 
 use std::sync::Arc;
@@ -20,7 +26,7 @@ use aws_sdk_ecs::Client;
 use jiff::Timestamp;
 
 use super::{LookError, Platform};
-use crate::aws::Account;
+use crate::aws::{Account, without_retries};
 use crate::model::{
     ActFailure, Acted, Inspection, Permit, Revision, RollbackPlan, ServiceKey, Sighting,
 };
@@ -35,6 +41,10 @@ pub struct Ecs {
 struct Inner {
     target: String,
     client: Client,
+    /// Asks once: for what is built without a place to say so.
+    once: Client,
+    code_deploy: aws_sdk_codedeploy::Client,
+    ecr: aws_sdk_ecr::Client,
     history: History,
 }
 
@@ -43,7 +53,18 @@ impl Ecs {
     pub fn of(account: &Account) -> Self {
         let client = Client::new(account.config());
         let history = History::new(client.clone());
-        Self { inner: Arc::new(Inner { target: account.target().to_owned(), client, history }) }
+        let once = aws_sdk_ecs::config::Builder::from(account.config())
+            .retry_config(without_retries())
+            .build();
+        let inner = Inner {
+            target: account.target().to_owned(),
+            client,
+            once: Client::from_conf(once),
+            code_deploy: aws_sdk_codedeploy::Client::new(account.config()),
+            ecr: aws_sdk_ecr::Client::new(account.config()),
+            history,
+        };
+        Self { inner: Arc::new(inner) }
     }
 }
 
@@ -65,11 +86,13 @@ impl Platform for Ecs {
         service: &ServiceKey,
         judged: &Revision,
         target: &Revision,
+        pin_digests: bool,
     ) -> Result<Inspection, LookError> {
-        self.inspect_target(service, judged, target).await
+        Box::pin(self.inspect_target(service, judged, target, pin_digests)).await
     }
 
     async fn roll_back(&self, permit: &Permit, plan: &RollbackPlan) -> Result<Acted, ActFailure> {
-        self.act(permit, plan).await
+        // It holds whole answers of AWS: too much for the stacks of its callers.
+        Box::pin(self.act(permit, plan)).await
     }
 }

@@ -3,35 +3,51 @@
 use std::time::Duration;
 
 use aws_sdk_ecs::Config;
-use aws_sdk_ecs::types::{Service, StopServiceDeploymentStopType};
+use aws_sdk_ecs::types::{DeploymentLifecycleHookAction, Service, StopServiceDeploymentStopType};
 
 use super::Ecs;
 use super::choose::{Seen, Step, choose, mismatch};
 use super::decode::{InPlace, controller, in_place};
+use super::pin::{Pin, pinned_revision};
 use crate::aws::{Fault, Kind, without_retries};
 use crate::crash;
-use crate::model::{ActFailure, Acted, Permit, RollbackPlan, Route, ServiceKey};
+use crate::model::{
+    ActFailure, Acted, Controller, Permit, Revision, RollbackPlan, Route, ServiceKey,
+};
 use crate::platform::LookError;
 
 /// How long a call of a former life may still be on its way.
 const SETTLE: Duration = Duration::from_secs(2);
 /// Between two looks after a call whose effect is not known.
-const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
+pub(super) const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 /// Looks after a call whose effect is not known.
-const LOOKS: usize = 3;
+pub(super) const LOOKS: usize = 3;
 /// Readings of a service that changes while it is read.
 const READINGS: usize = 3;
+/// Calls that were refused because it was too late for them: at most one of each kind.
+const TOO_LATE: usize = 3;
 
-/// `StopServiceDeployment`'s ways of saying that `UpdateService` is the way: just
-/// over, forgotten, or not offered here.
-const TOO_LATE_TO_STOP: [&str; 4] = [
+/// Ways of saying that a service deployment can't be stopped, or sent back from a
+/// hook, any more: just over, past the hook, forgotten, or not offered here.
+const TOO_LATE_TO_STOP: [&str; 6] = [
     "ConflictException",
     "ServiceDeploymentNotFoundException",
     "UnsupportedFeatureException",
     "UnknownOperationException",
+    "InvalidParameterException",
+    "ClientException",
 ];
 
+/// What was read right before acting.
+pub(super) struct Looked {
+    seen: Seen,
+    service: Service,
+    pin: Option<Pin>,
+}
+
 impl Ecs {
+    /// Looks, chooses, and makes one call that has an effect. A call that comes too
+    /// late has none: then it looks again and chooses anew, but not the same.
     pub(super) async fn act(
         &self,
         permit: &Permit,
@@ -40,37 +56,52 @@ impl Ecs {
         if !permit.is_first() {
             tokio::time::sleep(SETTLE).await;
         }
-        let seen = self.see(plan).await?;
-        match choose(&seen, plan) {
-            Step::Stop { arn } => match self.stop(&arn, plan).await? {
-                Some(acted) => Ok(acted),
-                None => self.act_after_all(plan).await,
-            },
-            Step::Update => self.update(plan, &seen).await,
-            step => conclude(step, &seen, plan),
+        let mut refused: Vec<Step> = Vec::new();
+        for _ in 0..=TOO_LATE {
+            let looked = self.see(plan).await?;
+            let step = instead(choose(&looked.seen, plan), &refused);
+            let acted = match &step {
+                Step::Continue { arn, hook } => self.send_back(arn, hook, plan).await?,
+                Step::Stop { arn } => self.stop(arn, plan).await?,
+                Step::StopRelease { id } => self.stop_release(id, plan).await?,
+                Step::Update => return self.update(plan, looked).await,
+                Step::Deploy { release } => {
+                    return self.deploy(permit, plan, release, &looked.service).await;
+                }
+                Step::InPlace { .. } | Step::Superseded(_) | Step::Refuse(_) | Step::Wait(_) => {
+                    return conclude(step, &looked.seen, plan);
+                }
+            };
+            match acted {
+                Some(acted) => return Ok(acted),
+                None => refused.push(step),
+            }
         }
-    }
-
-    /// The deployment could not be stopped any more: looks again, and updates if
-    /// that is still due.
-    async fn act_after_all(&self, plan: &RollbackPlan) -> Result<Acted, ActFailure> {
-        let seen = self.see(plan).await?;
-        match choose(&seen, plan) {
-            Step::Stop { .. } | Step::Update => self.update(plan, &seen).await,
-            step => conclude(step, &seen, plan),
-        }
+        Err(ActFailure::Transient(format!("{} kept changing while it was stopped", plan.service)))
     }
 
     /// Reads everything that the choice depends on, the service itself last: it
     /// is the re-reading immediately before acting.
-    async fn see(&self, plan: &RollbackPlan) -> Result<Seen, ActFailure> {
+    async fn see(&self, plan: &RollbackPlan) -> Result<Looked, ActFailure> {
         let key = &plan.service;
         let mut before = self.service(key).await?;
         for _ in 0..READINGS {
-            let (flight, unplaceable) = tokio::join!(
+            let by = controller(&before);
+            let (flight, unplaceable, release, pin) = tokio::join!(
                 self.inner.history.flight(key, &before),
-                self.unplaceable(&plan.target)
+                self.unplaceable(&plan.target),
+                async {
+                    match by {
+                        Controller::CodeDeploy => self.release(&before, &plan.judged).await,
+                        Controller::Ecs | Controller::External => Ok(None),
+                    }
+                },
+                async {
+                    let pins = plan.pins() && by == Controller::Ecs;
+                    if pins { self.pin(&plan.target).await.map(Some) } else { Ok(None) }
+                },
             );
+            let (release, pin) = (release?, pin?);
             let now = self.service(key).await?;
             if marks(&now) != marks(&before) {
                 before = now;
@@ -84,8 +115,10 @@ impl Ecs {
             let Some(InPlace { primary, others }) = found else {
                 return Err(ActFailure::Refused(format!("{key} has nothing in place")));
             };
+            let pinned = pin.as_ref().and_then(|pin| pin.registered.clone());
             let controller = controller(&now);
-            return Ok(Seen { controller, primary, others, flight, unplaceable });
+            let seen = Seen { controller, primary, others, flight, release, unplaceable, pinned };
+            return Ok(Looked { seen, service: now, pin });
         }
         Err(ActFailure::Transient(format!("{key} kept changing while it was read")))
     }
@@ -113,13 +146,45 @@ impl Ecs {
         crash::point("ecs-before-act");
         let sent = call.send().await;
         crash::point("ecs-after-act");
-        let route = Route::StopServiceDeployment;
-        let Err(error) = sent else {
-            return Ok(Some(Acted { route, deployment: self.shown(plan).await, mismatch: None }));
+        let fault = sent.err().map(|error| Fault::of("StopServiceDeployment", &error));
+        self.sent_back(Route::StopServiceDeployment, fault, plan).await
+    }
+
+    /// `None`: it waits at this hook no longer. Fenced like a stop, and by the hook.
+    async fn send_back(
+        &self,
+        arn: &str,
+        hook: &str,
+        plan: &RollbackPlan,
+    ) -> Result<Option<Acted>, ActFailure> {
+        let call = self
+            .inner
+            .client
+            .continue_service_deployment()
+            .service_deployment_arn(arn)
+            .hook_id(hook)
+            .action(DeploymentLifecycleHookAction::Rollback)
+            .customize()
+            .config_override(Config::builder().retry_config(without_retries()));
+        crash::point("ecs-before-act");
+        let sent = call.send().await;
+        crash::point("ecs-after-act");
+        let fault = sent.err().map(|error| Fault::of("ContinueServiceDeployment", &error));
+        self.sent_back(Route::ContinueServiceDeployment, fault, plan).await
+    }
+
+    async fn sent_back(
+        &self,
+        route: Route,
+        fault: Option<Fault>,
+        plan: &RollbackPlan,
+    ) -> Result<Option<Acted>, ActFailure> {
+        let Some(fault) = fault else {
+            let deployment = self.shown(plan).await;
+            return Ok(Some(Acted { route, deployment, mismatch: None, pinned: None }));
         };
-        let fault = Fault::of("StopServiceDeployment", &error);
         match fault.kind {
-            Kind::Unknown => self.observe(plan, route, &fault).await.map(Some),
+            Kind::Unknown => self.observe(plan, route, &fault, None).await.map(Some),
             Kind::Refused if TOO_LATE_TO_STOP.iter().any(|code| fault.is(code)) => Ok(None),
             Kind::Throttled | Kind::Refused => Err(fault.into()),
         }
@@ -127,56 +192,72 @@ impl Ecs {
 
     /// The deployment that puts the target back, if ECS shows it already.
     async fn shown(&self, plan: &RollbackPlan) -> Option<String> {
-        match choose(&self.see(plan).await.ok()?, plan) {
+        match choose(&self.see(plan).await.ok()?.seen, plan) {
             Step::InPlace { deployment } => deployment,
             _ => None,
         }
     }
 
-    async fn update(&self, plan: &RollbackPlan, seen: &Seen) -> Result<Acted, ActFailure> {
+    /// `UpdateService` with the target, or with it pinned, which is registered first
+    /// where that has not been done.
+    async fn update(&self, plan: &RollbackPlan, looked: Looked) -> Result<Acted, ActFailure> {
+        let Looked { seen, pin, .. } = looked;
+        let pinned = match (pin, seen.pinned.clone()) {
+            (None, _) => None,
+            (Some(_), Some(registered)) => Some(registered),
+            (Some(pin), None) => Some(self.register(pin, plan).await?),
+        };
+        let pinned = pinned.map(|arn| pinned_revision(&plan.target, &arn));
+        let placed = pinned.as_ref().unwrap_or(&plan.target);
         let call = self
             .inner
             .client
             .update_service()
             .cluster(&plan.service.cluster)
             .service(&plan.service.service)
-            .task_definition(&plan.target.task_definition)
+            .task_definition(&placed.task_definition)
             .customize()
             .config_override(Config::builder().retry_config(without_retries()));
         crash::point("ecs-before-act");
         let sent = call.send().await;
         crash::point("ecs-after-act");
-        let route = Route::UpdateService;
         let fault = match sent {
             Ok(answer) => match answer.service().and_then(|s| in_place(s, None).ok().flatten()) {
-                Some(found) => return Ok(updated(&found, seen, plan)),
+                Some(found) => return Ok(updated(&found, &seen, plan, pinned)),
                 None => Fault::odd("UpdateService", "answered without a PRIMARY deployment"),
             },
             Err(error) => Fault::of("UpdateService", &error),
         };
         match fault.kind {
-            Kind::Unknown => self.observe(plan, route, &fault).await,
+            Kind::Unknown => self.observe(plan, Route::UpdateService, &fault, pinned).await,
             Kind::Throttled | Kind::Refused => Err(fault.into()),
         }
     }
 
     /// After a call whose effect is not known: never call again, look.
-    async fn observe(
+    pub(super) async fn observe(
         &self,
         plan: &RollbackPlan,
         route: Route,
         fault: &Fault,
+        pinned: Option<Revision>,
     ) -> Result<Acted, ActFailure> {
         for _ in 0..LOOKS {
             tokio::time::sleep(BETWEEN_LOOKS).await;
-            let Ok(seen) = self.see(plan).await else { continue };
+            let Ok(Looked { seen, .. }) = self.see(plan).await else { continue };
             match choose(&seen, plan) {
                 Step::InPlace { deployment } => {
                     let mismatch = mismatch(&seen.others, None, plan);
-                    return Ok(Acted { route, deployment, mismatch });
+                    return Ok(Acted { route, deployment, mismatch, pinned });
                 }
                 Step::Superseded(words) => return Err(ActFailure::Superseded(words)),
-                Step::Refuse(_) | Step::Wait(_) | Step::Stop { .. } | Step::Update => {}
+                Step::Refuse(_)
+                | Step::Wait(_)
+                | Step::Continue { .. }
+                | Step::Stop { .. }
+                | Step::Update
+                | Step::StopRelease { .. }
+                | Step::Deploy { .. } => {}
             }
         }
         Err(ActFailure::Transient(format!(
@@ -187,28 +268,53 @@ impl Ecs {
     }
 }
 
+/// What to do instead of a step for which it was too late: a stop that is not offered
+/// stays so, however the service deployment looks.
+fn instead(step: Step, refused: &[Step]) -> Step {
+    let too_late = |step: &Step| refused.contains(step);
+    let step = match step {
+        Step::Continue { arn, .. } if too_late(&step) => Step::Stop { arn },
+        step => step,
+    };
+    match step {
+        Step::Stop { .. } if too_late(&step) => Step::Update,
+        Step::StopRelease { id } if refused.contains(&Step::StopRelease { id: id.clone() }) => {
+            Step::Wait(format!("CodeDeploy says that its {id} is over, and shows it under way"))
+        }
+        step => step,
+    }
+}
+
 /// What the outcome is where nothing is to be called.
 fn conclude(step: Step, seen: &Seen, plan: &RollbackPlan) -> Result<Acted, ActFailure> {
     match step {
         Step::InPlace { deployment } => {
             let mismatch = mismatch(&seen.others, None, plan);
-            Ok(Acted { route: Route::AlreadyInPlace, deployment, mismatch })
+            let primary = &seen.primary.revision;
+            let is_pinned = plan.pins() && primary.task_definition != plan.target.task_definition;
+            let pinned = is_pinned.then(|| pinned_revision(&plan.target, &primary.task_definition));
+            Ok(Acted { route: Route::AlreadyInPlace, deployment, mismatch, pinned })
         }
         Step::Superseded(words) => Err(ActFailure::Superseded(words)),
         Step::Refuse(words) => Err(ActFailure::Refused(words)),
         Step::Wait(words) => Err(ActFailure::Transient(words)),
-        Step::Stop { .. } | Step::Update => {
+        Step::Continue { .. }
+        | Step::Stop { .. }
+        | Step::Update
+        | Step::StopRelease { .. }
+        | Step::Deploy { .. } => {
             Err(ActFailure::Transient("the service changed while it was read".into()))
         }
     }
 }
 
-/// Reads `UpdateService`'s answer: is the target PRIMARY, and is what it replaced
-/// what was judged?
-fn updated(found: &InPlace, seen: &Seen, plan: &RollbackPlan) -> Acted {
+/// Reads `UpdateService`'s answer: is what was to be placed PRIMARY, and is what it
+/// replaced what was judged?
+fn updated(found: &InPlace, seen: &Seen, plan: &RollbackPlan, pinned: Option<Revision>) -> Acted {
     let primary = &found.primary;
-    let as_asked = primary.id != plan.judged
-        && primary.revision.task_definition == plan.target.task_definition;
+    let placed = pinned.as_ref().unwrap_or(&plan.target);
+    let as_asked =
+        primary.id != plan.judged && primary.revision.task_definition == placed.task_definition;
     let mismatch = if as_asked {
         mismatch(&found.others, Some(seen.primary.created_at), plan)
     } else {
@@ -216,14 +322,19 @@ fn updated(found: &InPlace, seen: &Seen, plan: &RollbackPlan) -> Acted {
             "UpdateService answered that {} ({}) is in place, not {}",
             primary.id,
             primary.revision.short(),
-            plan.target.short()
+            placed.short()
         ))
     };
-    Acted { route: Route::UpdateService, deployment: Some(primary.id.clone()), mismatch }
+    let deployment = Some(primary.id.clone());
+    Acted { route: Route::UpdateService, deployment, mismatch, pinned }
 }
 
+/// PRIMARY's id, the service deployment in flight, each task set with its status.
+type Marks<'a> = (Option<&'a str>, Option<&'a str>, Vec<(Option<&'a str>, Option<&'a str>)>);
+
 /// What tells whether a service changed between two readings.
-fn marks(service: &Service) -> (Option<&str>, Option<&str>) {
+fn marks(service: &Service) -> Marks<'_> {
     let primary = service.deployments().iter().find(|one| one.status() == Some("PRIMARY"));
-    (primary.and_then(|one| one.id()), service.current_service_deployment())
+    let sets = service.task_sets().iter().map(|one| (one.id(), one.status())).collect();
+    (primary.and_then(|one| one.id()), service.current_service_deployment(), sets)
 }

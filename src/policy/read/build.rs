@@ -186,6 +186,7 @@ fn rollback(text: &RollbackText, phases: &[Phase], desk: &mut Desk) -> Option<Ro
         unannounced: text.unannounced.as_ref()?.value,
         recover_within: text.recover_within.as_ref()?.value.0,
         cooldown: text.cooldown.as_ref()?.value.0,
+        pin_digests: text.pin_digests.as_ref().is_some_and(|pin| pin.value),
     })
 }
 

@@ -252,6 +252,9 @@ pub(super) struct RollbackText {
     pub recover_within: Option<At<Stretch>>,
     /// How long after a rollback of a service the next one waits for a person. Default: 1h.
     pub cooldown: Option<At<Stretch>>,
+    /// Whether a rollback may register a task definition revision pinned to the known-good image
+    /// digests, where a tag means another image by now. Default: false.
+    pub pin_digests: Option<At<bool>>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]

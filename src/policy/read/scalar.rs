@@ -205,6 +205,22 @@ impl Scalar for Version {
 }
 
 /// A name that people read: of a policy or an environment.
+impl Scalar for bool {
+    const EXPECTED: &'static str = "`true` or `false`";
+
+    fn parse(text: &str) -> Result<Self, Mistake> {
+        match text {
+            "true" => Ok(true),
+            "false" => Ok(false),
+            _ => Err(Mistake::new(format!("`{text}` is not `true` or `false`"))),
+        }
+    }
+
+    fn schema() -> Schema {
+        json_schema!({ "type": "boolean" })
+    }
+}
+
 impl Scalar for String {
     const EXPECTED: &'static str = "a text";
 

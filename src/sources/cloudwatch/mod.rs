@@ -51,14 +51,14 @@ pub struct CloudWatch {
     asked: Arc<Counters>,
 }
 
-/// What was asked since the start.
+/// What was asked and not told yet.
 #[derive(Debug, Default)]
 struct Counters {
     metrics: AtomicU64,
     calls: AtomicU64,
 }
 
-/// What was asked of CloudWatch since the start.
+/// What was asked of CloudWatch.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Spent {
     /// Metrics in `GetMetricData`: what is billed.
@@ -85,10 +85,11 @@ impl CloudWatch {
         Self { client, turns: Arc::new(Semaphore::new(AT_ONCE)), asked: Arc::default() }
     }
 
-    pub fn spent(&self) -> Spent {
+    /// What was asked since the last time this was asked.
+    pub fn take_spent(&self) -> Spent {
         Spent {
-            metrics: self.asked.metrics.load(Ordering::Relaxed),
-            calls: self.asked.calls.load(Ordering::Relaxed),
+            metrics: self.asked.metrics.swap(0, Ordering::Relaxed),
+            calls: self.asked.calls.swap(0, Ordering::Relaxed),
         }
     }
 
@@ -214,6 +215,18 @@ fn is_invalid(fault: &Fault) -> bool {
         "InvalidParameterCombinationException",
     ];
     codes.iter().chain(&more).any(|code| fault.is(code))
+}
+
+/// What asking all of `requests` at once takes: calls of `GetMetricData`, and the metrics in
+/// them.
+pub fn price(requests: &[Request]) -> Spent {
+    let wanted =
+        requests.iter().enumerate().filter_map(|(place, Request { ask, ticks })| match ask {
+            Ask::Metric(ask) => Some(Wanted { place, ask: (**ask).clone(), ticks: *ticks }),
+            Ask::Query(_) | Ask::Counter(_) | Ask::Alarms(_) => None,
+        });
+    let calls = calls::plan(wanted.collect());
+    Spent { metrics: calls.iter().map(Call::billed).sum(), calls: calls.len() as u64 }
 }
 
 fn unusable(fault: &Fault) -> Unusable {

@@ -82,6 +82,7 @@ fn happen(guard: &mut Guard, what: &Happens, seen: &mut Seen) {
                     route: Route::UpdateService,
                     deployment: Some("ecs-svc/3".into()),
                     mismatch: None,
+                    pinned: None,
                 }),
                 2 => Err(ActFailure::Transient("time-out".into())),
                 3 => Err(ActFailure::Refused("brakes".into())),

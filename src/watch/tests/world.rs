@@ -83,6 +83,7 @@ pub fn policy() -> Policy {
             unannounced: Unannounced::Ask,
             recover_within: secs(900),
             cooldown: secs(3600),
+            pin_digests: false,
         },
         notify: NotifyRule::default(),
     }
@@ -244,7 +245,8 @@ impl Guard {
     }
 
     pub fn accepts(&mut self, route: Route) {
-        let acted = Acted { route, deployment: Some("ecs-svc/3".into()), mismatch: None };
+        let acted =
+            Acted { route, deployment: Some("ecs-svc/3".into()), mismatch: None, pinned: None };
         self.take(Event::Acted(Ok(acted))).unwrap();
     }
 

@@ -223,7 +223,7 @@ async fn faults_of_the_account_carry_the_names_that_sdks_show() {
     let ask = async || account.ask(vec![query("m", &cpu(), "Sum")], 0, 5).send().await;
     for (fault, code, status) in [
         (Fault::Throttle, "Throttling", 400),
-        (Fault::AccessDenied, "AccessDenied", 403),
+        (Fault::Denied, "AccessDenied", 403),
         (Fault::Error5xx, "InternalServiceError", 500),
     ] {
         account.aws.fault("GetMetricData", &fault, 1);

@@ -18,8 +18,11 @@ use crate::world::{lock, now};
 
 /// The services that speak JSON: botocore's name, what `x-amz-target` begins with, the content
 /// type.
-const JSON_SERVICES: &[(&str, &str, &str)] =
-    &[("ecs", "AmazonEC2ContainerServiceV20141113.", "application/x-amz-json-1.1")];
+const JSON_SERVICES: &[(&str, &str, &str)] = &[
+    ("codedeploy", "CodeDeploy_20141006.", "application/x-amz-json-1.1"),
+    ("ecr", "AmazonEC2ContainerRegistry_V20150921.", "application/x-amz-json-1.1"),
+    ("ecs", "AmazonEC2ContainerServiceV20141113.", "application/x-amz-json-1.1"),
+];
 
 /// One request, read.
 pub(super) struct Asked {
@@ -52,9 +55,13 @@ async fn answer(
         Some(Fault::Throttle) => {
             error(StatusCode::BAD_REQUEST, "ThrottlingException", "Rate exceeded")
         }
-        Some(Fault::AccessDenied) => {
-            let message = format!("not authorized to perform: ecs:{}", asked.operation);
-            error(StatusCode::BAD_REQUEST, "AccessDeniedException", &message)
+        Some(Fault::Denied) => {
+            let message = "User is not authorized to perform this action";
+            error(StatusCode::BAD_REQUEST, "AccessDeniedException", message)
+        }
+        Some(Fault::Expired) => {
+            let message = "The security token included in the request is expired";
+            error(StatusCode::BAD_REQUEST, "ExpiredTokenException", message)
         }
         Some(Fault::Error5xx) => {
             let message = "Service Unavailable. Please try again later.";

@@ -52,10 +52,12 @@ impl TaskRunner for NoProcesses {
 pub enum Fault {
     /// `ThrottlingException`; nothing is applied.
     Throttle,
-    /// The caller may not; nothing is applied.
-    AccessDenied,
     /// `ServerException` with HTTP 500; nothing is applied.
     Error5xx,
+    /// `AccessDeniedException`: no permission for the call.
+    Denied,
+    /// `ExpiredTokenException`: the credentials have run out.
+    Expired,
     /// No answer for this long, then the connection is cut; nothing is applied.
     Hang(Duration),
     /// A proxy's HTML page with this HTTP status; nothing is applied.
@@ -164,6 +166,17 @@ impl Ecs {
         lock(&self.shared.model).push_image(image, digest);
     }
 
+    /// A CloudWatch alarm goes off, or is over.
+    pub fn set_alarm(&self, name: &str, on: bool) {
+        lock(&self.shared.model).set_alarm(name, on, now());
+        self.shared.wake.notify_one();
+    }
+
+    /// Takes an image away from ECR: `reference` is a tag or a digest.
+    pub fn delete_image(&self, repository: &str, reference: &str) {
+        lock(&self.shared.model).delete_image(repository, reference);
+    }
+
     /// The task definition of the service's PRIMARY deployment, as an ARN.
     pub fn task_definition(&self, service: &str) -> Option<String> {
         let model = lock(&self.shared.model);
@@ -224,7 +237,7 @@ impl Shared {
     ) -> Result<Value, EcsError> {
         let answer = match service {
             "ecs" => lock(&self.model).call(origin, operation, body, now()),
-            other => Err(EcsError::not_modelled(other)),
+            other => lock(&self.model).call_other(origin, (other, operation), body, now()),
         };
         self.wake.notify_one();
         answer

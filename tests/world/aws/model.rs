@@ -4,18 +4,21 @@
 //! `advance` moves the roll-outs on. What the outside has to do (start a task, stop a task) is
 //! handed out as [`Effect`]s.
 
+mod code_deploy;
 mod deployments;
 mod error;
 mod ids;
+mod registry;
 mod requests;
 mod rollout;
 mod service;
 mod services;
+mod staged;
 mod task_definitions;
 mod tasks;
 mod views;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -39,6 +42,8 @@ pub struct Settings {
     pub account: String,
     /// The time between two steps of a roll-out (a task starts, runs, or stops).
     pub step: Duration,
+    /// What a minute of bake time takes.
+    pub minute: Duration,
 }
 
 impl Default for Settings {
@@ -47,6 +52,7 @@ impl Default for Settings {
             region: "us-east-1".into(),
             account: "123456789012".into(),
             step: Duration::from_millis(400),
+            minute: Duration::from_mins(1),
         }
     }
 }
@@ -74,6 +80,8 @@ pub struct Context {
     /// Of the call that is being answered.
     origin: Origin,
     digests: BTreeMap<String, String>,
+    /// The alarms that are on.
+    alarms: BTreeSet<String>,
 }
 
 /// One AWS account's ECS in one region.
@@ -81,6 +89,9 @@ pub struct Model {
     context: Context,
     task_definitions: BTreeMap<String, Vec<TaskDefinition>>,
     clusters: BTreeMap<String, BTreeMap<String, Service>>,
+    code_deploy: code_deploy::CodeDeploy,
+    /// `repository@tag` or `repository@digest`.
+    deleted_images: BTreeSet<String>,
 }
 
 impl Model {
@@ -93,11 +104,34 @@ impl Model {
             mutations: Vec::new(),
             origin: Origin::Hand,
             digests: BTreeMap::new(),
+            alarms: BTreeSet::new(),
         };
-        Self { context, task_definitions: BTreeMap::new(), clusters: BTreeMap::new() }
+        Self {
+            context,
+            task_definitions: BTreeMap::new(),
+            clusters: BTreeMap::new(),
+            code_deploy: code_deploy::CodeDeploy::default(),
+            deleted_images: BTreeSet::new(),
+        }
     }
 
-    /// Answers one API call.
+    /// Answers one API call of CodeDeploy or ECR.
+    pub fn call_other(
+        &mut self,
+        origin: Origin,
+        (service, operation): (&str, &str),
+        body: &Value,
+        now: Timestamp,
+    ) -> Result<Value, EcsError> {
+        self.context.origin = origin;
+        match service {
+            "codedeploy" => self.call_code_deploy(operation, body, now),
+            "ecr" => self.call_ecr(operation, body),
+            other => Err(EcsError::not_modelled(other)),
+        }
+    }
+
+    /// Answers one API call of ECS.
     pub fn call(
         &mut self,
         origin: Origin,
@@ -124,6 +158,9 @@ impl Model {
                 self.describe_service_deployments(&read(operation, body)?)
             }
             "DescribeServiceRevisions" => self.describe_service_revisions(&read(operation, body)?),
+            "ContinueServiceDeployment" => {
+                self.continue_service_deployment(read(operation, body)?, now)
+            }
             "StopServiceDeployment" => self.stop_service_deployment(read(operation, body)?, now),
             other => Err(EcsError::not_modelled(format!("the operation {other}"))),
         }
@@ -136,6 +173,7 @@ impl Model {
                 service.step(&mut self.context, due);
             }
         }
+        self.settle_releases(now);
         std::mem::take(&mut self.context.effects)
     }
 
@@ -172,6 +210,17 @@ impl Model {
     /// Pushes an image: from now on its tag means this digest.
     pub fn push_image(&mut self, image: &str, digest: &str) {
         self.context.digests.insert(image.into(), digest.into());
+    }
+
+    /// A CloudWatch alarm goes off, or is over.
+    pub fn set_alarm(&mut self, name: &str, on: bool, now: Timestamp) {
+        if !on {
+            self.context.alarms.remove(name);
+        } else if self.context.alarms.insert(name.into()) {
+            for service in self.clusters.values_mut().flat_map(BTreeMap::values_mut) {
+                service.alarmed(&mut self.context, name, now);
+            }
+        }
     }
 
     fn create_cluster(&mut self, request: requests::CreateCluster) -> Value {

@@ -38,7 +38,8 @@ pub(in crate::world::aws) async fn answer(
     let fault = shared.faults.take(&asked.operation);
     let answer = match &fault {
         Some(Fault::Throttle) => Err(CloudWatchError::throttled()),
-        Some(Fault::AccessDenied) => Err(CloudWatchError::denied(&asked.operation)),
+        Some(Fault::Denied) => Err(CloudWatchError::denied(&asked.operation)),
+        Some(Fault::Expired) => Err(CloudWatchError::expired()),
         Some(Fault::Error5xx) => Err(CloudWatchError::internal()),
         Some(Fault::Html(status)) => {
             shared.record(&asked, (Value::Null, *status), at);

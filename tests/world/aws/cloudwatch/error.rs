@@ -58,6 +58,13 @@ impl CloudWatchError {
         Self::refusal("ThrottlingException", "Throttling", "Rate exceeded")
     }
 
+    /// The credentials have run out.
+    pub fn expired() -> Self {
+        let message = "The security token included in the request is expired";
+        let refusal = Self::refusal("ExpiredTokenException", "ExpiredToken", message);
+        Self { status: 403, ..refusal }
+    }
+
     /// A caller who may not.
     pub fn denied(operation: &str) -> Self {
         let message = format!(

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::requests::{self, page, page_size};
 use super::service::{Mutation, ServiceDeployment, Status};
-use super::{EcsError, Model, Service, ids, views};
+use super::{Context, EcsError, Model, Service, ids, views};
 
 impl Model {
     pub(super) fn list_service_deployments(
@@ -78,45 +78,84 @@ impl Model {
         if request.stop_type.as_deref().is_some_and(|kind| kind != "ROLLBACK") {
             return Err(EcsError::not_modelled("any stopType but ROLLBACK"));
         }
+        let (service, context) = self.deployed_by(&arn)?;
+        let current = service.current().filter(|current| current.arn == arn).ok_or_else(|| {
+            EcsError::conflict("The service deployment is not in a state that can be stopped.")
+        })?;
+        let answer = json!({ "serviceDeploymentArn": arn });
+        if matches!(current.status, Status::Pending | Status::InProgress) {
+            request_rollback(service, context, "StopServiceDeployment", now)?;
+        }
+        Ok(answer)
+    }
+
+    /// Goes on from the hook at which it waits, or rolls back from there.
+    pub(super) fn continue_service_deployment(
+        &mut self,
+        request: requests::ContinueServiceDeployment,
+        now: Timestamp,
+    ) -> Result<Value, EcsError> {
+        let arn = request.service_deployment_arn;
+        let back = match request.action.as_deref() {
+            None | Some("CONTINUE") => false,
+            Some("ROLLBACK") => true,
+            Some(other) => return Err(EcsError::invalid(format!("{other} is no action"))),
+        };
+        let (service, context) = self.deployed_by(&arn)?;
+        let is_current = service.current().is_some_and(|current| current.arn == arn);
+        if !is_current || !service.go_on(&request.hook_id) {
+            return Err(EcsError::invalid("The hook is not awaiting an action."));
+        }
+        if back {
+            request_rollback(service, context, "ContinueServiceDeployment", now)?;
+        }
+        service.wake(context, now);
+        Ok(json!({ "serviceDeploymentArn": arn }))
+    }
+
+    fn deployed_by(&mut self, arn: &str) -> Result<(&mut Service, &mut Context), EcsError> {
         let services = self.clusters.values_mut().flat_map(|services| services.values_mut());
         let service = services
             .into_iter()
             .find(|service| service.history.iter().any(|entry| entry.arn == arn))
             .ok_or_else(EcsError::deployment_not_found)?;
-        let current = service.current().filter(|current| current.arn == arn).ok_or_else(|| {
-            EcsError::conflict("The service deployment is not in a state that can be stopped.")
-        })?;
-        let answer = json!({ "serviceDeploymentArn": arn });
-        if !matches!(current.status, Status::Pending | Status::InProgress) {
-            return Ok(answer);
-        }
-        let source = service.last_completed.clone().ok_or_else(|| {
-            EcsError::conflict("There is no completed service revision to roll back to.")
-        })?;
-        let after = service.definition_of(&source).to_owned();
-        let before = service.task_definition().map(str::to_owned);
-        if let Some(current) = service.current() {
-            current.status = Status::RollbackRequested;
-            current.updated_at = now;
-        }
-        let name = service.name.clone();
-        self.context
-            .note(format!("StopServiceDeployment: {name} goes back to {}", ids::last_part(&after)));
-        self.context.mutations.push(Mutation {
-            origin: self.context.origin,
-            operation: "StopServiceDeployment",
-            service: name,
-            before,
-            after,
-            at: now,
-        });
-        service.wake(&self.context, now);
-        Ok(answer)
+        Ok((service, &mut self.context))
     }
 
     fn services(&self) -> impl Iterator<Item = &Service> {
         self.clusters.values().flat_map(|services| services.values())
     }
+}
+
+fn request_rollback(
+    service: &mut Service,
+    context: &mut Context,
+    operation: &'static str,
+    now: Timestamp,
+) -> Result<(), EcsError> {
+    let source = service.last_completed.clone().ok_or_else(|| {
+        EcsError::conflict("There is no completed service revision to roll back to.")
+    })?;
+    let after = service.definition_of(&source).to_owned();
+    let before = service.task_definition().map(str::to_owned);
+    if let Some(current) = service.current() {
+        current.status = Status::RollbackRequested;
+        current.updated_at = now;
+    }
+    let name = service.name.clone();
+    context.note(format!("{operation}: {name} goes back to {}", ids::last_part(&after)));
+    let origin = context.origin;
+    let service_name = name;
+    context.mutations.push(Mutation {
+        origin,
+        operation,
+        service: service_name,
+        before,
+        after,
+        at: now,
+    });
+    service.wake(context, now);
+    Ok(())
 }
 
 fn at_most_20(arns: &[String], member: &str) -> Result<(), EcsError> {

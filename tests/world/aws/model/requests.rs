@@ -1,7 +1,7 @@
 //! What each operation takes. A member that is not listed here is refused, never ignored.
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::EcsError;
@@ -74,6 +74,12 @@ request!(DescribeServiceDeployments { service_deployment_arns: Vec<String> });
 request!(DescribeServiceRevisions { service_revision_arns: Vec<String> });
 request!(StopServiceDeployment { service_deployment_arn: String, stop_type: Option<String> });
 
+request!(ContinueServiceDeployment {
+    service_deployment_arn: String,
+    hook_id: String,
+    action: Option<String>,
+});
+
 /// How a service is deployed.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -84,8 +90,15 @@ pub struct Configuration {
     pub(super) maximum_percent: usize,
     #[serde(default = "whole")]
     pub(super) minimum_healthy_percent: usize,
-    #[serde(default = "rolling")]
+    #[serde(default)]
     pub(super) strategy: Strategy,
+    #[serde(default)]
+    pub(super) bake_time_in_minutes: u32,
+    #[serde(default)]
+    pub(super) lifecycle_hooks: Vec<Hook>,
+    pub(super) alarms: Option<Alarms>,
+    pub(super) linear_configuration: Option<Linear>,
+    pub(super) canary_configuration: Option<Canary>,
 }
 
 impl Default for Configuration {
@@ -95,17 +108,84 @@ impl Default for Configuration {
             deployment_circuit_breaker,
             maximum_percent: double(),
             minimum_healthy_percent: whole(),
-            strategy: rolling(),
+            strategy: Strategy::default(),
+            bake_time_in_minutes: 0,
+            lifecycle_hooks: Vec::new(),
+            alarms: None,
+            linear_configuration: None,
+            canary_configuration: None,
         }
     }
 }
 
-/// The one strategy that is modelled.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
+/// How the requests get from the old revision to the new one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Strategy {
     /// One task after the other.
+    #[default]
     Rolling,
+    /// All at once, between two whole sets of tasks.
+    BlueGreen,
+    /// As blue/green, in equal parts.
+    Linear,
+    /// As blue/green, a small part first.
+    Canary,
+}
+
+impl Strategy {
+    /// Its name in the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rolling => "ROLLING",
+            Self::BlueGreen => "BLUE_GREEN",
+            Self::Linear => "LINEAR",
+            Self::Canary => "CANARY",
+        }
+    }
+}
+
+/// A hook of a deployment's lifecycle; Lambdas are not modelled.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Hook {
+    pub(super) target_type: HookTarget,
+    pub(super) lifecycle_stages: Vec<String>,
+}
+
+/// Who says how a deployment goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum HookTarget {
+    /// Whoever calls `ContinueServiceDeployment`.
+    Pause,
+}
+
+/// The alarms that fail a deployment.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Alarms {
+    pub(super) alarm_names: Vec<String>,
+    pub(super) enable: bool,
+    pub(super) rollback: bool,
+}
+
+/// The parts of a linear deployment.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Linear {
+    pub(super) step_percent: f64,
+    #[serde(default)]
+    pub(super) step_bake_time_in_minutes: u32,
+}
+
+/// The first part of a canary deployment.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Canary {
+    pub(super) canary_percent: f64,
+    #[serde(default)]
+    pub(super) canary_bake_time_in_minutes: u32,
 }
 
 fn double() -> usize {
@@ -114,10 +194,6 @@ fn double() -> usize {
 
 fn whole() -> usize {
     100
-}
-
-fn rolling() -> Strategy {
-    Strategy::Rolling
 }
 
 /// ECS's own guard against tasks that never start.

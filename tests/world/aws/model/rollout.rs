@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::requests::Controller;
 use super::service::{Rollback, Rollout, Service, Status};
+use super::staged::Onward;
 use super::tasks::{Life, Task, TaskSpec};
 use super::{Context, Effect, ids};
 
@@ -30,6 +31,17 @@ impl Service {
             current.started_at = Some(now);
             current.updated_at = now;
         }
+        if self.history.first().is_none_or(|entry| entry.status != Status::RollbackRequested) {
+            match self.onward(context, now) {
+                Onward::Start => return self.start_or_settle(context, now),
+                Onward::Moved => return,
+                Onward::Rest(until) => {
+                    self.due = until;
+                    return;
+                }
+                Onward::AsRolling => {}
+            }
+        }
         match self.next_action() {
             Action::BeginRollback => {
                 let reason = "Service deployment rolled back because a stop was requested.";
@@ -43,6 +55,17 @@ impl Service {
             Action::Start => self.start(context, now),
             Action::Complete => self.complete(context, now),
             Action::Rest => self.due = None,
+        }
+        self.drop_drained();
+    }
+
+    /// Scales up: a task that was started runs, or the next one is started.
+    fn start_or_settle(&mut self, context: &mut Context, now: Timestamp) {
+        let id = &self.deployments[0].id;
+        let pending = self.tasks.iter().position(|t| t.deployment == *id && t.is_pending());
+        match pending {
+            Some(task) => self.settle(context, task, now),
+            None => self.start(context, now),
         }
         self.drop_drained();
     }
@@ -194,6 +217,7 @@ impl Service {
         failed.rollout = Rollout::Failed;
         failed.reason = reason.into();
         failed.updated_at = now;
+        self.staged = None;
         self.make_primary(context, &source, now);
         let id = self.deployments[0].id.clone();
         for task in self.tasks.iter_mut().filter(|task| task.revision == source && task.is_alive())
@@ -234,6 +258,7 @@ impl Service {
     }
 
     fn complete(&mut self, context: &mut Context, now: Timestamp) {
+        self.staged = None;
         let primary = &mut self.deployments[0];
         primary.rollout = Rollout::Completed;
         primary.reason = format!("ECS deployment {} completed.", primary.id);
@@ -250,6 +275,30 @@ impl Service {
         let name = self.name.clone();
         self.log(context, format!("(service {name}) (deployment {id}) deployment completed."), now);
         self.log(context, format!("(service {name}) has reached a steady state."), now);
+    }
+
+    /// An alarm has gone off: what is in flight fails, if the alarm is one of its own and
+    /// was not on when it began.
+    pub(super) fn alarmed(&mut self, context: &mut Context, alarm: &str, now: Timestamp) {
+        let Some(alarms) = self.configuration.alarms.clone().filter(|alarms| alarms.enable) else {
+            return;
+        };
+        let counts = alarms.alarm_names.iter().any(|name| name == alarm);
+        let Some(current) = self.current().filter(|entry| {
+            counts
+                && matches!(entry.status, Status::Pending | Status::InProgress)
+                && !entry.ignored_alarms.contains(alarm)
+        }) else {
+            return;
+        };
+        current.triggered_alarms.push(alarm.to_owned());
+        let reason = "ECS deployment failed: CloudWatch alarms went off.";
+        if alarms.rollback {
+            self.roll_back(context, reason, now);
+        } else {
+            self.give_up(reason, now);
+        }
+        self.wake(context, now);
     }
 
     pub(super) fn breaker_threshold(&self) -> usize {

@@ -1,9 +1,12 @@
 //! A service: its deployments, their tasks, and the history that ECS keeps of them.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::requests::{Configuration, Controller};
+use super::staged::Staged;
 use super::task_definitions::{TaskDefinition, Template};
 use super::tasks::{RunningTask, Task};
 use super::{Context, ids};
@@ -31,6 +34,8 @@ pub struct Service {
     /// Newest first, as ECS answers them.
     pub(super) events: Vec<ServiceEvent>,
     pub(super) due: Option<Timestamp>,
+    /// How far a deployment with stages is.
+    pub(super) staged: Option<Staged>,
 }
 
 /// One entry of `deployments` in `DescribeServices`.
@@ -44,6 +49,8 @@ pub struct Deployment {
     pub(super) reason: String,
     pub(super) created_at: Timestamp,
     pub(super) updated_at: Timestamp,
+    /// CodeDeploy's deployment that made it.
+    pub(super) code_deploy: Option<String>,
 }
 
 /// `rolloutState`.
@@ -64,6 +71,9 @@ pub struct ServiceDeployment {
     pub(super) target: String,
     pub(super) rollback: Option<Rollback>,
     pub(super) breaker_tripped: bool,
+    /// Alarms that were on when it began: they are not held against it.
+    pub(super) ignored_alarms: BTreeSet<String>,
+    pub(super) triggered_alarms: Vec<String>,
     pub(super) failures: usize,
     pub(super) created_at: Timestamp,
     pub(super) started_at: Option<Timestamp>,
@@ -172,12 +182,12 @@ impl Service {
 
     /// The task definition of the PRIMARY deployment.
     pub fn task_definition(&self) -> Option<&str> {
-        self.deployments.first().map(|primary| primary.task_definition.as_str())
+        self.deployments.get(self.primary_index()).map(|one| one.task_definition.as_str())
     }
 
     /// The identifier (`ecs-svc/...`) of the PRIMARY deployment.
     pub fn primary_id(&self) -> Option<&str> {
-        self.deployments.first().map(|primary| primary.id.as_str())
+        self.deployments.get(self.primary_index()).map(|one| one.id.as_str())
     }
 
     /// Whether nothing is left to be done: one deployment, not in progress, nothing due.
@@ -187,7 +197,10 @@ impl Service {
 
     /// The tasks that are in service.
     pub fn running_tasks(&self) -> Vec<RunningTask> {
-        let running = self.tasks.iter().filter(|task| task.is_running());
+        let running = self
+            .tasks
+            .iter()
+            .filter(|task| task.is_running() && self.gets_requests(&task.deployment));
         let in_service = running.filter_map(|task| {
             Some(RunningTask {
                 task: task.arn.clone(),
@@ -224,6 +237,8 @@ impl Service {
                 target: arn.clone(),
                 rollback: None,
                 breaker_tripped: false,
+                ignored_alarms: context.alarms.clone(),
+                triggered_alarms: Vec::new(),
                 failures: 0,
                 created_at: now,
                 started_at: None,
@@ -234,6 +249,7 @@ impl Service {
             self.history.insert(0, history);
         }
         self.make_primary(context, &arn, now);
+        self.stage(context, now);
         let after = definition.arn.clone();
         let note = format!("{operation}: {} is to run {}", self.name, ids::last_part(&after));
         context.note(note);
@@ -255,6 +271,7 @@ impl Service {
             rollout: Rollout::InProgress,
             created_at: now,
             updated_at: now,
+            code_deploy: None,
         };
         self.deployments.insert(0, deployment);
     }
@@ -272,7 +289,7 @@ impl Service {
     /// Has the next step happen one step's time from now.
     pub(super) fn wake(&mut self, context: &Context, now: Timestamp) {
         let step = SignedDuration::try_from(context.settings.step).unwrap_or_default();
-        self.due = Some(self.due.unwrap_or(now + step));
+        self.due = Some(self.due.map_or(now + step, |due| due.min(now + step)));
     }
 
     pub(super) fn current(&mut self) -> Option<&mut ServiceDeployment> {

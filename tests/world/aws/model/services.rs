@@ -39,6 +39,7 @@ impl Model {
             tasks: Vec::new(),
             events: Vec::new(),
             due: None,
+            staged: None,
             name: name.clone(),
         };
         service.deploy(&mut self.context, "CreateService", &definition, now);

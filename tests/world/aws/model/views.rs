@@ -6,8 +6,9 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::Service;
-use super::requests::{Configuration, Controller, Strategy};
+use super::requests::{Configuration, Controller};
 use super::service::{Deployment, Revision, Rollout, ServiceDeployment};
+use super::staged::Lifecycle;
 use super::tasks::{Life, Task};
 
 /// Seconds since 1970, with milliseconds, as the protocol writes times.
@@ -76,6 +77,7 @@ pub fn service(service: &Service) -> Value {
     };
     let events = service.events.iter();
     let deployments = service.deployments.iter().enumerate();
+    let by_task_sets = service.has_task_sets();
     let current = service.history.first().filter(|entry| entry.status.in_flight());
     let mut answer = json!({
         "serviceArn": service.arn,
@@ -91,6 +93,7 @@ pub fn service(service: &Service) -> Value {
         "serviceRegistries": [],
         "deploymentConfiguration": configuration(&service.configuration),
         "deployments": deployments
+            .filter(|_| !by_task_sets)
             .map(|(index, one)| deployment(service, one, index == 0))
             .collect::<Vec<_>>(),
         "events": events
@@ -112,7 +115,10 @@ pub fn service(service: &Service) -> Value {
     if let Some(current) = current {
         answer["currentServiceDeployment"] = json!(current.arn);
     }
-    if service.controller == Controller::Ecs {
+    if by_task_sets {
+        let sets = service.deployments.iter().enumerate();
+        answer["taskSets"] = sets.map(|(index, one)| task_set(service, one, index)).collect();
+    } else {
         answer["currentServiceRevisions"] = current_revisions(service);
     }
     answer
@@ -125,16 +131,64 @@ fn current_revisions(service: &Service) -> Value {
 
 fn configuration(configuration: &Configuration) -> Value {
     let breaker = configuration.deployment_circuit_breaker;
-    let strategy = match configuration.strategy {
-        Strategy::Rolling => "ROLLING",
-    };
-    json!({
+    let mut answer = json!({
         "deploymentCircuitBreaker": { "enable": breaker.enable, "rollback": breaker.rollback },
         "maximumPercent": configuration.maximum_percent,
         "minimumHealthyPercent": configuration.minimum_healthy_percent,
-        "strategy": strategy,
-        "bakeTimeInMinutes": 0,
-    })
+        "strategy": configuration.strategy.name(),
+        "bakeTimeInMinutes": configuration.bake_time_in_minutes,
+    });
+    if !configuration.lifecycle_hooks.is_empty() {
+        answer["lifecycleHooks"] = json!(configuration.lifecycle_hooks);
+    }
+    if let Some(alarms) = &configuration.alarms {
+        answer["alarms"] = json!(alarms);
+    }
+    if let Some(linear) = configuration.linear_configuration {
+        answer["linearConfiguration"] = json!(linear);
+    }
+    if let Some(canary) = configuration.canary_configuration {
+        answer["canaryConfiguration"] = json!(canary);
+    }
+    answer
+}
+
+/// An entry of `taskSets`.
+fn task_set(service: &Service, one: &Deployment, index: usize) -> Value {
+    let primary = service.primary_index();
+    let cleans_up = service.staged.as_ref().is_none_or(|s| s.stage == Lifecycle::CleanUp);
+    let status = match (index == primary, cleans_up) {
+        (true, _) => "PRIMARY",
+        (false, true) => "DRAINING",
+        (false, false) => "ACTIVE",
+    };
+    let running = service.count(&one.id, Task::is_running);
+    let pending = service.count(&one.id, Task::is_pending);
+    let desired = if status == "DRAINING" { 0 } else { service.desired };
+    let steady = pending == 0 && running == desired;
+    let mut answer = json!({
+        "id": one.id,
+        "taskSetArn": format!("{}/{}", service.arn.replace(":service/", ":task-set/"), one.id),
+        "serviceArn": service.arn,
+        "clusterArn": service.cluster_arn,
+        "status": status,
+        "taskDefinition": one.task_definition,
+        "computedDesiredCount": desired,
+        "pendingCount": pending,
+        "runningCount": running,
+        "createdAt": epoch(one.created_at),
+        "updatedAt": epoch(one.updated_at),
+        "launchType": launch_type(service),
+        "loadBalancers": service.load_balancers.clone().unwrap_or_else(|| json!([])),
+        "scale": { "value": 100.0, "unit": "PERCENT" },
+        "stabilityStatus": if steady { "STEADY_STATE" } else { "STABILIZING" },
+        "stabilityStatusAt": epoch(one.updated_at),
+    });
+    if let Some(id) = &one.code_deploy {
+        answer["startedBy"] = json!("CODE_DEPLOY");
+        answer["externalId"] = json!(id);
+    }
+    answer
 }
 
 fn deployment(service: &Service, one: &Deployment, primary: bool) -> Value {
@@ -216,6 +270,7 @@ pub fn service_deployment(service: &Service, entry: &ServiceDeployment) -> Value
     if let Some(reason) = &entry.reason {
         answer["statusReason"] = json!(reason);
     }
+    add_stage(service, entry, &mut answer);
     if let Some(rollback) = &entry.rollback {
         answer["rollback"] = json!({
             "reason": rollback.reason,
@@ -224,6 +279,34 @@ pub fn service_deployment(service: &Service, entry: &ServiceDeployment) -> Value
         });
     }
     answer
+}
+
+/// What only a deployment with stages, hooks or alarms shows.
+fn add_stage(service: &Service, entry: &ServiceDeployment, answer: &mut Value) {
+    if let Some(staged) = service.staged.as_ref().filter(|_| entry.status.in_flight()) {
+        answer["lifecycleStage"] = json!(staged.stage.name());
+        if let Some(id) = &staged.waits_at {
+            answer["lifecycleHookDetails"] = json!([{
+                "hookId": id,
+                "targetType": "PAUSE",
+                "status": "AWAITING_ACTION",
+                "timeoutAction": "ROLLBACK",
+            }]);
+        }
+    }
+    if let Some(alarms) = service.configuration.alarms.as_ref().filter(|alarms| alarms.enable) {
+        let triggered = &entry.triggered_alarms;
+        let status = match (triggered.is_empty(), entry.status.in_flight()) {
+            (false, _) => "TRIGGERED",
+            (true, true) => "MONITORING",
+            (true, false) => "MONITORING_COMPLETE",
+        };
+        answer["alarms"] = json!({
+            "status": status,
+            "alarmNames": alarms.alarm_names,
+            "triggeredAlarmNames": triggered,
+        });
+    }
 }
 
 fn summary(service: &Service, revision: &str) -> Value {
@@ -263,6 +346,24 @@ pub fn service_revision(service: &Service, revision: &Revision) -> Value {
     add_platform(service, &mut answer);
     if let Some(network) = &service.network {
         answer["networkConfiguration"] = network.clone();
+    }
+    if let Some(balancers) = &service.load_balancers {
+        answer["loadBalancers"] = balancers.clone();
+        answer["resolvedConfiguration"] = json!({ "loadBalancers": [resolved(service, revision)] });
+    }
+    answer
+}
+
+/// Two target groups take turns: each deployment gets the one that the one before has not.
+fn resolved(service: &Service, revision: &Revision) -> Value {
+    let balancer = service.load_balancers.as_ref().map_or(&Value::Null, |all| &all[0]);
+    let place = service.revisions.iter().position(|one| one.arn == revision.arn).unwrap_or(0);
+    let advanced = &balancer["advancedConfiguration"];
+    let alternate = (place % 2 == 1).then(|| &advanced["alternateTargetGroupArn"]);
+    let group = alternate.filter(|group| group.is_string()).unwrap_or(&balancer["targetGroupArn"]);
+    let mut answer = json!({ "targetGroupArn": group });
+    if advanced["productionListenerRule"].is_string() {
+        answer["productionListenerRule"] = advanced["productionListenerRule"].clone();
     }
     answer
 }

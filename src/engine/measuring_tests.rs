@@ -1,0 +1,157 @@
+//! What a watch of 24 hours really asks of CloudWatch.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::model::{Measurement, RollOut, Shape};
+use crate::policy::{SourceFile, read};
+use crate::sources::Plan;
+use crate::sources::cloudwatch::price;
+use crate::watch::tests::world::{Guard, at, sighting};
+use crate::watch::{Cost, Want};
+
+/// Five metrics of CloudWatch, with the phases that the design names.
+const FIVE: &str = "
+version: 1
+policy: five
+environment: production
+match: { cluster: prod, service: api }
+phases:
+  immediate: { until: 15m, interval: 15s }
+  short-term: { until: 1h, interval: 30s }
+  long-term: { until: 24h, interval: 5m }
+checks:
+  error rate:
+    ratio:
+      bad: { cloudwatch: { namespace: AWS/ApplicationELB, metric: HTTPCode_Target_5XX_Count } }
+      total: { cloudwatch: { namespace: AWS/ApplicationELB, metric: RequestCount } }
+    breach: { SEV2: '> 1%' }
+  latency:
+    latency: { cloudwatch: { namespace: AWS/ApplicationELB, metric: TargetResponseTime }, quantile: 0.95 }
+    breach: { SEV2: '> 500ms' }
+    baseline: { against: [before], worse_by: 2x }
+  errors:
+    cloudwatch: { namespace: AWS/ApplicationELB, metric: HTTPCode_Target_5XX_Count, stat: Sum }
+    breach: { SEV1: '> 1000' }
+  cpu:
+    cloudwatch: { namespace: AWS/ECS, metric: CPUUtilization, stat: Average }
+    breach: { SEV2: '> 80% for 5m' }
+  memory:
+    cloudwatch: { namespace: AWS/ECS, metric: MemoryUtilization, stat: Average }
+    breach: { SEV2: '> 80% for 5m' }
+";
+
+fn five() -> Policy {
+    let file = SourceFile { path: "five.yaml".into(), bytes: FIVE.into() };
+    let set = read(&[file]).unwrap();
+    Policy::clone(&set.iter().next().unwrap().policy)
+}
+
+/// An answer without anything bad in it.
+fn healthy(question: &Question, ticks: Ticks) -> Measured {
+    let reading = || match question.shape {
+        Shape::BadOfTotal | Shape::GoodOfTotal => Measurement::counts(0.0, 600.0),
+        Shape::Histogram | Shape::Gauge | Shape::GaugeBeside => {
+            Measurement::Gauge { values: [("value".to_owned(), 0.1)].into() }
+        }
+    };
+    let readings = (0..ticks.count).map(|_| Ok(reading())).collect();
+    Measured { readings, seen: BTreeMap::new() }
+}
+
+/// What is due for the watch at this second; afterwards it has been answered.
+fn answer(guard: &mut Guard, second: i64) -> Vec<Due<Asked>> {
+    let mut asked = Vec::new();
+    // A baseline that came makes room for the next one.
+    for _ in 0..10 {
+        let mut round = Round::default();
+        for want in guard.watch.wants(at(second)) {
+            match want {
+                Want::Sample { tick, interval } => {
+                    round.sample(&guard.watch, tick, interval, &BTreeSet::new(), Vec::new());
+                }
+                Want::Baseline(ask) => round.baseline(&guard.watch, ask, at(second)),
+                Want::Inspect | Want::RollBack { .. } => {}
+            }
+        }
+        if round.jobs.is_empty() {
+            break;
+        }
+        let Round { jobs, due } = round;
+        asked.extend(due.iter().cloned());
+        let mut by_job: Vec<Vec<(Asked, Measured)>> = jobs.iter().map(|_| Vec::new()).collect();
+        for Due { key, question, ticks } in due {
+            let measured = healthy(&question, ticks);
+            by_job[key.job].push((key, measured));
+        }
+        guard.clock = second;
+        for (job, measured) in jobs.into_iter().zip(by_job) {
+            guard.take(came_to(job.goal, measured)).unwrap();
+        }
+    }
+    asked
+}
+
+#[test]
+fn a_watch_of_24_hours_with_five_metrics_asks_for_what_was_foretold_and_costs_two_cents_at_most() {
+    let policy = five();
+    let mut guard = Guard::over(policy.clone());
+    guard.sees(sighting(0, "ecs-svc/2", 2, RollOut::Completed));
+    guard.finds_target();
+    let (mut asked, mut second) = (0, 0);
+    while guard.watch.is_open() && second < 25 * 3600 {
+        second += 5;
+        let due = answer(&mut guard, second);
+        asked += price(Plan::of(due).requests()).metrics;
+    }
+    assert!(!guard.watch.is_open(), "the watch has ended");
+    let cost = Cost::of(&policy);
+    let measured = f64::from(u32::try_from(asked).unwrap());
+    println!("a watch of 24 hours asks for {asked} metrics, {} foretold", cost.metrics());
+    assert!(measured * crate::watch::DOLLARS <= 0.02, "{asked}");
+    assert!(cost.metrics().abs_diff(asked) <= 10, "{asked} are not {}: {cost:?}", cost.metrics());
+}
+
+#[test]
+fn a_thousand_watches_at_once_share_calls_of_five_hundred() {
+    let mut due = Vec::new();
+    for number in 0..1_000 {
+        let text = FIVE.replace(
+            "stat: Average",
+            &format!("stat: Average, dimensions: {{ ServiceName: s{number} }}"),
+        );
+        let text = text.replace(
+            "metric: RequestCount",
+            &format!("metric: RequestCount, dimensions: {{ TargetGroup: t{number} }}"),
+        );
+        let text = text.replace(
+            "metric: TargetResponseTime",
+            &format!("metric: TargetResponseTime, dimensions: {{ TargetGroup: t{number} }}"),
+        );
+        let text = text.replace(
+            "metric: HTTPCode_Target_5XX_Count",
+            &format!("metric: HTTPCode_Target_5XX_Count, dimensions: {{ TargetGroup: t{number} }}"),
+        );
+        let file = SourceFile { path: "five.yaml".into(), bytes: text.into() };
+        let policy = Policy::clone(&read(&[file]).unwrap().iter().next().unwrap().policy);
+        let mut guard = Guard::over(policy);
+        guard.sees(sighting(0, "ecs-svc/2", 2, RollOut::Completed));
+        // At rest: every metric is due at the same minute.
+        let mut round = Round::default();
+        let tick = at(0) + SignedDuration::from_secs(400);
+        round.sample(
+            &guard.watch,
+            tick,
+            SignedDuration::from_mins(5),
+            &BTreeSet::new(),
+            Vec::new(),
+        );
+        due.extend(round.due);
+    }
+    let requests = Plan::of(due);
+    let spent = price(requests.requests());
+    println!("a thousand watches ask for {} metrics in {} calls", spent.metrics, spent.calls);
+    // A ratio whose sides fall into two calls is asked for a side twice.
+    assert!((5_000..5_011).contains(&spent.metrics), "{spent:?}");
+    assert!(spent.calls <= 11, "{spent:?}");
+}
