@@ -8,6 +8,8 @@ COPY src src
 # Cargo reads the manifest whole, and it names these.
 COPY benches benches
 COPY tests tests
+# zlib goes into the binary: the image below has none.
+ENV LIBZ_SYS_STATIC=1
 RUN cargo build --release --locked --bin deployguard
 # The authorities of RDS, which no system trusts by itself.
 RUN curl --fail --silent --show-error --output /rds.pem \

@@ -1,11 +1,11 @@
 #!/bin/sh
-# Installs what the tests need beside Rust: Prometheus, and a Python with AWS's service model and
+# Installs what the tests need beside Rust: Prometheus, and a Python with AWS's service model, cfn-lint and
 # moto. Does nothing that has been done already.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 venv=${CARGO_TARGET_DIR:-$here/../../target}/venv
-requirements='botocore==1.44.5 moto[server,ecs]==5.2.5'
+requirements='botocore==1.44.5 cfn-lint==1.58.0 moto[server,ecs]==5.2.5'
 
 missing=
 command -v prometheus >/dev/null || missing="$missing prometheus"
