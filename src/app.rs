@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::aws::{Account, AccountSettings};
 use crate::engine::{
-    self, Engine, FleetBrake, Parts, PollSettings, Status, deliver_forever, feel_forever,
-    poll_forever,
+    self, Ear, Engine, FleetBrake, Foresight, Parts, Place, PollSettings, Status, deliver_forever,
+    feel_forever, hear_forever, poll_forever,
 };
 use crate::notify::slack::Slack;
 use crate::platform::ecs::Ecs;
@@ -22,6 +22,8 @@ pub use crate::sources::prometheus::Prometheus;
 use crate::sources::{CloudWatch, Sources};
 use crate::store::Store;
 use crate::telemetry::Metrics;
+use crate::triggers::sns::Sns;
+use crate::triggers::sqs::Queue;
 use crate::web::{self, Face, Tokens};
 
 /// The metric source of the settings; nothing is sent.
@@ -36,6 +38,10 @@ struct Adapters {
     platform: Arc<Ecs>,
     sources: Sources,
     slack: Option<Arc<Slack>>,
+    queue: Option<Queue>,
+    sns: Option<Arc<Sns>>,
+    /// Of the account, where it is known.
+    region: Option<String>,
 }
 
 impl Adapters {
@@ -61,9 +67,25 @@ impl Adapters {
         if slack.is_none() {
             tracing::warn!("no slack in the settings: what is said is only logged");
         }
-        let platform = Arc::new(Ecs::of(&account));
-        Ok(Adapters { store, platform, sources, slack })
+        let discover = &settings.discover;
+        let queue = discover.sqs.as_ref().map(|sqs| Queue::of(&account, &sqs.queue));
+        let sns = discover.sns.as_ref().map(|sns| Sns::new(sns.topics.clone(), sns_stand_in()));
+        let sns = sns.transpose().map_err(|why| anyhow::anyhow!("SNS: {why}"))?.map(Arc::new);
+        Ok(Adapters {
+            store,
+            platform: Arc::new(Ecs::of(&account)),
+            sources,
+            slack,
+            queue,
+            sns,
+            region: account.region().map(str::to_owned),
+        })
     }
+}
+
+/// Where a test build finds what is at SNS's hosts; nowhere else in any other.
+fn sns_stand_in() -> Option<String> {
+    if cfg!(feature = "failpoints") { std::env::var("DEPLOYGUARD_TEST_SNS").ok() } else { None }
 }
 
 /// A Prometheus for a command that is no daemon.
@@ -95,9 +117,8 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
             repo.nothing()
         }
     };
-    let listener = TcpListener::bind(settings.listen)
-        .await
-        .with_context(|| format!("{} can't be listened on", settings.listen))?;
+    let listener = TcpListener::bind(settings.listen).await;
+    let listener = listener.with_context(|| format!("{} can't be listened on", settings.listen))?;
     let parts = Parts {
         store: adapters.store.clone(),
         platform: adapters.platform.clone(),
@@ -107,12 +128,13 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
         brake: FleetBrake { rollbacks: settings.brake.rollbacks, within: settings.brake.within.0 },
         clusters: settings.discover.ecs.clusters.clone(),
         metrics: Arc::new(Metrics::new()?),
-        status: Arc::new(Status::default()),
-        mail: Arc::new(Notify::new()),
+        status: Arc::default(),
+        mail: Arc::default(),
     };
-    let (metrics, mail) = (parts.metrics.clone(), parts.mail.clone());
-    let status = parts.status.clone();
+    let Parts { metrics, status, mail, .. } = &parts;
+    let (metrics, status, mail) = (metrics.clone(), status.clone(), mail.clone());
     let engine = Engine::load(parts).await?;
+    let (hints, hinted) = engine::hints();
     let face = Face {
         engine: engine.handle(),
         store: adapters.store.clone(),
@@ -121,23 +143,26 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
         metrics: metrics.clone(),
         tokens: Arc::new(Tokens::of(&settings)?),
         target: settings.target(),
+        hints,
+        sns: adapters.sns,
+        place: Place { target: settings.target(), region: adapters.region },
+        foresight: Foresight::new(adapters.platform.clone()),
         address: listener.local_addr()?,
     };
     tracing::info!(address = %face.address, pid = std::process::id(), "listening");
-
     let around = TaskTracker::new();
     around.spawn(poll_forever(
         adapters.platform,
         engine.handle(),
         engine.policies(),
         engine.looking(),
-        PollSettings {
-            every: settings.discover.ecs.every.std(),
-            clusters: settings.discover.ecs.clusters.clone(),
-            status: status.clone(),
-        },
+        hinted,
+        polling(&settings, status.clone()),
         stop.clone(),
     ));
+    if let Some(queue) = adapters.queue {
+        around.spawn(hear_forever(ear(queue, &face), stop.clone()));
+    }
     if let Some(prometheus) = adapters.sources.prometheus {
         around.spawn(feel_forever(prometheus, status, stop.clone()));
     }
@@ -147,6 +172,27 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
     }
     around.close();
     run(engine, listener, face, around, stop).await
+}
+
+fn polling(settings: &Settings, status: Arc<Status>) -> PollSettings {
+    let discovery = &settings.discover.ecs;
+    PollSettings {
+        every: discovery.every.std(),
+        target: settings.target(),
+        clusters: discovery.clusters.clone(),
+        status,
+    }
+}
+
+/// Listens to a queue for the same engine that the face speaks to.
+fn ear(queue: Queue, face: &Face) -> Ear {
+    Ear {
+        queue,
+        place: face.place.clone(),
+        hints: face.hints.clone(),
+        status: face.status.clone(),
+        metrics: face.metrics.clone(),
+    }
 }
 
 /// Runs until `stop`. Requests end first, then what is around the engine, then

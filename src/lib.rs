@@ -20,5 +20,6 @@ pub mod settings;
 pub mod sources;
 pub mod store;
 pub mod telemetry;
+pub mod triggers;
 pub mod watch;
 pub mod web;

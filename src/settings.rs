@@ -132,19 +132,61 @@ pub enum Role {
 #[serde(deny_unknown_fields, default)]
 pub struct DiscoverSettings {
     pub ecs: EcsDiscovery,
+    /// A queue of EventBridge's events of ECS.
+    pub sqs: Option<SqsDiscovery>,
+    /// Topics whose messages are taken at `/hooks/sns`.
+    pub sns: Option<SnsDiscovery>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SqsDiscovery {
+    /// The queue's address: `https://sqs.REGION.amazonaws.com/ACCOUNT/NAME`.
+    pub queue: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SnsDiscovery {
+    /// ARNs. Whatever else is posted there is refused.
+    pub topics: Vec<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EcsDiscovery {
     pub every: Span,
-    /// Clusters whose services are looked at; the watched ones always are.
-    pub clusters: Vec<String>,
+    /// Clusters whose services are looked at; the watched ones always are. `None`: those
+    /// that the policies match.
+    pub clusters: Option<Vec<String>>,
+}
+
+impl DiscoverSettings {
+    fn check(&self) -> anyhow::Result<()> {
+        if let Some(SqsDiscovery { queue }) = &self.sqs {
+            let url = reqwest::Url::parse(queue).context("discover.sqs.queue")?;
+            let named = url.path().trim_matches('/').split('/').count() >= 2;
+            if !matches!(url.scheme(), "https" | "http") || !named {
+                bail!(
+                    "discover.sqs.queue is the queue's URL: https://sqs.REGION.amazonaws.com/ACCOUNT/NAME"
+                );
+            }
+        }
+        for topic in self.sns.iter().flat_map(|sns| &sns.topics) {
+            let parts: Vec<&str> = topic.split(':').collect();
+            if !matches!(parts[..], ["arn", _, "sns", _, _, name] if !name.is_empty()) {
+                bail!(
+                    "discover.sns.topics: `{topic}` is no topic: arn:aws:sns:REGION:ACCOUNT:NAME"
+                );
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Default for EcsDiscovery {
     fn default() -> Self {
-        Self { every: Span(SignedDuration::from_secs(15)), clusters: Vec::new() }
+        Self { every: Span(SignedDuration::from_secs(15)), clusters: None }
     }
 }
 
@@ -276,6 +318,7 @@ impl Settings {
         if let Some(short) = self.tokens.iter().find(|token| token.token.expose().len() < 16) {
             bail!("the token of `{}` is shorter than 16 characters", short.name);
         }
+        self.discover.check()?;
         if let Some(slack) = &self.slack {
             let url = reqwest::Url::parse(&slack.api_url).context("slack.api_url")?;
             let here = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
@@ -360,6 +403,22 @@ mod tests {
         assert!(wrong.contains("unknown field `lissen`") && wrong.contains("line 2"), "{wrong}");
         let wrong = read(&format!("{LEAST}discover: {{ ecs: {{ every: soon }} }}\n")).unwrap_err();
         assert!(wrong.contains("`soon` is no length of time"), "{wrong}");
+    }
+
+    #[test]
+    fn what_is_no_queue_and_no_topic_is_refused_before_anything_is_asked_of_it() {
+        let of = |discover: &str| read(&format!("{LEAST}discover: {{ {discover} }}\n"));
+        let queue = "sqs: { queue: 'https://sqs.eu-west-1.amazonaws.com/123456789012/events' }";
+        assert!(of(queue).unwrap().discover.sqs.is_some());
+        let topic = "sns: { topics: ['arn:aws:sns:eu-west-1:123456789012:events'] }";
+        assert!(of(topic).unwrap().discover.sns.is_some());
+        for wrong in ["events", "arn:aws:sqs:eu-west-1:123456789012:events", "https://sqs/"] {
+            let told = of(&format!("sqs: {{ queue: '{wrong}' }}")).unwrap_err();
+            assert!(told.contains("discover.sqs.queue"), "{told}");
+        }
+        let told = of("sns: { topics: [events] }").unwrap_err();
+        assert!(told.contains("`events` is no topic"), "{told}");
+        assert_eq!(of("ecs: { every: 1m }").unwrap().discover.ecs.clusters, None);
     }
 
     #[test]

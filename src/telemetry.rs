@@ -14,6 +14,20 @@ use crate::model::{ActFailure, Acted, Measured, Outcome, Unusable};
 use crate::store::{Letterbox, StoreError};
 use crate::watch::{Stage, Watch};
 
+/// What becomes of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HintResult {
+    Looked,
+    /// Nothing guards the service.
+    Unguarded,
+    NotOurs,
+    Unreadable,
+    /// The look failed, and the event comes again.
+    Failed,
+    /// It is not from whom it says.
+    Refused,
+}
+
 /// Every metric of the daemon.
 pub struct Metrics {
     registry: Registry,
@@ -23,6 +37,7 @@ pub struct Metrics {
     rollbacks: IntCounterVec,
     announcements: IntCounterVec,
     looks: IntCounterVec,
+    hints: IntCounterVec,
     readings: IntCounterVec,
     measuring: Histogram,
     /// Metrics asked for, and requests.
@@ -72,6 +87,7 @@ impl Metrics {
                 &["result"],
             )?,
             looks: looks(&registry)?,
+            hints: hints(&registry)?,
             readings: counters(&registry, "readings_total", "Readings of checks.", &["result"])?,
             measuring,
             cloudwatch: cloudwatch(&registry)?,
@@ -173,6 +189,19 @@ impl Metrics {
         self.looks.with_label_values(&[if good { "ok" } else { "failed" }]).inc();
     }
 
+    /// What became of an event that came over `path`, `sqs` or `sns`.
+    pub fn hinted(&self, path: &str, result: HintResult) {
+        let result = match result {
+            HintResult::Looked => "looked",
+            HintResult::Unguarded => "unguarded",
+            HintResult::NotOurs => "not_ours",
+            HintResult::Unreadable => "unreadable",
+            HintResult::Failed => "failed",
+            HintResult::Refused => "refused",
+        };
+        self.hints.with_label_values(&[path, result]).inc();
+    }
+
     pub fn measured<K>(&self, took: Duration, measured: &[(K, Measured)]) {
         self.measuring.observe(took.as_secs_f64());
         for reading in measured.iter().flat_map(|(_, one)| &one.readings) {
@@ -234,6 +263,11 @@ fn cloudwatch(registry: &Registry) -> Result<[IntCounterVec; 2], prometheus::Err
 
 fn looks(registry: &Registry) -> Result<IntCounterVec, prometheus::Error> {
     counters(registry, "platform_looks_total", "Looks at services on the platform.", &["result"])
+}
+
+fn hints(registry: &Registry) -> Result<IntCounterVec, prometheus::Error> {
+    let help = "Events of AWS by the way that they came and what became of them.";
+    counters(registry, "events_total", help, &["path", "result"])
 }
 
 fn counters(

@@ -18,7 +18,7 @@ mod deploy;
 /// Rooms that know only the words: what everything else is made of.
 const WORDS: &[&str] = &["model", "policy"];
 /// Rooms that speak to the outside. They never decide, and never know each other.
-const ADAPTERS: &[&str] = &["notify", "platform", "policy_repo", "sources", "store"];
+const ADAPTERS: &[&str] = &["notify", "platform", "policy_repo", "sources", "store", "triggers"];
 /// The one way through the house: each room may use those before it.
 const WAY: &[&str] = &["model", "policy", "judge", "watch", "engine", "web", "app", "cli"];
 /// Rooms that draw: they know the words, and whoever has a face may use them.
@@ -27,11 +27,33 @@ const DRAWING: &[&str] = &["chart"];
 const PLAYING: &[&str] = &["rehearsal", "policy_test", "backtest"];
 /// What a room may use beside that.
 const BESIDE: &[(&str, &[&str])] = &[
-    ("engine", &["crash", "notify", "platform", "policy_repo", "sources", "store", "telemetry"]),
-    ("web", &["chart", "policy_repo", "settings", "store", "telemetry"]),
+    (
+        "engine",
+        &[
+            "crash",
+            "notify",
+            "platform",
+            "policy_repo",
+            "sources",
+            "store",
+            "telemetry",
+            "triggers",
+        ],
+    ),
+    ("web", &["chart", "policy_repo", "settings", "store", "telemetry", "triggers"]),
     (
         "app",
-        &["aws", "notify", "platform", "policy_repo", "settings", "sources", "store", "telemetry"],
+        &[
+            "aws",
+            "notify",
+            "platform",
+            "policy_repo",
+            "settings",
+            "sources",
+            "store",
+            "telemetry",
+            "triggers",
+        ],
     ),
     ("cli", &["chart"]),
     ("cli::backtest", &["backtest", "policy_repo"]),
@@ -52,6 +74,7 @@ const BESIDE: &[(&str, &[&str])] = &[
     ("policy_repo", &["crash"]),
     ("sources", &["aws", "crash"]),
     ("store", &["crash"]),
+    ("triggers", &["aws"]),
 ];
 const MOST_LINES_OF_A_FUNCTION: usize = 70;
 const MOST_LINES_OF_A_FILE: usize = 400;

@@ -17,6 +17,11 @@ pub struct Server {
     token: Option<String>,
 }
 
+/// The daemon could not be asked, so nobody knows what it would have said: exit code 3.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{0}")]
+pub struct NotAsked(String);
+
 impl Server {
     pub fn get<T: DeserializeOwned>(&self, path: &[&str]) -> anyhow::Result<T> {
         self.call(Method::GET, &self.address(path)?, None)
@@ -31,6 +36,14 @@ impl Server {
 
     pub fn post<T: DeserializeOwned>(&self, path: &[&str], body: &Value) -> anyhow::Result<T> {
         self.call(Method::POST, &self.address(path)?, Some(body))
+    }
+
+    fn not_reached(&self, why: &reqwest::Error) -> NotAsked {
+        let mut cause: &dyn std::error::Error = why;
+        while let Some(inner) = cause.source() {
+            cause = inner;
+        }
+        NotAsked(format!("no deployguard answers at {}: {cause}", self.url))
     }
 
     /// What people type is never taken for more than one step of the path.
@@ -58,23 +71,27 @@ impl Server {
             if let Some(body) = body {
                 request = request.json(body);
             }
-            let response = request
-                .send()
-                .await
-                .with_context(|| format!("no deployguard answers at {}", self.url))?;
+            let response = request.send().await.map_err(|why| self.not_reached(&why))?;
             let status = response.status();
-            let text = response.text().await?;
+            let text = response.text().await.map_err(|why| self.not_reached(&why))?;
             if status.is_success() {
-                return serde_json::from_str(&text).with_context(|| {
-                    format!("{url} answered something that is not deployguard's")
-                });
+                let odd =
+                    |why| NotAsked(format!("{url} answered what is not deployguard's: {why}"));
+                return Ok(serde_json::from_str(&text).map_err(odd)?);
             }
             let problem: Value = serde_json::from_str(&text).unwrap_or_default();
             let Some(detail) = problem["detail"].as_str() else {
-                bail!("{url} answered {status} and not as a deployguard does");
+                return Err(NotAsked(format!(
+                    "{url} answered {status} and not as a deployguard does"
+                ))
+                .into());
             };
             match status {
                 StatusCode::UNAUTHORIZED => bail!("{detail} (--token or DEPLOYGUARD_TOKEN)"),
+                // Nothing was decided: it may be asked again.
+                StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
+                    Err(NotAsked(detail.to_owned()).into())
+                }
                 _ => bail!("{detail}"),
             }
         })

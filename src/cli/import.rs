@@ -1,7 +1,7 @@
 //! `deployguard import`: what a team has, as a draft of a policy.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -9,13 +9,14 @@ use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 
 use super::check::count;
-use crate::policy::{Frame, ImportFrom, MAX_BYTES, SourceFile, UNSAID, import};
+use crate::policy::{Frame, ImportFrom, MAX_IMPORT_BYTES, SourceFile, UNSAID, import};
 
 /// What is imported, and what the file does not say.
 #[derive(Debug, Clone, Args)]
 pub struct Import {
     /// What the file is
     pub kind: Kind,
+    /// `-` reads the standard input
     pub file: PathBuf,
     /// The name of the policy; else that of the first group or template
     #[arg(long)]
@@ -33,6 +34,8 @@ pub enum Kind {
     PrometheusRules,
     /// `AnalysisTemplate`s of Argo Rollouts
     Argo,
+    /// What `aws cloudwatch describe-alarms` prints, or a `CloudFormation` template
+    CloudwatchAlarms,
 }
 
 /// Prints the draft to `out`, and what is argued to `err`. Exit 1 if no rule
@@ -45,6 +48,7 @@ pub fn run(
     let from = match wanted.kind {
         Kind::PrometheusRules => ImportFrom::PrometheusRules,
         Kind::Argo => ImportFrom::Argo,
+        Kind::CloudwatchAlarms => ImportFrom::CloudWatchAlarms,
     };
     let (cluster, service) = match &wanted.matches {
         None => (UNSAID, UNSAID),
@@ -82,8 +86,13 @@ pub fn run(
 
 /// One byte more than allowed is enough to refuse it.
 fn read(path: &Path) -> anyhow::Result<SourceFile> {
-    let most = u64::try_from(MAX_BYTES)?.saturating_add(1);
+    let most = u64::try_from(MAX_IMPORT_BYTES)?.saturating_add(1);
     let mut bytes = Vec::new();
+    if path == Path::new("-") {
+        let input = io::stdin().lock().take(most).read_to_end(&mut bytes);
+        input.context("the standard input")?;
+        return Ok(SourceFile { path: "stdin".to_owned(), bytes });
+    }
     File::open(path)
         .and_then(|file| file.take(most).read_to_end(&mut bytes))
         .with_context(|| path.display().to_string())?;

@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand.
 
+mod act;
 pub mod backtest;
 pub mod change;
 pub mod check;
@@ -95,26 +96,29 @@ enum Command {
     /// Put the target back now
     Rollback {
         watch: String,
+        /// Tell target, call and obstacles, and do nothing
+        #[arg(long)]
+        dry_run: bool,
         #[command(flatten)]
-        act: watches::Act,
+        act: act::Act,
     },
     /// Acknowledge an incident: stops escalation only
     Ack {
         watch: String,
         #[command(flatten)]
-        act: watches::Act,
+        act: act::Act,
     },
     /// A fix is on the way: stops the timer of a pending decision, once
     Hold {
         watch: String,
         #[command(flatten)]
-        act: watches::Act,
+        act: act::Act,
     },
     /// Watch a deployment no longer
     Cancel {
         watch: String,
         #[command(flatten)]
-        act: watches::Act,
+        act: act::Act,
     },
     /// Stop all automatic action in a scope
     Pause {
@@ -122,18 +126,19 @@ enum Command {
         #[arg(long, default_value = "all")]
         scope: String,
         #[command(flatten)]
-        act: watches::Act,
+        act: act::Act,
     },
     /// Allow automatic action in a scope again
     Unpause {
         #[arg(long, default_value = "all")]
         scope: String,
         #[command(flatten)]
-        act: watches::Act,
+        act: act::Act,
     },
 }
 
-/// Parses the arguments and runs the command. Mistakes go to stderr.
+/// Parses the arguments and runs the command. Mistakes go to stderr. 1: it was refused, or
+/// there are mistakes; 2: no such command; 3: the daemon could not be asked.
 pub fn main() -> ExitCode {
     // One TLS provider for every client; a second call would only find it set.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -142,7 +147,7 @@ pub fn main() -> ExitCode {
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("deployguard: {error:#}");
-            ExitCode::FAILURE
+            if error.is::<client::NotAsked>() { ExitCode::from(3) } else { ExitCode::FAILURE }
         }
     }
 }
@@ -166,12 +171,15 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             if explain { explain::run(&server, &id, out) } else { Ok(code) }
         }
         Command::Digest { days, json, server } => digest::run(&server, days, json, out),
-        Command::Rollback { watch, act } => watches::press(&act, &watch, "rollback", out),
-        Command::Ack { watch, act } => watches::press(&act, &watch, "ack", out),
-        Command::Hold { watch, act } => watches::press(&act, &watch, "hold", out),
-        Command::Cancel { watch, act } => watches::press(&act, &watch, "cancel", out),
-        Command::Pause { scope, act } => watches::pause(&act, &scope, out),
-        Command::Unpause { scope, act } => watches::unpause(&act, &scope, out),
+        Command::Rollback { watch, dry_run: true, act } => act::foresee(&act, &watch, out),
+        Command::Rollback { watch, dry_run: false, act } => {
+            act::press(&act, &watch, "rollback", out)
+        }
+        Command::Ack { watch, act } => act::press(&act, &watch, "ack", out),
+        Command::Hold { watch, act } => act::press(&act, &watch, "hold", out),
+        Command::Cancel { watch, act } => act::press(&act, &watch, "cancel", out),
+        Command::Pause { scope, act } => act::pause(&act, &scope, out),
+        Command::Unpause { scope, act } => act::unpause(&act, &scope, out),
     }
 }
 

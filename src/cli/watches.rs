@@ -1,30 +1,21 @@
-//! `deployguard watches` and what people do to a watch from a terminal.
+//! `deployguard watches`.
 
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Args;
 use serde::Deserialize;
-use serde_json::{Value, json};
 
 use super::client::Server;
 use crate::model::Verdict;
 use crate::watch::PreflightState;
 use crate::web::{CheckView, WatchDetail, WatchView};
 
-/// A daemon, and why it is asked to act.
-#[derive(Debug, Clone, Args)]
-pub struct Act {
-    /// Why: it is kept with your name
-    #[arg(long)]
-    reason: Option<String>,
-    #[command(flatten)]
-    server: Server,
-}
-
 #[derive(Debug, Deserialize)]
 struct List {
     watches: Vec<WatchView>,
+    /// Deployed in the clusters that are looked at, and not guarded.
+    #[serde(default)]
+    unguarded: Vec<String>,
 }
 
 pub fn list(server: &Server, out: &mut impl Write) -> anyhow::Result<ExitCode> {
@@ -49,10 +40,16 @@ pub fn list(server: &Server, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     for watch in ended {
         writeln!(out, "{}", line(watch))?;
     }
+    if !list.unguarded.is_empty() {
+        writeln!(out, "\ndeployed and not guarded:")?;
+    }
+    for service in &list.unguarded {
+        writeln!(out, "{service}")?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
-fn line(watch: &WatchView) -> String {
+pub fn line(watch: &WatchView) -> String {
     format!(
         "{}  {} {} in {}  [{}]  {}",
         watch.id, watch.service, watch.version, watch.environment, watch.mode, watch.status
@@ -119,36 +116,6 @@ fn of_check(check: &CheckView) -> String {
 /// `arn:aws:ecs:...:task-definition/api:42` is `api:42`.
 fn short(definition: &str) -> &str {
     definition.rsplit('/').next().unwrap_or(definition)
-}
-
-pub fn press(
-    act: &Act,
-    watch: &str,
-    command: &str,
-    out: &mut impl Write,
-) -> anyhow::Result<ExitCode> {
-    let path = ["api", "v1", "watches", watch, command];
-    let view: WatchView = act.server.post(&path, &json!({ "reason": act.reason }))?;
-    writeln!(out, "{}", line(&view))?;
-    Ok(ExitCode::SUCCESS)
-}
-
-pub fn pause(act: &Act, scope: &str, out: &mut impl Write) -> anyhow::Result<ExitCode> {
-    let body = json!({ "scope": scope, "reason": act.reason });
-    let _: Value = act.server.post(&["api", "v1", "pause"], &body)?;
-    writeln!(
-        out,
-        "paused: {scope}. Nothing is rolled back by itself until `deployguard unpause --scope {scope}`"
-    )?;
-    Ok(ExitCode::SUCCESS)
-}
-
-pub fn unpause(act: &Act, scope: &str, out: &mut impl Write) -> anyhow::Result<ExitCode> {
-    let _: Value = act
-        .server
-        .post(&["api", "v1", "unpause"], &json!({ "scope": scope, "reason": act.reason }))?;
-    writeln!(out, "no longer paused: {scope}")?;
-    Ok(ExitCode::SUCCESS)
 }
 
 #[cfg(test)]

@@ -62,8 +62,10 @@ pub(super) fn place(key: &ServiceKey) -> String {
     format!("{}/{}", key.target, key.cluster)
 }
 
-/// The policies in whose clusters nobody looks for deployments, in words.
-pub(super) fn unseen(loaded: &Loaded, clusters: &[String]) -> Vec<String> {
+/// The policies in whose clusters nobody looks for deployments, in words. `clusters`: as
+/// the settings name them; where they name none, the policies' own are looked at.
+pub(super) fn unseen(loaded: &Loaded, clusters: Option<&[String]>) -> Vec<String> {
+    let Some(clusters) = clusters else { return Vec::new() };
     let policies = loaded.set.iter().map(|written| &written.policy);
     let unseen = policies.filter(|policy| {
         Glob::parse(&policy.matches.cluster)

@@ -33,6 +33,10 @@ pub(super) enum Input {
         reply: Reply<()>,
     },
     Looked(Vec<Look>),
+    /// A mark: whatever was sent before it is kept.
+    Kept {
+        reply: Reply<()>,
+    },
     Policies(Box<Reload>),
     /// What a want came to; no event: to be tried again after the pause.
     Done {
@@ -127,6 +131,11 @@ impl EngineHandle {
 
     pub(super) async fn looked(&self, looks: Vec<Look>) {
         let _ = self.inputs.send(Input::Looked(looks)).await;
+    }
+
+    /// Returns once everything that was sent before is kept.
+    pub(super) async fn kept(&self) -> Result<(), Refused> {
+        self.call(|reply| Input::Kept { reply }).await
     }
 
     async fn call<T>(&self, input: impl FnOnce(Reply<T>) -> Input) -> Result<T, Refused> {

@@ -14,8 +14,12 @@ pub mod clock;
 
 mod brakes;
 mod eyes;
+mod foresee;
 mod guard;
 mod handle;
+mod hear;
+mod hints;
+mod land;
 mod live;
 mod log;
 mod measuring;
@@ -29,7 +33,10 @@ mod step;
 mod take;
 
 pub use brakes::FleetBrake;
+pub use foresee::{Foreseen, Foresight};
 pub use handle::{Announced, EngineHandle, Refused};
+pub use hear::{Ear, Place, hear_forever};
+pub use hints::{Hinted, Hints, Taken, Wanted, hints};
 pub use outbox::{Tried, deliver_forever};
 pub use poller::{PollSettings, poll_forever};
 pub use pulse::feel_forever;

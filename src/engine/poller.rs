@@ -1,5 +1,8 @@
 //! Looking at the platform, level by level: whatever a hook or an event lost, the
 //! next look finds.
+//!
+//! All looks at services are made here, one after the other: two at once could be taken
+//! in the wrong way round, and what was in place before would look like a new deployment.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,12 +12,13 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::clock;
-use super::guard::guarded;
 use super::handle::EngineHandle;
+use super::hints::{Hinted, throttled};
+use super::land::Land;
 use super::status::Status;
 use crate::model::ServiceKey;
+use crate::platform::Platform;
 use crate::platform::ecs::Ecs;
-use crate::platform::{LookError, Platform};
 use crate::policy_repo::Loaded;
 
 /// The services that the engine needs to see.
@@ -30,80 +34,76 @@ pub struct Looking {
 #[derive(Debug, Clone)]
 pub struct PollSettings {
     pub every: Duration,
-    pub clusters: Vec<String>,
+    /// The account and region, as policies know it.
+    pub target: String,
+    /// `None`: those that the policies name.
+    pub clusters: Option<Vec<String>>,
     /// Where it is told what can't be listed.
     pub status: Arc<Status>,
 }
 
 /// A service in motion is looked at as often as this, if not oftener.
 const MOVING: Duration = Duration::from_secs(5);
-/// Looks between two listings of a cluster's services.
-const LIST_EVERY: u32 = 4;
 /// The longest pause after throttling, in looks.
 const SLOWEST: u32 = 8;
+/// How long hints are gathered before a look, which bounds how often they cause one.
+const GATHERING: Duration = Duration::from_millis(200);
 
-/// Polls until `stop`.
+/// Polls until `stop`, and looks where `hinted` says in between.
 pub async fn poll_forever(
     platform: Arc<Ecs>,
     engine: EngineHandle,
     policies: watch::Receiver<Arc<Loaded>>,
     mut looking: watch::Receiver<Looking>,
+    mut hinted: Hinted,
     settings: PollSettings,
     stop: CancellationToken,
 ) {
-    let mut listed: BTreeSet<ServiceKey> = BTreeSet::new();
+    let PollSettings { every, target, clusters, status } = settings;
+    let mut land = Land::new(target, clusters, status);
     let mut slow = 1;
-    let mut round: u32 = 0;
     let mut next_full = tokio::time::Instant::now();
+    let mut next_moving = next_full;
     loop {
-        let full = tokio::time::Instant::now() >= next_full;
-        if full {
-            if round.is_multiple_of(LIST_EVERY) {
-                list(&platform, &settings, &mut listed).await;
-            }
-            round = round.wrapping_add(1);
-            next_full = tokio::time::Instant::now() + settings.every * slow;
-        }
+        let loaded = policies.borrow().clone();
         let wanted = looking.borrow_and_update().clone();
-        let services: Vec<ServiceKey> = if full {
-            let loaded = policies.borrow().clone();
-            let guarded = listed.iter().filter(|key| guarded(&loaded, key).is_some()).cloned();
-            guarded.chain(wanted.watched.iter().cloned()).collect::<BTreeSet<_>>()
-        } else {
-            wanted.moving.clone()
+        let mut services = hinted.services(&loaded, &wanted);
+        let begun = tokio::time::Instant::now();
+        let pace = every.min(MOVING);
+        if begun >= next_full {
+            land.survey(&platform, &loaded).await;
+            services.extend(land.guarded(&loaded));
+            services.extend(wanted.watched.iter().cloned());
+            next_full = tokio::time::Instant::now() + every * slow;
+            next_moving = tokio::time::Instant::now() + pace * slow;
+        } else if begun >= next_moving {
+            services.extend(wanted.moving.iter().cloned());
+            next_moving = begun + pace * slow;
         }
-        .into_iter()
-        .collect();
         if !services.is_empty() {
-            let looks = platform.look(&services, clock::now()).await;
-            let throttled =
-                looks.iter().any(|(_, look)| matches!(look, Err(LookError::Transient(_))));
-            slow = if throttled { (slow * 2).min(SLOWEST) } else { 1 };
-            engine.looked(looks).await;
+            let services: Vec<ServiceKey> = services.into_iter().collect();
+            let looks = tokio::select! {
+                looks = platform.look(&services, clock::now()) => looks,
+                // A look changes nothing: a stop need not wait for it.
+                () = stop.cancelled() => return,
+            };
+            slow = if throttled(&looks) { (slow * 2).min(SLOWEST) } else { 1 };
+            engine.looked(looks.clone()).await;
+            if hinted.are_waited_for() {
+                let kept = engine.kept().await.map_err(|refused| refused.to_string());
+                hinted.looked(&looks, &kept);
+            }
         }
-        let pace = settings.every.min(MOVING) * slow;
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep_until(next_full) => {}
-            () = tokio::time::sleep(pace), if !wanted.moving.is_empty() => {}
+            () = tokio::time::sleep_until(next_moving), if !wanted.moving.is_empty() => {}
             // A new watch wants to see its service soon, but not oftener than the pace.
-            Ok(()) = looking.changed() => tokio::time::sleep(pace.min(Duration::from_secs(1))).await,
-        }
-    }
-}
-
-async fn list(platform: &Ecs, settings: &PollSettings, listed: &mut BTreeSet<ServiceKey>) {
-    for cluster in &settings.clusters {
-        let services = platform.services(cluster).await;
-        let failed = services.as_ref().err().map(ToString::to_string);
-        let what = format!("the list of services of {cluster}");
-        settings.status.set(|health| health.looked(&what, failed, clock::now()));
-        match services {
-            Ok(services) => {
-                listed.retain(|key| key.cluster != *cluster);
-                listed.extend(services);
+            Ok(()) = looking.changed() => {
+                tokio::time::sleep((pace * slow).min(Duration::from_secs(1))).await;
+                next_moving = tokio::time::Instant::now();
             }
-            Err(error) => tracing::warn!(cluster, %error, "services could not be listed"),
+            () = hinted.due() => tokio::time::sleep(GATHERING * slow).await,
         }
     }
 }

@@ -47,8 +47,8 @@ pub struct Parts {
     pub query_offset: Option<SignedDuration>,
     pub policies: Arc<Loaded>,
     pub brake: FleetBrake,
-    /// Where deployments are looked for.
-    pub clusters: Vec<String>,
+    /// Where deployments are looked for; `None`: where the policies say.
+    pub clusters: Option<Vec<String>>,
     pub metrics: Arc<Metrics>,
     pub status: Arc<Status>,
     /// Rung when something was put into the outbox.
@@ -228,6 +228,7 @@ impl Engine {
                 Input::Press { .. }
                 | Input::Pause { .. }
                 | Input::Unpause { .. }
+                | Input::Kept { .. }
                 | Input::Policies(_)
                 | Input::Done { .. } => {}
             }
@@ -289,7 +290,8 @@ impl Engine {
             (
                 Input::Press { reply, .. }
                 | Input::Pause { reply, .. }
-                | Input::Unpause { reply, .. },
+                | Input::Unpause { reply, .. }
+                | Input::Kept { reply },
                 Outcome::Plain(result),
             ) => {
                 let _: Result<(), Result<(), Refused>> = reply.send(result);
@@ -326,9 +328,9 @@ impl Engine {
                             health.policy_mistakes.clear();
                             health.policy_commit.clone_from(&loaded.commit);
                             health.policies = loaded.set.len();
-                            health.unseen = unseen(loaded, &self.parts.clusters);
+                            health.unseen = unseen(loaded, self.parts.clusters.as_deref());
                         });
-                        for what in unseen(loaded, &self.parts.clusters) {
+                        for what in unseen(loaded, self.parts.clusters.as_deref()) {
                             tracing::warn!("{what}");
                         }
                         tracing::info!(
@@ -355,6 +357,7 @@ impl Engine {
                 | Input::Press { .. }
                 | Input::Pause { .. }
                 | Input::Unpause { .. }
+                | Input::Kept { .. }
                 | Input::Done { .. } => {}
             }
         }

@@ -48,6 +48,8 @@ pub struct Health {
     pub prometheus: Option<Blind>,
     /// Policies in whose clusters nobody looks for deployments.
     pub unseen: Vec<String>,
+    /// Services in the clusters that are looked at which no policy guards.
+    pub unguarded: Vec<String>,
     /// When the platform was last looked at.
     pub looked_at: Option<Timestamp>,
     /// When the engine last completed a step.

@@ -78,6 +78,7 @@ impl Engine {
                 }
                 Outcome::Nothing
             }
+            Input::Kept { .. } => Outcome::Plain(Ok(())),
             Input::Policies(reload) => {
                 if let Reload::Good(_) = &**reload {
                     self.adjust_ceilings(step);

@@ -47,6 +47,9 @@ impl From<Fault> for ActFailure {
 /// What the engine asks of a platform.
 #[expect(async_fn_in_trait, reason = "used with concrete types inside this crate only")]
 pub trait Platform {
+    /// The names of all clusters of the account and region.
+    async fn clusters(&self) -> Result<Vec<String>, LookError>;
+
     /// The services that run in `cluster`.
     async fn services(&self, cluster: &str) -> Result<Vec<ServiceKey>, LookError>;
 
@@ -70,6 +73,12 @@ pub trait Platform {
         target: &Revision,
         pin_digests: bool,
     ) -> Result<Inspection, LookError>;
+
+    /// Reads the platform, and says what rolling back would do now. Changes nothing.
+    ///
+    /// # Errors
+    /// Why it would not be done.
+    async fn foresee(&self, plan: &RollbackPlan) -> Result<String, ActFailure>;
 
     /// Reads the platform, and rolls back if the judged deployment is still the
     /// one in place. Idempotent: a target already in place is reported, not set again.

@@ -19,7 +19,7 @@ mod template;
 pub use diagnostic::{Diagnostic, Remark, Weight, nearest};
 pub use diff::{Change, Effect, diff};
 pub use glob::Glob;
-pub use import::{Frame, ImportFrom, Imported, UNSAID, import};
+pub use import::{Frame, ImportFrom, Imported, MAX_IMPORT_BYTES, UNSAID, import};
 pub use measure::{Counted, Gauged, Measure, Part, Stated, Watched};
 pub use question::{INSTANCE, Vars};
 pub use read::{MAX_BYTES, SourceFile, check, duration, nothing_there, read, read_other, schema};

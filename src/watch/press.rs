@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{Actor, Ceiling, Command, Illegal, PreflightState, Press, RunStep, Said, Stage, Watch};
-use crate::model::{Mode, Outcome};
+use crate::model::{Mode, Outcome, RollbackPlan};
 
 impl Watch {
     pub(super) fn pressed(
@@ -37,6 +37,16 @@ impl Watch {
             }
         }
         Ok(())
+    }
+
+    /// What a person's rollback would be at `now`, and why it would not be begun, if so.
+    pub fn would_roll_back(&self, now: Timestamp) -> (Option<RollbackPlan>, Option<String>) {
+        let refused = if self.is_open() {
+            self.may_be_rolled_back().err().map(|why| why.0)
+        } else {
+            Some("the watch has ended".to_owned())
+        };
+        (self.plan(now), refused)
     }
 
     fn may_be_rolled_back(&self) -> Result<(), Illegal> {

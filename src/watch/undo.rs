@@ -23,6 +23,21 @@ const ATTEMPTS: u32 = 6;
 const FIRST_PAUSE: SignedDuration = SignedDuration::from_secs(2);
 
 impl Watch {
+    /// What a rollback decided at `now` would be; `None` while there is nothing to undo or
+    /// no target.
+    pub(super) fn plan(&self, now: Timestamp) -> Option<RollbackPlan> {
+        let PreflightState::Ready { target, because, .. } = &self.preflight else { return None };
+        Some(RollbackPlan {
+            service: self.deployment.service.key.clone(),
+            judged: self.deployment.platform_id.clone()?,
+            judged_revision: self.deployment.revision.clone()?,
+            target: target.clone(),
+            target_because: because.clone(),
+            decided_at: now,
+            pin_digests: self.policy().rollback.pin_digests,
+        })
+    }
+
     /// Records the intent. What is done about it is wanted, see [`Watch::wants`].
     pub(super) fn begin_rollback(
         &mut self,
@@ -31,23 +46,7 @@ impl Watch {
         now: Timestamp,
         said: &mut Said,
     ) {
-        let (Some(judged), Some(judged_revision)) =
-            (self.deployment.platform_id.clone(), self.deployment.revision.clone())
-        else {
-            return;
-        };
-        let PreflightState::Ready { target, because: target_because, .. } = &self.preflight else {
-            return;
-        };
-        let plan = RollbackPlan {
-            service: self.deployment.service.key.clone(),
-            judged,
-            judged_revision,
-            target: target.clone(),
-            target_because: target_because.clone(),
-            decided_at: now,
-            pin_digests: self.policy().rollback.pin_digests,
-        };
+        let Some(plan) = self.plan(now) else { return };
         self.pending = None;
         self.identify();
         self.mark_bad(now, said);

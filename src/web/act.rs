@@ -66,6 +66,16 @@ pub async fn press(
     Ok(Json(WatchView::of(&find(&face, id.as_str()).await?)))
 }
 
+/// The same for the one command whose address also answers what it would do.
+pub async fn roll_back(
+    face: State<Face>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<WatchView>, Problem> {
+    press(face, Path((id, "rollback".to_owned())), headers, body).await
+}
+
 /// A watch by its id, or by that of the deployment as it was announced.
 pub async fn find(face: &Face, id: &str) -> Result<Watch, Problem> {
     if let Some(watch) = face.store.watch::<Watch>(&WatchId::typed(id)).await? {

@@ -11,6 +11,7 @@ mod hook;
 mod place;
 mod problem;
 mod read;
+mod sns;
 mod view;
 
 use std::net::SocketAddr;
@@ -31,10 +32,11 @@ use tower_http::catch_panic::CatchPanicLayer;
 pub use auth::Tokens;
 pub use view::{CheckView, WatchDetail, WatchView};
 
-use crate::engine::{EngineHandle, Status};
+use crate::engine::{EngineHandle, Foresight, Hints, Place, Status};
 use crate::policy_repo::Loaded;
 use crate::store::Store;
 use crate::telemetry::Metrics;
+use crate::triggers::sns::Sns;
 use problem::Problem;
 
 /// What the handlers work with.
@@ -49,6 +51,14 @@ pub struct Face {
     /// The name of the account and region that hooks speak of.
     pub target: String,
     pub address: SocketAddr,
+    /// The way to have a service looked at.
+    pub hints: Hints,
+    /// Where events belong.
+    pub place: Place,
+    /// What a rollback would do.
+    pub foresight: Foresight,
+    /// Checks what SNS posts; `None`: no topic is taken.
+    pub sns: Option<Arc<Sns>>,
 }
 
 /// A request takes no longer, whatever it waits for.
@@ -60,10 +70,12 @@ const FAREWELL: Duration = Duration::from_secs(5);
 pub fn router(face: Face) -> Router {
     Router::new()
         .route("/hooks/deployments", post(hook::announce))
+        .route("/hooks/sns", post(sns::post))
         .route("/api/v1/watches", get(read::watches))
         .route("/api/v1/watches/{id}", get(read::watch))
         .route("/api/v1/watches/{id}/journal", get(read::journal))
         .route("/api/v1/watches/{id}/explain", get(read::explanation))
+        .route("/api/v1/watches/{id}/rollback", get(read::foreseen).post(act::roll_back))
         .route("/api/v1/digest", get(read::digest))
         .route("/api/v1/watches/{id}/{command}", post(act::press))
         .route("/api/v1/pause", get(read::pauses).post(act::pause))

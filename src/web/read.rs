@@ -12,7 +12,7 @@ use super::Face;
 use super::act::find;
 use super::problem::Problem;
 use super::view::{WatchDetail, WatchView};
-use crate::engine::clock;
+use crate::engine::{Foreseen, clock};
 use crate::store::Pause;
 use crate::watch::{Digest, Event, Explanation, Watch, explain};
 
@@ -42,7 +42,7 @@ pub async fn watches(
     let limit = page.limit.unwrap_or(100).min(MOST);
     let watches = face.store.watches::<Watch>(limit).await?;
     let views: Vec<WatchView> = watches.iter().map(WatchView::of).collect();
-    Ok(Json(json!({ "watches": views })))
+    Ok(Json(json!({ "watches": views, "unguarded": face.status.read().unguarded })))
 }
 
 pub async fn watch(
@@ -81,6 +81,17 @@ pub async fn explanation(
     let explained = tokio::task::spawn_blocking(move || explain(&journal)).await;
     let explained = explained.map_err(|error| broken(error.to_string()))?;
     Ok(Json(explained.map_err(|why| broken(format!("the journal can't be read: {why}")))?))
+}
+
+/// What a rollback would do, without doing it.
+pub async fn foreseen(
+    State(face): State<Face>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Json<Foreseen>, Problem> {
+    face.may_read(&headers)?;
+    let watch = find(&face, &id).await?;
+    Ok(Json(face.foresight.of(&watch).await))
 }
 
 #[derive(Debug, Deserialize)]

@@ -18,4 +18,5 @@ mod looking;
 mod pinning;
 mod prometheus;
 mod rolling_back;
+mod sns;
 mod states;

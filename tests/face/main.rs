@@ -6,8 +6,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may end there")]
 
 mod blind;
+mod events;
 mod house;
 mod policies;
+mod post;
 mod requests;
 mod silent;
 

@@ -130,7 +130,12 @@ async fn a_pause_survives_a_restart_and_nothing_is_rolled_back_in_it(
     assert_eq!(house.cli(&["pause", "--scope", one]).await?.code, 0);
     house.watch_until("v3", "observe", |watch| watch["mode"] == "observe").await?;
     assert_eq!(house.cli(&["unpause", "--scope", one]).await?.code, 0);
-    house.watch_until("v3", "auto", |watch| watch["mode"] == "auto").await?;
+    let auto = house.watch_until("v3", "auto", |watch| watch["mode"] == "auto").await?;
+    let dry = house.cli(&["rollback", auto["id"].as_str().unwrap(), "--dry-run"]).await?;
+    assert_eq!(dry.code, 0, "{dry:?}");
+    assert!(dry.out.starts_with("back to       shopflow-api:1 ("), "{dry:?}");
+    assert!(dry.out.contains("by            "), "{dry:?}");
+    assert!(dry.out.ends_with("nothing was done\n"), "{dry:?}");
 
     let scope = "environment:production";
     let paused = house.cli(&["pause", "--scope", scope, "--reason", "the database moves"]).await?;
@@ -158,6 +163,10 @@ async fn a_pause_survives_a_restart_and_nothing_is_rolled_back_in_it(
     let refused = house.cli(&["rollback", id]).await?;
     assert_eq!(refused.code, 1, "{refused:?}");
     assert!(refused.err.contains("the mode is observe (paused by oncall"), "{refused:?}");
+    let dry = house.cli(&["rollback", id, "--dry-run"]).await?;
+    assert_eq!(dry.code, 1, "{dry:?}");
+    let obstacle = "obstacle      the mode is observe (paused by oncall";
+    assert!(dry.out.contains("by            ") && dry.out.contains(obstacle), "{dry:?}");
     house
         .until("what would have been done, in Slack", async |house| {
             let replies = house.world.slack.threads().into_iter().flat_map(|one| one.replies);

@@ -330,13 +330,13 @@ async fn the_command_line_says_what_went_wrong(house: &House) -> anyhow::Result<
     assert!(reader.err.contains("`viewer` has the role read; this needs operate"), "{reader:?}");
 
     let nowhere = cli("http://127.0.0.1:9", OPS_TOKEN, &["watches"]).await?;
-    assert_eq!(nowhere.code, 1, "{nowhere:?}");
+    assert_eq!(nowhere.code, 3, "{nowhere:?}");
     assert!(
         nowhere.err.starts_with("deployguard: no deployguard answers at http://127.0.0.1:9"),
         "{nowhere:?}"
     );
     let prometheus = cli(&house.world.prometheus.url(), OPS_TOKEN, &["watches"]).await?;
-    assert_eq!(prometheus.code, 1, "{prometheus:?}");
+    assert_eq!(prometheus.code, 3, "{prometheus:?}");
     assert!(prometheus.err.contains("not as a deployguard does"), "{prometheus:?}");
 
     let address = cli("localhost", OPS_TOKEN, &["watches"]).await?;

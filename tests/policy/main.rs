@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may end there")]
 
+mod alarms;
 mod bad;
 mod change;
 mod cloudwatch;

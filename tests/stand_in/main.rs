@@ -9,6 +9,7 @@ mod cloudwatch;
 mod edge;
 mod moto;
 mod protocol;
+mod queue;
 mod rolling;
 mod slack;
 mod stopping;

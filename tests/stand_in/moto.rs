@@ -63,6 +63,13 @@ impl Moto {
     }
 }
 
+/// Ours, with nothing in it.
+pub async fn ours() -> Ecs {
+    let settings = Settings { step: Duration::from_millis(20), ..Settings::default() };
+    let ours = Ecs::start(settings, Arc::new(NoProcesses), Timeline::default()).await;
+    ours.expect("a free port")
+}
+
 async fn call(url: &str, operation: &str, body: &Value) -> (u16, Value) {
     let credential = "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260101/us-east-1/ecs/aws4_request, \
                       SignedHeaders=host, Signature=0";
@@ -107,6 +114,7 @@ fn script() -> Vec<(&'static str, Value)> {
         ),
         ("DescribeServices", in_shop(json!({ "services": ["api", "none"] }))),
         ("DescribeServices", json!({ "cluster": "none", "services": ["api"] })),
+        ("ListClusters", json!({})),
         ("ListServices", in_shop(json!({}))),
         ("ListServices", json!({ "cluster": "none" })),
         ("UpdateService", in_shop(json!({ "service": "api", "taskDefinition": "api:2" }))),
@@ -153,9 +161,7 @@ pub fn differences(path: &str, theirs: &Value, ours: &Value, found: &mut Vec<Str
 #[tokio::test]
 async fn ours_answers_as_moto_does_what_moto_models() {
     let moto = Moto::start().await;
-    let settings = Settings { step: Duration::from_millis(20), ..Settings::default() };
-    let ours = Ecs::start(settings, Arc::new(NoProcesses), Timeline::default()).await;
-    let ours = ours.expect("a free port");
+    let ours = ours().await;
     let mut found = Vec::new();
     for (number, (operation, body)) in script().into_iter().enumerate() {
         if operation == "DescribeServices" {

@@ -24,6 +24,22 @@ const PAGES: usize = 100;
 type Look = (ServiceKey, Result<Option<Sighting>, LookError>);
 
 impl Ecs {
+    pub(super) async fn list_clusters(&self) -> Result<Vec<String>, LookError> {
+        let (mut names, mut token) = (Vec::new(), None);
+        for _ in 0..PAGES {
+            let asked = self.inner.client.list_clusters().max_results(100);
+            let sent = asked.set_next_token(token.take()).send().await;
+            let page = sent.map_err(|e| Fault::of("ListClusters", &e))?;
+            names.extend(page.cluster_arns().iter().map(|arn| last_part(arn).to_owned()));
+            token = page.next_token.filter(|token| !token.is_empty());
+            if token.is_none() {
+                return Ok(names);
+            }
+        }
+        let words = format!("the account has more than {} clusters", PAGES * 100);
+        Err(LookError::Permanent(words))
+    }
+
     pub(super) async fn list(&self, cluster: &str) -> Result<Vec<ServiceKey>, LookError> {
         let (mut names, mut token) = (BTreeSet::new(), None);
         for _ in 0..PAGES {

@@ -12,6 +12,7 @@ mod compare;
 mod decode;
 mod difference;
 mod flight;
+mod foresee;
 mod history;
 mod inspect;
 mod look;
@@ -69,6 +70,10 @@ impl Ecs {
 }
 
 impl Platform for Ecs {
+    async fn clusters(&self) -> Result<Vec<String>, LookError> {
+        self.list_clusters().await
+    }
+
     async fn services(&self, cluster: &str) -> Result<Vec<ServiceKey>, LookError> {
         self.list(cluster).await
     }
@@ -89,6 +94,10 @@ impl Platform for Ecs {
         pin_digests: bool,
     ) -> Result<Inspection, LookError> {
         Box::pin(self.inspect_target(service, judged, target, pin_digests)).await
+    }
+
+    async fn foresee(&self, plan: &RollbackPlan) -> Result<String, ActFailure> {
+        self.would(plan).await
     }
 
     async fn roll_back(&self, permit: &Permit, plan: &RollbackPlan) -> Result<Acted, ActFailure> {

@@ -40,7 +40,7 @@ const TOO_LATE_TO_STOP: [&str; 6] = [
 
 /// What was read right before acting.
 pub(super) struct Looked {
-    seen: Seen,
+    pub(super) seen: Seen,
     service: Service,
     pin: Option<Pin>,
 }
@@ -82,7 +82,7 @@ impl Ecs {
 
     /// Reads everything that the choice depends on, the service itself last: it
     /// is the re-reading immediately before acting.
-    async fn see(&self, plan: &RollbackPlan) -> Result<Looked, ActFailure> {
+    pub(super) async fn see(&self, plan: &RollbackPlan) -> Result<Looked, ActFailure> {
         let key = &plan.service;
         let mut before = self.service(key).await?;
         for _ in 0..READINGS {

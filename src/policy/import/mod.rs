@@ -3,6 +3,7 @@
 
 mod argo;
 mod argue;
+mod cloudwatch;
 mod condition;
 mod draw;
 mod prometheus;
@@ -20,6 +21,9 @@ use super::diagnostic::Diagnostic;
 use super::{Part, SourceFile};
 use crate::model::Severity;
 
+/// Bytes of a file that is imported: the alarms of a whole account fit.
+pub const MAX_IMPORT_BYTES: usize = 4 * 1024 * 1024;
+
 /// What a file is an export of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ImportFrom {
@@ -27,6 +31,8 @@ pub enum ImportFrom {
     PrometheusRules,
     /// `AnalysisTemplate`s of Argo Rollouts.
     Argo,
+    /// Alarms, as `aws cloudwatch describe-alarms` prints them or in a `CloudFormation` template.
+    CloudWatchAlarms,
 }
 
 /// What the file does not say, and a policy needs.
@@ -58,10 +64,10 @@ pub struct Imported {
 /// What is no YAML, or none of this kind, at its place; names of the frame that
 /// no policy can have.
 pub fn import(from: ImportFrom, file: &SourceFile, frame: &Frame) -> Result<Imported, Diagnostic> {
-    let documents = tree::documents(file)?;
     let found = match from {
-        ImportFrom::PrometheusRules => prometheus::read(file, &documents)?,
-        ImportFrom::Argo => argo::read(file, &documents)?,
+        ImportFrom::PrometheusRules => prometheus::read(file, &tree::documents(file)?)?,
+        ImportFrom::Argo => argo::read(file, &tree::documents(file)?)?,
+        ImportFrom::CloudWatchAlarms => cloudwatch::read(file, frame)?,
     };
     let drafted = write::policy(from, file, frame, found);
     if drafted.checks > 0 {
@@ -82,6 +88,8 @@ enum Measured {
     Ratio { part: Part, of: String, total: String },
     Latency { quantile: f64, counter: String },
     Query(String),
+    Metric { of: Box<cloudwatch::Metric>, quantile: Option<f64> },
+    MetricRatio { part: Part, of: Box<cloudwatch::Metric>, total: Box<cloudwatch::Metric> },
 }
 
 /// A statement against a rule, and what the draft does about it.
@@ -118,6 +126,8 @@ struct Check {
 struct Found {
     /// Of the group or template, for the policy.
     name: Option<String>,
+    /// Cluster and service, where the file is about one alone.
+    service: Option<(String, String)>,
     rules: Vec<Rule>,
     /// About the file as a whole.
     remarks: Vec<String>,

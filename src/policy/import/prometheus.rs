@@ -197,7 +197,10 @@ fn checked(
     }
     let unit = match measured {
         Measured::Ratio { .. } => Unit::Ratio,
-        Measured::Latency { .. } | Measured::Query(_) => unit,
+        Measured::Latency { .. }
+        | Measured::Query(_)
+        | Measured::Metric { .. }
+        | Measured::MetricRatio { .. } => unit,
     };
     let breach = BTreeMap::from([(severity, limit(wanted, unit, hold))]);
     Check { measured, normal: None, breach, window }

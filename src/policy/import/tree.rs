@@ -4,7 +4,8 @@ use marked_yaml::types::MarkedMappingNode;
 use marked_yaml::{LoadError, LoaderOptions, Marker, Node, parse_yaml_with_options};
 
 use super::super::diagnostic::Diagnostic;
-use super::super::read::text;
+use super::super::read::text_within;
+use super::MAX_IMPORT_BYTES;
 use crate::policy::SourceFile;
 
 /// The documents of a file that are mappings, with places counted from the
@@ -13,7 +14,7 @@ use crate::policy::SourceFile;
 /// # Errors
 /// The first place that is no YAML.
 pub(super) fn documents(file: &SourceFile) -> Result<Vec<MarkedMappingNode>, Diagnostic> {
-    let text = text(file)?;
+    let text = text_within(file, MAX_IMPORT_BYTES)?;
     let mut found = Vec::new();
     let (mut document, mut begins) = (String::new(), 0);
     for (number, line) in text.lines().enumerate() {

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use jiff::SignedDuration;
 
 use super::draw::Wanted;
-use super::{Argument, Check, Found, Frame, ImportFrom, Imported, Measured, Rule};
+use super::{Argument, Check, Found, Frame, ImportFrom, Imported, Measured, Rule, cloudwatch};
 use crate::policy::diagnostic::Diagnostic;
 use crate::policy::{Part, Side, SourceFile, Unit, check};
 
@@ -16,7 +16,11 @@ const WIDTH: usize = 96;
 /// Writes the policy. What deployguard itself would refuse becomes a comment
 /// with the reason.
 pub(super) fn policy(from: ImportFrom, file: &SourceFile, frame: &Frame, found: Found) -> Imported {
-    let Found { name, rules, remarks } = found;
+    let Found { name, service, rules, remarks } = found;
+    let mut frame = frame.clone();
+    if let Some((cluster, service)) = service.filter(|_| frame.service == UNSAID) {
+        (frame.cluster, frame.service) = (cluster, service);
+    }
     let name = frame.policy.clone().or(name).unwrap_or_else(|| "imported".to_owned());
     let mut head = String::new();
     opening(from, file, &mut head);
@@ -43,7 +47,7 @@ pub(super) fn policy(from: ImportFrom, file: &SourceFile, frame: &Frame, found: 
     if checks.is_empty() {
         comment(&mut text, "", "No rule could be made a check.");
     } else {
-        text.push_str(&framed(frame, &name, labels));
+        text.push_str(&framed(&frame, &name, labels));
         let mut names = BTreeSet::new();
         for rule in &checks {
             entry(&mut text, file, rule, &mut names);
@@ -58,6 +62,7 @@ fn opening(from: ImportFrom, file: &SourceFile, out: &mut String) {
     let kind = match from {
         ImportFrom::PrometheusRules => "prometheus-rules",
         ImportFrom::Argo => "argo",
+        ImportFrom::CloudWatchAlarms => "cloudwatch-alarms",
     };
     comment(
         out,
@@ -75,6 +80,20 @@ fn opening(from: ImportFrom, file: &SourceFile, out: &mut String) {
             "- Of the severities, `critical` and `page` are drafted as SEV1, `info` as SEV3, and \
              every other, or none, as SEV2.",
         );
+    }
+    if from == ImportFrom::CloudWatchAlarms {
+        for line in [
+            "An alarm's severity is guessed from the words of its name, its description and whom it tells; \
+             where none says, it is drafted as SEV2.",
+            "An alarm without data is in INSUFFICIENT_DATA and tells nobody, unless it has actions for \
+             that; here it is `no_data`: people are told, and nothing is rolled back.",
+            "An alarm looks at the newest data points, which may be incomplete; a check waits until a \
+             period is over and has arrived.",
+            "In a blue/green deployment a service has two target groups that change places: an alarm \
+             on one of them looks at the old version every other time.",
+        ] {
+            comment(out, "", &format!("- {line}"));
+        }
     }
     if from == ImportFrom::Argo {
         for line in [
@@ -130,6 +149,7 @@ fn labels(checks: &[Rule]) -> Option<&'static str> {
             Measured::Ratio { of, total, .. } => vec![of.as_str(), total.as_str()],
             Measured::Latency { counter, .. } => vec![counter.as_str()],
             Measured::Query(query) => vec![query.as_str()],
+            Measured::Metric { .. } | Measured::MetricRatio { .. } => Vec::new(),
         })
         .collect();
     if texts.iter().all(|text| text.contains("${service}")) {
@@ -178,7 +198,9 @@ fn refusal(drafted: &Check) -> Option<String> {
     };
     let mut text = framed(&frame, "draft", Some("service"));
     body(&mut text, "check", drafted);
-    let file = SourceFile { path: "draft.yaml".to_owned(), bytes: text.into_bytes() };
+    // What nobody said is for its author to fill in.
+    let bytes = text.replace(UNSAID, "said").into_bytes();
+    let file = SourceFile { path: "draft.yaml".to_owned(), bytes };
     let mistake = check(&[file]).err()?.into_iter().next()?;
     let mend = mistake.mend.map(|mend| format!("; {mend}")).unwrap_or_default();
     Some(format!("{}{mend}", mistake.message))
@@ -235,6 +257,8 @@ fn body(out: &mut String, name: &str, check: &Check) {
         Measured::Query(query) => {
             let _ = writeln!(out, "    query: {}", quoted(query));
         }
+        Measured::Metric { of, quantile } => cloudwatch::metric(out, of, *quantile),
+        Measured::MetricRatio { part, of, total } => cloudwatch::ratio(out, *part, of, total),
     }
     if let Some(window) = window {
         let _ = writeln!(out, "    window: {window:#}");
@@ -300,7 +324,7 @@ pub(super) fn bound(wanted: Wanted, unit: Unit) -> String {
 }
 
 /// Without what binary fractions leave behind: `7`, not `7.000000000000001`.
-fn round(value: f64) -> String {
+pub(super) fn round(value: f64) -> String {
     let text = format!("{value:.9}");
     let text = text.trim_end_matches('0').trim_end_matches('.');
     if text == "0" || text == "-0" { format!("{value}") } else { text.to_owned() }
@@ -333,7 +357,7 @@ fn comment(out: &mut String, margin: &str, text: &str) {
 }
 
 /// Plain where nothing in it means anything to YAML, quoted otherwise.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let plain = |char: char| char.is_ascii_alphanumeric() || "_- /.".contains(char);
     let word = !["null", "~", "true", "false"].contains(&text.to_lowercase().as_str());
     let ends = text.starts_with(|char: char| char.is_ascii_alphabetic()) && !text.ends_with(' ');

@@ -12,7 +12,7 @@ use super::scalar::At;
 use super::units::{MetricWord, known_unit};
 use crate::model::{Metric, MetricOf, MetricStat, MetricUnit};
 use crate::policy::diagnostic::Mistake;
-use crate::policy::{Unit, Watched, plain};
+use crate::policy::{UNSAID, Unit, Watched, plain};
 
 /// The period of a metric that names none: what AWS's own services report by.
 const PERIOD: SignedDuration = SignedDuration::from_mins(1);
@@ -269,6 +269,8 @@ fn named(name: &At<String>, longest: usize, desk: &mut Desk) -> bool {
     let text = &name.value;
     let mistake = if text.trim().is_empty() || text.len() > longest || !text.is_ascii() {
         Some(Mistake::new(format!("a name of CloudWatch has 1 to {longest} ASCII characters")))
+    } else if text == UNSAID {
+        Some(Mistake::new(format!("`{UNSAID}` stands for a name that nobody gave")))
     } else {
         plain::check(text).err()
     };

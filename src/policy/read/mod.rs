@@ -40,7 +40,7 @@ use super::diagnostic::{Diagnostic, Mistake};
 use super::set::{PolicySet, Written};
 
 pub use raw::schema;
-pub(super) use source::text;
+pub(super) use source::text_within;
 pub use source::{MAX_BYTES, SourceFile};
 
 const DEFAULTS: (&str, &str) = ("<defaults>", include_str!("../bundles/defaults.yaml"));

@@ -62,10 +62,15 @@ pub(super) fn tree(
 }
 
 /// The text, if it is one that the parser is safe with.
-pub(in crate::policy) fn text(file: &SourceFile) -> Result<&str, Diagnostic> {
+fn text(file: &SourceFile) -> Result<&str, Diagnostic> {
+    text_within(file, MAX_BYTES)
+}
+
+/// The text of a file that may have `most` bytes.
+pub(in crate::policy) fn text_within(file: &SourceFile, most: usize) -> Result<&str, Diagnostic> {
     let whole = |message: String| Diagnostic::of_file(&file.path, message);
-    if file.bytes.len() > MAX_BYTES {
-        return Err(whole(format!("the file is larger than {} KiB", MAX_BYTES / 1024)));
+    if file.bytes.len() > most {
+        return Err(whole(format!("the file is larger than {} KiB", most / 1024)));
     }
     let text = match str::from_utf8(&file.bytes) {
         Ok(text) => text.strip_prefix('\u{feff}').unwrap_or(text),

@@ -31,6 +31,8 @@ pub(super) struct Call {
     pub end: i64,
     pub queries: Vec<Query>,
     pub wanted: Vec<Wanted>,
+    /// In seconds: periods count from the start, which has to fit all of them.
+    grid: i64,
     /// For each wanted one the place of the query that answers it.
     answered_by: Vec<usize>,
 }
@@ -92,15 +94,23 @@ impl Wanted {
 impl Call {
     fn of(one: Wanted) -> Self {
         let (start, end) = one.stretch();
-        let mut call =
-            Self { start, end, queries: Vec::new(), wanted: Vec::new(), answered_by: Vec::new() };
+        let (queries, wanted, answered_by) = (Vec::new(), Vec::new(), Vec::new());
+        let mut call = Self { start, end, queries, wanted, grid: 1, answered_by };
         call.add(one);
         call
     }
 
-    fn has_room_for(&self, one: &Wanted) -> bool {
+    /// Its start, end and grid if `one` were in it too.
+    fn with(&self, one: &Wanted) -> (i64, i64, i64) {
         let (start, end) = one.stretch();
-        let (start, end) = (self.start.min(start), self.end.max(end));
+        let period = period(&one.ask, one.ticks).max(1);
+        let grid = self.grid / common(self.grid, period) * period;
+        let start = self.start.min(start).div_euclid(grid) * grid;
+        (start, self.end.max(end), grid)
+    }
+
+    fn has_room_for(&self, one: &Wanted) -> bool {
+        let (start, end, _) = self.with(one);
         let same = (start, end) == (self.start, self.end);
         let points: i64 = self.wanted.iter().chain([one]).map(|one| one.points(start, end)).sum();
         (same || end - start <= TOGETHER)
@@ -109,8 +119,7 @@ impl Call {
     }
 
     fn add(&mut self, one: Wanted) {
-        let (start, end) = one.stretch();
-        (self.start, self.end) = (self.start.min(start), self.end.max(end));
+        (self.start, self.end, self.grid) = self.with(&one);
         let period = period(&one.ask, one.ticks);
         let place = match &one.ask.metric.of {
             MetricOf::Statistic(stat) => self.query(What::Stat(stat.clone(), period), true),
@@ -166,6 +175,11 @@ impl Call {
             })
             .collect()
     }
+}
+
+/// The greatest common divisor.
+fn common(a: i64, b: i64) -> i64 {
+    if b == 0 { a.max(1) } else { common(b, a % b) }
 }
 
 /// `expression` with the ids of a call in the place of names.

@@ -98,3 +98,17 @@ fn a_formula_speaks_of_its_metrics_by_the_ids_of_the_call() {
     assert_eq!(shown[3].0, "IF(q1 > 10, 100*q2/q1, FILL(q2, 0)) + m10");
     assert_eq!(call.billed(), 3, "a formula costs what its metrics cost");
 }
+
+#[test]
+fn periods_of_several_lengths_all_fit_the_start_that_they_share() {
+    let calls = plan(vec![
+        wanted(0, one("counts"), Fold::Each, minutes(7, 15)),
+        wanted(1, one("five minutes"), Fold::Whole, minutes(10, 15)),
+        wanted(2, one("two minutes"), Fold::Whole, minutes(12, 14)),
+    ]);
+    let [call] = &calls[..] else { panic!("{calls:?}") };
+    assert_eq!((call.start, call.end), (0, 900), "ten minutes hold both two and five");
+    let hour = wanted(1, one("hour"), Fold::Whole, minutes(60, 120));
+    let calls = plan(vec![wanted(0, one("counts"), Fold::Each, minutes(119, 120)), hour]);
+    assert_eq!(calls.len(), 2, "{calls:?}");
+}

@@ -11,7 +11,7 @@ use axum::routing::post;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::model::{EcsError, Origin};
+use super::model::EcsError;
 use super::{Call, Fault, Shared, cloudwatch};
 use crate::world::server::Wire;
 use crate::world::{lock, now};
@@ -22,6 +22,7 @@ const JSON_SERVICES: &[(&str, &str, &str)] = &[
     ("codedeploy", "CodeDeploy_20141006.", "application/x-amz-json-1.1"),
     ("ecr", "AmazonEC2ContainerRegistry_V20150921.", "application/x-amz-json-1.1"),
     ("ecs", "AmazonEC2ContainerServiceV20141113.", "application/x-amz-json-1.1"),
+    ("sqs", "AmazonSQS.", "application/x-amz-json-1.0"),
 ];
 
 /// One request, read.
@@ -75,7 +76,7 @@ async fn answer(
             return StatusCode::GATEWAY_TIMEOUT.into_response();
         }
         Some(Fault::DropConnectionAfterApplying) | None => {
-            applied(shared.apply(Origin::Client, asked.service, &asked.operation, &asked.body))
+            applied(shared.answer(asked.service, &asked.operation, &asked.body).await)
         }
     };
     if matches!(fault, Some(Fault::DropConnectionAfterApplying)) {

@@ -1,8 +1,11 @@
 //! An Amazon ECS of our own: the real protocol at the edge, a pure model behind it.
 
 pub mod cloudwatch;
+mod events;
 mod http;
 pub mod model;
+pub mod sns;
+mod sqs;
 
 use std::future::Future;
 use std::io;
@@ -12,7 +15,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
@@ -21,7 +24,9 @@ use super::server::Server;
 use super::timeline::{Side, Timeline};
 use super::{lock, now};
 use cloudwatch::CloudWatch;
+use events::Bus;
 use model::{EcsError, Effect, Model, Mutation, Origin, RunningTask, Settings, TaskSpec};
+use sqs::Queues;
 
 /// What a [`TaskRunner`] promises to answer.
 pub type Soon<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -93,6 +98,11 @@ pub struct Ecs {
 struct Shared {
     model: Mutex<Model>,
     cloudwatch: CloudWatch,
+    settings: Settings,
+    queues: Mutex<Queues>,
+    bus: Mutex<Bus>,
+    /// Rung when something was put into a queue.
+    mail: watch::Sender<u64>,
     calls: Mutex<Vec<Call>>,
     faults: Faults<Fault>,
     timeline: Timeline,
@@ -110,8 +120,12 @@ impl Ecs {
         timeline: Timeline,
     ) -> io::Result<Self> {
         let shared = Arc::new(Shared {
-            model: Mutex::new(Model::new(settings)),
             cloudwatch: CloudWatch::default(),
+            model: Mutex::new(Model::new(settings.clone())),
+            queues: Mutex::new(Queues::new(settings.clone())),
+            settings,
+            bus: Mutex::new(Bus::new()),
+            mail: watch::Sender::new(0),
             calls: Mutex::default(),
             faults: Faults::default(),
             timeline,
@@ -137,6 +151,49 @@ impl Ecs {
     /// The account's CloudWatch.
     pub fn cloudwatch(&self) -> &CloudWatch {
         &self.shared.cloudwatch
+    }
+
+    /// Calls an operation of SQS past HTTP.
+    pub fn call_sqs(&self, operation: &str, body: &Value) -> Result<Value, EcsError> {
+        self.shared.apply(Origin::Hand, "sqs", operation, body)
+    }
+
+    /// Makes a queue, and one for its dead letters after `most` deliveries, and answers its
+    /// address. From now on EventBridge's events of ECS go there.
+    pub fn events_to(&self, name: &str, most: u32) -> String {
+        let dead = format!("{name}-dead");
+        let create = |name: &str, attributes: Value| {
+            let body = json!({ "QueueName": name, "Attributes": attributes });
+            let made = self.call_sqs("CreateQueue", &body).expect("a queue");
+            made["QueueUrl"].as_str().unwrap_or_default().to_owned()
+        };
+        create(&dead, json!({}));
+        let target = format!("arn:aws:sqs:us-east-1:123456789012:{dead}");
+        let redrive = json!({ "deadLetterTargetArn": target, "maxReceiveCount": most });
+        let url = create(name, json!({ "RedrivePolicy": redrive.to_string() }));
+        lock(&self.shared.bus).queue = Some(url.clone());
+        url
+    }
+
+    /// How often each event is sent from now on: 0 loses it, 2 repeats it.
+    pub fn send_events(&self, times: usize) {
+        lock(&self.shared.bus).times = times;
+    }
+
+    /// Every event so far, sent or lost.
+    pub fn events(&self) -> Vec<Value> {
+        lock(&self.shared.bus).events.clone()
+    }
+
+    /// The messages in a queue, in sight and out of it.
+    pub fn queued(&self, name: &str) -> Vec<String> {
+        lock(&self.shared.queues).bodies(name)
+    }
+
+    /// As if every visibility time-out had passed.
+    pub fn time_out_messages(&self) {
+        lock(&self.shared.queues).time_out(now());
+        self.shared.mail.send_modify(|count| *count += 1);
     }
 
     /// Every call that came in over HTTP, oldest first.
@@ -237,6 +294,7 @@ impl Shared {
     ) -> Result<Value, EcsError> {
         let answer = match service {
             "ecs" => lock(&self.model).call(origin, operation, body, now()),
+            "sqs" => self.call_sqs(operation, body),
             other => lock(&self.model).call_other(origin, (other, operation), body, now()),
         };
         self.wake.notify_one();
@@ -276,7 +334,56 @@ async fn drive(shared: Arc<Shared>, runner: Arc<dyn TaskRunner>) {
 }
 
 impl Shared {
+    fn call_sqs(&self, operation: &str, body: &Value) -> Result<Value, EcsError> {
+        let answer = lock(&self.queues).call(operation, body, now());
+        if operation != "ReceiveMessage" {
+            self.mail.send_modify(|count| *count += 1);
+        }
+        answer
+    }
+
+    /// A client's call; a receive that finds nothing waits as long as it says.
+    async fn answer(
+        &self,
+        service: &str,
+        operation: &str,
+        body: &Value,
+    ) -> Result<Value, EcsError> {
+        let until = tokio::time::Instant::now() + Queues::wait(body);
+        let mut mail = self.mail.subscribe();
+        loop {
+            mail.mark_unchanged();
+            let answer = self.apply(Origin::Client, service, operation, body);
+            let waits = operation == "ReceiveMessage" && answer == Ok(json!({}));
+            if !waits || tokio::time::Instant::now() >= until {
+                return answer;
+            }
+            let visible = lock(&self.queues).next_visible(now());
+            let visible = visible.map(|at| Duration::try_from(at.duration_since(now())));
+            let pause = visible.map_or(Duration::from_secs(20), Result::unwrap_or_default);
+            tokio::select! {
+                _ = mail.changed() => {}
+                () = tokio::time::sleep(pause) => {}
+                () = tokio::time::sleep_until(until) => {}
+            }
+        }
+    }
+
+    /// Tells EventBridge what has happened, and its rule sends it on.
+    fn emit(&self) {
+        let mut bus = lock(&self.bus);
+        let news = bus.news(&mut lock(&self.model), &self.settings, now());
+        let (Some(queue), times) = (bus.queue.clone(), bus.times) else { return };
+        for event in news {
+            for _ in 0..times {
+                let sent = json!({ "QueueUrl": queue, "MessageBody": event.to_string() });
+                let _ = self.call_sqs("SendMessage", &sent);
+            }
+        }
+    }
+
     fn publish(&self) {
+        self.emit();
         let running = lock(&self.model).running_tasks();
         self.in_service.send_if_modified(|known| {
             let changed = *known != running;

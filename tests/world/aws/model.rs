@@ -150,6 +150,7 @@ impl Model {
             "CreateService" => self.create_service(read(operation, body)?, now),
             "UpdateService" => self.update_service(read(operation, body)?, now),
             "DescribeServices" => self.describe_services(&read(operation, body)?),
+            "ListClusters" => self.list_clusters(&read(operation, body)?),
             "ListServices" => self.list_services(&read(operation, body)?),
             "ListTasks" => self.list_tasks(&read(operation, body)?),
             "DescribeTasks" => self.describe_tasks(&read(operation, body)?),
@@ -164,6 +165,14 @@ impl Model {
             "StopServiceDeployment" => self.stop_service_deployment(read(operation, body)?, now),
             other => Err(EcsError::not_modelled(format!("the operation {other}"))),
         }
+    }
+
+    /// Every service with its cluster.
+    pub fn places(&self) -> Vec<(String, String)> {
+        let all = self.clusters.iter().flat_map(|(cluster, services)| {
+            services.keys().map(|service| (cluster.clone(), service.clone()))
+        });
+        all.collect()
     }
 
     /// Moves every roll-out on to `now` and hands out what is to be done.

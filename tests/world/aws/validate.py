@@ -15,6 +15,7 @@ from botocore.model import ServiceModel
 COMMON_ERRORS = {
     "AccessDeniedException",
     "InternalServiceFault",
+    "InvalidParameterValue",
     "InvalidParameterValueException",
     "MissingAuthenticationTokenException",
     "ThrottlingException",

@@ -47,6 +47,7 @@ request!(DescribeServices {
     services: Vec<String>,
     include: Option<Vec<String>>,
 });
+request!(ListClusters { next_token: Option<String>, max_results: Option<usize> });
 request!(ListServices {
     cluster: Option<String>,
     next_token: Option<String>,

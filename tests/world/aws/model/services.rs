@@ -107,6 +107,16 @@ impl Model {
         Ok(json!({ "services": found, "failures": failures }))
     }
 
+    pub(super) fn list_clusters(
+        &self,
+        request: &requests::ListClusters,
+    ) -> Result<Value, EcsError> {
+        let arns = self.clusters.keys().map(|name| self.context.ids.cluster(name)).collect();
+        let size = page_size(request.max_results, 100)?;
+        let (arns, next) = page(arns, request.next_token.as_deref(), size)?;
+        Ok(views::with_token(json!({ "clusterArns": arns }), next))
+    }
+
     pub(super) fn list_services(
         &self,
         request: &requests::ListServices,

@@ -1,0 +1,214 @@
+//! Listening to a queue of events: receives, has looked at what they hint at, and deletes
+//! them once what was seen is kept.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::clock;
+use super::hints::{Hints, Taken, Wanted};
+use super::status::Status;
+use crate::crash;
+use crate::model::ServiceKey;
+use crate::telemetry::{HintResult, Metrics};
+use crate::triggers::sqs::{LONG_POLL, Letter, MOST_TRIES, Queue};
+use crate::triggers::{Heard, Hint, read};
+
+/// Messages that are looked after together, and how long more are gathered once there is
+/// one: a burst becomes one look at each service.
+const MOST: usize = 1000;
+const GATHERING: Duration = Duration::from_secs(1);
+/// The pause after a failed call: it begins with the first and ends at the second.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+/// The longest that a stop waits for messages to be given back.
+const FAREWELL: Duration = Duration::from_secs(3);
+
+/// What is listened to, and for whom.
+pub struct Ear {
+    pub queue: Queue,
+    /// Where events of which region belong.
+    pub place: Place,
+    pub hints: Hints,
+    pub status: Arc<Status>,
+    pub metrics: Arc<Metrics>,
+}
+
+/// The account and region whose events are ours.
+#[derive(Debug, Clone)]
+pub struct Place {
+    pub target: String,
+    /// `None`: not known, and every region's events are taken for ours.
+    pub region: Option<String>,
+}
+
+impl Place {
+    /// The service that a hint is about; `None`: it is in another region.
+    pub fn of(&self, hint: Hint) -> Option<Wanted> {
+        let Hint { region, cluster, service, begun } = hint;
+        let ours = self.region.as_ref().is_none_or(|own| *own == region);
+        let key = ServiceKey { target: self.target.clone(), cluster, service };
+        ours.then_some(Wanted { key, begun })
+    }
+}
+
+/// Listens until `stop`.
+pub async fn hear_forever(ear: Ear, stop: CancellationToken) {
+    let what = format!("the queue {}", ear.queue.name());
+    let mut pauses = pauses();
+    loop {
+        let soonest = tokio::time::Instant::now() + FIRST_PAUSE;
+        let received = tokio::select! {
+            () = stop.cancelled() => return,
+            received = ear.queue.receive(LONG_POLL) => received,
+        };
+        let failed = received.as_ref().err().map(|fault| fault.words.clone());
+        ear.status.set(|health| health.looked(&what, failed, clock::now()));
+        match received {
+            Ok(letters) if letters.is_empty() => {
+                pauses = self::pauses();
+                // Whoever answers for SQS without holding the request open is not hammered.
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep_until(soonest) => {}
+                }
+            }
+            Ok(letters) => {
+                pauses = self::pauses();
+                ear.take(letters, &stop).await;
+            }
+            Err(fault) => {
+                let pause = pauses.next().unwrap_or(LONGEST_PAUSE);
+                tracing::warn!(queue = ear.queue.name(), why = fault.words, retry_in = ?pause, "no events can be had");
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep(pause) => {}
+                }
+            }
+        }
+    }
+}
+
+fn pauses() -> impl Iterator<Item = Duration> {
+    ExponentialBuilder::default()
+        .with_min_delay(FIRST_PAUSE)
+        .with_max_delay(LONGEST_PAUSE)
+        .without_max_times()
+        .with_jitter()
+        .build()
+}
+
+/// A message and what became of it.
+struct Sorted {
+    /// To be deleted.
+    done: Vec<Letter>,
+    /// Those that wait for a look, by what they want seen.
+    waiting: BTreeMap<(ServiceKey, Option<String>), Vec<Letter>>,
+}
+
+impl Ear {
+    /// Looks after what was received, and after what comes with it.
+    async fn take(&self, letters: Vec<Letter>, stop: &CancellationToken) {
+        let letters = self.gather(letters, stop).await;
+        crash::point("hint-received");
+        let Sorted { mut done, waiting } = self.sort(letters);
+        let held: Vec<Letter> = waiting.values().flatten().cloned().collect();
+        tokio::select! {
+            looked = self.look(waiting) => done.extend(looked),
+            () = stop.cancelled() => {
+                // Others, or our next start, get them at once.
+                let _ = tokio::time::timeout(FAREWELL, self.queue.release(&held)).await;
+            }
+        }
+        crash::point("hint-kept");
+        let deleted = tokio::time::timeout(FAREWELL, self.queue.delete(&done)).await;
+        if let Ok(Err(fault)) = deleted {
+            tracing::warn!(why = fault.words, "messages come again: they were not deleted");
+        }
+    }
+
+    /// What else is there already.
+    async fn gather(&self, mut letters: Vec<Letter>, stop: &CancellationToken) -> Vec<Letter> {
+        let until = tokio::time::Instant::now() + GATHERING;
+        while letters.len() < MOST && tokio::time::Instant::now() < until && !stop.is_cancelled() {
+            match self.queue.receive(Duration::ZERO).await {
+                Ok(more) if more.is_empty() => break,
+                Ok(more) => letters.extend(more),
+                Err(_) => break,
+            }
+        }
+        letters
+    }
+
+    fn sort(&self, letters: Vec<Letter>) -> Sorted {
+        let mut sorted = Sorted { done: Vec::new(), waiting: BTreeMap::new() };
+        for letter in letters {
+            let heard = match read(&letter.text) {
+                Ok(Heard::Hint(hint)) => {
+                    let region = hint.region.clone();
+                    self.place.of(hint).ok_or_else(|| format!("an event of region {region}"))
+                }
+                Ok(Heard::NotOurs(what)) => Err(what),
+                Err(error) => {
+                    self.metrics.hinted("sqs", HintResult::Unreadable);
+                    if letter.tries >= MOST_TRIES {
+                        tracing::error!(%error, tries = letter.tries, "a message that nobody can read is deleted; give the queue a redrive policy");
+                        sorted.done.push(letter);
+                    } else if letter.tries == 1 {
+                        tracing::warn!(%error, "a message can't be read; it is left to the queue's redrive policy");
+                    }
+                    continue;
+                }
+            };
+            match heard {
+                Ok(wanted) => {
+                    sorted.waiting.entry((wanted.key, wanted.begun)).or_default().push(letter);
+                }
+                Err(what) => {
+                    self.metrics.hinted("sqs", HintResult::NotOurs);
+                    tracing::debug!(what, "not ours, and deleted");
+                    sorted.done.push(letter);
+                }
+            }
+        }
+        sorted
+    }
+
+    /// Has all of it looked at, and answers the messages that may be deleted.
+    async fn look(
+        &self,
+        waiting: BTreeMap<(ServiceKey, Option<String>), Vec<Letter>>,
+    ) -> Vec<Letter> {
+        let mut looking = JoinSet::new();
+        for ((key, begun), letters) in waiting {
+            let hints = self.hints.clone();
+            looking.spawn(async move {
+                let wanted = Wanted { key: key.clone(), begun };
+                (key, hints.look(wanted).await, letters)
+            });
+        }
+        let mut done = Vec::new();
+        while let Some(joined) = looking.join_next().await {
+            let Ok((key, looked, letters)) = joined else { continue };
+            let result = match &looked {
+                Ok(Taken::Looked) => HintResult::Looked,
+                Ok(Taken::Unguarded) => HintResult::Unguarded,
+                Err(why) => {
+                    tracing::warn!(service = %key, why, "an event comes again: its look failed");
+                    HintResult::Failed
+                }
+            };
+            for _ in &letters {
+                self.metrics.hinted("sqs", result);
+            }
+            if looked.is_ok() {
+                done.extend(letters);
+            }
+        }
+        done
+    }
+}

@@ -1,0 +1,75 @@
+//! `POST /hooks/sns`: events that SNS brings.
+//!
+//! Answered 200 once what the event hinted at was looked at and is kept, 503 where that
+//! failed: SNS tries again then. 403 is for what is not from a topic of the settings, and
+//! is not tried again.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+
+use super::Face;
+use super::body::read_json;
+use super::problem::Problem;
+use crate::engine::{Taken, clock};
+use crate::telemetry::HintResult;
+use crate::triggers::sns::{Envelope, Kind, Refusal};
+use crate::triggers::{Heard, read};
+
+pub async fn post(State(face): State<Face>, body: Body) -> Result<Json<Value>, Problem> {
+    let (message, _): (Envelope, _) = read_json(body).await?;
+    let Some(sns) = &face.sns else {
+        let detail = "no topic is taken: name them in discover.sns.topics";
+        return Err(Problem::new(StatusCode::FORBIDDEN, detail));
+    };
+    sns.check(&message, clock::now()).await.map_err(|refusal| refused(&face, &refusal))?;
+    let topic = &message.topic_arn;
+    match message.kind {
+        Kind::Notification => hint(&face, &message.message).await,
+        Kind::SubscriptionConfirmation => {
+            sns.confirm(&message).await.map_err(|refusal| refused(&face, &refusal))?;
+            tracing::info!(topic, "the subscription is confirmed");
+            Ok(Json(json!({ "confirmed": topic })))
+        }
+        Kind::UnsubscribeConfirmation => {
+            tracing::error!(topic, "somebody has ended the subscription: SNS brings nothing more");
+            Ok(Json(json!({ "unsubscribed": topic })))
+        }
+    }
+}
+
+fn refused(face: &Face, refusal: &Refusal) -> Problem {
+    let (status, result) = match refusal {
+        Refusal::Forged(_) => (StatusCode::FORBIDDEN, HintResult::Refused),
+        Refusal::Unknown(_) => (StatusCode::SERVICE_UNAVAILABLE, HintResult::Failed),
+    };
+    tracing::warn!(%refusal, "a message at /hooks/sns is not taken");
+    face.metrics.hinted("sns", result);
+    Problem::new(status, refusal.to_string())
+}
+
+async fn hint(face: &Face, text: &str) -> Result<Json<Value>, Problem> {
+    let (result, answer) = match read(text) {
+        Ok(Heard::Hint(hint)) => match face.place.of(hint) {
+            None => (HintResult::NotOurs, "an event of another region".to_owned()),
+            Some(wanted) => match face.hints.look(wanted).await {
+                Ok(Taken::Looked) => (HintResult::Looked, "looked".to_owned()),
+                Ok(Taken::Unguarded) => (HintResult::Unguarded, "nothing guards it".to_owned()),
+                Err(why) => {
+                    face.metrics.hinted("sns", HintResult::Failed);
+                    return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, why));
+                }
+            },
+        },
+        Ok(Heard::NotOurs(what)) => (HintResult::NotOurs, what),
+        // It is signed, so SNS would bring the very same again.
+        Err(error) => {
+            tracing::warn!(%error, "a message of SNS can't be read");
+            (HintResult::Unreadable, error.to_string())
+        }
+    };
+    face.metrics.hinted("sns", result);
+    Ok(Json(json!({ "taken": answer })))
+}
