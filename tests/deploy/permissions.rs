@@ -35,13 +35,9 @@ const BESIDE: &[(&str, &str)] = &[
     ("iam:PassRole", "RegisterTaskDefinition with roles asks for it"),
     // On their way.
     ("ecs:DescribeTasks", "task health"),
-    ("ecs:ListClusters", "clusters that nothing guards"),
     ("ecs:ListTasks", "task health"),
     ("elasticloadbalancing:DescribeTargetHealth", "task health"),
     ("logs:FilterLogEvents", "the last lines of stopped tasks"),
-    ("sqs:ChangeMessageVisibility", "EventBridge's events over SQS"),
-    ("sqs:DeleteMessage", "EventBridge's events over SQS"),
-    ("sqs:ReceiveMessage", "EventBridge's events over SQS"),
     ("sts:AssumeRole", "targets in other accounts"),
 ];
 /// Statements that a role in another account has no use for.

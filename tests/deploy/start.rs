@@ -62,7 +62,6 @@ fn read(text: &str) -> Result<deployguard::settings::Settings, String> {
 }
 
 #[test]
-#[ignore = "store as a map and discover.sqs are on their way"]
 fn the_daemon_reads_the_settings_that_the_template_writes() {
     for (slack, prometheus) in [(false, false), (true, false), (false, true), (true, true)] {
         let text = settings(slack, prometheus, "brake: { rollbacks: 3, within: 10m }");
