@@ -1,19 +1,18 @@
 //! Puts the daemon together: the only place that constructs adapters.
 
+mod advertise;
+mod lead;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::aws::{Account, AccountSettings};
-use crate::engine::{
-    self, Ear, Engine, FleetBrake, Foresight, Parts, Place, PollSettings, Status, deliver_forever,
-    feel_forever, hear_forever, poll_forever,
-};
+use crate::engine::{Foresight, Helm, Status, feel_forever, hints};
 use crate::notify::slack::Slack;
 use crate::platform::ecs::Ecs;
 use crate::policy_repo::{PolicyRepo, Reload};
@@ -25,6 +24,7 @@ use crate::telemetry::Metrics;
 use crate::triggers::sns::Sns;
 use crate::triggers::sqs::Queue;
 use crate::web::{self, Face, Tokens};
+use lead::{Leader, Stops};
 
 /// The metric source of the settings; nothing is sent.
 pub fn prometheus(settings: &PrometheusSettings) -> anyhow::Result<Prometheus> {
@@ -46,7 +46,7 @@ struct Adapters {
 
 impl Adapters {
     async fn connect(settings: &Settings) -> anyhow::Result<Adapters> {
-        let store = Store::open(&settings.store)
+        let store = Store::open(&settings.store.expose()?)
             .await
             .map_err(|why| anyhow::anyhow!("{} can't be opened: {why}", settings.store))?;
         let account = Account::connect(AccountSettings {
@@ -117,100 +117,64 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
             repo.nothing()
         }
     };
-    let listener = TcpListener::bind(settings.listen).await;
-    let listener = listener.with_context(|| format!("{} can't be listened on", settings.listen))?;
-    let parts = Parts {
-        store: adapters.store.clone(),
-        platform: adapters.platform.clone(),
-        sources: [(settings.target(), adapters.sources.clone())].into(),
-        query_offset: settings.prometheus.as_ref().and_then(|one| one.query_offset),
-        policies: Arc::new(loaded.clone()),
-        brake: FleetBrake { rollbacks: settings.brake.rollbacks, within: settings.brake.within.0 },
-        clusters: settings.discover.ecs.clusters.clone(),
+    let listener = TcpListener::bind(settings.listen)
+        .await
+        .with_context(|| format!("{} can't be listened on", settings.listen))?;
+    let address = listener.local_addr()?;
+    let relay = web::relay()?;
+    let (hints, hinted) = hints();
+    let leader = Leader {
+        url: advertise::url(settings.advertise.as_ref(), address, &relay).await,
+        policies: watch::Sender::new(Arc::new(loaded)),
         metrics: Arc::new(Metrics::new()?),
-        status: Arc::default(),
-        mail: Arc::default(),
+        status: Arc::new(Status::default()),
+        helm: Helm::default(),
+        hints: hints.clone(),
+        hinted: Arc::new(Mutex::new(hinted)),
+        settings,
+        adapters,
     };
-    let Parts { metrics, status, mail, .. } = &parts;
-    let (metrics, status, mail) = (metrics.clone(), status.clone(), mail.clone());
-    let engine = Engine::load(parts).await?;
-    let (hints, hinted) = engine::hints();
     let face = Face {
-        engine: engine.handle(),
-        store: adapters.store.clone(),
-        policies: engine.policies(),
-        status: status.clone(),
-        metrics: metrics.clone(),
-        tokens: Arc::new(Tokens::of(&settings)?),
-        target: settings.target(),
+        engine: leader.helm.handle(),
+        store: leader.adapters.store.clone(),
+        policies: leader.policies.subscribe(),
+        status: leader.status.clone(),
+        metrics: leader.metrics.clone(),
+        tokens: Arc::new(Tokens::of(&leader.settings)?),
+        target: leader.settings.target(),
         hints,
-        sns: adapters.sns,
-        place: Place { target: settings.target(), region: adapters.region },
-        foresight: Foresight::new(adapters.platform.clone()),
-        address: listener.local_addr()?,
+        sns: leader.adapters.sns.clone(),
+        place: leader.place(),
+        foresight: Foresight::new(leader.adapters.platform.clone()),
+        address,
+        relay,
     };
-    tracing::info!(address = %face.address, pid = std::process::id(), "listening");
-    let around = TaskTracker::new();
-    around.spawn(poll_forever(
-        adapters.platform,
-        engine.handle(),
-        engine.policies(),
-        engine.looking(),
-        hinted,
-        polling(&settings, status.clone()),
-        stop.clone(),
-    ));
-    if let Some(queue) = adapters.queue {
-        around.spawn(hear_forever(ear(queue, &face), stop.clone()));
-    }
-    if let Some(prometheus) = adapters.sources.prometheus {
-        around.spawn(feel_forever(prometheus, status, stop.clone()));
-    }
-    around.spawn(watch_policies(repo.watch(read.as_ref().ok()), engine.handle(), stop.clone()));
-    if let Some(slack) = adapters.slack {
-        around.spawn(deliver_forever(adapters.store, slack, metrics, mail, stop.clone()));
-    }
-    around.close();
-    run(engine, listener, face, around, stop).await
-}
-
-fn polling(settings: &Settings, status: Arc<Status>) -> PollSettings {
-    let discovery = &settings.discover.ecs;
-    PollSettings {
-        every: discovery.every.std(),
-        target: settings.target(),
-        clusters: discovery.clusters.clone(),
-        status,
-    }
-}
-
-/// Listens to a queue for the same engine that the face speaks to.
-fn ear(queue: Queue, face: &Face) -> Ear {
-    Ear {
-        queue,
-        place: face.place.clone(),
-        hints: face.hints.clone(),
-        status: face.status.clone(),
-        metrics: face.metrics.clone(),
-    }
+    tracing::info!(%address, advertised = leader.url, pid = std::process::id(), "listening");
+    let prometheus = leader.adapters.sources.prometheus.clone();
+    let feeling = feel_forever(prometheus, leader.status.clone(), stop.clone());
+    let reloads = repo.watch(read.as_ref().ok());
+    run(leader, reloads, listener, face, feeling, stop).await
 }
 
 /// Runs until `stop`. Requests end first, then what is around the engine, then
-/// the engine, so that everything that still comes in is kept.
+/// the engine, so that everything that still comes in is kept; then the lead is
+/// given back.
 async fn run(
-    engine: Engine,
+    leader: Leader,
+    reloads: mpsc::Receiver<Reload>,
     listener: TcpListener,
     face: Face,
-    around: TaskTracker,
+    feeling: impl Future<Output = ()> + Send + 'static,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let engine_stop = CancellationToken::new();
-    let mut running = tokio::spawn(engine.run(engine_stop.clone()));
+    let stops = Stops { begun: stop.clone(), served: CancellationToken::new() };
+    let mut leading = tokio::spawn(leader.run(reloads, stops.clone()));
     let serving = tokio::spawn(web::serve(listener, face, stop.clone()));
+    let feeling = tokio::spawn(feeling);
     // Without its engine the daemon guards nothing, and must not look alive.
     tokio::select! {
         () = stop.cancelled() => {}
-        ended = &mut running => {
+        ended = &mut leading => {
             stop.cancel();
             ended??;
             anyhow::bail!("the engine has ended by itself");
@@ -218,24 +182,7 @@ async fn run(
     }
     tracing::info!("stopping");
     serving.await??;
-    around.wait().await;
-    engine_stop.cancel();
-    running.await??;
-    Ok(())
-}
-
-async fn watch_policies(
-    mut reloads: mpsc::Receiver<Reload>,
-    handle: engine::EngineHandle,
-    stop: CancellationToken,
-) {
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            reload = reloads.recv() => match reload {
-                Some(reload) => handle.policies(reload).await,
-                None => return,
-            },
-        }
-    }
+    feeling.await?;
+    stops.served.cancel();
+    leading.await?
 }

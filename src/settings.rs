@@ -1,6 +1,8 @@
 //! The daemon's settings: where it listens, what it talks to, who may do what.
 //! Never policy.
 
+mod store;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -10,6 +12,7 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Deserializer};
 
 use crate::telemetry::LogFormat;
+pub use store::StoreSettings;
 
 /// `deployguard.yaml`.
 #[derive(Debug, Clone, Deserialize)]
@@ -20,8 +23,12 @@ pub struct Settings {
     /// A folder of a git checkout, re-read when it changes.
     #[serde(default = "policies")]
     pub policies: PathBuf,
-    #[serde(default = "store")]
-    pub store: String,
+    /// One database for every daemon that guards the same services.
+    #[serde(default)]
+    pub store: StoreSettings,
+    /// Where the other daemons on the store find this one, as `http://10.0.0.5:8080`; by
+    /// default where it listens, and on ECS the task's address.
+    pub advertise: Option<String>,
     /// `None`: everything is measured in CloudWatch.
     pub prometheus: Option<PrometheusSettings>,
     #[serde(default)]
@@ -297,12 +304,7 @@ impl Settings {
             serde_norway::from_str(&text).with_context(|| format!("{}", path.display()))?;
         if let Some(folder) = path.parent() {
             settings.policies = folder.join(&settings.policies);
-            if let Some(file) = settings.store.strip_prefix("sqlite://")
-                && Path::new(file).is_relative()
-                && !file.starts_with(':')
-            {
-                settings.store = format!("sqlite://{}", folder.join(file).display());
-            }
+            settings.store.count_from(folder);
         }
         settings.check().with_context(|| format!("{}", path.display()))?;
         Ok(settings)
@@ -319,6 +321,13 @@ impl Settings {
             bail!("the token of `{}` is shorter than 16 characters", short.name);
         }
         self.discover.check()?;
+        self.store.expose()?;
+        if let Some(url) = &self.advertise {
+            let read = reqwest::Url::parse(url).context("advertise")?;
+            if !matches!(read.scheme(), "http" | "https") || read.host_str().is_none() {
+                bail!("advertise: `{url}` is no address: give http://HOST:PORT");
+            }
+        }
         if let Some(slack) = &self.slack {
             let url = reqwest::Url::parse(&slack.api_url).context("slack.api_url")?;
             let here = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
@@ -352,10 +361,6 @@ fn listen() -> SocketAddr {
 
 fn policies() -> PathBuf {
     PathBuf::from("policies")
-}
-
-fn store() -> String {
-    "sqlite://deployguard.db".to_owned()
 }
 
 fn five_seconds() -> Span {
@@ -394,7 +399,7 @@ mod tests {
         let settings = read(LEAST).unwrap();
         assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
         assert_eq!(settings.discover.ecs.every.0, SignedDuration::from_secs(15));
-        assert!(settings.store.ends_with("/deployguard.db"), "{}", settings.store);
+        assert!(settings.store.to_string().ends_with("/deployguard.db"), "{}", settings.store);
     }
 
     #[test]

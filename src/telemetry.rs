@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder,
+    Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 
 use crate::engine::{Announced, Refused, Tried};
@@ -48,6 +48,8 @@ pub struct Metrics {
     outbox: IntGaugeVec,
     outbox_age: IntGauge,
     requests: IntCounterVec,
+    leading: IntGauge,
+    takeovers: IntCounter,
 }
 
 /// The stages of a watch that are shown apart.
@@ -120,6 +122,8 @@ impl Metrics {
                 "Requests to the daemon.",
                 &["route", "code"],
             )?,
+            leading: leading(&registry)?,
+            takeovers: takeovers(&registry)?,
             registry,
         })
     }
@@ -247,6 +251,18 @@ impl Metrics {
         self.outbox_age.set(age.max(0));
     }
 
+    /// This process begins to lead.
+    pub fn leads(&self) {
+        self.leading.set(1);
+        self.takeovers.inc();
+    }
+
+    /// This process leads no more: what it counted of the watches is another's to tell.
+    pub fn stands_by(&self) {
+        self.leading.set(0);
+        self.watches(std::iter::empty());
+    }
+
     pub fn request(&self, route: &str, code: u16) {
         self.requests.with_label_values(&[route, &code.to_string()]).inc();
     }
@@ -259,6 +275,17 @@ fn cloudwatch(registry: &Registry) -> Result<[IntCounterVec; 2], prometheus::Err
         counters(registry, "cloudwatch_metrics_total", metrics, &["target"])?,
         counters(registry, "cloudwatch_requests_total", requests, &["target"])?,
     ])
+}
+
+fn leading(registry: &Registry) -> Result<IntGauge, prometheus::Error> {
+    gauge(registry, "leading", "1 while this process leads, 0 while it stands by.")
+}
+
+fn takeovers(registry: &Registry) -> Result<IntCounter, prometheus::Error> {
+    let metric =
+        IntCounter::new("deployguard_takeovers_total", "Times that this process began to lead.")?;
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
 }
 
 fn looks(registry: &Registry) -> Result<IntCounterVec, prometheus::Error> {

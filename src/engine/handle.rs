@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{oneshot, watch};
 
+use super::helm::Standing;
 use crate::model::{Announcement, ServiceKey, Sighting, WatchId};
 use crate::platform::LookError;
 use crate::policy_repo::Reload;
@@ -85,10 +86,11 @@ pub enum Refused {
     Unavailable(String),
 }
 
-/// A way into the engine; clones share it.
+/// A way into the engine that leads in this process; clones share it. While none does,
+/// requests are refused and what is only told is dropped: the next look tells it again.
 #[derive(Clone)]
 pub struct EngineHandle {
-    pub(super) inputs: mpsc::Sender<Input>,
+    pub(super) standing: watch::Receiver<Standing>,
 }
 
 /// How long a caller waits for the engine: a store that hangs must not hang
@@ -126,11 +128,11 @@ impl EngineHandle {
 
     /// Brings what the policy folder holds now.
     pub async fn policies(&self, reload: Reload) {
-        let _ = self.inputs.send(Input::Policies(Box::new(reload))).await;
+        self.send(Input::Policies(Box::new(reload))).await;
     }
 
     pub(super) async fn looked(&self, looks: Vec<Look>) {
-        let _ = self.inputs.send(Input::Looked(looks)).await;
+        self.send(Input::Looked(looks)).await;
     }
 
     /// Returns once everything that was sent before is kept.
@@ -140,8 +142,13 @@ impl EngineHandle {
 
     async fn call<T>(&self, input: impl FnOnce(Reply<T>) -> Input) -> Result<T, Refused> {
         let (reply, answer) = oneshot::channel();
-        let gone = || Refused::Unavailable("deployguard is stopping".to_owned());
-        let send = self.inputs.send(input(reply));
+        let gone = || {
+            Refused::Unavailable(
+                "deployguard is stopping, or another one takes over; try again".to_owned(),
+            )
+        };
+        let inputs = self.inputs().ok_or_else(gone)?;
+        let send = inputs.send(input(reply));
         let asked = tokio::time::timeout(PATIENCE, async {
             send.await.map_err(|_| gone())?;
             answer.await.map_err(|_| gone())?

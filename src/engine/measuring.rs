@@ -155,7 +155,7 @@ impl Engine {
         }
         let sources = self.parts.sources.get(target).cloned().unwrap_or_default();
         let (asked_of, target) = (sources.cloudwatch.clone(), target.to_owned());
-        let inputs = self.handle.inputs.clone();
+        let handle = self.handle.clone();
         let metrics = self.parts.metrics.clone();
         self.tasks.spawn(async move {
             let started = tokio::time::Instant::now();
@@ -181,7 +181,7 @@ impl Engine {
                 } else {
                     Ok(Box::new(came_to(goal, measured)))
                 };
-                let _ = inputs.send(Input::Done { watch, want, event }).await;
+                handle.send(Input::Done { watch, want, event }).await;
             }
         });
     }

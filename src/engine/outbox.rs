@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::clock;
+use super::tenure::Tenure;
 use crate::crash;
 use crate::notify::slack::Slack;
 use crate::notify::{DeliverError, Letter, Notifier, Thread};
@@ -26,16 +27,27 @@ const KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// Looks at the outbox even if nobody rings.
 const IDLE: Duration = Duration::from_secs(30);
 
-/// Delivers until `stop`. `mail` is rung when something was put in.
-pub async fn deliver_forever(
-    store: Store,
-    slack: Arc<Slack>,
-    metrics: Arc<Metrics>,
-    mail: Arc<Notify>,
-    stop: CancellationToken,
-) {
+/// What the postman works with.
+#[derive(Clone)]
+pub struct Postman {
+    /// Under the fence of the tenure: a letter is another's once another leads.
+    pub store: Store,
+    pub tenure: Tenure,
+    pub slack: Arc<Slack>,
+    pub metrics: Arc<Metrics>,
+    /// Rung when something was put in.
+    pub mail: Arc<Notify>,
+}
+
+/// Delivers until `stop`, or until the tenure is over.
+pub async fn deliver_forever(postman: Postman, stop: CancellationToken) {
+    let tenure = postman.tenure.clone();
+    tenure.hold(deliver_until(postman, stop)).await;
+}
+
+async fn deliver_until(postman: Postman, stop: CancellationToken) {
     while !stop.is_cancelled() {
-        let wait = match round(&store, &slack, &metrics).await {
+        let wait = match round(&postman).await {
             Ok(wait) => wait,
             Err(error) => {
                 tracing::error!(%error, "the outbox can't be read");
@@ -44,7 +56,7 @@ pub async fn deliver_forever(
         };
         tokio::select! {
             () = stop.cancelled() => return,
-            () = mail.notified() => {}
+            () = postman.mail.notified() => {}
             () = tokio::time::sleep(wait) => {}
         }
     }
@@ -52,11 +64,8 @@ pub async fn deliver_forever(
 
 /// One round over the heads of all the watches' queues. Returns when the next
 /// one is due.
-async fn round(
-    store: &Store,
-    slack: &Arc<Slack>,
-    metrics: &Arc<Metrics>,
-) -> Result<Duration, StoreError> {
+async fn round(postman: &Postman) -> Result<Duration, StoreError> {
+    let Postman { store, metrics, .. } = postman;
     loop {
         let now = clock::now();
         let heads = store.outbox_heads(AT_ONCE).await?;
@@ -72,9 +81,12 @@ async fn round(
         }
         let mut under_way = tokio::task::JoinSet::new();
         for queued in due {
-            let (store, slack, metrics) = (store.clone(), slack.clone(), metrics.clone());
+            let Postman { store, tenure, slack, metrics, .. } = postman.clone();
             under_way.spawn(async move {
-                let result = deliver(&store, &slack, &queued).await;
+                // Each by itself: nothing is sent after the end, whichever task runs first.
+                let Some(result) = tenure.hold(deliver(&store, &slack, &queued)).await else {
+                    return;
+                };
                 metrics.delivered(&result);
                 if let Err(error) = result {
                     tracing::error!(watch = %queued.notice.watch, %error, "outbox");

@@ -113,17 +113,20 @@ impl Engine {
         want: WantKind,
         work: impl Future<Output = Result<Event, Duration>> + Send + 'static,
     ) {
-        let inputs = self.handle.inputs.clone();
+        let (handle, tenure) = (self.handle.clone(), self.parts.tenure.clone());
         self.tasks.spawn(async move {
             // A panic must not leave the want under way for ever.
-            let event = match tokio::spawn(work).await {
-                Ok(event) => event.map(Box::new),
+            let held = tokio::spawn(async move { tenure.hold(work).await });
+            let event = match held.await {
+                Ok(Some(event)) => event.map(Box::new),
+                // Broken off; whoever leads next wants it again.
+                Ok(None) => return,
                 Err(panic) => {
                     tracing::error!(watch = %watch, %panic, "a task broke off; trying again");
                     Err(AGAIN)
                 }
             };
-            let _ = inputs.send(Input::Done { watch, want, event }).await;
+            handle.send(Input::Done { watch, want, event }).await;
         });
     }
 }

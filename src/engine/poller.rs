@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::clock;
@@ -55,11 +55,13 @@ pub async fn poll_forever(
     engine: EngineHandle,
     policies: watch::Receiver<Arc<Loaded>>,
     mut looking: watch::Receiver<Looking>,
-    mut hinted: Hinted,
+    hinted: Arc<Mutex<Hinted>>,
     settings: PollSettings,
     stop: CancellationToken,
 ) {
     let PollSettings { every, target, clusters, status } = settings;
+    // Whoever led before this process led again has let go of it.
+    let mut hinted = hinted.lock().await;
     let mut land = Land::new(target, clusters, status);
     let mut slow = 1;
     let mut next_full = tokio::time::Instant::now();

@@ -15,8 +15,13 @@ use crate::sources::prometheus::Prometheus;
 /// Between two questions.
 const EVERY: Duration = Duration::from_secs(15);
 
-/// Asks until `stop`.
-pub async fn feel_forever(source: Prometheus, status: Arc<Status>, stop: CancellationToken) {
+/// Asks until `stop`, where there is a Prometheus.
+pub async fn feel_forever(
+    source: Option<Prometheus>,
+    status: Arc<Status>,
+    stop: CancellationToken,
+) {
+    let Some(source) = source else { return };
     loop {
         let now = clock::now();
         let once = Ticks::once(now, SignedDuration::from_secs(1));

@@ -19,6 +19,7 @@ use super::poller::Looking;
 use super::status::Status;
 use super::step::{Done, Step};
 use super::take::{Known, Outcome};
+use super::tenure::Tenure;
 use crate::crash;
 use crate::model::{RollOut, WatchId};
 use crate::platform::ecs::Ecs;
@@ -38,14 +39,18 @@ const LONGEST_NAP: Duration = Duration::from_mins(1);
 const DRAIN: Duration = Duration::from_secs(25);
 
 /// What the engine is made of.
+#[derive(Clone)]
 pub struct Parts {
+    /// Under the fence of the tenure.
     pub store: Store,
+    pub tenure: Tenure,
     pub platform: Arc<Ecs>,
     /// What can be asked, by target.
     pub sources: BTreeMap<String, Sources>,
     /// How long after its time a sample can be had of it; `None`: a moment.
     pub query_offset: Option<SignedDuration>,
-    pub policies: Arc<Loaded>,
+    /// The policies in force, from one engine of this process to the next.
+    pub policies: watch::Sender<Arc<Loaded>>,
     pub brake: FleetBrake,
     /// Where deployments are looked for; `None`: where the policies say.
     pub clusters: Option<Vec<String>>,
@@ -70,7 +75,6 @@ pub struct Engine {
     pub(super) busy: BTreeSet<(WatchId, WantKind)>,
     /// Wants that failed, and when they are tried again.
     pub(super) later: BTreeMap<(WatchId, WantKind), Timestamp>,
-    shown_policies: watch::Sender<Arc<Loaded>>,
     looking: watch::Sender<Looking>,
 }
 
@@ -79,11 +83,10 @@ impl Engine {
     pub async fn load(parts: Parts) -> Result<Engine, StoreError> {
         let live = Live::load(&parts.store).await?;
         let (sender, inputs) = mpsc::channel(INBOX);
-        let policies = parts.policies.clone();
+        let policies = parts.policies.borrow().clone();
         let mut engine = Engine {
-            shown_policies: watch::Sender::new(policies.clone()),
             looking: watch::Sender::new(Looking::default()),
-            handle: EngineHandle { inputs: sender },
+            handle: EngineHandle::to(sender),
             tasks: TaskTracker::new(),
             brake_gate: Arc::default(),
             busy: BTreeSet::new(),
@@ -104,7 +107,7 @@ impl Engine {
 
     /// The policies in force.
     pub fn policies(&self) -> watch::Receiver<Arc<Loaded>> {
-        self.shown_policies.subscribe()
+        self.parts.policies.subscribe()
     }
 
     /// The services that have to be looked at.
@@ -115,7 +118,7 @@ impl Engine {
     /// Runs until `stop`, then takes in what is still under way.
     ///
     /// # Errors
-    /// Somebody else writes to the same store: this process must not go on.
+    /// Somebody else writes to the same store: this engine must not go on.
     pub async fn run(mut self, stop: CancellationToken) -> Result<(), StoreError> {
         let mut batch = Vec::new();
         // What the store remembers may already contradict pauses and policies.
@@ -156,7 +159,6 @@ impl Engine {
             batch.push(input);
         }
         self.step(&mut batch).await?;
-        self.parts.store.close().await;
         tracing::info!("stopped; everything is kept");
         Ok(())
     }
@@ -173,7 +175,7 @@ impl Engine {
                     return Ok(());
                 }
                 // What is in memory is not what is kept: only a fresh start mends it.
-                Err(error @ StoreError::Conflict(_)) => return Err(error),
+                Err(error @ (StoreError::Conflict(_) | StoreError::Deposed)) => return Err(error),
                 Err(error) => {
                     tracing::error!(%error, retry_in = ?pause, "nothing can be kept");
                     self.parts.status.set(|health| health.store = Some(error.to_string()));
@@ -322,7 +324,7 @@ impl Engine {
                 Input::Policies(reload) => match &**reload {
                     Reload::Good(loaded) => {
                         self.policies = Arc::new(loaded.clone());
-                        self.shown_policies.send_replace(self.policies.clone());
+                        self.parts.policies.send_replace(self.policies.clone());
                         self.parts.metrics.policies_read(true);
                         self.parts.status.set(|health| {
                             health.policy_mistakes.clear();

@@ -65,6 +65,22 @@ impl Status {
         change(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
+    /// Why the store can't be asked, while it can't; told by whoever stands by.
+    pub fn store_fails(&self, why: Option<String>) {
+        self.set(|health| health.store = why);
+    }
+
+    /// What the engine knew by looking is forgotten once it runs elsewhere.
+    pub fn stands_by(&self) {
+        self.set(|health| {
+            health.store = None;
+            health.platform.clear();
+            health.blind.clear();
+            health.looked_at = None;
+            health.stepped_at = None;
+        });
+    }
+
     /// Whether the latest look there failed.
     pub(super) fn is_blind(&self, place: &str) -> bool {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner).blind.contains_key(place)

@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use sqlx::{Any, Transaction};
 
 use super::outbox::queue;
-use super::{Address, Pause, Store, StoreError};
+use super::{Address, Pause, Store, StoreError, key};
+use crate::crash;
 use crate::model::{LedgerEntry, Notice, ServiceKey, WatchId};
 
 /// A watch's state with what may be looked up by.
@@ -53,10 +54,11 @@ pub enum Write {
 impl Store {
     /// Keeps all of `writes`, or nothing of them.
     pub async fn commit(&self, writes: &[Write], now: Timestamp) -> Result<(), StoreError> {
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = self.begin().await?;
         for write in writes {
             keep(&mut transaction, write, now.as_millisecond()).await?;
         }
+        crash::point("commit-within");
         transaction.commit().await?;
         Ok(())
     }
@@ -70,7 +72,7 @@ async fn keep(tx: &mut Transaction<'_, Any>, write: &Write, now: i64) -> Result<
                 "INSERT INTO announcements (id, digest, watch, received_ms) \
                  VALUES ($1, $2, $3, $4)",
             )
-            .bind(id)
+            .bind(key(id))
             .bind(digest)
             .bind(watch.as_str())
             .bind(now)
@@ -86,7 +88,7 @@ async fn keep(tx: &mut Transaction<'_, Any>, write: &Write, now: i64) -> Result<
                  ON CONFLICT (service, revision) DO UPDATE SET entry = excluded.entry",
             )
             .bind(entry.service.to_string())
-            .bind(revision)
+            .bind(key(&revision))
             .bind(serde_json::to_string(entry)?)
             .execute(&mut **tx)
             .await?;
@@ -107,14 +109,14 @@ async fn keep(tx: &mut Transaction<'_, Any>, write: &Write, now: i64) -> Result<
                 "INSERT INTO pauses (scope, pause) VALUES ($1, $2) \
                  ON CONFLICT (scope) DO UPDATE SET pause = excluded.pause",
             )
-            .bind(&pause.scope)
+            .bind(key(&pause.scope))
             .bind(serde_json::to_string(pause)?)
             .execute(&mut **tx)
             .await?;
         }
         Write::Unpause { scope } => {
             sqlx::query("DELETE FROM pauses WHERE scope = $1")
-                .bind(scope)
+                .bind(key(scope))
                 .execute(&mut **tx)
                 .await?;
         }

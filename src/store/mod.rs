@@ -3,29 +3,30 @@
 //! Everything that one step of the engine changes is written by one
 //! [`Store::commit`], in one transaction, before anything is done about it.
 //! The store keeps documents and never looks into them: it knows the words of
-//! `model` and nothing of `watch`.
+//! `model` and nothing of `watch`. The database is SQLite or Postgres ([`open`]); of
+//! several daemons on one store, one leads ([`lease`]).
 
 mod commit;
+mod lease;
+mod open;
 mod outbox;
 mod permits;
 
-use std::path::Path;
-use std::str::FromStr;
-use std::time::Duration;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use sqlx::any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers};
+use sha2::{Digest, Sha256};
 use sqlx::{AnyPool, Row};
 
 pub use commit::{WatchRow, Write};
+pub use lease::{Claim, Fence};
 pub use outbox::{Address, Letterbox, Queued};
 pub use permits::RecentPermits;
 
 use crate::model::{LedgerEntry, WatchId};
-
-static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("src/store/migrations");
+use open::{Kind, Lock};
 
 /// The database was out of reach, full, locked or holds what this version can't read.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +44,10 @@ pub enum StoreError {
         "store: watch {0} is kept otherwise than this process knows it; is a second deployguard on this store?"
     )]
     Conflict(WatchId),
+    #[error("store: another deployguard leads on it now")]
+    Deposed,
+    #[error("store: the file that says who leads can't be locked: {0}")]
+    Lock(String),
 }
 
 /// A stop on automatic action, by scope.
@@ -58,43 +63,19 @@ pub struct Pause {
 /// An open handle; clones share it.
 #[derive(Debug, Clone)]
 pub struct Store {
+    kind: Kind,
     pool: AnyPool,
+    /// Where the lease is asked for; with SQLite the same one.
+    lease: AnyPool,
+    lock: Arc<Lock>,
+    /// The tenure that everything is written in, if any.
+    fence: Option<Fence>,
 }
 
 impl Store {
-    /// Opens `sqlite://PATH`, creates what is missing and migrates.
-    pub async fn open(url: &str) -> Result<Store, StoreError> {
-        install_default_drivers();
-        if !url.starts_with("sqlite:") {
-            return Err(StoreError::Unsupported(format!(
-                "`{}` is not supported yet: give sqlite://PATH",
-                url.split(':').next().unwrap_or(url)
-            )));
-        }
-        folder_is_there(url)?;
-        let separator = if url.contains('?') { '&' } else { '?' };
-        let options = AnyConnectOptions::from_str(&format!("{url}{separator}mode=rwc"))?;
-        // SQLite has one writer; one connection spares every busy retry.
-        let pool = AnyPoolOptions::new()
-            .max_connections(1)
-            .acquire_timeout(Duration::from_secs(10))
-            .after_connect(|connection, _| {
-                Box::pin(async move {
-                    // FULL: an acknowledged hook survives a power cut.
-                    let pragmas = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; \
-                                   PRAGMA busy_timeout=5000; PRAGMA foreign_keys=ON";
-                    sqlx::Executor::execute(connection, pragmas).await?;
-                    Ok(())
-                })
-            })
-            .connect_with(options)
-            .await?;
-        MIGRATIONS.run(&pool).await?;
-        Ok(Store { pool })
-    }
-
     pub async fn close(&self) {
         self.pool.close().await;
+        self.lease.close().await;
     }
 
     /// Whether the database answers.
@@ -121,7 +102,7 @@ impl Store {
     /// One watch, open or ended.
     pub async fn watch<W: DeserializeOwned>(&self, id: &WatchId) -> Result<Option<W>, StoreError> {
         let row = sqlx::query("SELECT state FROM watches WHERE id = $1")
-            .bind(id.as_str())
+            .bind(key(id.as_str()))
             .fetch_optional(&self.pool)
             .await?;
         row.map(|row| Ok(serde_json::from_str(row.get::<&str, _>(0))?)).transpose()
@@ -138,7 +119,7 @@ impl Store {
     /// Whether a watch of that id was ever kept.
     pub async fn has_watch(&self, id: &WatchId) -> Result<bool, StoreError> {
         let row = sqlx::query("SELECT 1 FROM watches WHERE id = $1")
-            .bind(id.as_str())
+            .bind(key(id.as_str()))
             .fetch_optional(&self.pool)
             .await?;
         Ok(row.is_some())
@@ -181,7 +162,7 @@ impl Store {
         id: &WatchId,
     ) -> Result<Vec<(Timestamp, E)>, StoreError> {
         let rows = sqlx::query("SELECT at_ms, event FROM journal WHERE watch = $1 ORDER BY seq")
-            .bind(id.as_str())
+            .bind(key(id.as_str()))
             .fetch_all(&self.pool)
             .await?;
         rows.iter()
@@ -195,7 +176,7 @@ impl Store {
     /// The digest and the watch of an announcement that was received before.
     pub async fn announcement(&self, id: &str) -> Result<Option<(String, WatchId)>, StoreError> {
         let row = sqlx::query("SELECT digest, watch FROM announcements WHERE id = $1")
-            .bind(id)
+            .bind(key(id))
             .fetch_optional(&self.pool)
             .await?;
         Ok(row.map(|row| (row.get(0), WatchId::typed(row.get::<&str, _>(1)))))
@@ -224,17 +205,21 @@ impl Store {
     }
 }
 
-/// SQLite says of a missing folder only that the file can't be opened.
-fn folder_is_there(url: &str) -> Result<(), StoreError> {
-    let path = url.trim_start_matches("sqlite:").trim_start_matches("//");
-    let path = Path::new(path.split('?').next().unwrap_or(path));
-    match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        Some(folder) if !folder.exists() => Err(StoreError::Unsupported(format!(
-            "the folder {} of the store does not exist",
-            folder.display()
-        ))),
-        Some(_) | None => Ok(()),
+/// The longest key that is kept as it is, in bytes: an index of Postgres takes no more
+/// than 2,704 a row.
+const LONGEST_KEY: usize = 1024;
+
+/// What a row is found by. Names come from outside: one that no index can take, or that
+/// Postgres can't write as text, is kept by its digest.
+fn key(name: &str) -> String {
+    if name.len() <= LONGEST_KEY && !name.contains('\0') {
+        return name.to_owned();
     }
+    Sha256::digest(name).iter().fold("sha256:".to_owned(), |mut text, byte| {
+        use std::fmt::Write as _;
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 fn from_ms(ms: i64) -> Timestamp {

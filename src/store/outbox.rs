@@ -77,6 +77,11 @@ pub(super) async fn queue(
     Ok(())
 }
 
+/// What others say may hold what Postgres can't write as text.
+fn text(words: &str) -> String {
+    words.replace('\0', "")
+}
+
 impl Store {
     /// The first undelivered notice of each watch, oldest first; at most `limit`.
     pub async fn outbox_heads(&self, limit: u32) -> Result<Vec<Queued>, StoreError> {
@@ -106,12 +111,14 @@ impl Store {
     /// whether this one arrived. Returns the notice to deliver, which may be a
     /// newer card than when the queue was read; from here on none replaces it.
     pub async fn outbox_trying(&self, seq: i64) -> Result<Notice, StoreError> {
+        let mut transaction = self.begin().await?;
         let row = sqlx::query(
             "UPDATE outbox SET attempts = attempts + 1 WHERE seq = $1 RETURNING notice",
         )
         .bind(seq)
-        .fetch_one(&self.pool)
+        .fetch_one(&mut *transaction)
         .await?;
+        transaction.commit().await?;
         Ok(serde_json::from_str(row.get::<&str, _>(0))?)
     }
 
@@ -122,7 +129,7 @@ impl Store {
         watch: &WatchId,
         thread: Option<&str>,
     ) -> Result<(), StoreError> {
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = self.begin().await?;
         sqlx::query("UPDATE outbox SET status = 'delivered', error = NULL WHERE seq = $1")
             .bind(seq)
             .execute(&mut *transaction)
@@ -148,31 +155,37 @@ impl Store {
         next: Timestamp,
         error: &str,
     ) -> Result<(), StoreError> {
+        let mut transaction = self.begin().await?;
         sqlx::query("UPDATE outbox SET next_ms = $1, error = $2 WHERE seq = $3")
             .bind(next.as_millisecond())
-            .bind(error)
+            .bind(text(error))
             .bind(seq)
-            .execute(&self.pool)
+            .execute(&mut *transaction)
             .await?;
+        transaction.commit().await?;
         Ok(())
     }
 
     /// No further try: kept for people to see, and no longer in the way.
     pub async fn outbox_undeliverable(&self, seq: i64, error: &str) -> Result<(), StoreError> {
+        let mut transaction = self.begin().await?;
         sqlx::query("UPDATE outbox SET status = 'undeliverable', error = $1 WHERE seq = $2")
-            .bind(error)
+            .bind(text(error))
             .bind(seq)
-            .execute(&self.pool)
+            .execute(&mut *transaction)
             .await?;
+        transaction.commit().await?;
         Ok(())
     }
 
     /// Forgets what was delivered before `before`.
     pub async fn outbox_prune(&self, before: Timestamp) -> Result<(), StoreError> {
+        let mut transaction = self.begin().await?;
         sqlx::query("DELETE FROM outbox WHERE status = 'delivered' AND queued_ms < $1")
             .bind(before.as_millisecond())
-            .execute(&self.pool)
+            .execute(&mut *transaction)
             .await?;
+        transaction.commit().await?;
         Ok(())
     }
 

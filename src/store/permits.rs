@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use sqlx::Row;
 
-use super::{Store, StoreError, from_ms};
+use super::{Store, StoreError, from_ms, key};
 use crate::model::{Permit, ServiceKey, WatchId};
 
 /// What the brakes are decided on.
@@ -48,7 +48,7 @@ impl Store {
         deployment: &str,
     ) -> Result<Option<WatchId>, StoreError> {
         let row = sqlx::query("SELECT watch FROM permits WHERE deployment = $1")
-            .bind(format!("{service} {deployment}"))
+            .bind(key(&format!("{service} {deployment}")))
             .fetch_optional(&self.pool)
             .await?;
         Ok(row.map(|row| WatchId::typed(row.get::<&str, _>(0))))
@@ -63,23 +63,25 @@ impl Store {
         watch: &WatchId,
         now: Timestamp,
     ) -> Result<Option<Permit>, StoreError> {
+        let mut transaction = self.begin().await?;
         let inserted = sqlx::query(
             "INSERT INTO permits (deployment, service, watch, issued_ms) VALUES ($1, $2, $3, $4) \
              ON CONFLICT (deployment) DO NOTHING",
         )
-        .bind(format!("{service} {deployment}"))
+        .bind(key(&format!("{service} {deployment}")))
         .bind(service.to_string())
         .bind(watch.as_str())
         .bind(now.as_millisecond())
-        .execute(&self.pool)
+        .execute(&mut *transaction)
         .await?
         .rows_affected();
         if inserted == 1 {
+            transaction.commit().await?;
             return Ok(Some(Permit::issued_by_store(watch.clone(), true)));
         }
         let holder: String = sqlx::query("SELECT watch FROM permits WHERE deployment = $1")
-            .bind(format!("{service} {deployment}"))
-            .fetch_one(&self.pool)
+            .bind(key(&format!("{service} {deployment}")))
+            .fetch_one(&mut *transaction)
             .await?
             .get(0);
         Ok((holder == watch.as_str()).then(|| Permit::issued_by_store(watch.clone(), false)))

@@ -1,5 +1,7 @@
 //! The daemon itself: alive, ready, measured.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -8,32 +10,47 @@ use serde_json::json;
 
 use super::Face;
 use super::problem::Problem;
-use crate::engine::clock;
+use crate::engine::{Leads, clock};
+
+/// How long the store may take: whoever asks waits no longer than some seconds.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 pub async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// 200 while hooks are kept; the detail tells what people should mend.
+/// 200 while hooks are kept; the detail tells what people should mend. Who stands by is
+/// ready too: a deployment of deployguard must come up while the former one leads.
 pub async fn readyz(State(face): State<Face>) -> Response {
     let health = face.status.read();
     let mut obstacles = health.obstacles();
-    let outbox = match face.store.letterbox().await {
-        Ok(letterbox) => Some(json!({
+    let outbox = match tokio::time::timeout(PATIENCE, face.store.letterbox()).await {
+        Ok(Ok(letterbox)) => Some(json!({
             "pending": letterbox.pending,
             "undeliverable": letterbox.undeliverable,
             "oldest": letterbox.oldest,
         })),
-        Err(error) => {
+        Ok(Err(error)) => {
             obstacles.push(error.to_string());
+            None
+        }
+        Err(_) => {
+            obstacles.push(format!("the store does not answer within {PATIENCE:?}"));
             None
         }
     };
     let ready = obstacles.is_empty();
     obstacles.extend(health.handicaps(clock::now()));
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let body =
-        json!({ "ready": ready, "obstacles": obstacles, "detail": health, "outbox": outbox });
+    let (role, leader) = match face.engine.leads() {
+        Leads::Here => ("leading", None),
+        Leads::There(url) => ("standby", Some(url)),
+        Leads::Nobody => ("standby", None),
+    };
+    let body = json!({
+        "ready": ready, "role": role, "leader": leader, "obstacles": obstacles,
+        "detail": health, "outbox": outbox,
+    });
     (status, Json(body)).into_response()
 }
 

@@ -1,11 +1,13 @@
 //! The HTTP face: hooks, the API, and the daemon's own health.
 //!
 //! Nothing is decided here. A request is checked, bounded and typed, and brought
-//! to the engine; what is read comes from the store.
+//! to the engine, here or where it leads ([`forward`]); what is read comes from the
+//! store.
 
 mod act;
 mod auth;
 mod body;
+mod forward;
 mod health;
 mod hook;
 mod place;
@@ -30,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub use auth::Tokens;
+pub use forward::relay;
 pub use view::{CheckView, WatchDetail, WatchView};
 
 use crate::engine::{EngineHandle, Foresight, Hints, Place, Status};
@@ -59,6 +62,8 @@ pub struct Face {
     pub foresight: Foresight,
     /// Checks what SNS posts; `None`: no topic is taken.
     pub sns: Option<Arc<Sns>>,
+    /// For passing on to the leader.
+    pub relay: reqwest::Client,
 }
 
 /// A request takes no longer, whatever it waits for.
@@ -85,6 +90,7 @@ pub fn router(face: Face) -> Router {
         .route("/metrics", get(health::metrics))
         .fallback(nowhere)
         .method_not_allowed_fallback(not_that_way)
+        .layer(middleware::from_fn_with_state(face.clone(), forward::to_leader))
         .layer(middleware::from_fn(in_time))
         .layer(CatchPanicLayer::custom(broken))
         .layer(middleware::from_fn_with_state(face.clone(), count))

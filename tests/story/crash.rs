@@ -1,19 +1,12 @@
 //! The daemon is killed, at every effect boundary of the story and at random times, and
 //! started again: the same end, one effective rollback, no message lost or said twice.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Context;
-use deployguard::model::WatchId;
-use deployguard::store::Store;
-use deployguard::watch::{Event, Watch};
-use serde_json::Value;
-
-use crate::BINARY;
 use crate::world::daemon::{Daemon, STORY, announcement};
 use crate::world::{World, WorldConfig};
+use crate::{BINARY, ending};
 
 /// Everything around one bad deployment.
 struct Story {
@@ -82,53 +75,13 @@ impl Story {
         assert_eq!(watch["outcome"], "rolled_back", "{watch:#}");
         assert_eq!(watch["incident"]["status"], "resolved", "{watch:#}");
         assert_eq!(self.world.task_definition_in_place(), "shopflow-api:1");
-        let rollbacks = self.world.mutations_by_client();
-        assert_eq!(rollbacks.len(), 1, "one effective rollback: {rollbacks:?}");
-        self.daemon
-            .wait_for("an empty outbox", Duration::from_secs(30), async |daemon| {
-                let ready = daemon.get("/readyz").await?;
-                Ok((ready["outbox"]["pending"] == 0).then_some(()))
-            })
-            .await?;
-        self.thread_is_whole();
+        ending::rolled_back_once(&self.world);
+        ending::outbox_is_empty(&self.daemon).await?;
+        ending::thread_is_whole(&self.world);
         self.daemon.terminate().await?;
-        self.journal_tells_the_state(watch["id"].as_str().unwrap_or_default()).await
-    }
-
-    /// One thread with each message once, in order.
-    fn thread_is_whole(&self) {
-        let messages = self.world.slack.messages();
-        let mut keys = BTreeMap::new();
-        for message in &messages {
-            let key = message.metadata["event_payload"]["key"].to_string();
-            *keys.entry(key).or_insert(0) += 1;
-        }
-        assert!(keys.values().all(|times| *times == 1), "said twice: {keys:?}");
-        let threads = self.world.slack.threads();
-        let [thread] = &threads[..] else { panic!("one deployment, one thread: {threads:#?}") };
-        assert!(thread.text.contains("rolled back: the numbers recovered"), "{thread:#?}");
-        let story = ["is rolling back", "is back in place", "Recovered"];
-        assert_eq!(thread.replies.len(), story.len(), "{thread:#?}");
-        for (reply, words) in thread.replies.iter().zip(story) {
-            assert!(reply.contains(words), "{words}: {thread:#?}");
-        }
-    }
-
-    /// The fold of the journal is the state, to the last byte.
-    async fn journal_tells_the_state(&self, id: &str) -> anyhow::Result<()> {
         let path = self.daemon.home().join("deployguard.db");
-        let store = Store::open(&format!("sqlite://{}", path.display())).await?;
-        let id = WatchId::typed(id);
-        let kept: Value = store.watch(&id).await?.context("the watch is kept")?;
-        let journal = store.journal::<Event>(&id).await?;
-        let ((opened_at, opened), rest) = journal.split_first().context("a journal")?;
-        let (mut watch, _) = Watch::open(opened, *opened_at)?;
-        for (now, event) in rest {
-            watch.handle(event, *now)?;
-        }
-        assert_eq!(serde_json::to_value(&watch)?, kept);
-        store.close().await;
-        Ok(())
+        let id = watch["id"].as_str().unwrap_or_default();
+        ending::journal_tells_the_state(&format!("sqlite://{}", path.display()), id).await
     }
 }
 
@@ -220,7 +173,7 @@ async fn killed_at_random_times_it_ends_the_same() -> anyhow::Result<()> {
 }
 
 /// `DEPLOYGUARD_SEED` repeats the times of a run.
-fn seed() -> u64 {
+pub fn seed() -> u64 {
     let seed = std::env::var("DEPLOYGUARD_SEED").ok().and_then(|text| text.parse().ok());
     let seed = seed.unwrap_or_else(|| u64::from(std::process::id()) * 2_654_435_761 + 1);
     println!("DEPLOYGUARD_SEED={seed}");

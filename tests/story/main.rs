@@ -3,6 +3,10 @@
 
 mod cloudwatch;
 mod crash;
+mod ending;
+mod pair;
+mod stores;
+mod two;
 mod whole;
 
 #[path = "../world/mod.rs"]

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::BINARY;
 use crate::world::daemon::{Daemon, STORY, announcement};
+use crate::world::postgres::{PASSWORD, Postgres};
 use crate::world::{World, WorldConfig};
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -17,8 +18,24 @@ const MINUTE: Duration = Duration::from_mins(1);
 async fn a_good_deployment_passes_and_a_bad_one_is_rolled_back() -> anyhow::Result<()> {
     let world = World::start(WorldConfig::default()).await?;
     let mut daemon = Daemon::at_home(Path::new(BINARY), &world, STORY)?;
+    passes_and_is_rolled_back(&world, &mut daemon).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_postgres_the_story_is_the_same_and_its_password_is_told_nowhere() -> anyhow::Result<()>
+{
+    let postgres = Postgres::start().await?;
+    let world = World::start(WorldConfig::default()).await?;
+    let mut daemon = Daemon::at_home(Path::new(BINARY), &world, STORY)?;
+    daemon.use_postgres(&postgres)?;
+    passes_and_is_rolled_back(&world, &mut daemon).await?;
+    assert!(!daemon.logs().contains(PASSWORD), "the log tells the password");
+    Ok(())
+}
+
+async fn passes_and_is_rolled_back(world: &World, daemon: &mut Daemon) -> anyhow::Result<()> {
     daemon.start().await?;
-    daemon.knows_its_world(&world).await?;
+    daemon.knows_its_world(world).await?;
 
     world.deploy("v2", &[])?;
     let (status, answer) = daemon.announce(&announcement("v2", "shopflow-api:2")).await?;
@@ -36,7 +53,7 @@ async fn a_good_deployment_passes_and_a_bad_one_is_rolled_back() -> anyhow::Resu
     assert_eq!(rollbacks.len(), 1, "exactly one rollback");
     assert_eq!(world.slack.violations(), Vec::<String>::new());
 
-    let first_bad = first_bad_scrape(&world).await?;
+    let first_bad = first_bad_scrape(world).await?;
     let took = rollbacks[0].at.duration_since(first_bad);
     println!("from the first bad scrape to the rollback call: {:.2} s", took.as_secs_f64());
     Ok(())

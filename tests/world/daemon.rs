@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::World;
 use super::leash::Leashed;
+use super::postgres::Postgres;
 
 /// The token that may announce deployments.
 pub const CI_TOKEN: &str = "ci-token-0123456789";
@@ -83,6 +84,23 @@ impl Daemon {
         daemon.git(&["init", "-q", "."])?;
         daemon.commit_policy(policy)?;
         Ok(daemon)
+    }
+
+    /// Changes its settings, for the next start.
+    pub fn settle(&self, change: impl FnOnce(&mut Value)) -> anyhow::Result<()> {
+        let file = self.home().join("deployguard.yaml");
+        let mut settings: Value = serde_json::from_slice(&fs::read(&file)?)?;
+        change(&mut settings);
+        Ok(fs::write(file, settings.to_string())?)
+    }
+
+    /// Keeps everything in this Postgres, from the next start on.
+    pub fn use_postgres(&mut self, postgres: &Postgres) -> anyhow::Result<()> {
+        self.environment.insert("PG_PASSWORD".into(), super::postgres::PASSWORD.into());
+        let url = postgres.url();
+        self.settle(|settings| {
+            settings["store"] = json!({ "url": url, "password": { "env": "PG_PASSWORD" } });
+        })
     }
 
     /// Its home folder.
@@ -185,6 +203,18 @@ impl Daemon {
     /// SIGKILL, as when the machine goes.
     pub fn kill(&mut self) {
         self.running = None;
+    }
+
+    /// SIGSTOP, as when its machine stands still; SIGCONT.
+    pub fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        let running = self.running.as_ref().context("it runs")?;
+        Ok(kill(Pid::from_raw(running.pid), signal)?)
+    }
+
+    /// Whether it leads: `leading`, `standby`, or nothing while it does not answer.
+    pub async fn role(&self) -> String {
+        let ready = self.get("/readyz").await.unwrap_or_default();
+        ready["role"].as_str().unwrap_or_default().to_owned()
     }
 
     /// SIGTERM, as when it is redeployed. Returns once it has ended.

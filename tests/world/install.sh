@@ -1,6 +1,7 @@
 #!/bin/sh
-# Installs what the tests need beside Rust: Prometheus, and a Python with AWS's service model, cfn-lint and
-# moto. Does nothing that has been done already.
+# Installs what the tests need beside Rust: Prometheus, Postgres, and a Python with AWS's service model,
+# cfn-lint and moto. Does nothing that has been done already. The tests start servers of their own; one
+# that the package of Postgres may start is left alone.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -9,6 +10,7 @@ requirements='botocore==1.44.5 cfn-lint==1.58.0 moto[server,ecs]==5.2.5'
 
 missing=
 command -v prometheus >/dev/null || missing="$missing prometheus"
+{ command -v initdb || ls /usr/lib/postgresql/*/bin/initdb; } >/dev/null 2>&1 || missing="$missing postgresql"
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3 python3-venv"
 if [ -n "$missing" ]; then
     as_root=

@@ -10,6 +10,7 @@ pub mod faults;
 pub mod http;
 pub mod leash;
 pub mod load;
+pub mod postgres;
 pub mod prometheus;
 pub mod server;
 pub mod shop;

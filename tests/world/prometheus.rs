@@ -148,7 +148,7 @@ impl Prometheus {
     }
 }
 
-fn free_port() -> io::Result<u16> {
+pub(super) fn free_port() -> io::Result<u16> {
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     Ok(TcpListener::bind(any)?.local_addr()?.port())
 }

@@ -1,0 +1,292 @@
+//! Standing by and leading, in turns, for as long as the process lives.
+//!
+//! Only who leads has an engine, a poller and a postman. A leader that loses its lease
+//! breaks off what it is doing and stands by again: the process need not die for it,
+//! because an engine is made from the store alone, the first like every later one. A
+//! stop gives the lease back after the last step is kept, so that a successor leads at
+//! once.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Mutex, Notify, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::Adapters;
+use crate::engine::{
+    Ear, Engine, FleetBrake, Helm, Hinted, Hints, Parts, Place, PollSettings, Postman, Status,
+    Tenure, Turn, between_turns, deliver_forever, hear_forever, poll_forever, turn,
+};
+use crate::policy_repo::{Loaded, Reload};
+use crate::settings::Settings;
+use crate::store::{Fence, Store, StoreError};
+use crate::telemetry::Metrics;
+
+/// Tenures in a row that may end because the store knows otherwise than the engine: one
+/// does when the answer to a commit gets lost, and a fresh start from the store mends it.
+const CONFLICTS: u32 = 5;
+/// A tenure that lasted as long was a good one.
+const GOOD: Duration = Duration::from_mins(1);
+
+/// How long a stop waits for the database.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// What every engine of this process is made of, and who is told about it.
+pub(super) struct Leader {
+    pub settings: Settings,
+    pub adapters: Adapters,
+    pub policies: watch::Sender<Arc<Loaded>>,
+    pub metrics: Arc<Metrics>,
+    pub status: Arc<Status>,
+    pub helm: Helm,
+    /// The way to whichever poller leads, and its end of it.
+    pub hints: Hints,
+    pub hinted: Arc<Mutex<Hinted>>,
+    /// Where others find this process.
+    pub url: String,
+}
+
+/// The two steps of a stop: nothing new begins, then nothing more comes in.
+#[derive(Clone)]
+pub(super) struct Stops {
+    pub begun: CancellationToken,
+    pub served: CancellationToken,
+}
+
+/// How a tenure ended.
+enum Ended {
+    Stopped,
+    Lost,
+    Conflict(StoreError),
+}
+
+impl Leader {
+    /// Stands by and leads until it is stopped.
+    ///
+    /// # Errors
+    /// The store is not as any engine of this process knows it, again and again.
+    pub(super) async fn run(
+        self,
+        mut reloads: mpsc::Receiver<Reload>,
+        stops: Stops,
+    ) -> anyhow::Result<()> {
+        let owner = format!("{:016x}", RandomState::new().build_hasher().finish());
+        let mut broken: Option<Reload> = None;
+        let mut conflicts = 0;
+        loop {
+            let standing = self.stand_by(&owner, &stops);
+            tokio::pin!(standing);
+            let taken = loop {
+                tokio::select! {
+                    taken = &mut standing => break taken,
+                    Some(reload) = reloads.recv() => self.keep(reload, &mut broken),
+                }
+            };
+            let Some((tenure, store, fence)) = taken else { break };
+            let begun = tokio::time::Instant::now();
+            let lead = self.lead(&tenure, store, &mut reloads, &mut broken, &stops);
+            let ended = lead.await;
+            tenure.end();
+            self.helm.stand_by("");
+            self.metrics.stands_by();
+            self.status.stands_by();
+            match ended? {
+                Ended::Stopped => {
+                    self.give_back(&fence).await;
+                    break;
+                }
+                Ended::Lost => {
+                    tracing::warn!("standing by: the lead is lost, or could not be renewed");
+                }
+                Ended::Conflict(error) => {
+                    conflicts = if begun.elapsed() < GOOD { conflicts + 1 } else { 1 };
+                    anyhow::ensure!(conflicts < CONFLICTS, error);
+                    tracing::error!(%error, "starting afresh from the store");
+                    self.give_back(&fence).await;
+                    between_turns().await;
+                }
+            }
+        }
+        // A connection that hangs must not hold the stop up.
+        let _ = tokio::time::timeout(FAREWELL, self.adapters.store.close()).await;
+        Ok(())
+    }
+
+    /// Waits for its turn. `None`: it was stopped before.
+    async fn stand_by(&self, owner: &str, stops: &Stops) -> Option<(Tenure, Store, Fence)> {
+        let mut known: Option<String> = None;
+        while !stops.begun.is_cancelled() {
+            match turn(&self.adapters.store, owner, &self.url).await {
+                Ok(Turn::Ours(tenure, store, fence)) => return Some((tenure, store, fence)),
+                Ok(Turn::Theirs(url)) => {
+                    self.helm.stand_by(&url);
+                    self.status.store_fails(None);
+                    if known.as_ref() != Some(&url) {
+                        tracing::info!(leader = url, "standing by");
+                        known = Some(url);
+                    }
+                }
+                Err(error) => {
+                    tracing::error!(%error, "who leads can't be told");
+                    self.helm.stand_by("");
+                    self.status.store_fails(Some(error.to_string()));
+                }
+            }
+            tokio::select! {
+                () = stops.begun.cancelled() => {}
+                () = between_turns() => {}
+            }
+        }
+        None
+    }
+
+    /// Leads until it is stopped or the tenure is over.
+    async fn lead(
+        &self,
+        tenure: &Tenure,
+        store: Store,
+        reloads: &mut mpsc::Receiver<Reload>,
+        broken: &mut Option<Reload>,
+        stops: &Stops,
+    ) -> anyhow::Result<Ended> {
+        let parts = self.parts(tenure, store);
+        let engine = match tenure.hold(Engine::load(parts.clone())).await {
+            None => return Ok(Ended::Lost),
+            Some(Err(error)) => return Ok(Ended::Conflict(error)),
+            Some(Ok(engine)) => engine,
+        };
+        let ending = stops.begun.child_token();
+        let around = self.crew(&engine, &parts, tenure, &ending);
+        self.helm.lead(&engine);
+        self.metrics.leads();
+        tracing::info!("leading");
+        let handle = engine.handle();
+        if let Some(reload) = broken.clone() {
+            handle.policies(reload).await;
+        }
+        let drained = CancellationToken::new();
+        let (held, until) = (tenure.clone(), drained.clone());
+        let mut running = tokio::spawn(async move { held.hold(engine.run(until)).await });
+        let mut served = std::pin::pin!(async {
+            stops.served.cancelled().await;
+            around.wait().await;
+        });
+        let ended = loop {
+            tokio::select! {
+                ended = &mut running => break ended?,
+                () = &mut served, if !drained.is_cancelled() => drained.cancel(),
+                Some(reload) = reloads.recv() => {
+                    self.keep(reload.clone(), broken);
+                    tokio::select! {
+                        () = handle.policies(reload) => {}
+                        () = stops.begun.cancelled() => {}
+                    }
+                }
+            }
+        };
+        ending.cancel();
+        Ok(match ended {
+            None | Some(Err(StoreError::Deposed)) => Ended::Lost,
+            Some(Err(error)) => Ended::Conflict(error),
+            Some(Ok(())) if drained.is_cancelled() => Ended::Stopped,
+            Some(Ok(())) => anyhow::bail!("the engine has ended by itself"),
+        })
+    }
+
+    fn parts(&self, tenure: &Tenure, store: Store) -> Parts {
+        let settings = &self.settings;
+        Parts {
+            store,
+            tenure: tenure.clone(),
+            platform: self.adapters.platform.clone(),
+            sources: [(settings.target(), self.adapters.sources.clone())].into(),
+            query_offset: settings.prometheus.as_ref().and_then(|one| one.query_offset),
+            policies: self.policies.clone(),
+            brake: FleetBrake {
+                rollbacks: settings.brake.rollbacks,
+                within: settings.brake.within.0,
+            },
+            clusters: settings.discover.ecs.clusters.clone(),
+            metrics: self.metrics.clone(),
+            status: self.status.clone(),
+            mail: Arc::new(Notify::new()),
+        }
+    }
+
+    /// What goes on around an engine, and only while it leads.
+    fn crew(
+        &self,
+        engine: &Engine,
+        parts: &Parts,
+        tenure: &Tenure,
+        ending: &CancellationToken,
+    ) -> TaskTracker {
+        let around = TaskTracker::new();
+        let discover = &self.settings.discover.ecs;
+        let polling = poll_forever(
+            parts.platform.clone(),
+            engine.handle(),
+            engine.policies(),
+            engine.looking(),
+            self.hinted.clone(),
+            PollSettings {
+                every: discover.every.std(),
+                target: self.settings.target(),
+                clusters: discover.clusters.clone(),
+                status: parts.status.clone(),
+            },
+            ending.clone(),
+        );
+        let held = tenure.clone();
+        around.spawn(async move { held.hold(polling).await });
+        if let Some(queue) = &self.adapters.queue {
+            let ear = Ear {
+                queue: queue.clone(),
+                place: self.place(),
+                hints: self.hints.clone(),
+                status: parts.status.clone(),
+                metrics: parts.metrics.clone(),
+            };
+            around.spawn(hear_forever(ear, ending.clone()));
+        }
+        if let Some(slack) = &self.adapters.slack {
+            let postman = Postman {
+                store: parts.store.clone(),
+                tenure: tenure.clone(),
+                slack: slack.clone(),
+                metrics: parts.metrics.clone(),
+                mail: parts.mail.clone(),
+            };
+            around.spawn(deliver_forever(postman, ending.clone()));
+        }
+        around.close();
+        around
+    }
+
+    /// Where events of AWS belong.
+    pub(super) fn place(&self) -> Place {
+        Place { target: self.settings.target(), region: self.adapters.region.clone() }
+    }
+
+    /// Good policies are in force for the next engine too; a broken folder is told to it.
+    fn keep(&self, reload: Reload, broken: &mut Option<Reload>) {
+        match reload {
+            Reload::Good(loaded) => {
+                self.policies.send_replace(Arc::new(loaded));
+                *broken = None;
+            }
+            Reload::Broken(_) => *broken = Some(reload),
+        }
+    }
+
+    async fn give_back(&self, fence: &Fence) {
+        // It runs out by itself; until then nobody leads.
+        match tokio::time::timeout(FAREWELL, self.adapters.store.release(fence)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the lead could not be given back"),
+            Err(_) => tracing::warn!("the lead could not be given back in time"),
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Passing on to the leader what changes something.
+//!
+//! Reading is answered from the store by whoever is asked. A hook or an act is the
+//! leader's: it is answered here only with the leader's own answer, so what was
+//! acknowledged is kept. Who sent it is judged by the leader, by the same token.
+
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::Face;
+use super::problem::Problem;
+use crate::engine::Leads;
+
+/// Said of what was passed on once: it is passed on no further.
+const PASSED_ON: HeaderName = HeaderName::from_static("x-deployguard-passed-on");
+/// The largest request and the largest answer, in bytes.
+const LIMIT: usize = 512 * 1024;
+/// How long the leader may take: less than a request here may.
+const PATIENCE: Duration = Duration::from_secs(6);
+/// How long a request is held while the lead changes hands, and how often it is looked who
+/// has it: nobody has to come again for a change that goes as it should.
+const HELD: Duration = Duration::from_secs(8);
+const AGAIN: Duration = Duration::from_millis(100);
+/// What belongs to one connection, or is made anew.
+const OF_ONE_WAY: [HeaderName; 6] = [
+    header::HOST,
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::TRANSFER_ENCODING,
+    header::EXPECT,
+    header::UPGRADE,
+];
+
+/// A client for passing on; nothing is sent.
+///
+/// # Errors
+/// Why there can be none.
+pub fn relay() -> reqwest::Result<reqwest::Client> {
+    reqwest::Client::builder()
+        .connect_timeout(Duration::from_secs(1))
+        .timeout(PATIENCE)
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .build()
+}
+
+pub async fn to_leader(State(face): State<Face>, request: Request, next: Next) -> Response {
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    if reads || face.engine.leads() == Leads::Here {
+        return next.run(request).await;
+    }
+    if request.headers().contains_key(PASSED_ON) {
+        return nobody();
+    }
+    let (head, body) = request.into_parts();
+    let body = match to_bytes(body, LIMIT).await {
+        Ok(body) => body,
+        Err(error) => {
+            let why = format!("the body can't be passed on: {error}");
+            return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, why).into_response();
+        }
+    };
+    let deadline = tokio::time::Instant::now() + HELD;
+    loop {
+        match face.engine.leads() {
+            Leads::Here => return next.run(Request::from_parts(head, Body::from(body))).await,
+            Leads::There(leader) => match pass_on(&face, &leader, &head, body.clone()).await {
+                Ok(answer) => return answer,
+                // Nothing was sent.
+                Err(error) if error.is_connect() => {}
+                Err(error) => {
+                    tracing::warn!(leader, %error, "a request could not be passed on");
+                    return nobody();
+                }
+            },
+            Leads::Nobody => {}
+        }
+        if tokio::time::Instant::now() >= deadline {
+            return nobody();
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
+async fn pass_on(
+    face: &Face,
+    leader: &str,
+    head: &Parts,
+    body: Bytes,
+) -> reqwest::Result<Response> {
+    let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
+    let mut headers = head.headers.clone();
+    for name in OF_ONE_WAY {
+        headers.remove(name);
+    }
+    headers.insert(PASSED_ON, HeaderValue::from_static("1"));
+    let asked = face.relay.request(head.method.clone(), format!("{leader}{path}"));
+    let answer = asked.headers(headers).body(body).send().await?;
+    let (status, said) = (answer.status(), kept(answer.headers()));
+    Ok((status, said, whole(answer).await?).into_response())
+}
+
+/// The body of an answer, up to the limit.
+async fn whole(mut answer: reqwest::Response) -> reqwest::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    while body.len() < LIMIT
+        && let Some(piece) = answer.chunk().await?
+    {
+        body.extend_from_slice(&piece);
+    }
+    Ok(body)
+}
+
+/// The headers of an answer that mean something to whoever asked.
+fn kept(headers: &HeaderMap) -> HeaderMap {
+    let names = [header::CONTENT_TYPE, header::RETRY_AFTER, header::WWW_AUTHENTICATE];
+    names.into_iter().filter_map(|name| Some((name.clone(), headers.get(name)?.clone()))).collect()
+}
+
+/// Whatever may have been sent is taken once: an announcement and an act are known again.
+fn nobody() -> Response {
+    let why = "no deployguard that leads could be reached; try again";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, why).into_response()
+}
