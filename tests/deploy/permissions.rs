@@ -141,8 +141,8 @@ fn every_call_is_allowed_and_nothing_is_allowed_that_is_not_called() {
         if !allowed.contains(action.as_str()) {
             let policy = if looks(action) { "ObservePolicy" } else { "ActPolicy" };
             broken.push(format!(
-                "{place} calls what {DAEMON} does not allow: add the line `- {action}` to a \
-                 statement of {policy} there and in {TARGET}"
+                "{place} calls what {DAEMON} does not allow: add the line `- {action}` to the \
+                 statement of {policy} there, and in {TARGET}, that has the resources it needs"
             ));
         }
         if BESIDE.iter().any(|(beside, _)| beside == action) {
