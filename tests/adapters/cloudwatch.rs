@@ -57,7 +57,7 @@ impl Stage {
         let ticks = Ticks::once(self.at, SignedDuration::from_mins(minutes));
         let due = questions.into_iter().map(|question| Due { key: (), question, ticks });
         let measured = measure(&self.sources, due.collect()).await;
-        measured.into_iter().map(|(_, one)| one.readings[0].clone()).collect()
+        measured.into_iter().map(|((), one)| one.readings[0].clone()).collect()
     }
 
     async fn one(&self, question: Question) -> Reading {
@@ -99,8 +99,8 @@ fn math(expression: &str, names: &[&str]) -> Question {
     Question::plain(Shape::Gauge, vec![ask(of, MetricUnit::Percent, Fold::Highest)])
 }
 
-fn value(value: f64) -> Reading {
-    Ok(Measurement::Gauge { values: [("value".to_owned(), value)].into() })
+fn value(value: f64) -> Measurement {
+    Measurement::Gauge { values: [("value".to_owned(), value)].into() }
 }
 
 #[tokio::test]
@@ -118,7 +118,7 @@ async fn a_missing_count_of_errors_is_zero_beside_requests_and_no_data_without()
     let asks = vec![counted.asks[0].clone(), sum("RequestCount")];
     let question = Question::plain(Shape::GaugeBeside, asks);
     assert_eq!(quiet.one(question.clone()).await, Err(Unusable::Empty));
-    assert_eq!(stage.one(question).await, value(0.0));
+    assert_eq!(stage.one(question).await, Ok(value(0.0)));
 }
 
 #[tokio::test]
@@ -174,7 +174,7 @@ async fn each_trouble_of_a_result_has_its_meaning_and_leaves_the_others_alone() 
     let of = |name| gauge(name, "Sum", MetricUnit::Base, Fold::Highest);
     let answers =
         stage.ask(vec![of("Good"), of("Partial"), of("Internal"), of("Forbidden")], 1).await;
-    assert_eq!(answers[0], value(1.0));
+    assert_eq!(answers[0], Ok(value(1.0)));
     assert!(
         matches!(&answers[1], Err(Unusable::Unreachable(why)) if why.contains("part")),
         "{answers:?}"
@@ -196,7 +196,7 @@ async fn a_metric_that_cloudwatch_refuses_does_not_take_the_others_with_it() {
     questions.push(gauge("", "Sum", MetricUnit::Base, Fold::Highest));
     let answers = stage.ask(questions, 1).await;
     for place in [0, 2, 3] {
-        assert_eq!(answers[place], value(1.0), "{answers:?}");
+        assert_eq!(answers[place], Ok(value(1.0)), "{answers:?}");
     }
     for place in [1, 4] {
         assert!(matches!(&answers[place], Err(Unusable::Refused(_))), "{answers:?}");
@@ -215,7 +215,7 @@ async fn what_can_pass_is_no_data_and_what_cannot_is_refused() {
         stage.aws.clear_faults();
     }
     stage.aws.fault("GetMetricData", &Fault::Throttle, 1);
-    assert_eq!(stage.one(good()).await, value(1.0), "one throttled try is made up for");
+    assert_eq!(stage.one(good()).await, Ok(value(1.0)), "one throttled try is made up for");
     stage.aws.fault("GetMetricData", &Fault::Hang(Duration::from_secs(30)), 10);
     let answer = stage.one(good()).await;
     assert!(matches!(&answer, Err(Unusable::Unreachable(_))), "{answer:?}");
@@ -253,7 +253,7 @@ async fn an_alarm_counts_only_if_it_went_off_after_the_deployment() {
         Due { key: (), question, ticks: Ticks::once(now(), SignedDuration::from_secs(15)) }
     };
     let measured = measure(&stage.sources, vec![alarms(&["calm", "old", "new", "unsure"])]).await;
-    let (_, measured) = &measured[0];
+    let ((), measured) = &measured[0];
     let Ok(Measurement::Gauge { values }) = &measured.readings[0] else { panic!("{measured:?}") };
     let states: Vec<(&str, f64)> =
         values.iter().map(|(name, value)| (name.as_str(), *value)).collect();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aws_sdk_ecs::types::ServiceDeploymentLifecycleStage;
+use aws_sdk_ecs::types::{ServiceDeploymentLifecycleStage, TaskDefinition};
 use deployguard::model::{ActFailure, RollbackPlan};
 use deployguard::platform::Platform;
 
@@ -61,7 +61,7 @@ async fn a_faulty_registration_or_update_pins_once() {
             assert_eq!(stage.changes_after(before), ["UpdateService"], "{operation} {fault:?}");
             let newest = stage.account.client.describe_task_definition().task_definition("api");
             let newest = newest.send().await.expect("described");
-            let revision = newest.task_definition().map_or(0, |one| one.revision());
+            let revision = newest.task_definition().map_or(0, TaskDefinition::revision);
             assert_eq!(revision, 2, "registered once: {operation} {fault:?}");
         }
     }

@@ -237,3 +237,37 @@ fn a_deployment_in_between_is_a_mismatch_and_old_ones_are_not() {
         assert!(words.contains("not only what was judged, ecs-svc/2 (api:2)"), "{words}");
     }
 }
+
+#[test]
+fn code_deploy_is_stopped_only_where_it_would_go_back_to_the_target() {
+    let release = |stage| Release {
+        id: "d-1".into(),
+        application: "shop".into(),
+        group: "api".into(),
+        stage,
+        rollback: None,
+    };
+    let of = |stage, others: Vec<PlatformDeployment>| Seen {
+        controller: Controller::CodeDeploy,
+        others,
+        release: Some(release(stage)),
+        ..seen(deployment(JUDGED, 2, 10), None)
+    };
+    let (target, other) = (deployment("ecs-svc/1", 1, 5), deployment("ecs-svc/0", 3, 4));
+    let table = [
+        (of(Stage::Running, vec![target.clone()]), "stop in CodeDeploy"),
+        (of(Stage::Running, vec![other.clone()]), "refuse"),
+        (of(Stage::Running, vec![target.clone(), other.clone()]), "refuse"),
+        (of(Stage::Running, vec![]), "refuse"),
+        (of(Stage::RollingBack, vec![target.clone()]), "ecs-svc/1"),
+        (of(Stage::RollingBack, vec![other]), "refuse"),
+        (of(Stage::Ended, vec![]), "deploy in CodeDeploy"),
+        (of(Stage::RollbackFailed, vec![target.clone()]), "deploy in CodeDeploy"),
+        (of(Stage::Unknown, vec![target.clone()]), "wait"),
+        // The old task set gets the requests again, however long it has been there.
+        (Seen { primary: target, ..of(Stage::RolledBack, vec![]) }, "ecs-svc/1"),
+    ];
+    for (seen, expected) in table {
+        assert_eq!(kind(&choose(&seen, &plan())), expected, "{seen:?}");
+    }
+}

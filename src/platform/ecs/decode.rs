@@ -165,12 +165,15 @@ impl<'a> Entry<'a> {
             status: from.status().unwrap_or_default(),
             task_definition: from.task_definition(),
             created_at: from.created_at().or(from.updated_at()),
-            roll_out: match (from.status(), from.stability_status()) {
-                // All its tasks run, and the requests go elsewhere.
-                (Some("ACTIVE"), _) => Some(RollOut::InProgress),
-                (_, Some(StabilityStatus::SteadyState)) => Some(RollOut::Completed),
-                (_, Some(StabilityStatus::Stabilizing)) => Some(RollOut::InProgress),
-                (_, Some(_) | None) => None,
+            roll_out: match from.stability_status() {
+                // While it is ACTIVE, the requests go elsewhere.
+                Some(StabilityStatus::SteadyState) if from.status() != Some("ACTIVE") => {
+                    Some(RollOut::Completed)
+                }
+                Some(StabilityStatus::SteadyState | StabilityStatus::Stabilizing) => {
+                    Some(RollOut::InProgress)
+                }
+                Some(_) | None => None,
             },
             reason: None,
             desired: from.computed_desired_count(),

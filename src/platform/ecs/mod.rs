@@ -1,4 +1,5 @@
-//! Amazon ECS: looks at services, and puts a task definition back.
+//! Amazon ECS: looks at services, and puts a task definition back; where CodeDeploy
+//! deploys, through CodeDeploy.
 //!
 //! Reading is retried by the SDK; what changes something is called once, and a
 //! lost answer is looked for, never asked for again (`roll_back`). The choice of

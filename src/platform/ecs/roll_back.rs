@@ -8,7 +8,9 @@ use aws_sdk_ecs::types::{DeploymentLifecycleHookAction, Service, StopServiceDepl
 use super::Ecs;
 use super::choose::{Seen, Step, choose, mismatch};
 use super::decode::{InPlace, controller, in_place};
+use super::flight::Flight;
 use super::pin::{Pin, pinned_revision};
+use super::release::Release;
 use crate::aws::{Fault, Kind, without_retries};
 use crate::crash;
 use crate::model::{
@@ -86,21 +88,8 @@ impl Ecs {
         let key = &plan.service;
         let mut before = self.service(key).await?;
         for _ in 0..READINGS {
-            let by = controller(&before);
-            let (flight, unplaceable, release, pin) = tokio::join!(
-                self.inner.history.flight(key, &before),
-                self.unplaceable(&plan.target),
-                async {
-                    match by {
-                        Controller::CodeDeploy => self.release(&before, &plan.judged).await,
-                        Controller::Ecs | Controller::External => Ok(None),
-                    }
-                },
-                async {
-                    let pins = plan.pins() && by == Controller::Ecs;
-                    if pins { self.pin(&plan.target).await.map(Some) } else { Ok(None) }
-                },
-            );
+            let asked = self.read(plan, &before);
+            let (flight, unplaceable, release, pin) = Box::pin(asked).await;
             let (release, pin) = (release?, pin?);
             let now = self.service(key).await?;
             if marks(&now) != marks(&before) {
@@ -121,6 +110,32 @@ impl Ecs {
             return Ok(Looked { seen, service: now, pin });
         }
         Err(ActFailure::Transient(format!("{key} kept changing while it was read")))
+    }
+
+    /// All that is read beside the service itself, at once.
+    async fn read(
+        &self,
+        plan: &RollbackPlan,
+        service: &Service,
+    ) -> (
+        Option<Flight>,
+        Result<Option<String>, Fault>,
+        Result<Option<Release>, Fault>,
+        Result<Option<Pin>, ActFailure>,
+    ) {
+        let by = controller(service);
+        let release = async {
+            match by {
+                Controller::CodeDeploy => self.release(service, &plan.judged).await,
+                Controller::Ecs | Controller::External => Ok(None),
+            }
+        };
+        let pin = async {
+            let pins = plan.pins() && by == Controller::Ecs;
+            if pins { self.pin(&plan.target).await.map(Some) } else { Ok(None) }
+        };
+        let flight = self.inner.history.flight(&plan.service, service);
+        tokio::join!(flight, self.unplaceable(&plan.target), release, pin)
     }
 
     async fn service(&self, key: &ServiceKey) -> Result<Service, ActFailure> {

@@ -98,8 +98,10 @@ pub struct Configuration {
     #[serde(default)]
     pub(super) lifecycle_hooks: Vec<Hook>,
     pub(super) alarms: Option<Alarms>,
-    pub(super) linear_configuration: Option<Linear>,
-    pub(super) canary_configuration: Option<Canary>,
+    #[serde(rename = "linearConfiguration")]
+    pub(super) linear: Option<Linear>,
+    #[serde(rename = "canaryConfiguration")]
+    pub(super) canary: Option<Canary>,
 }
 
 impl Default for Configuration {
@@ -113,8 +115,8 @@ impl Default for Configuration {
             bake_time_in_minutes: 0,
             lifecycle_hooks: Vec::new(),
             alarms: None,
-            linear_configuration: None,
-            canary_configuration: None,
+            linear: None,
+            canary: None,
         }
     }
 }

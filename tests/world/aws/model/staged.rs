@@ -95,7 +95,7 @@ impl Service {
             one * i32::try_from(count).unwrap_or(i32::MAX)
         };
         let given = &self.configuration;
-        let (linear, canary) = (given.linear_configuration, given.canary_configuration);
+        let (linear, canary) = (given.linear, given.canary);
         let (part, after_part) = match given.strategy {
             Strategy::Linear => {
                 linear.map_or((10.0, 6), |l| (l.step_percent, l.step_bake_time_in_minutes))

@@ -144,10 +144,10 @@ fn configuration(configuration: &Configuration) -> Value {
     if let Some(alarms) = &configuration.alarms {
         answer["alarms"] = json!(alarms);
     }
-    if let Some(linear) = configuration.linear_configuration {
+    if let Some(linear) = configuration.linear {
         answer["linearConfiguration"] = json!(linear);
     }
-    if let Some(canary) = configuration.canary_configuration {
+    if let Some(canary) = configuration.canary {
         answer["canaryConfiguration"] = json!(canary);
     }
     answer
