@@ -161,6 +161,20 @@ fn every_call_is_allowed_and_nothing_is_allowed_that_is_not_called() {
 }
 
 #[test]
+fn the_table_of_the_readme_has_every_call() {
+    let readme = std::fs::read_to_string("README.md").unwrap();
+    let rows: Vec<&str> = readme.lines().filter(|line| line.starts_with("| `")).collect();
+    for (action, place) in calls() {
+        let (_, name) = action.split_once(':').unwrap();
+        let told = rows.iter().any(|row| row.contains(&format!("{name}`")));
+        assert!(
+            told,
+            "{place} calls `{action}`: add a row to the table under **IAM.** of README.md"
+        );
+    }
+}
+
+#[test]
 fn a_role_in_another_account_may_do_the_same_and_nothing_else() {
     let home = both(DAEMON);
     let wanted: Vec<&Statement> =

@@ -74,7 +74,7 @@ fn a_single_file_is_checked_with_the_defaults_of_its_folder() {
     assert!(good, "{said}");
     assert!(said.contains("labels:\n  service: service\n"), "{said}");
     let (_, twice) = checked(&[ours().join("shopflow.yaml"), ours()], false);
-    assert_eq!(twice, "2 policies, 9 checks: no mistakes\n", "a file named twice is read once");
+    assert_eq!(twice, "4 policies, 29 checks: no mistakes\n", "a file named twice is read once");
 }
 
 #[test]
