@@ -12,6 +12,9 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 
+#[path = "deploy/mod.rs"]
+mod deploy;
+
 /// Rooms that know only the words: what everything else is made of.
 const WORDS: &[&str] = &["model", "policy"];
 /// Rooms that speak to the outside. They never decide, and never know each other.

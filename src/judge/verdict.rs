@@ -199,6 +199,10 @@ impl CheckState {
         sample: &Sample<'_>,
         window: &Window,
     ) -> Vec<(Severity, Limit, Streak)> {
+        if let Measure::Status { .. } = check.measure {
+            // Its limits count failures; 1 stands for "up", and is no failure.
+            return Vec::new();
+        }
         let enough = window.traffic.is_none_or(|events| events >= check.min_traffic)
             && match &window.pool {
                 Pool::Counts(counts) => counts.bad >= LEAST_BAD_EVENTS,

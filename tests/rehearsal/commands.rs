@@ -33,9 +33,9 @@ fn folder(expect: &str) -> tempfile::TempDir {
 
 #[test]
 fn the_policies_that_ship_do_what_their_documents_say() {
-    let binary = Command::new(env!("CARGO_BIN_EXE_deployguard"));
-    let mut binary = binary;
-    let ran = binary.arg("test").arg(here().join("policies")).output().unwrap();
+    let mut binary = Command::new(env!("CARGO_BIN_EXE_deployguard"));
+    binary.arg("test").args(["policies", "policies-cloudwatch"].map(|folder| here().join(folder)));
+    let ran = binary.output().unwrap();
     let said = String::from_utf8(ran.stdout).unwrap();
     assert!(ran.status.success(), "{said}");
     assert!(said.ends_with(" tests, 0 failed\n"), "{said}");

@@ -130,6 +130,15 @@ fn a_status_breaches_after_so_many_failures_running() {
 }
 
 #[test]
+fn being_up_is_no_failure_where_one_is_enough() {
+    let mut check = check(Measure::Status { of: Stated::Alarms(vec!["cpu".into()]) });
+    check.breach = BTreeMap::from([(Severity::Sev2, limit(Side::AtLeast, 1.0, Unit::Failures))]);
+    let mut play = Play::of(check);
+    assert_eq!(play.sees_often(9, &gauge(&[("cpu", 1.0)])).verdict, Verdict::Healthy);
+    assert_eq!(play.breaches_at(2, &gauge(&[("cpu", 0.0)])), Some(1));
+}
+
+#[test]
 fn failures_in_the_grace_are_not_counted() {
     let mut check = check(Measure::Status { of: Stated::Query("up".into()) });
     check.breach = BTreeMap::from([(Severity::Sev1, limit(Side::AtLeast, 3.0, Unit::Failures))]);
