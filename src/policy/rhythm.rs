@@ -26,6 +26,11 @@ pub struct Stretches {
 impl Check {
     /// The metrics of CloudWatch that it asks for.
     pub fn metrics(&self) -> Vec<&Metric> {
+        self.asked().into_iter().map(|(metric, _)| metric).collect()
+    }
+
+    /// The same, with how the data points of each become one value.
+    pub fn asked(&self) -> Vec<(&Metric, Fold)> {
         fn counted(counted: &Counted) -> Option<&Metric> {
             match counted {
                 Counted::Metric(metric) => Some(metric),
@@ -34,11 +39,12 @@ impl Check {
         }
         match &self.measure {
             Measure::Ratio { of, total, .. } => {
-                counted(of).into_iter().chain(counted(total)).collect()
+                let both = counted(of).into_iter().chain(counted(total));
+                both.map(|metric| (metric, Fold::Each)).collect()
             }
             Measure::Gauge { of: Gauged::Metric(watched), .. } => {
-                let beside = watched.beside.iter().map(|beside| &beside.metric);
-                [&watched.metric].into_iter().chain(beside).collect()
+                let beside = watched.beside.iter().map(|beside| (&beside.metric, Fold::Each));
+                [(&watched.metric, self.fold())].into_iter().chain(beside).collect()
             }
             Measure::Gauge { of: Gauged::Query(_), .. }
             | Measure::Latency { .. }

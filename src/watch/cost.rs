@@ -135,10 +135,7 @@ fn past(policy: &Policy) -> u64 {
 fn distinct(checks: &[&Check], interval: SignedDuration) -> u64 {
     let stats: BTreeSet<(&MetricStat, SignedDuration)> = checks
         .iter()
-        .flat_map(|check| {
-            let fold = check.fold();
-            check.metrics().into_iter().map(move |metric| (metric, fold))
-        })
+        .flat_map(|check| check.asked())
         .flat_map(|(metric, fold)| {
             let period = match fold {
                 Fold::Whole => metric.stretch(interval),

@@ -329,6 +329,10 @@ fn unit(path: &[&str], text: &CloudWatchText, what: For, desk: &mut Desk) -> Opt
     }
     let named = |text: &Option<At<String>>| text.as_ref().map(|text| text.value.clone());
     let (namespace, metric) = (named(&text.namespace), named(&text.metric));
+    if text.expression.is_none() && (namespace.is_none() || metric.is_none()) {
+        // That is said already.
+        return None;
+    }
     let of_aws = namespace.as_ref().is_some_and(|space| {
         space.starts_with("AWS/") || ["ECS/ContainerInsights", "CWAgent"].contains(&space.as_str())
     });
@@ -368,7 +372,6 @@ fn beside(text: &CloudWatchText, what: For, metric: &Metric, desk: &mut Desk) ->
             desk.at(beside.marker, mistake.mend("a ratio has its `total`"));
             return None;
         }
-        (For::Count, None) => return None,
         // One request counts as one response time, and is asked for anyway.
         (For::Latency { least, .. }, None) if of_alb => (REQUESTS, "Sum", Proof::Events { least }),
         (For::Latency { least, .. }, None) => {
@@ -379,7 +382,7 @@ fn beside(text: &CloudWatchText, what: For, metric: &Metric, desk: &mut Desk) ->
         (For::Value(_), None) if of_alb && stat.stat == "Sum" && stat.metric != REQUESTS => {
             (REQUESTS, "Sum", Proof::Zero)
         }
-        (For::Value(_), None) => return None,
+        (For::Count | For::Value(_), None) => return None,
     };
     let (metric_name, statistic) = (name.to_owned(), statistic.to_owned());
     let stat = MetricStat { metric: metric_name, stat: statistic, ..stat.clone() };

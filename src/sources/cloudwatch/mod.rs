@@ -141,7 +141,9 @@ impl CloudWatch {
         loop {
             match tokio::time::timeout_at(deadline, asking.join_next()).await {
                 Ok(Some(Ok(answers))) => {
-                    answers.into_iter().for_each(|(place, one)| fetched[place] = one);
+                    for (place, one) in answers {
+                        fetched[place] = one;
+                    }
                 }
                 Ok(Some(Err(error))) => tracing::error!(%error, "a call ended without an answer"),
                 Ok(None) => return fetched,
