@@ -47,20 +47,20 @@ fn five() -> Policy {
     Policy::clone(&set.iter().next().unwrap().policy)
 }
 
-/// An answer without anything bad in it.
-fn healthy(question: &Question, ticks: Ticks) -> Measured {
-    let reading = || match question.shape {
-        Shape::BadOfTotal | Shape::GoodOfTotal => Measurement::counts(0.0, 600.0),
+/// An answer in which each stretch that ends at a time has so many bad events.
+fn measured(question: &Question, ticks: Ticks, bad: impl Fn(Timestamp) -> f64) -> Measured {
+    let reading = |at: Timestamp| match question.shape {
+        Shape::BadOfTotal | Shape::GoodOfTotal => Measurement::counts(bad(at), 600.0),
         Shape::Histogram | Shape::Gauge | Shape::GaugeBeside | Shape::GaugeOf { .. } => {
             Measurement::Gauge { values: [("value".to_owned(), 0.1)].into() }
         }
     };
-    let readings = (0..ticks.count).map(|_| Ok(reading())).collect();
+    let readings = ticks.times().map(|at| Ok(reading(at))).collect();
     Measured { readings, seen: BTreeMap::new() }
 }
 
 /// What is due for the watch at this second; afterwards it has been answered.
-fn answer(guard: &mut Guard, second: i64) -> Vec<Due<Asked>> {
+fn answer(guard: &mut Guard, second: i64, bad: impl Fn(Timestamp) -> f64) -> Vec<Due<Asked>> {
     let mut asked = Vec::new();
     // A baseline that came makes room for the next one.
     for _ in 0..10 {
@@ -81,7 +81,7 @@ fn answer(guard: &mut Guard, second: i64) -> Vec<Due<Asked>> {
         asked.extend(due.iter().cloned());
         let mut by_job: Vec<Vec<(Asked, Measured)>> = jobs.iter().map(|_| Vec::new()).collect();
         for Due { key, question, ticks } in due {
-            let measured = healthy(&question, ticks);
+            let measured = measured(&question, ticks, &bad);
             by_job[key.job].push((key, measured));
         }
         guard.clock = second;
@@ -101,7 +101,7 @@ fn a_watch_of_24_hours_with_five_metrics_asks_for_what_was_foretold_and_costs_tw
     let (mut asked, mut second) = (0, 0);
     while guard.watch.is_open() && second < 25 * 3600 {
         second += 5;
-        let due = answer(&mut guard, second);
+        let due = answer(&mut guard, second, |_| 0.0);
         asked += price(Plan::of(due).requests()).metrics;
     }
     assert!(!guard.watch.is_open(), "the watch has ended");
@@ -110,6 +110,38 @@ fn a_watch_of_24_hours_with_five_metrics_asks_for_what_was_foretold_and_costs_tw
     println!("a watch of 24 hours asks for {asked} metrics, {} foretold", cost.metrics());
     assert!(measured * crate::watch::DOLLARS <= 0.02, "{asked}");
     assert!(cost.metrics().abs_diff(asked) <= 10, "{asked} are not {}: {cost:?}", cost.metrics());
+}
+
+#[test]
+fn a_breach_is_found_period_by_period_and_recovery_needs_two_that_lie_after_the_rollback() {
+    let text = FIVE.replace("SEV2: '> 1%'", "SEV1: '> 1%'").replace("api }", "api }\nmode: auto");
+    let file = SourceFile { path: "five.yaml".into(), bytes: text.into() };
+    let policy = Policy::clone(&read(&[file]).unwrap().iter().next().unwrap().policy);
+    let mut guard = Guard::over(policy);
+    guard.sees(sighting(0, "ecs-svc/2", 2, RollOut::Completed));
+    guard.finds_target();
+    // A third of the answers is bad from the tenth minute on, until the target is in place.
+    let broke = at(600);
+    let mut placed: Option<i64> = None;
+    let mut second = 0;
+    while guard.watch.is_open() && second < 3600 {
+        second += 5;
+        let until = placed.map_or(Timestamp::MAX, at);
+        let bad = move |end: Timestamp| if end > broke && end <= until { 200.0 } else { 0.0 };
+        answer(&mut guard, second, bad);
+        guard.clock = second;
+        if placed.is_none() && guard.wants_rollback() {
+            guard.accepts(crate::model::Route::UpdateService);
+            guard.sees(sighting(second, "ecs-svc/3", 1, RollOut::Completed));
+            placed = Some(second);
+        }
+    }
+    let placed = placed.unwrap();
+    // Three periods agree, and each is complete two minutes after its end.
+    assert!((600 + 3 * 60 + 120..=600 + 5 * 60 + 120).contains(&placed), "{placed}");
+    assert_eq!(guard.watch.outcome(), Some(crate::model::Outcome::RolledBack));
+    let took = second - placed;
+    assert!((2 * 60 + 120..=5 * 60 + 120).contains(&took), "recovered after {took} s");
 }
 
 #[test]

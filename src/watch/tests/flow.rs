@@ -1,7 +1,9 @@
 //! One deployment from its start to its end.
 
 use super::world::{Guard, at, policy, revision, sighting};
-use crate::model::{ActFailure, Inspection, Mode, Outcome, RollOut, Route, Standing, Unusable};
+use crate::model::{
+    ActFailure, Controller, Inspection, Mode, Outcome, RollOut, Route, Standing, Unusable,
+};
 use crate::watch::{Came, Ceiling, Command, Digest, Event, Stage};
 
 #[test]
@@ -298,4 +300,27 @@ fn a_digest_calls_what_has_not_appeared_waiting_and_tells_no_ending_twice() {
     assert_eq!(given_up.came.get(&Came::Inconclusive), Some(&1));
     let reason = &given_up.deployments[0].reason;
     assert_eq!(reason, "no task of the new revision ever came into service");
+}
+
+#[test]
+fn codedeploy_may_shift_traffic_back_late_and_keeps_the_judged_task_set_for_long() {
+    let mut guard = Guard::settled(policy());
+    guard.breaks(40.0);
+    guard.accepts(Route::CreateDeployment);
+    let look = |second, id: &str, number, beside: bool| {
+        let mut seen = sighting(second, id, number, RollOut::Completed);
+        seen.controller = Controller::CodeDeploy;
+        if beside {
+            seen.others = vec![sighting(0, "ecs-svc/2", 2, RollOut::Completed).primary];
+        }
+        seen
+    };
+    guard.clock = 600;
+    guard.sees(look(600, "ecs-svc/2", 2, false));
+    assert!(guard.watch.rollback_spent.is_none(), "hooks may run before any task set is there");
+    guard.sees(look(610, "ecs-svc/3", 1, true));
+    for _ in 0..4 {
+        guard.reads(0.0);
+    }
+    assert_eq!(guard.watch.outcome(), Some(Outcome::RolledBack), "{:?}", guard.said());
 }

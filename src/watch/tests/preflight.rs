@@ -173,3 +173,23 @@ fn what_disarms_the_guard_is_said_at_the_start_once_and_with_the_reason() {
     assert_eq!(guard.said(), Vec::<String>::new(), "nothing is done there anyway");
     assert!(matches!(guard.watch.preflight, PreflightState::Ready { .. }));
 }
+
+#[test]
+fn a_target_is_looked_for_again_once_the_images_tell_the_two_apart() {
+    let mut guard = Guard::over(pinning());
+    guard.watch.deployment.source = Some(of_images(revision(2), "a"));
+    let wants = |guard: &Guard| guard.wants().contains(&Want::Inspect);
+    let mut seen = sighting(0, "ecs-svc/2", 2, RollOut::InProgress);
+    seen.primary.running = 0;
+    guard.sees(seen.clone());
+    assert!(!wants(&guard), "nothing tells the two apart before the first task runs");
+    seen.primary.running = 1;
+    guard.sees(seen.clone());
+    assert!(wants(&guard), "the images may stay unknown: it is looked for without them");
+    let none = "both sides are the same task definition".to_owned();
+    guard.take(Event::Inspected { target: Err(none), inspection: Inspection::default() }).unwrap();
+    assert!(!wants(&guard));
+    seen.primary.revision = of_images(revision(2), "b");
+    guard.sees(seen);
+    assert!(wants(&guard), "now they are known");
+}
