@@ -1,6 +1,7 @@
 //! Puts the daemon together: the only place that constructs adapters.
 
 mod advertise;
+pub mod doctor;
 mod lead;
 mod targets;
 

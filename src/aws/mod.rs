@@ -1,6 +1,7 @@
 //! One account and region of AWS: what every client of it shares.
 
 mod fault;
+mod identity;
 
 use std::fmt;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 
 pub use fault::{Fault, Kind};
+pub use identity::Identity;
 
 const CONNECT: Duration = Duration::from_secs(3);
 const ATTEMPT: Duration = Duration::from_secs(10);

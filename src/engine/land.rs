@@ -48,7 +48,7 @@ impl Land {
     pub(super) async fn survey(&mut self, platform: &Ecs, loaded: &Loaded) {
         let asked = match &self.named {
             Some(named) => (named.iter().cloned().collect(), Vec::new()),
-            None => wanted(loaded, &self.target),
+            None => wanted_clusters(loaded, &self.target),
         };
         let changed = asked != self.asked;
         self.asked = asked;
@@ -126,7 +126,7 @@ impl Land {
 }
 
 /// The clusters that policies of this target name, and the patterns that they give.
-fn wanted(loaded: &Loaded, target: &str) -> (BTreeSet<String>, Vec<String>) {
+pub fn wanted_clusters(loaded: &Loaded, target: &str) -> (BTreeSet<String>, Vec<String>) {
     let (mut names, mut patterns) = (BTreeSet::new(), BTreeSet::new());
     for written in loaded.set.iter() {
         let matches = &written.policy.matches;

@@ -41,6 +41,7 @@ pub use handle::{Announced, EngineHandle, Refused};
 pub use hear::{Ear, hear_forever};
 pub use helm::{Helm, Leads};
 pub use hints::{Hinted, Hints, Taken, Wanted, hints};
+pub use land::wanted_clusters;
 pub use outbox::{Postman, Tried, deliver_forever};
 pub use place::{Place, PlaceOf};
 pub use poller::{PollSettings, poll_forever, tell_strays_forever};

@@ -1,6 +1,7 @@
 //! Two accounts, guarded by one daemon.
 
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use serde_json::{Value, json};
 use crate::BINARY;
 use crate::world::aws::model::Settings;
 use crate::world::aws::{Ecs, Fault, NoProcesses};
-use crate::world::daemon::{Daemon, STORY, announcement};
+use crate::world::daemon::{CI_TOKEN, Daemon, OPS_TOKEN, STORY, announcement};
 use crate::world::timeline::Timeline;
 use crate::world::{World, WorldConfig};
 
@@ -84,6 +85,53 @@ impl Two {
     }
 }
 
+impl Two {
+    /// What `doctor` finds: `here` is as it has to be, `there` fails.
+    async fn doctor(&self) -> anyhow::Result<()> {
+        let config = self.daemon.home().join("deployguard.yaml");
+        let environment: Vec<(&str, String)> = self.world.environment().into_iter().collect();
+        let run = move || {
+            let mut command = Command::new(BINARY);
+            command.args(["doctor", "--json", "--slack-post", "--config"]).arg(config);
+            command.envs(environment).env("SLACK_BOT_TOKEN", crate::world::slack::TOKEN);
+            command.env("CI_TOKEN", CI_TOKEN).env("OPS_TOKEN", OPS_TOKEN).output()
+        };
+        let output = tokio::task::spawn_blocking(run).await??;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        let lines: Vec<Value> = serde_json::from_str(&text)?;
+        let of = |part: &str, grade: &str| -> Vec<&str> {
+            let lines = lines.iter().filter(|line| line["part"] == part && line["grade"] == grade);
+            lines.filter_map(|line| line["what"].as_str()).collect()
+        };
+        for part in ["target here", "prometheus", "slack", "store", "policies"] {
+            assert!(of(part, "fail").is_empty(), "{part}: {text}");
+        }
+        let good = of("target here", "ok").join("\n");
+        assert!(good.contains("assumed-role/deployguard/deployguard in us-east-1"), "{text}");
+        for action in [
+            "ecs:ListServices: 1 in shopflow-production",
+            "ecs:DescribeServices on",
+            "ecs:ListServiceDeployments on",
+            "ecs:DescribeServiceRevisions on",
+            "ecs:DescribeTaskDefinition on",
+            "cloudwatch:GetMetricData",
+            "0 s off AWS's",
+        ] {
+            assert!(good.contains(action), "{action}: {text}");
+        }
+        let [bad] = of("target there", "fail")[..] else { panic!("{text}") };
+        assert!(bad.contains("AssumeRole: AccessDenied"), "{text}");
+        let policies = of("policies", "ok").join("\n");
+        assert!(policies.contains("shopflow guards 1 services now"), "{text}");
+        assert!(of("slack", "ok").iter().any(|line| line.starts_with("posted to")), "{text}");
+        for secret in [crate::world::slack::TOKEN, CI_TOKEN, "wrong", "a-secret-for-a-while"] {
+            assert!(!text.contains(secret), "{secret} is shown: {text}");
+        }
+        Ok(())
+    }
+}
+
 fn register(ecs: &Ecs) -> anyhow::Result<()> {
     let body = json!({
         "family": "shopflow-api",
@@ -148,7 +196,12 @@ async fn an_account_that_hangs_does_not_delay_a_rollback_in_another() -> anyhow:
     assert_eq!(ended["outcome"], "rolled_back", "{ended:#}");
     assert_eq!(two.world.mutations_by_client().len(), 1);
     assert_eq!(two.there.mutations("shopflow-api").len(), 2, "nothing was done there");
-    two.says("there/shopflow-production could not be looked at", "no answer in time").await?;
+    let hangs = async |daemon: &Daemon| {
+        let ready = daemon.get("/readyz").await?;
+        let why = ready["detail"]["platform"]["there/shopflow-production"].as_str();
+        Ok(why.filter(|why| why.contains("no answer in time")).map(|_| ()))
+    };
+    two.daemon.wait_for("words about the hanging", Duration::from_secs(60), hangs).await?;
     let ready = two.daemon.get("/readyz").await?;
     assert_eq!(ready["detail"]["blind"]["here/shopflow-production"], json!(null), "{ready:#}");
     Ok(())
@@ -161,5 +214,6 @@ async fn a_role_that_can_not_be_taken_on_is_told_with_what_sts_said() -> anyhow:
     let denied = "AssumeRole: AccessDenied: User";
     let told = two.says("the list of services of there/shopflow-production", denied).await?;
     assert!(told.contains(THERE) && !told.contains("wrong"), "{told}");
-    two.daemon.knows_its_world(&two.world).await
+    two.daemon.knows_its_world(&two.world).await?;
+    two.doctor().await
 }
