@@ -60,7 +60,11 @@ impl Two {
         daemon.settle(|settings| {
             settings["aws"] = json!({});
             settings["targets"] = json!({
-                "here": { "role_arn": HERE, "external_id": "right" },
+                "here": {
+                    "role_arn": HERE,
+                    "external_id": "right",
+                    "sqs": { "queue": world.ecs.events_to("events", 3) },
+                },
                 "there": {
                     "region": "eu-west-1",
                     "role_arn": THERE,
@@ -116,7 +120,8 @@ impl Two {
             "ecs:DescribeServiceRevisions on",
             "ecs:DescribeTaskDefinition on",
             "cloudwatch:GetMetricData",
-            "0 s off AWS's",
+            "s off AWS's",
+            "queue events: 0 messages wait",
         ] {
             assert!(good.contains(action), "{action}: {text}");
         }
