@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_is_off_is_told_before_aws_refuses_it() {
-        let at = |seconds| Timestamp::from_second(1_000_000 + seconds).unwrap();
+        let at = |seconds: i64| Timestamp::from_second(1_000_000 + seconds).unwrap();
         for (off, grade) in
             [(0, Grade::Ok), (-31, Grade::Warn), (200, Grade::Warn), (-241, Grade::Fail)]
         {
