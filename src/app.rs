@@ -1,7 +1,9 @@
 //! Puts the daemon together: the only place that constructs adapters.
 
 mod advertise;
+pub mod doctor;
 mod lead;
+mod targets;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,11 +12,11 @@ use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::aws::{Account, AccountSettings};
 use crate::engine::{Foresight, Helm, Status, feel_forever, hints};
 use crate::notify::slack::Slack;
-use crate::platform::ecs::Ecs;
 use crate::policy_repo::{PolicyRepo, Reload};
 use crate::settings::{PrometheusSettings, Settings};
 pub use crate::sources::prometheus::Prometheus;
@@ -22,9 +24,9 @@ use crate::sources::{CloudWatch, Sources};
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::triggers::sns::Sns;
-use crate::triggers::sqs::Queue;
 use crate::web::{self, Face, Tokens};
 use lead::{Leader, Stops};
+use targets::Targets;
 
 /// The metric source of the settings; nothing is sent.
 pub fn prometheus(settings: &PrometheusSettings) -> anyhow::Result<Prometheus> {
@@ -32,16 +34,17 @@ pub fn prometheus(settings: &PrometheusSettings) -> anyhow::Result<Prometheus> {
     Ok(Prometheus::connect(url, timeout.std(), *max_concurrent)?)
 }
 
+/// What can be asked about the services of an account.
+fn sources_of(account: &Account, prometheus: Option<Prometheus>) -> Sources {
+    Sources { prometheus, cloudwatch: Some(CloudWatch::of(account)) }
+}
+
 /// Everything that the daemon talks to.
 struct Adapters {
     store: Store,
-    platform: Arc<Ecs>,
-    sources: Sources,
+    targets: Targets,
     slack: Option<Arc<Slack>>,
-    queue: Option<Queue>,
     sns: Option<Arc<Sns>>,
-    /// Of the account, where it is known.
-    region: Option<String>,
 }
 
 impl Adapters {
@@ -49,16 +52,7 @@ impl Adapters {
         let store = Store::open(&settings.store.expose()?)
             .await
             .map_err(|why| anyhow::anyhow!("{} can't be opened: {why}", settings.store))?;
-        let account = Account::connect(AccountSettings {
-            target: settings.target(),
-            region: settings.aws.region.clone(),
-            ..AccountSettings::default()
-        })
-        .await;
-        let sources = Sources {
-            prometheus: settings.prometheus.as_ref().map(prometheus).transpose()?,
-            cloudwatch: Some(CloudWatch::of(&account)),
-        };
+        let targets = Targets::connect(settings).await?;
         let slack = settings
             .slack
             .as_ref()
@@ -67,19 +61,10 @@ impl Adapters {
         if slack.is_none() {
             tracing::warn!("no slack in the settings: what is said is only logged");
         }
-        let discover = &settings.discover;
-        let queue = discover.sqs.as_ref().map(|sqs| Queue::of(&account, &sqs.queue));
-        let sns = discover.sns.as_ref().map(|sns| Sns::new(sns.topics.clone(), sns_stand_in()));
+        let sns =
+            settings.discover.sns.as_ref().map(|sns| Sns::new(sns.topics.clone(), sns_stand_in()));
         let sns = sns.transpose().map_err(|why| anyhow::anyhow!("SNS: {why}"))?.map(Arc::new);
-        Ok(Adapters {
-            store,
-            platform: Arc::new(Ecs::of(&account)),
-            sources,
-            slack,
-            queue,
-            sns,
-            region: account.region().map(str::to_owned),
-        })
+        Ok(Adapters { store, targets, slack, sns })
     }
 }
 
@@ -129,7 +114,8 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
         .with_context(|| format!("{} can't be listened on", settings.listen))?;
     let address = listener.local_addr()?;
     let relay = web::relay()?;
-    let (hints, hinted) = hints();
+    let (hints, hinted) = hints(adapters.targets.place.names());
+    let hinted = hinted.into_iter().map(|(name, end)| (name, Arc::new(Mutex::new(end))));
     let leader = Leader {
         url: advertise::url(settings.advertise.as_ref(), address, &relay).await,
         policies: watch::Sender::new(Arc::new(loaded)),
@@ -137,7 +123,7 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
         status: Arc::new(Status::default()),
         helm: Helm::default(),
         hints: hints.clone(),
-        hinted: Arc::new(Mutex::new(hinted)),
+        hinted: hinted.collect(),
         settings,
         adapters,
     };
@@ -148,17 +134,19 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
         status: leader.status.clone(),
         metrics: leader.metrics.clone(),
         tokens: Arc::new(Tokens::of(&leader.settings)?),
-        target: leader.settings.target(),
         hints,
         sns: leader.adapters.sns.clone(),
-        place: leader.place(),
-        foresight: Foresight::new(leader.adapters.platform.clone()),
+        place: leader.adapters.targets.place.clone(),
+        foresight: Foresight::new(leader.adapters.targets.platform.clone()),
         address,
         relay,
     };
     tracing::info!(%address, advertised = leader.url, pid = std::process::id(), "listening");
-    let prometheus = leader.adapters.sources.prometheus.clone();
-    let feeling = feel_forever(prometheus, leader.status.clone(), stop.clone());
+    let feeling = TaskTracker::new();
+    for (name, prometheus) in leader.adapters.targets.felt.clone() {
+        feeling.spawn(feel_forever(name, prometheus, leader.status.clone(), stop.clone()));
+    }
+    feeling.close();
     let reloads = repo.watch(read.as_ref().ok());
     run(leader, reloads, listener, face, feeling, stop).await
 }
@@ -171,13 +159,12 @@ async fn run(
     reloads: mpsc::Receiver<Reload>,
     listener: TcpListener,
     face: Face,
-    feeling: impl Future<Output = ()> + Send + 'static,
+    feeling: TaskTracker,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let stops = Stops { begun: stop.clone(), served: CancellationToken::new() };
     let mut leading = tokio::spawn(leader.run(reloads, stops.clone()));
     let serving = tokio::spawn(web::serve(listener, face, stop.clone()));
-    let feeling = tokio::spawn(feeling);
     // Without its engine the daemon guards nothing, and must not look alive.
     tokio::select! {
         () = stop.cancelled() => {}
@@ -189,7 +176,7 @@ async fn run(
     }
     tracing::info!("stopping");
     serving.await??;
-    feeling.await?;
+    feeling.wait().await;
     stops.served.cancel();
     leading.await?
 }

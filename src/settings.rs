@@ -2,7 +2,9 @@
 //! Never policy.
 
 mod store;
+mod targets;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -13,6 +15,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::telemetry::LogFormat;
 pub use store::StoreSettings;
+pub use targets::TargetSettings;
 
 /// `deployguard.yaml`.
 #[derive(Debug, Clone, Deserialize)]
@@ -33,6 +36,10 @@ pub struct Settings {
     pub prometheus: Option<PrometheusSettings>,
     #[serde(default)]
     pub aws: AwsSettings,
+    /// Several accounts and regions by name; none: the one of `aws`. As they are written;
+    /// [`Settings::targets`] answers them complete.
+    #[serde(default)]
+    pub targets: BTreeMap<String, TargetSettings>,
     pub slack: Option<SlackSettings>,
     #[serde(default)]
     pub tokens: Vec<TokenSettings>,
@@ -98,8 +105,10 @@ impl SourceSettings {
 #[serde(deny_unknown_fields, default)]
 #[derive(Default)]
 pub struct AwsSettings {
+    /// Of the one target, and of those of `targets` that name none.
     pub region: Option<String>,
-    /// The name of this account and region in policies and messages.
+    /// The name of this account and region in policies and messages, where there are no
+    /// `targets`.
     pub target: Option<String>,
 }
 
@@ -173,16 +182,22 @@ pub struct EcsDiscovery {
     pub clusters: Option<Vec<String>>,
 }
 
+impl SqsDiscovery {
+    /// `key`: where it stands in the settings.
+    fn check(&self, key: &str) -> anyhow::Result<()> {
+        let url = reqwest::Url::parse(&self.queue).context(key.to_owned())?;
+        let named = url.path().trim_matches('/').split('/').count() >= 2;
+        if !matches!(url.scheme(), "https" | "http") || !named {
+            bail!("{key} is the queue's URL: https://sqs.REGION.amazonaws.com/ACCOUNT/NAME");
+        }
+        Ok(())
+    }
+}
+
 impl DiscoverSettings {
     fn check(&self) -> anyhow::Result<()> {
-        if let Some(SqsDiscovery { queue }) = &self.sqs {
-            let url = reqwest::Url::parse(queue).context("discover.sqs.queue")?;
-            let named = url.path().trim_matches('/').split('/').count() >= 2;
-            if !matches!(url.scheme(), "https" | "http") || !named {
-                bail!(
-                    "discover.sqs.queue is the queue's URL: https://sqs.REGION.amazonaws.com/ACCOUNT/NAME"
-                );
-            }
+        if let Some(sqs) = &self.sqs {
+            sqs.check("discover.sqs.queue")?;
         }
         for topic in self.sns.iter().flat_map(|sns| &sns.topics) {
             let parts: Vec<&str> = topic.split(':').collect();
@@ -326,6 +341,7 @@ impl Settings {
             bail!("the token of `{}` is shorter than 16 characters", short.name);
         }
         self.discover.check()?;
+        self.check_targets()?;
         self.store.expose()?;
         if let Some(url) = &self.advertise {
             let read = reqwest::Url::parse(url).context("advertise")?;
@@ -341,11 +357,6 @@ impl Settings {
             }
         }
         Ok(())
-    }
-
-    /// The name of the one target of these settings.
-    pub fn target(&self) -> String {
-        self.aws.target.clone().unwrap_or_else(|| "default".to_owned())
     }
 }
 

@@ -6,6 +6,7 @@
 //! stop gives the lease back after the last step is kept, so that a successor leads at
 //! once.
 
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,11 +17,11 @@ use tokio_util::task::TaskTracker;
 
 use super::Adapters;
 use crate::engine::{
-    Ear, Engine, FleetBrake, Helm, Hinted, Hints, Parts, Place, PollSettings, Postman, Status,
-    Tenure, Turn, between_turns, deliver_forever, hear_forever, poll_forever, turn,
+    Ear, Engine, FleetBrake, Helm, Hinted, Hints, Parts, PollSettings, Postman, Status, Tenure,
+    Turn, between_turns, deliver_forever, hear_forever, poll_forever, tell_strays_forever, turn,
 };
 use crate::policy_repo::{Loaded, Reload};
-use crate::settings::Settings;
+use crate::settings::{Settings, TargetSettings};
 use crate::store::{Fence, Store, StoreError};
 use crate::telemetry::Metrics;
 
@@ -41,9 +42,9 @@ pub(super) struct Leader {
     pub metrics: Arc<Metrics>,
     pub status: Arc<Status>,
     pub helm: Helm,
-    /// The way to whichever poller leads, and its end of it.
+    /// The way to the pollers of whoever leads, and of each target its end.
     pub hints: Hints,
-    pub hinted: Arc<Mutex<Hinted>>,
+    pub hinted: BTreeMap<String, Arc<Mutex<Hinted>>>,
     /// Where others find this process.
     pub url: String,
 }
@@ -197,18 +198,21 @@ impl Leader {
 
     fn parts(&self, tenure: &Tenure, store: Store) -> Parts {
         let settings = &self.settings;
+        let targets = settings.targets();
+        let offset = |target: &TargetSettings| target.prometheus.as_ref()?.query_offset;
+        let offsets = targets.iter().filter_map(|(name, one)| Some((name.clone(), offset(one)?)));
         Parts {
             store,
             tenure: tenure.clone(),
-            platform: self.adapters.platform.clone(),
-            sources: [(settings.target(), self.adapters.sources.clone())].into(),
-            query_offset: settings.prometheus.as_ref().and_then(|one| one.query_offset),
+            platform: self.adapters.targets.platform.clone(),
+            sources: self.adapters.targets.sources.clone(),
+            query_offsets: offsets.collect(),
             policies: self.policies.clone(),
             brake: FleetBrake {
                 rollbacks: settings.brake.rollbacks,
                 within: settings.brake.within.0,
             },
-            clusters: settings.discover.ecs.clusters.clone(),
+            clusters: targets.into_iter().map(|(name, one)| (name, one.clusters)).collect(),
             metrics: self.metrics.clone(),
             status: self.status.clone(),
             mail: Arc::new(Notify::new()),
@@ -224,27 +228,11 @@ impl Leader {
         ending: &CancellationToken,
     ) -> TaskTracker {
         let around = TaskTracker::new();
-        let discover = &self.settings.discover.ecs;
-        let polling = poll_forever(
-            parts.platform.clone(),
-            engine.handle(),
-            engine.policies(),
-            engine.looking(),
-            self.hinted.clone(),
-            PollSettings {
-                every: discover.every.std(),
-                target: self.settings.target(),
-                clusters: discover.clusters.clone(),
-                status: parts.status.clone(),
-            },
-            ending.clone(),
-        );
-        let held = tenure.clone();
-        around.spawn(async move { held.hold(polling).await });
-        if let Some(queue) = &self.adapters.queue {
+        self.poll(&around, engine, parts, tenure, ending);
+        for (queue, place) in &self.adapters.targets.queues {
             let ear = Ear {
                 queue: queue.clone(),
-                place: self.place(),
+                place: place.clone(),
                 hints: self.hints.clone(),
                 status: parts.status.clone(),
                 metrics: parts.metrics.clone(),
@@ -265,9 +253,40 @@ impl Leader {
         around
     }
 
-    /// Where events of AWS belong.
-    pub(super) fn place(&self) -> Place {
-        Place { target: self.settings.target(), region: self.adapters.region.clone() }
+    /// Looks at every account and region, each in a task of its own: one that hangs delays
+    /// no other.
+    fn poll(
+        &self,
+        around: &TaskTracker,
+        engine: &Engine,
+        parts: &Parts,
+        tenure: &Tenure,
+        ending: &CancellationToken,
+    ) {
+        let every = self.settings.discover.ecs.every.std();
+        for (target, ecs) in parts.platform.iter() {
+            let Some(hinted) = self.hinted.get(target) else { continue };
+            let polling = poll_forever(
+                ecs.clone(),
+                engine.handle(),
+                engine.policies(),
+                engine.looking(),
+                hinted.clone(),
+                PollSettings {
+                    every,
+                    target: target.to_owned(),
+                    clusters: parts.clusters.get(target).cloned().flatten(),
+                    status: parts.status.clone(),
+                },
+                ending.clone(),
+            );
+            let held = tenure.clone();
+            around.spawn(async move { held.hold(polling).await });
+        }
+        let (platform, looking) = (parts.platform.clone(), engine.looking());
+        let strays = tell_strays_forever(platform, engine.handle(), looking, every, ending.clone());
+        let held = tenure.clone();
+        around.spawn(async move { held.hold(strays).await });
     }
 
     /// Good policies are in force for the next engine too; a broken folder is told to it.

@@ -4,6 +4,7 @@ use std::error::Error;
 
 use aws_sdk_ecs::config::http::HttpResponse;
 use aws_sdk_ecs::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 
 /// Why a call failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +64,8 @@ impl Fault {
                 unknown(format!("no connection in time: {}", root_cause(error)))
             }
             SdkError::DispatchFailure(_) if is_about_credentials(error) => {
-                unknown(format!("no usable credentials: {}", root_cause(error)))
+                let why = refused_role(error).unwrap_or_else(|| root_cause(error));
+                unknown(format!("no usable credentials: {why}"))
             }
             SdkError::DispatchFailure(_) => unknown(format!("not reached: {}", root_cause(error))),
             SdkError::ResponseError(_) => {
@@ -117,6 +119,14 @@ impl Fault {
 /// The SDK has no type of its own for "the credentials could not be had".
 fn is_about_credentials(error: &(dyn Error + 'static)) -> bool {
     error.to_string().contains("credential") || error.source().is_some_and(is_about_credentials)
+}
+
+/// What STS has said where a role could not be taken on: the innermost cause does not say it.
+fn refused_role(error: &(dyn Error + 'static)) -> Option<String> {
+    if let Some(refused) = error.downcast_ref::<SdkError<AssumeRoleError, HttpResponse>>() {
+        return Some(Fault::of("AssumeRole", refused).words);
+    }
+    refused_role(error.source()?)
 }
 
 /// The innermost cause, which says what happened without naming the request.

@@ -1,10 +1,14 @@
 //! One account and region of AWS: what every client of it shares.
 
 mod fault;
+mod identity;
 
+use std::fmt;
 use std::time::Duration;
 
+use aws_config::identity::IdentityCache;
 use aws_config::retry::RetryConfig;
+use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
@@ -12,6 +16,7 @@ use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 
 pub use fault::{Fault, Kind};
+pub use identity::Identity;
 
 const CONNECT: Duration = Duration::from_secs(3);
 const ATTEMPT: Duration = Duration::from_secs(10);
@@ -30,7 +35,25 @@ pub struct AccountSettings {
     pub endpoint: Option<String>,
     /// `None`: the default chain's.
     pub credentials: Option<SharedCredentialsProvider>,
+    /// A role that these credentials take on; `None`: they are used as they are.
+    pub role: Option<Role>,
 }
+
+/// A role of another account, or of the same.
+#[derive(Clone)]
+pub struct Role {
+    pub arn: String,
+    pub external_id: Option<String>,
+}
+
+impl fmt::Debug for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Role").field("arn", &self.arn).finish_non_exhaustive()
+    }
+}
+
+/// What CloudTrail shows a role's calls as.
+const SESSION: &str = "deployguard";
 
 /// One account and region. Cheap to clone; clones share connections and credentials.
 #[derive(Debug, Clone)]
@@ -70,7 +93,22 @@ impl Account {
         if let Some(credentials) = settings.credentials {
             loader = loader.credentials_provider(credentials);
         }
-        Self { target: settings.target, config: loader.load().await }
+        let mut config = loader.load().await;
+        if let Some(Role { arn, external_id }) = settings.role {
+            let mut taking = AssumeRoleProvider::builder(arn).session_name(SESSION);
+            if let Some(external_id) = external_id {
+                taking = taking.external_id(external_id);
+            }
+            let provider = taking.configure(&config).build().await;
+            // It renews them before they run out. Of each account its own: where a role can't
+            // be taken on, nobody else waits for it.
+            config = config
+                .into_builder()
+                .credentials_provider(SharedCredentialsProvider::new(provider))
+                .identity_cache(IdentityCache::lazy().build())
+                .build();
+        }
+        Self { target: settings.target, config }
     }
 
     pub fn target(&self) -> &str {

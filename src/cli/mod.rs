@@ -7,6 +7,7 @@ pub mod check;
 mod client;
 mod cost;
 mod digest;
+mod doctor;
 mod explain;
 pub mod import;
 mod live;
@@ -37,6 +38,18 @@ enum Command {
         /// The settings file
         #[arg(long, default_value = "deployguard.yaml", env = "DEPLOYGUARD_CONFIG")]
         config: PathBuf,
+    },
+    /// Try everything that the daemon will need, and say what to mend
+    Doctor {
+        /// The settings file
+        #[arg(long, default_value = "deployguard.yaml", env = "DEPLOYGUARD_CONFIG")]
+        config: PathBuf,
+        /// Post a test message to each policy's Slack channel, and delete it
+        #[arg(long)]
+        slack_post: bool,
+        /// A list of what was tried, for programs
+        #[arg(long)]
+        json: bool,
     },
     /// Read policies and tell every mistake with its place
     Check {
@@ -156,6 +169,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
     let out = &mut io::stdout().lock();
     match command {
         Command::Serve { config } => serve::run(&config),
+        Command::Doctor { config, slack_post, json } => doctor::run(&config, slack_post, json, out),
         Command::Check { paths, live, .. } if live.is_wanted() => live::run(&paths, &live, out),
         Command::Check { paths, cost: true, .. } => cost::run(&paths, out),
         Command::Check { paths, diff: Some(revision), .. } => change::run(&revision, &paths, out),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::guard::is_about;
 use super::handle::Look;
 use super::run::Engine;
 use super::status::Status;
@@ -63,20 +64,36 @@ pub(super) fn place(key: &ServiceKey) -> String {
 }
 
 /// The policies in whose clusters nobody looks for deployments, in words. `clusters`: as
-/// the settings name them; where they name none, the policies' own are looked at.
-pub(super) fn unseen(loaded: &Loaded, clusters: Option<&[String]>) -> Vec<String> {
-    let Some(clusters) = clusters else { return Vec::new() };
+/// the settings name them for each target; where they name none, the policies' own are
+/// looked at.
+pub(super) fn unseen(
+    loaded: &Loaded,
+    clusters: &BTreeMap<String, Option<Vec<String>>>,
+) -> Vec<String> {
     let policies = loaded.set.iter().map(|written| &written.policy);
-    let unseen = policies.filter(|policy| {
-        Glob::parse(&policy.matches.cluster)
-            .is_ok_and(|glob| !clusters.iter().any(|cluster| glob.matches(cluster)))
-    });
-    let told = unseen.map(|policy| {
-        format!(
-            "policy {}: the cluster `{}` is not in discover.ecs.clusters: only announced \
-             deployments are guarded there",
-            policy.name, policy.matches.cluster
-        )
+    let told = policies.filter_map(|policy| {
+        let matches = &policy.matches;
+        let targets: Vec<_> =
+            clusters.iter().filter(|(target, _)| is_about(matches, target)).collect();
+        if targets.is_empty() {
+            let pattern = matches.target.as_deref().unwrap_or_default();
+            return Some(format!(
+                "policy {}: no target of the settings is called `{pattern}`: it guards nothing",
+                policy.name
+            ));
+        }
+        let glob = Glob::parse(&matches.cluster).ok()?;
+        let sees = |named: &Option<Vec<String>>| {
+            named.as_ref().is_none_or(|named| named.iter().any(|cluster| glob.matches(cluster)))
+        };
+        let unseen = !targets.iter().any(|(_, named)| sees(named));
+        unseen.then(|| {
+            format!(
+                "policy {}: the cluster `{}` is not in discover.ecs.clusters: only announced \
+                 deployments are guarded there",
+                policy.name, matches.cluster
+            )
+        })
     });
     told.collect()
 }

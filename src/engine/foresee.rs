@@ -1,18 +1,15 @@
 //! What a rollback would be if somebody asked for it now.
 
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
 
 use super::clock;
-use crate::platform::Platform;
-use crate::platform::ecs::Ecs;
+use crate::platform::Accounts;
 use crate::watch::{PreflightState, Watch};
 
 /// The platform, for questions only.
 #[derive(Clone)]
 pub struct Foresight {
-    platform: Arc<Ecs>,
+    platform: Accounts,
 }
 
 /// A rollback that was not made.
@@ -31,7 +28,7 @@ pub struct Foreseen {
 }
 
 impl Foresight {
-    pub fn new(platform: Arc<Ecs>) -> Self {
+    pub fn new(platform: Accounts) -> Self {
         Self { platform }
     }
 

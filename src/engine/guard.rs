@@ -1,7 +1,7 @@
 //! Which policy guards a service, and what it may do at most right now.
 
 use crate::model::{Mode, Service, ServiceKey};
-use crate::policy::{Glob, Matches, Policy};
+use crate::policy::{Glob, Match, Matches, Policy};
 use crate::policy_repo::Loaded;
 use crate::store::Pause;
 use crate::watch::{Ceiling, Pinned};
@@ -33,6 +33,12 @@ pub(super) fn guarded(loaded: &Loaded, key: &ServiceKey) -> Option<Guarded> {
         dirty: loaded.dirty,
     };
     Some(Guarded { pinned, overlap })
+}
+
+/// Whether a policy guards anything of an account and region.
+pub(super) fn is_about(matches: &Match, target: &str) -> bool {
+    let pattern = matches.target.as_ref().map(|text| Glob::parse(text));
+    pattern.is_none_or(|glob| glob.is_ok_and(|glob| glob.matches(target)))
 }
 
 /// The service under the name and environment of the policy that guards it.

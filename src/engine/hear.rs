@@ -11,12 +11,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::clock;
 use super::hints::{Hints, Taken, Wanted};
+use super::place::Place;
 use super::status::Status;
 use crate::crash;
 use crate::model::ServiceKey;
 use crate::telemetry::{HintResult, Metrics};
 use crate::triggers::sqs::{LONG_POLL, Letter, MOST_TRIES, Queue};
-use crate::triggers::{Heard, Hint, read};
+use crate::triggers::{Heard, read};
 
 /// Messages that are looked after together, and how long more are gathered once there is
 /// one: a burst becomes one look at each service.
@@ -31,29 +32,11 @@ const FAREWELL: Duration = Duration::from_secs(3);
 /// What is listened to, and for whom.
 pub struct Ear {
     pub queue: Queue,
-    /// Where events of which region belong.
+    /// Where events of which account and region belong.
     pub place: Place,
     pub hints: Hints,
     pub status: Arc<Status>,
     pub metrics: Arc<Metrics>,
-}
-
-/// The account and region whose events are ours.
-#[derive(Debug, Clone)]
-pub struct Place {
-    pub target: String,
-    /// `None`: not known, and every region's events are taken for ours.
-    pub region: Option<String>,
-}
-
-impl Place {
-    /// The service that a hint is about; `None`: it is in another region.
-    pub fn of(&self, hint: Hint) -> Option<Wanted> {
-        let Hint { region, cluster, service, begun } = hint;
-        let ours = self.region.as_ref().is_none_or(|own| *own == region);
-        let key = ServiceKey { target: self.target.clone(), cluster, service };
-        ours.then_some(Wanted { key, begun })
-    }
 }
 
 /// Listens until `stop`.
@@ -149,8 +132,8 @@ impl Ear {
         for letter in letters {
             let heard = match read(&letter.text) {
                 Ok(Heard::Hint(hint)) => {
-                    let region = hint.region.clone();
-                    self.place.of(hint).ok_or_else(|| format!("an event of region {region}"))
+                    let from = format!("an event of region {}, {}", hint.region, hint.account);
+                    self.place.of(hint).ok_or(from)
                 }
                 Ok(Heard::NotOurs(what)) => Err(what),
                 Err(error) => {

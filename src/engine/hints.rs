@@ -4,6 +4,7 @@
 //! when what the look showed is kept: only then may an event be forgotten.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -41,13 +42,13 @@ pub enum Taken {
     Unguarded,
 }
 
-/// A way to the poller; clones share it.
+/// A way to the pollers; clones share it.
 #[derive(Clone)]
 pub struct Hints {
-    sender: mpsc::Sender<Asked>,
+    senders: Arc<BTreeMap<String, mpsc::Sender<Asked>>>,
 }
 
-/// The poller's end.
+/// A poller's end.
 pub struct Hinted {
     receiver: mpsc::Receiver<Asked>,
     waiting: Vec<Asked>,
@@ -60,10 +61,17 @@ struct Asked {
     not_before: Instant,
 }
 
-/// Both ends.
-pub fn hints() -> (Hints, Hinted) {
-    let (sender, receiver) = mpsc::channel(WAITING);
-    (Hints { sender }, Hinted { receiver, waiting: Vec::new() })
+/// Both ends: a way to the poller of each of these targets.
+pub fn hints(
+    targets: impl IntoIterator<Item = impl Into<String>>,
+) -> (Hints, BTreeMap<String, Hinted>) {
+    let (mut senders, mut ends) = (BTreeMap::new(), BTreeMap::new());
+    for target in targets.into_iter().map(Into::into) {
+        let (sender, receiver) = mpsc::channel(WAITING);
+        senders.insert(target.clone(), sender);
+        ends.insert(target, Hinted { receiver, waiting: Vec::new() });
+    }
+    (Hints { senders: Arc::new(senders) }, ends)
 }
 
 impl Hints {
@@ -73,11 +81,15 @@ impl Hints {
     /// The look failed or came to no end, or what it showed could not be kept: the hint
     /// must not be forgotten.
     pub async fn look(&self, wanted: Wanted) -> Result<Taken, String> {
+        // What is in no target of the settings is guarded by nothing.
+        let Some(sender) = self.senders.get(&wanted.key.target) else {
+            return Ok(Taken::Unguarded);
+        };
         let (reply, answer) = oneshot::channel();
         let asked = Asked { wanted, reply, looks: 0, not_before: tokio::time::Instant::now() };
         let gone = || "deployguard is stopping".to_owned();
         let looked = tokio::time::timeout(PATIENCE, async {
-            self.sender.send(asked).await.map_err(|_| gone())?;
+            sender.send(asked).await.map_err(|_| gone())?;
             answer.await.map_err(|_| gone())?
         });
         looked.await.unwrap_or_else(|_| Err("the look took too long".to_owned()))
@@ -219,13 +231,24 @@ mod tests {
         tokio::spawn(async move { hints.look(Wanted { key: key(), begun }).await })
     }
 
+    fn ends() -> (Hints, Hinted) {
+        let (hints, mut ends) = hints([key().target]);
+        (hints, ends.remove(&key().target).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_hint_at_a_target_that_the_settings_do_not_name_is_answered_at_once() {
+        let (hints, _ends) = hints(["another"]);
+        assert_eq!(asked(&hints, None).await.unwrap(), Ok(Taken::Unguarded));
+    }
+
     fn nothing() -> Loaded {
         crate::policy_repo::PolicyRepo::open(std::path::Path::new("nowhere")).nothing()
     }
 
     #[tokio::test(start_paused = true)]
     async fn whoever_brings_a_hint_hears_of_it_once_the_look_is_kept_and_not_before() {
-        let (hints, mut hinted) = hints();
+        let (hints, mut hinted) = ends();
         for (look, kept, answer) in [
             (Ok(Some(seen("a"))), Ok(()), Ok(Taken::Looked)),
             (Ok(None), Ok(()), Ok(Taken::Looked)),
@@ -245,7 +268,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_deployment_that_does_not_show_yet_is_looked_for_again_and_not_for_ever() {
-        let (hints, mut hinted) = hints();
+        let (hints, mut hinted) = ends();
         let asked = asked(&hints, Some("ecs-svc/2"));
         for look in 1..=LOOKS {
             hinted.due().await;
@@ -259,7 +282,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_nothing_guards_is_never_looked_at() {
-        let (hints, mut hinted) = hints();
+        let (hints, mut hinted) = ends();
         let asked = asked(&hints, None);
         hinted.due().await;
         assert!(hinted.services(&nothing(), &Looking::default()).is_empty());

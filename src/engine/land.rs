@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::clock;
-use super::guard::guarded;
+use super::guard::{guarded, is_about};
 use super::status::Status;
 use crate::model::ServiceKey;
 use crate::platform::Platform;
@@ -48,7 +48,7 @@ impl Land {
     pub(super) async fn survey(&mut self, platform: &Ecs, loaded: &Loaded) {
         let asked = match &self.named {
             Some(named) => (named.iter().cloned().collect(), Vec::new()),
-            None => wanted(loaded, &self.target),
+            None => wanted_clusters(loaded, &self.target),
         };
         let changed = asked != self.asked;
         self.asked = asked;
@@ -75,7 +75,8 @@ impl Land {
         }
         let clusters = platform.clusters().await;
         let failed = clusters.as_ref().err().map(ToString::to_string);
-        self.status.set(|health| health.looked("the list of clusters", failed, clock::now()));
+        let what = format!("the list of clusters of {}", self.target);
+        self.status.set(|health| health.looked(&what, failed, clock::now()));
         match clusters {
             Ok(clusters) => {
                 let globs: Vec<Glob> =
@@ -100,7 +101,7 @@ impl Land {
         for cluster in &clusters {
             let services = platform.services(cluster).await;
             let failed = services.as_ref().err().map(ToString::to_string);
-            let what = format!("the list of services of {cluster}");
+            let what = format!("the list of services of {}/{cluster}", self.target);
             self.status.set(|health| health.looked(&what, failed, clock::now()));
             match services {
                 Ok(services) => {
@@ -115,20 +116,21 @@ impl Land {
     fn show_unguarded(&self, loaded: &Loaded) {
         let unguarded = self.listed.iter().filter(|key| guarded(loaded, key).is_none());
         let unguarded: Vec<String> = unguarded.take(MOST_SHOWN).map(ToString::to_string).collect();
-        self.status.set(|health| health.unguarded = unguarded);
+        let here = format!("{}/", self.target);
+        self.status.set(|health| {
+            health.unguarded.retain(|shown| !shown.starts_with(&here));
+            health.unguarded.extend(unguarded);
+            health.unguarded.sort_unstable();
+        });
     }
 }
 
 /// The clusters that policies of this target name, and the patterns that they give.
-fn wanted(loaded: &Loaded, target: &str) -> (BTreeSet<String>, Vec<String>) {
+pub fn wanted_clusters(loaded: &Loaded, target: &str) -> (BTreeSet<String>, Vec<String>) {
     let (mut names, mut patterns) = (BTreeSet::new(), BTreeSet::new());
     for written in loaded.set.iter() {
         let matches = &written.policy.matches;
-        let elsewhere = matches
-            .target
-            .as_ref()
-            .is_some_and(|text| Glob::parse(text).is_ok_and(|glob| !glob.matches(target)));
-        if elsewhere {
+        if !is_about(matches, target) {
             continue;
         }
         match Glob::parse(&matches.cluster).ok().and_then(|glob| glob.plain()) {

@@ -16,8 +16,7 @@ use crate::crash;
 use crate::model::{
     ActFailure, Inspection, LedgerEntry, Permit, Revision, RollbackPlan, ServiceKey, WatchId,
 };
-use crate::platform::ecs::Ecs;
-use crate::platform::{LookError, Platform};
+use crate::platform::{Accounts, LookError};
 use crate::store::{Store, StoreError};
 use crate::watch::{Candidate, Event, Want, Watch, candidates};
 
@@ -142,7 +141,7 @@ fn kind(want: &Want) -> WantKind {
 
 /// Looks for the first candidate that can be placed.
 async fn inspect(
-    platform: &Ecs,
+    platform: &Accounts,
     service: &ServiceKey,
     judged: &Revision,
     found: Vec<Candidate>,
@@ -184,7 +183,7 @@ async fn inspect(
 /// One rollback: brakes, permit, platform.
 struct Undo {
     store: Store,
-    platform: Arc<Ecs>,
+    platform: Accounts,
     brake: FleetBrake,
     cooldown: SignedDuration,
     watch: WatchId,

@@ -3,6 +3,7 @@
 //!
 //! All looks at services are made here, one after the other: two at once could be taken
 //! in the wrong way round, and what was in place before would look like a new deployment.
+//! Each account and region has a poller of its own: none waits for another.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,8 +18,8 @@ use super::hints::{Hinted, throttled};
 use super::land::Land;
 use super::status::Status;
 use crate::model::ServiceKey;
-use crate::platform::Platform;
 use crate::platform::ecs::Ecs;
+use crate::platform::{Accounts, LookError, Platform};
 use crate::policy_repo::Loaded;
 
 /// The services that the engine needs to see.
@@ -28,6 +29,16 @@ pub struct Looking {
     pub watched: BTreeSet<ServiceKey>,
     /// Those of them where something is being rolled out or back.
     pub moving: BTreeSet<ServiceKey>,
+}
+
+impl Looking {
+    /// Those of them that are in one account and region.
+    fn of(&self, target: &str) -> Looking {
+        let here = |keys: &BTreeSet<ServiceKey>| {
+            keys.iter().filter(|key| key.target == target).cloned().collect()
+        };
+        Looking { watched: here(&self.watched), moving: here(&self.moving) }
+    }
 }
 
 /// How often and where to look.
@@ -49,9 +60,9 @@ const SLOWEST: u32 = 8;
 /// How long hints are gathered before a look, which bounds how often they cause one.
 const GATHERING: Duration = Duration::from_millis(200);
 
-/// Polls until `stop`, and looks where `hinted` says in between.
+/// Polls one account and region until `stop`, and looks where `hinted` says in between.
 pub async fn poll_forever(
-    platform: Arc<Ecs>,
+    platform: Ecs,
     engine: EngineHandle,
     policies: watch::Receiver<Arc<Loaded>>,
     mut looking: watch::Receiver<Looking>,
@@ -62,13 +73,13 @@ pub async fn poll_forever(
     let PollSettings { every, target, clusters, status } = settings;
     // Whoever led before this process led again has let go of it.
     let mut hinted = hinted.lock().await;
-    let mut land = Land::new(target, clusters, status);
+    let mut land = Land::new(target.clone(), clusters, status);
     let mut slow = 1;
     let mut next_full = tokio::time::Instant::now();
     let mut next_moving = next_full;
     loop {
         let loaded = policies.borrow().clone();
-        let wanted = looking.borrow_and_update().clone();
+        let wanted = looking.borrow_and_update().of(&target);
         let mut services = hinted.services(&loaded, &wanted);
         let begun = tokio::time::Instant::now();
         let pace = every.min(MOVING);
@@ -101,11 +112,42 @@ pub async fn poll_forever(
             () = tokio::time::sleep_until(next_full) => {}
             () = tokio::time::sleep_until(next_moving), if !wanted.moving.is_empty() => {}
             // A new watch wants to see its service soon, but not oftener than the pace.
-            Ok(()) = looking.changed() => {
+            true = news(&mut looking, &target, &wanted) => {
                 tokio::time::sleep((pace * slow).min(Duration::from_secs(1))).await;
                 next_moving = tokio::time::Instant::now();
             }
             () = hinted.due() => tokio::time::sleep(GATHERING * slow).await,
+        }
+    }
+}
+
+/// Whether something else has to be seen there than `known`. `false`: nobody says any more.
+async fn news(all: &mut watch::Receiver<Looking>, target: &str, known: &Looking) -> bool {
+    all.wait_for(|all| all.of(target) != *known).await.is_ok()
+}
+
+/// Tells the watches of services that are in no target of the settings, until `stop`: nobody
+/// looks at them any more.
+pub async fn tell_strays_forever(
+    accounts: Accounts,
+    engine: EngineHandle,
+    looking: watch::Receiver<Looking>,
+    every: Duration,
+    stop: CancellationToken,
+) {
+    loop {
+        let watched = looking.borrow().watched.clone();
+        let strays = watched.into_iter().filter_map(|key| {
+            let why = accounts.of(&key).err()?;
+            Some((key, Err(LookError::Permanent(why))))
+        });
+        let strays: Vec<_> = strays.collect();
+        if !strays.is_empty() {
+            engine.looked(strays).await;
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(every) => {}
         }
     }
 }

@@ -15,21 +15,23 @@ use crate::sources::prometheus::Prometheus;
 /// Between two questions.
 const EVERY: Duration = Duration::from_secs(15);
 
-/// Asks until `stop`, where there is a Prometheus.
+/// Asks one Prometheus until `stop`; `name`: what people know it as.
 pub async fn feel_forever(
-    source: Option<Prometheus>,
+    name: String,
+    source: Prometheus,
     status: Arc<Status>,
     stop: CancellationToken,
 ) {
-    let Some(source) = source else { return };
     loop {
         let now = clock::now();
         let once = Ticks::once(now, SignedDuration::from_secs(1));
         let fetched = source.fetch(&Ask::Query("vector(1)".to_owned()), once).await;
         let failed = fetched.failed.into_iter().next().map(|(_, why)| why.to_string());
         status.set(|health| {
-            let known = health.prometheus.take();
-            health.prometheus = failed.map(|because| Blind::again(known, because, now));
+            let known = health.prometheus.remove(&name);
+            if let Some(because) = failed {
+                health.prometheus.insert(name.clone(), Blind::again(known, because, now));
+            }
         });
         tokio::select! {
             () = stop.cancelled() => return,

@@ -22,7 +22,7 @@ use super::take::{Known, Outcome};
 use super::tenure::Tenure;
 use crate::crash;
 use crate::model::{RollOut, WatchId};
-use crate::platform::ecs::Ecs;
+use crate::platform::Accounts;
 use crate::policy_repo::{Loaded, Reload};
 use crate::sources::Sources;
 use crate::store::{Store, StoreError};
@@ -44,16 +44,16 @@ pub struct Parts {
     /// Under the fence of the tenure.
     pub store: Store,
     pub tenure: Tenure,
-    pub platform: Arc<Ecs>,
+    pub platform: Accounts,
     /// What can be asked, by target.
     pub sources: BTreeMap<String, Sources>,
-    /// How long after its time a sample can be had of it; `None`: a moment.
-    pub query_offset: Option<SignedDuration>,
+    /// How long after its time a sample can be had of a target's; none: a moment.
+    pub query_offsets: BTreeMap<String, SignedDuration>,
     /// The policies in force, from one engine of this process to the next.
     pub policies: watch::Sender<Arc<Loaded>>,
     pub brake: FleetBrake,
-    /// Where deployments are looked for; `None`: where the policies say.
-    pub clusters: Option<Vec<String>>,
+    /// Where deployments are looked for in each target; `None`: where the policies say.
+    pub clusters: BTreeMap<String, Option<Vec<String>>>,
     pub metrics: Arc<Metrics>,
     pub status: Arc<Status>,
     /// Rung when something was put into the outbox.
@@ -189,7 +189,7 @@ impl Engine {
     async fn try_step(&self, batch: &[Input]) -> Result<(Done, Vec<Outcome>), StoreError> {
         let known = &mut self.known(batch).await?;
         let now = clock::now();
-        let mut step = Step::at(now, &self.live, self.parts.query_offset);
+        let mut step = Step::at(now, &self.live, &self.parts.query_offsets);
         let outcomes = batch.iter().map(|input| self.take(&mut step, input, known, now)).collect();
         self.wake(&mut step, now);
         crash::point("commit-before");
@@ -330,9 +330,9 @@ impl Engine {
                             health.policy_mistakes.clear();
                             health.policy_commit.clone_from(&loaded.commit);
                             health.policies = loaded.set.len();
-                            health.unseen = unseen(loaded, self.parts.clusters.as_deref());
+                            health.unseen = unseen(loaded, &self.parts.clusters);
                         });
-                        for what in unseen(loaded, self.parts.clusters.as_deref()) {
+                        for what in unseen(loaded, &self.parts.clusters) {
                             tracing::warn!("{what}");
                         }
                         tracing::info!(

@@ -44,8 +44,8 @@ pub struct Health {
     pub platform: BTreeMap<String, String>,
     /// Since when nothing could be seen there.
     pub blind: BTreeMap<String, Blind>,
-    /// Since when Prometheus can't be asked.
-    pub prometheus: Option<Blind>,
+    /// Since when a Prometheus can't be asked, by what it is called.
+    pub prometheus: BTreeMap<String, Blind>,
     /// Policies in whose clusters nobody looks for deployments.
     pub unseen: Vec<String>,
     /// Services in the clusters that are looked at which no policy guards.
@@ -104,8 +104,9 @@ impl Health {
         let blind = self.blind.iter().filter(|(_, one)| one.is_lasting(now)).map(|(place, one)| {
             format!("{place} could not be looked at since {}: {}", clock(one.since), one.because)
         });
-        let source = self.prometheus.iter().filter(|one| one.is_lasting(now)).map(|one| {
-            format!("Prometheus can't be asked since {}: {}", clock(one.since), one.because)
+        let source = self.prometheus.iter().filter(|(_, one)| one.is_lasting(now));
+        let source = source.map(|(name, one)| {
+            format!("{name} can't be asked since {}: {}", clock(one.since), one.because)
         });
         blind.chain(source).chain(self.unseen.iter().cloned()).collect()
     }

@@ -18,7 +18,7 @@ pub(super) struct Step<'a> {
     live: &'a Live,
     now: Timestamp,
     /// Of the watches that begin.
-    query_offset: Option<SignedDuration>,
+    query_offsets: &'a BTreeMap<String, SignedDuration>,
     touched: BTreeMap<WatchId, Touched>,
     seen: BTreeMap<ServiceKey, Seen>,
     ledger: Vec<LedgerEntry>,
@@ -43,11 +43,15 @@ pub(super) struct Done {
 }
 
 impl<'a> Step<'a> {
-    pub(super) fn at(now: Timestamp, live: &'a Live, query_offset: Option<SignedDuration>) -> Self {
+    pub(super) fn at(
+        now: Timestamp,
+        live: &'a Live,
+        query_offsets: &'a BTreeMap<String, SignedDuration>,
+    ) -> Self {
         Self {
             live,
             now,
-            query_offset,
+            query_offsets,
             touched: BTreeMap::new(),
             seen: BTreeMap::new(),
             ledger: Vec::new(),
@@ -115,7 +119,7 @@ impl<'a> Step<'a> {
         }
         let others = self.settled_beside(&deployment.service.key, &pinned.policy);
         let event = Event::Opened {
-            query_offset: self.query_offset,
+            query_offset: self.query_offsets.get(&deployment.service.key.target).copied(),
             others,
             deployment: Box::new(deployment),
             pinned: Box::new(pinned),
@@ -286,7 +290,8 @@ mod tests {
             seen: BTreeMap::from([(service, seen)]),
             ..Live::default()
         };
-        let beside = |second| Step::at(at(second), &live, None).settled_beside(&own, &policy());
+        let beside =
+            |second| Step::at(at(second), &live, &BTreeMap::new()).settled_beside(&own, &policy());
         assert_eq!(beside(3599), Vec::<String>::new());
         assert_eq!(beside(3600), ["api"]);
     }

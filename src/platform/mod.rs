@@ -4,7 +4,10 @@
 //! A platform never decides: it says what is in place, and does what a plan
 //! says if the plan still fits what it sees.
 
+mod accounts;
 pub mod ecs;
+
+pub use accounts::Accounts;
 
 use jiff::Timestamp;
 

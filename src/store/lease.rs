@@ -158,7 +158,10 @@ impl Store {
     }
 
     /// The database's time, in milliseconds since the epoch.
-    async fn time(&self, transaction: &mut Transaction<'_, Any>) -> Result<i64, StoreError> {
+    pub(super) async fn time(
+        &self,
+        transaction: &mut Transaction<'_, Any>,
+    ) -> Result<i64, StoreError> {
         let sql = match self.kind {
             Kind::Sqlite => "SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER)",
             Kind::Postgres => "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)",

@@ -11,6 +11,7 @@ mod lease;
 mod open;
 mod outbox;
 mod permits;
+mod probe;
 
 use std::sync::Arc;
 

@@ -12,6 +12,8 @@ use serde_json::Value;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Hint {
     pub region: String,
+    /// The account number.
+    pub account: String,
     pub cluster: String,
     pub service: String,
     /// The deployment that has just begun (`ecs-svc/...`). A look that does not show it
@@ -106,10 +108,12 @@ fn of_task(event: &Event) -> Heard {
     let service = word("group").strip_prefix("service:").filter(|_| stopped);
     let cluster = word("clusterArn");
     let region = cluster.split(':').nth(3).filter(|region| !region.is_empty());
+    let account = cluster.split(':').nth(4).unwrap_or_default();
     match (service, region) {
         (Some(service), Some(region)) if is_name(service) && is_name(last(cluster)) => {
             Heard::Hint(Hint {
                 region: region.to_owned(),
+                account: account.to_owned(),
                 cluster: last(cluster).to_owned(),
                 service: service.to_owned(),
                 begun: None,
@@ -123,7 +127,7 @@ fn of_task(event: &Event) -> Heard {
 fn hint(arn: &str, cluster: Option<&str>, begun: Option<String>) -> Option<Hint> {
     let mut parts = arn.splitn(6, ':');
     let head = (parts.next()?, parts.next()?, parts.next()?);
-    let (region, _account, resource) = (parts.next()?, parts.next()?, parts.next()?);
+    let (region, account, resource) = (parts.next()?, parts.next()?, parts.next()?);
     if head.0 != "arn" || head.2 != "ecs" || region.is_empty() {
         return None;
     }
@@ -134,6 +138,7 @@ fn hint(arn: &str, cluster: Option<&str>, begun: Option<String>) -> Option<Hint>
     };
     (is_name(cluster) && is_name(service)).then(|| Hint {
         region: region.to_owned(),
+        account: account.to_owned(),
         cluster: cluster.to_owned(),
         service: service.to_owned(),
         begun,
@@ -172,8 +177,10 @@ mod tests {
     }
 
     fn api(begun: Option<&str>) -> Heard {
-        let (region, cluster, service) = ("eu-west-1".into(), "shop".into(), "api".into());
-        Heard::Hint(Hint { region, cluster, service, begun: begun.map(str::to_owned) })
+        let (region, account) = ("eu-west-1".into(), "123456789012".into());
+        let (cluster, service) = ("shop".into(), "api".into());
+        let begun = begun.map(str::to_owned);
+        Heard::Hint(Hint { region, account, cluster, service, begun })
     }
 
     #[test]

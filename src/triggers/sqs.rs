@@ -8,7 +8,7 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::Region;
 use aws_sdk_sqs::types::{
     ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, Message,
-    MessageSystemAttributeName,
+    MessageSystemAttributeName, QueueAttributeName,
 };
 
 use crate::aws::{Account, Fault};
@@ -60,6 +60,19 @@ impl Queue {
     /// Its name, for people.
     pub fn name(&self) -> &str {
         self.url.rsplit('/').next().unwrap_or(&self.url)
+    }
+
+    /// How many messages wait, and whether the queue has a redrive policy.
+    pub async fn state(&self) -> Result<(u64, bool), Fault> {
+        let asked = self.client.get_queue_attributes().queue_url(&self.url);
+        let asked = asked
+            .attribute_names(QueueAttributeName::ApproximateNumberOfMessages)
+            .attribute_names(QueueAttributeName::RedrivePolicy);
+        let answer = asked.send().await.map_err(|e| Fault::of("GetQueueAttributes", &e))?;
+        let said = |name| answer.attributes().and_then(|known| known.get(&name));
+        let waiting = said(QueueAttributeName::ApproximateNumberOfMessages);
+        let waiting = waiting.and_then(|text| text.parse().ok()).unwrap_or_default();
+        Ok((waiting, said(QueueAttributeName::RedrivePolicy).is_some()))
     }
 
     /// At most ten messages. Waits for the first one as long as `wait`, at most

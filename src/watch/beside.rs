@@ -30,7 +30,7 @@ pub fn settled_beside<'a>(
     // In one order, so that the same services are chosen whoever asks.
     let beside: BTreeSet<&ServiceKey> = known
         .into_iter()
-        .filter(|other| *other != own && other.cluster == own.cluster)
+        .filter(|other| *other != own && other.target == own.target && other.cluster == own.cluster)
         .filter(|other| alike.matches(&other.service) && !unsettled.contains(other))
         .collect();
     beside.into_iter().take(MOST_BESIDE).map(|other| other.service.clone()).collect()
@@ -55,7 +55,7 @@ impl Watch {
 }
 
 /// Of the other deployments of the time, with their services, those that `watch` must
-/// know: of its environment, what it needs first, and then what shows most. What looks
+/// know: of its account and environment, what it needs first, and then what shows most. What looks
 /// unchanged is nobody's rival.
 pub fn rivals<'a>(
     watch: &Watch,
@@ -65,7 +65,8 @@ pub fn rivals<'a>(
     let needed = &watch.policy().depends_on;
     let mut rivals: Vec<Rival> = others
         .into_iter()
-        .filter(|(other, _)| other.key != own.key && other.environment == own.environment)
+        .filter(|(other, _)| other.key != own.key && other.key.target == own.key.target)
+        .filter(|(other, _)| other.environment == own.environment)
         .filter(|(_, rival)| rival.since.is_some())
         .map(|(_, rival)| Rival { needed: needed.contains(&rival.service), ..rival })
         .collect();
@@ -104,7 +105,9 @@ mod tests {
         policy.matches.service = "shop-*".into();
         let known = ["shop-e", "shop-c", "shop-b", "shop-a", "shop-d", "other", "shop-c"].map(key);
         let unsettled = BTreeSet::from([&known[2]]);
-        let chosen = settled_beside(&key("shop-a"), &policy, &known, &unsettled);
+        let elsewhere = ServiceKey { target: "other".into(), ..key("shop-aa") };
+        let known = known.iter().chain([&elsewhere]);
+        let chosen = settled_beside(&key("shop-a"), &policy, known, &unsettled);
         assert_eq!(chosen, ["shop-c", "shop-d", "shop-e"]);
     }
 
@@ -151,7 +154,9 @@ mod tests {
         let (mut elsewhere, mut unchanged) = (rival("far", 99.0), rival("calm", 99.0));
         elsewhere.0.environment = "staging".into();
         unchanged.1.since = None;
-        others.extend([elsewhere, unchanged]);
+        let mut abroad = rival("abroad", 99.0);
+        abroad.0.key.target = "other".into();
+        others.extend([elsewhere, unchanged, abroad]);
         let known = rivals(&guard.watch, others.iter().map(|(of, rival)| (of, rival.clone())));
         let known: Vec<&str> = known.iter().map(|rival| rival.service.as_str()).collect();
         let most = ["db", "s19", "s18", "s17", "s16", "s15", "s14", "s13", "s12", "s11"];

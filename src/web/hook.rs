@@ -34,6 +34,8 @@ struct Hook {
     id: String,
     service: String,
     environment: String,
+    /// The settings' name of the account and region, where there are several.
+    target: Option<String>,
     #[serde(default)]
     platform: PlatformSaid,
     version: Option<String>,
@@ -152,24 +154,24 @@ fn unguarded(service: &str, nearest: &impl serde::Serialize) -> Response {
 impl Face {
     /// Where the hook's service runs: as it says, or the one place that fits.
     async fn locate(&self, hook: &Hook) -> Result<Option<ServiceKey>, Problem> {
+        let targets = self.targets_of(hook)?;
         if let Some(ecs) = &hook.platform.ecs {
-            return Ok(Some(ServiceKey {
-                target: self.target.clone(),
-                cluster: ecs.cluster.clone(),
-                service: ecs.service.clone().unwrap_or_else(|| hook.service.clone()),
-            }));
+            let service = ecs.service.as_ref().unwrap_or(&hook.service);
+            let loaded = self.policies.borrow();
+            return place::in_cluster(&loaded.set, &targets, &ecs.cluster, service)
+                .map_err(|detail| Problem::field("target", detail));
         }
         let fitting: Vec<ServiceKey> = self
             .known_services()
             .await?
             .into_iter()
-            .filter(|key| key.service == hook.service)
+            .filter(|key| key.service == hook.service && targets.contains(&key.target.as_str()))
             .filter(|key| self.environment_of(key).as_ref() == Some(&hook.environment))
             .collect();
         match fitting.as_slice() {
             [] => {
                 let loaded = self.policies.borrow();
-                place::of(&loaded.set, &self.target, &hook.service, &hook.environment)
+                place::of(&loaded.set, &targets, &hook.service, &hook.environment)
                     .map_err(|detail| Problem::field("platform.ecs.cluster", detail))
             }
             [only] => Ok(Some(only.clone())),
@@ -177,6 +179,22 @@ impl Face {
                 let places: Vec<_> = several.iter().map(ToString::to_string).collect();
                 let detail = format!("say which one is meant: {}", places.join(", "));
                 Err(Problem::field("platform.ecs.cluster", detail))
+            }
+        }
+    }
+
+    /// The targets that a hook may be about: the one that it names, or all.
+    fn targets_of<'a>(&'a self, hook: &Hook) -> Result<Vec<&'a str>, Problem> {
+        let known: Vec<&str> = self.place.names().collect();
+        let Some(said) = &hook.target else { return Ok(known) };
+        match known.iter().find(|name| *name == said) {
+            Some(target) => Ok(vec![*target]),
+            None => {
+                let detail = format!(
+                    "the settings have no target `{said}`; they have: {}",
+                    known.join(", ")
+                );
+                Err(Problem::field("target", detail))
             }
         }
     }
@@ -216,6 +234,7 @@ fn check_texts(hook: &Hook) -> Result<(), Problem> {
         ("commit", &hook.commit),
         ("author", &hook.author),
         ("url", &hook.url),
+        ("target", &hook.target),
     ];
     let ecs = hook.platform.ecs.as_ref().map(|ecs| {
         [

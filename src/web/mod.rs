@@ -51,12 +51,10 @@ pub struct Face {
     pub status: Arc<Status>,
     pub metrics: Arc<Metrics>,
     pub tokens: Arc<Tokens>,
-    /// The name of the account and region that hooks speak of.
-    pub target: String,
     pub address: SocketAddr,
     /// The way to have a service looked at.
     pub hints: Hints,
-    /// Where events belong.
+    /// The accounts and regions that hooks and events may be about.
     pub place: Place,
     /// What a rollback would do.
     pub foresight: Foresight,

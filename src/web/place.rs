@@ -5,6 +5,42 @@ use std::collections::BTreeSet;
 use crate::model::ServiceKey;
 use crate::policy::{Glob, Matches, PolicySet};
 
+/// The service in the cluster that the hook names. Of several targets it is in the one
+/// for which a policy guards it; `None`: none does.
+///
+/// # Errors
+/// It may be in several, in words.
+pub(super) fn in_cluster(
+    policies: &PolicySet,
+    targets: &[&str],
+    cluster: &str,
+    service: &str,
+) -> Result<Option<ServiceKey>, String> {
+    let key = |target: &&str| ServiceKey {
+        target: (*target).to_owned(),
+        cluster: cluster.to_owned(),
+        service: service.to_owned(),
+    };
+    // One that nothing guards is told so by the engine.
+    if let [only] = targets {
+        return Ok(Some(key(only)));
+    }
+    let guarded: Vec<ServiceKey> = targets
+        .iter()
+        .map(key)
+        .filter(|key| !matches!(policies.matching(key), Matches::None))
+        .collect();
+    match guarded.as_slice() {
+        [] => Ok(None),
+        [only] => Ok(Some(only.clone())),
+        several => {
+            let names: Vec<String> =
+                several.iter().map(|key| format!("`{}`", key.target)).collect();
+            Err(format!("give it: the policies guard {cluster}/{service} in {}", names.join(", ")))
+        }
+    }
+}
+
 /// The service in the one cluster that the policies name for it; `None`: they don't
 /// guard it.
 ///
@@ -12,17 +48,51 @@ use crate::policy::{Glob, Matches, PolicySet};
 /// It may run in several, in words.
 pub(super) fn of(
     policies: &PolicySet,
-    target: &str,
+    targets: &[&str],
     service: &str,
     environment: &str,
 ) -> Result<Option<ServiceKey>, String> {
+    let (mut places, mut patterns) = (BTreeSet::new(), BTreeSet::new());
+    for target in targets {
+        let (clusters, unnamed) = clusters_of(policies, target, service, environment);
+        let key = |cluster: String| ServiceKey {
+            target: (*target).to_owned(),
+            cluster,
+            service: service.to_owned(),
+        };
+        // deployguard's own name is meant by no wildcard.
+        let guarded = |key: &ServiceKey| !matches!(policies.matching(key), Matches::None);
+        places.extend(clusters.into_iter().map(key).filter(guarded));
+        patterns.extend(unnamed.into_iter().map(|pattern| ((*target).to_owned(), pattern)));
+    }
+    match (places.first(), places.len() + patterns.len()) {
+        (_, 0) => Ok(None),
+        (Some(only), 1) => Ok(Some(only.clone())),
+        (_, _) => {
+            let shown = |target: &str, cluster: &str| match targets {
+                [_] => format!("`{cluster}`"),
+                _ => format!("`{cluster}` of {target}"),
+            };
+            let named = places.iter().map(|key| shown(&key.target, &key.cluster));
+            let patterns = patterns.iter().map(|(target, pattern)| shown(target, pattern));
+            let told: Vec<String> = named.chain(patterns).collect();
+            Err(format!(
+                "give it: the policies guard `{service}` of {environment} in {}",
+                told.join(", ")
+            ))
+        }
+    }
+}
+
+/// The clusters of a target that the policies name for a service, and the patterns.
+fn clusters_of(
+    policies: &PolicySet,
+    target: &str,
+    service: &str,
+    environment: &str,
+) -> (BTreeSet<String>, BTreeSet<String>) {
     let means =
         |pattern: &str, name: &str| Glob::parse(pattern).is_ok_and(|glob| glob.matches(name));
-    let key = |cluster: &str| ServiceKey {
-        target: target.to_owned(),
-        cluster: cluster.to_owned(),
-        service: service.to_owned(),
-    };
     let (mut clusters, mut patterns) = (BTreeSet::new(), BTreeSet::new());
     for policy in policies.iter().map(|written| &written.policy) {
         let place = &policy.matches;
@@ -37,20 +107,7 @@ pub(super) fn of(
             None => drop(patterns.insert(place.cluster.clone())),
         }
     }
-    // deployguard's own name is meant by no wildcard.
-    clusters.retain(|cluster| !matches!(policies.matching(&key(cluster)), Matches::None));
-    match (clusters.first(), clusters.len() + patterns.len()) {
-        (_, 0) => Ok(None),
-        (Some(only), 1) => Ok(Some(key(only))),
-        (_, _) => {
-            let places: Vec<String> =
-                clusters.iter().chain(&patterns).map(|place| format!("`{place}`")).collect();
-            Err(format!(
-                "give it: the policies guard `{service}` of {environment} in {}",
-                places.join(", ")
-            ))
-        }
-    }
+    (clusters, patterns)
 }
 
 #[cfg(test)]
@@ -73,8 +130,20 @@ mod tests {
     }
 
     fn cluster(matches: &[(&str, &str)], service: &str) -> Result<Option<String>, String> {
-        let found = of(&policies(matches), "default", service, "production")?;
+        let found = of(&policies(matches), &["default"], service, "production")?;
         Ok(found.map(|key| key.cluster))
+    }
+
+    #[test]
+    fn of_several_targets_the_one_that_the_policies_mean_is_taken() {
+        let named = policies(&[("us", "shop-*"), ("eu", "shop-*")]);
+        let found = in_cluster(&named, &["a", "b"], "us", "shop-web");
+        assert_eq!(found.unwrap_err(), "give it: the policies guard us/shop-web in `a`, `b`");
+        let found = in_cluster(&named, &["b"], "us", "shop-web").unwrap().unwrap();
+        assert_eq!(found.target, "b");
+        assert_eq!(in_cluster(&named, &["a", "b"], "ap", "shop-web"), Ok(None));
+        let several = of(&named, &["a", "b"], "shop-web", "production").unwrap_err();
+        assert!(several.ends_with("`eu` of a, `us` of a, `eu` of b, `us` of b"), "{several}");
     }
 
     #[test]
@@ -82,7 +151,7 @@ mod tests {
         let shop = ("shop-production", "shop-*");
         assert_eq!(cluster(&[shop, ("other", "task-*")], "shop-web").unwrap().unwrap(), shop.0);
         assert_eq!(cluster(&[shop], "task-web"), Ok(None));
-        assert_eq!(of(&policies(&[shop]), "default", "shop-web", "staging"), Ok(None));
+        assert_eq!(of(&policies(&[shop]), &["default"], "shop-web", "staging"), Ok(None));
         let several = cluster(&[shop, ("b", "shop-web")], "shop-web").unwrap_err();
         assert!(several.ends_with("in `b`, `shop-production`"), "{several}");
         let either = cluster(&[("{a,b}", "shop-*")], "shop-web").unwrap_err();

@@ -53,7 +53,7 @@ fn refused(face: &Face, refusal: &Refusal) -> Problem {
 async fn hint(face: &Face, text: &str) -> Result<Json<Value>, Problem> {
     let (result, answer) = match read(text) {
         Ok(Heard::Hint(hint)) => match face.place.of(hint) {
-            None => (HintResult::NotOurs, "an event of another region".to_owned()),
+            None => (HintResult::NotOurs, "an event of another account or region".to_owned()),
             Some(wanted) => match face.hints.look(wanted).await {
                 Ok(Taken::Looked) => (HintResult::Looked, "looked".to_owned()),
                 Ok(Taken::Unguarded) => (HintResult::Unguarded, "nothing guards it".to_owned()),

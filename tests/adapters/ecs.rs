@@ -104,6 +104,7 @@ pub async fn aws_at(endpoint: String) -> aws::Account {
         region: Some("us-east-1".into()),
         endpoint: Some(endpoint),
         credentials: Some(SharedCredentialsProvider::new(credentials)),
+        role: None,
     })
     .await
 }

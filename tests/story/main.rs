@@ -6,6 +6,7 @@ mod crash;
 mod ending;
 mod pair;
 mod stores;
+mod targets;
 mod two;
 mod whole;
 

@@ -5,6 +5,7 @@
 
 mod api;
 mod fault;
+mod probe;
 pub mod render;
 mod text;
 
@@ -17,6 +18,7 @@ use tracing::debug;
 pub use api::ConnectError;
 use api::{Api, Place};
 use fault::Fault;
+pub use probe::{Bot, Probe};
 
 use super::{DeliverError, Letter, Notifier, Thread};
 use crate::model::Body;

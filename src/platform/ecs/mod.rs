@@ -18,6 +18,7 @@ mod history;
 mod inspect;
 mod look;
 mod pin;
+mod probe;
 mod registry;
 mod release;
 mod roll_back;
@@ -33,6 +34,7 @@ use crate::model::{
     ActFailure, Acted, Inspection, Permit, Revision, RollbackPlan, ServiceKey, Sighting,
 };
 use history::History;
+pub use probe::Tried;
 
 /// ECS in one account and region. Cheap to clone.
 #[derive(Clone)]

@@ -21,6 +21,11 @@ struct Image<'a> {
     reference: &'a str,
 }
 
+/// Whether an image is in ECR, by its name.
+pub(super) fn is_ecr(name: &str) -> bool {
+    read(name).is_some()
+}
+
 /// What was found out about images.
 #[derive(Debug, Default)]
 pub(super) struct Found {

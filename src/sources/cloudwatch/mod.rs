@@ -14,6 +14,7 @@
 mod alarms;
 mod calls;
 mod decode;
+mod probe;
 
 use std::collections::HashMap;
 use std::fmt;

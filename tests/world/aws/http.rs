@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::model::EcsError;
-use super::{Call, Fault, Shared, cloudwatch};
+use super::{Call, Fault, Shared, cloudwatch, sts};
 use crate::world::server::Wire;
 use crate::world::{lock, now};
 
@@ -51,6 +51,7 @@ async fn answer(
         Ok(asked) => asked,
         Err((code, message)) => return error(StatusCode::BAD_REQUEST, code, message).1,
     };
+    let access_key = sts::access_key(&headers);
     let fault = shared.faults.take(&asked.operation);
     let (answer, response) = match &fault {
         Some(Fault::Throttle) => {
@@ -75,9 +76,28 @@ async fn answer(
             wire.cut();
             return StatusCode::GATEWAY_TIMEOUT.into_response();
         }
+        Some(Fault::DropConnectionAfterApplying) | None if asked.service == "sts" => {
+            let what = (asked.operation.as_str(), &asked.body);
+            let settings = &shared.settings;
+            let answer = lock(&shared.sts).call(what, access_key, settings, at);
+            match answer {
+                Ok(answer) => (answer, StatusCode::OK.into_response()),
+                Err((code, message)) => error(StatusCode::FORBIDDEN, code, &message),
+            }
+        }
+        Some(Fault::DropConnectionAfterApplying) | None
+            if !lock(&shared.sts).admits(access_key) =>
+        {
+            let message = "The security token included in the request is invalid.";
+            error(StatusCode::BAD_REQUEST, "UnrecognizedClientException", message)
+        }
         Some(Fault::DropConnectionAfterApplying) | None => {
             applied(shared.answer(asked.service, &asked.operation, &asked.body).await)
         }
+    };
+    let response = match asked.service {
+        "sts" if !answer.is_null() => sts::response(&asked.operation, response.status(), &answer),
+        _ => response,
     };
     if matches!(fault, Some(Fault::DropConnectionAfterApplying)) {
         wire.cut();
@@ -91,6 +111,10 @@ async fn answer(
 /// A request, or the error code and message of a refusal.
 fn read(headers: &HeaderMap, body: &[u8]) -> Result<Asked, (&'static str, &'static str)> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    if sts::is_form(headers) {
+        let read = sts::read(body).ok_or(("InvalidAction", "No operation of STS is named"))?;
+        return Ok(Asked { service: "sts", operation: read.0, body: read.1 });
+    }
     let target = text("x-amz-target").unwrap_or_default();
     let known = JSON_SERVICES.iter().find_map(|(service, prefix, content_type)| {
         Some((*service, target.strip_prefix(prefix)?.to_owned(), *content_type))

@@ -6,6 +6,7 @@ mod http;
 pub mod model;
 pub mod sns;
 mod sqs;
+mod sts;
 
 use std::future::Future;
 use std::io;
@@ -27,6 +28,7 @@ use cloudwatch::CloudWatch;
 use events::Bus;
 use model::{EcsError, Effect, Model, Mutation, Origin, RunningTask, Settings, TaskSpec};
 use sqs::Queues;
+use sts::Sts;
 
 /// What a [`TaskRunner`] promises to answer.
 pub type Soon<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -99,6 +101,7 @@ struct Shared {
     model: Mutex<Model>,
     cloudwatch: CloudWatch,
     settings: Settings,
+    sts: Mutex<Sts>,
     queues: Mutex<Queues>,
     bus: Mutex<Bus>,
     /// Rung when something was put into a queue.
@@ -124,6 +127,7 @@ impl Ecs {
             model: Mutex::new(Model::new(settings.clone())),
             queues: Mutex::new(Queues::new(settings.clone())),
             settings,
+            sts: Mutex::default(),
             bus: Mutex::new(Bus::new()),
             mail: watch::Sender::new(0),
             calls: Mutex::default(),
@@ -146,6 +150,12 @@ impl Ecs {
     /// Calls an operation past HTTP: not recorded, and no fault meets it.
     pub fn call(&self, operation: &str, body: &Value) -> Result<Value, EcsError> {
         self.shared.apply(Origin::Hand, "ecs", operation, body)
+    }
+
+    /// From now on the account answers only who has taken this role on, with this external
+    /// id. CloudWatch answers everybody.
+    pub fn trust(&self, role: &str, external_id: &str) {
+        lock(&self.shared.sts).trust(role, external_id);
     }
 
     /// The account's CloudWatch.

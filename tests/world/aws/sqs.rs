@@ -60,6 +60,7 @@ request!(ChangeMessageVisibility {
     receipt_handle: String,
     visibility_timeout: i64,
 });
+request!(GetQueueAttributes { queue_url: String, attribute_names: Vec<String> });
 request!(DeleteMessageBatch { queue_url: String, entries: Vec<Entry> });
 request!(ChangeMessageVisibilityBatch { queue_url: String, entries: Vec<Entry> });
 request!(Entry { id: String, receipt_handle: String, visibility_timeout: Option<i64> });
@@ -81,6 +82,10 @@ impl Queues {
     ) -> Result<Value, EcsError> {
         match operation {
             "CreateQueue" => self.create(read(operation, body)?),
+            "GetQueueAttributes" => {
+                let GetQueueAttributes { queue_url, attribute_names } = read(operation, body)?;
+                self.attributes(&queue_url, &attribute_names, now)
+            }
             "SendMessage" => self.send(read(operation, body)?, now),
             "ReceiveMessage" => self.receive(&read(operation, body)?, now),
             "DeleteMessage" => {
@@ -166,6 +171,32 @@ impl Queues {
         let url = format!("https://sqs.{region}.amazonaws.com/{account}/{name}");
         self.by_name.entry(name).or_insert(queue);
         Ok(json!({ "QueueUrl": url }))
+    }
+
+    fn attributes(
+        &mut self,
+        url: &str,
+        names: &[String],
+        now: Timestamp,
+    ) -> Result<Value, EcsError> {
+        let Settings { region, account, .. } = self.settings.clone();
+        let queue = self.queue(url)?;
+        let mut attributes = serde_json::Map::new();
+        for name in names {
+            let value = match name.as_str() {
+                "ApproximateNumberOfMessages" => {
+                    let waiting = queue.messages.iter().filter(|one| one.visible <= now).count();
+                    Some(waiting.to_string())
+                }
+                "RedrivePolicy" => queue.redrive.as_ref().map(|(dead, most)| {
+                    let dead = format!("arn:aws:sqs:{region}:{account}:{dead}");
+                    json!({ "deadLetterTargetArn": dead, "maxReceiveCount": most }).to_string()
+                }),
+                other => return Err(EcsError::not_modelled(format!("the attribute {other}"))),
+            };
+            attributes.extend(value.map(|value| (name.clone(), json!(value))));
+        }
+        Ok(json!({ "Attributes": attributes }))
     }
 
     fn send(&mut self, request: SendMessage, now: Timestamp) -> Result<Value, EcsError> {

@@ -13,12 +13,14 @@ from botocore.model import ServiceModel
 
 # Errors that every AWS operation may answer and that service models do not list.
 COMMON_ERRORS = {
+    "AccessDenied",
     "AccessDeniedException",
     "InternalServiceFault",
     "InvalidParameterValue",
     "InvalidParameterValueException",
     "MissingAuthenticationTokenException",
     "ThrottlingException",
+    "UnrecognizedClientException",
     "ValidationError",
 }
 

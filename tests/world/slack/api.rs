@@ -18,6 +18,8 @@ use crate::world::{lock, now};
 const TEAM: &str = "T0SHOPFLOW1";
 const USER: &str = "U0GUARD0001";
 const BOT: &str = "B0GUARD0001";
+/// What the bot may do.
+const SCOPES: &str = "chat:write,channels:history,channels:read,usergroups:read,users:read";
 const APP: &str = "A0GUARD0001";
 
 pub fn router(shared: Arc<Shared>) -> Router {
@@ -46,7 +48,10 @@ async fn answer(
         Some(_) => return refused("invalid_auth").into_response(),
     }
     match shared.faults.take(&method) {
-        None => Json(shared.perform(&method, &arguments)).into_response(),
+        None => {
+            let answer = Json(shared.perform(&method, &arguments));
+            ([("x-oauth-scopes", SCOPES)], answer).into_response()
+        }
         Some(SlackFault::TooManyRequests(seconds)) => {
             let headers = [("retry-after", seconds.to_string())];
             (StatusCode::TOO_MANY_REQUESTS, headers, refused("ratelimited")).into_response()
@@ -111,6 +116,10 @@ impl Shared {
             })),
             "chat.postMessage" => self.post(arguments),
             "chat.update" => self.update(arguments),
+            "chat.delete" => self.delete(arguments),
+            "usergroups.list" => Ok(json!({ "usergroups": [
+                { "id": "S0ONCALL", "team_id": TEAM, "handle": "oncall", "is_usergroup": true },
+            ] })),
             "conversations.history" => self.history(arguments),
             "conversations.replies" => self.replies(arguments),
             "conversations.info" => channel(arguments).map(|id| json!({ "channel": info(id) })),
@@ -153,6 +162,14 @@ impl Shared {
         drop(record);
         self.tell("posted", &message);
         Ok(json!({ "channel": channel, "ts": message.ts, "message": shown(&message, false) }))
+    }
+
+    fn delete(&self, arguments: &Value) -> Result<Value, &'static str> {
+        let (channel, ts) = (channel(arguments)?, text(arguments, "ts"));
+        let mut record = lock(&self.record);
+        let place = record.messages.iter().position(|message| message.ts == ts);
+        record.messages.remove(place.ok_or("message_not_found")?);
+        Ok(json!({ "channel": channel, "ts": ts }))
     }
 
     fn update(&self, arguments: &Value) -> Result<Value, &'static str> {

@@ -1,0 +1,216 @@
+//! Tries everything that the daemon will need, and says how it went. Nothing is changed:
+//! what acting needs is said, not tried.
+
+mod account;
+mod people;
+mod report;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+pub use report::{Grade, Line};
+
+use super::prometheus;
+use super::targets::{account as account_of, own_account};
+use crate::engine::clock;
+use crate::model::{Ask, ServiceKey, Ticks};
+use crate::policy::Matches;
+use crate::policy_repo::{Loaded, PolicyRepo};
+use crate::settings::{PrometheusSettings, Settings};
+use crate::store::Store;
+use crate::triggers::sqs::Queue;
+use report::Report;
+
+/// The longest that one part of it may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Tries all of it; parts that have nothing to do with each other at once. `slack_post`: a
+/// message is posted to each policy's channel, and deleted.
+pub async fn examine(settings: &Settings, slack_post: bool) -> Vec<Line> {
+    let mut report = Report::default();
+    let loaded = policies(settings, &mut report);
+    let mut parts: JoinSet<(Report, Vec<ServiceKey>)> = JoinSet::new();
+    for (name, target) in settings.targets() {
+        let loaded = loaded.clone();
+        within(&mut parts, format!("target {name}"), async move {
+            let account = account_of(&name, &target).await;
+            account::examine(&name, &target, &account, &loaded).await
+        });
+    }
+    for (name, of) in all_prometheus(settings) {
+        within(&mut parts, name.clone(), async move { (source(&name, &of).await, Vec::new()) });
+    }
+    let slack = (settings.clone(), loaded.clone());
+    within(&mut parts, "slack".to_owned(), async move {
+        (people::examine(&slack.0, &slack.1, slack_post).await, Vec::new())
+    });
+    if let Some(sqs) = settings.discover.sqs.clone() {
+        let settings = settings.clone();
+        within(&mut parts, "discover.sqs".to_owned(), async move {
+            let own = own_account(&settings).await;
+            let mut report = Report::of("discover.sqs");
+            account::queue(&Queue::of(&own, &sqs.queue), &mut report).await;
+            (report, Vec::new())
+        });
+    }
+    // While the others go on.
+    report.extend(in_time("store", store(settings)).await);
+    let mut services = Vec::new();
+    while let Some(joined) = parts.join_next().await {
+        match joined {
+            Ok((part, found)) => {
+                report.extend(part);
+                services.extend(found);
+            }
+            Err(error) => report.fail(&format!("a part broke off: {error}"), "report it"),
+        }
+    }
+    guarded(&loaded, &services, &mut report);
+    report.lines()
+}
+
+/// Starts a part.
+fn within(
+    parts: &mut JoinSet<(Report, Vec<ServiceKey>)>,
+    name: String,
+    part: impl Future<Output = (Report, Vec<ServiceKey>)> + Send + 'static,
+) {
+    parts.spawn(async move { in_time(&name, part).await });
+}
+
+/// A part; one that takes too long is a failure of its own.
+async fn in_time<T: From<Report>>(name: &str, part: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, part).await.unwrap_or_else(|_| {
+        let mut report = Report::of(name);
+        let words = format!("no end within {} s", PATIENCE.as_secs());
+        report.fail(&words, "see whether it can be reached from here");
+        report.into()
+    })
+}
+
+fn policies(settings: &Settings, report: &mut Report) -> Loaded {
+    report.part("policies");
+    let repo = PolicyRepo::open(&settings.policies);
+    match repo.load() {
+        Ok(loaded) => {
+            let count = loaded.set.iter().count();
+            report.ok(&format!("{count} read from {}", settings.policies.display()));
+            if count == 0 {
+                report.warn("nothing is guarded", "write a policy, or draft one with `import`");
+            }
+            match (&loaded.commit, loaded.dirty) {
+                (None, _) => {
+                    report.warn("no git checkout", "mode auto needs one: commit the policies");
+                }
+                (Some(_), true) => report.warn("edited files", "mode auto needs a clean commit"),
+                (Some(commit), false) => report.ok(&format!("commit {commit}")),
+            }
+            loaded
+        }
+        Err(mistakes) => {
+            for mistake in mistakes {
+                report.fail(&mistake.to_string(), "see `deployguard check`");
+            }
+            repo.nothing()
+        }
+    }
+}
+
+async fn store(settings: &Settings) -> Report {
+    let mut report = Report::of("store");
+    let url = match settings.store.expose() {
+        Ok(url) => url,
+        Err(error) => {
+            report.fail(&format!("{error:#}"), "mend `store`");
+            return report;
+        }
+    };
+    let store = match Store::open(&url).await {
+        Ok(store) => store,
+        Err(error) => {
+            report.fail(&format!("{}: {error}", settings.store), "see whether it is there");
+            return report;
+        }
+    };
+    report.ok(&format!("{} opens, and is migrated", settings.store));
+    match store.try_write().await {
+        Ok(()) => report.ok("takes writes (tried, and rolled back)"),
+        Err(error) => report.fail(&error.to_string(), "let the user write to its tables"),
+    }
+    match store.leader().await {
+        Ok(Some(url)) => report.ok(&format!("leader, as far as the store knows: {url}")),
+        Ok(None) => report.ok("nobody leads now"),
+        Err(error) => report.fail(&error.to_string(), "let the user read its tables"),
+    }
+    store.close().await;
+    report
+}
+
+/// Each Prometheus once.
+fn all_prometheus(settings: &Settings) -> BTreeMap<String, PrometheusSettings> {
+    let own = settings.targets.iter().filter_map(|(name, target)| {
+        Some((format!("prometheus of {name}"), target.prometheus.clone()?))
+    });
+    let shared = settings.prometheus.iter().map(|one| ("prometheus".to_owned(), one.clone()));
+    own.chain(shared).collect()
+}
+
+async fn source(name: &str, settings: &PrometheusSettings) -> Report {
+    let mut report = Report::of(name);
+    let source = match prometheus(settings) {
+        Ok(source) => source,
+        Err(error) => {
+            report.fail(&format!("{error:#}"), "mend its url");
+            return report;
+        }
+    };
+    let once = Ticks::once(clock::now(), jiff::SignedDuration::from_secs(1));
+    for (query, none) in [("vector(1)", "it answers nothing"), ("up", "it scrapes nothing")] {
+        let fetched = source.fetch(&Ask::Query(query.to_owned()), once).await;
+        let place = format!("{} answers `{query}`", source.name());
+        match (fetched.failed.first(), fetched.tracks.len()) {
+            (Some((_, why)), _) => {
+                report.fail(&format!("{}: {why}", source.name()), "see its url and the way to it");
+            }
+            (None, 0) => report.warn(&format!("{place}: {none}"), "see its scrape targets"),
+            (None, series) => report.ok(&format!("{place}: {series} series")),
+        }
+    }
+    report
+}
+
+/// What each policy guards of what was found, and what nothing does.
+fn guarded(loaded: &Loaded, services: &[ServiceKey], report: &mut Report) {
+    report.part("policies");
+    let mut counts: BTreeMap<&str, usize> =
+        loaded.set.iter().map(|written| (written.policy.name.as_str(), 0)).collect();
+    let mut unguarded = Vec::new();
+    for key in services {
+        let policies = match loaded.set.matching(key) {
+            Matches::None => {
+                unguarded.push(key.to_string());
+                continue;
+            }
+            Matches::One(written) => vec![written],
+            Matches::Several(all) => {
+                report.warn(&format!("{key}: several policies match"), "let one of them match");
+                all
+            }
+        };
+        for written in policies {
+            *counts.entry(written.policy.name.as_str()).or_default() += 1;
+        }
+    }
+    for (name, count) in counts {
+        if count == 0 {
+            report.warn(&format!("{name} guards nothing now"), "see its `match`");
+        } else {
+            report.ok(&format!("{name} guards {count} services now"));
+        }
+    }
+    for key in unguarded {
+        report.warn(&format!("{key} is guarded by nothing"), "write a policy that matches it");
+    }
+}

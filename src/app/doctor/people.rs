@@ -1,0 +1,111 @@
+//! Slack: the token, the channels, and whom a page mentions.
+
+use std::collections::BTreeSet;
+
+use super::report::Report;
+use crate::notify::slack::Probe;
+use crate::policy_repo::Loaded;
+use crate::settings::Settings;
+
+/// Scopes of the token, whether delivering needs it, and what for.
+const SCOPES: [(&str, bool, &str); 3] = [
+    ("chat:write", true, "posting"),
+    ("channels:history", false, "finding a post whose answer was lost"),
+    ("channels:read", false, "seeing here whether it is in a channel"),
+];
+
+pub(super) async fn examine(settings: &Settings, loaded: &Loaded, post: bool) -> Report {
+    let mut report = Report::of("slack");
+    let Some(slack) = &settings.slack else {
+        report.warn("no slack in the settings", "what is said is only logged: give `slack`");
+        return report;
+    };
+    let probe = match Probe::of(&slack.api_url, slack.token.expose()) {
+        Ok(probe) => probe,
+        Err(why) => {
+            report.fail(&why, "see slack.api_url");
+            return report;
+        }
+    };
+    match probe.bot().await {
+        Ok(bot) => {
+            report.ok(&format!("{} in {}", bot.user, bot.team));
+            scopes(bot.scopes.as_ref(), &mut report);
+        }
+        Err(why) => {
+            report.fail(&why, "see slack.token: a bot token, xoxb-...");
+            return report;
+        }
+    }
+    let rules = loaded.set.iter().map(|written| &written.policy.notify);
+    let rules: Vec<_> = rules.collect();
+    let channels: BTreeSet<&String> =
+        rules.iter().filter_map(|rule| rule.slack_channel.as_ref()).collect();
+    for channel in channels {
+        match probe.channel(channel).await {
+            Ok((true, name)) => report.ok(&format!("is in {channel} ({name})")),
+            Ok((false, name)) => {
+                report.fail(&format!("is not in {channel} ({name})"), "invite it to the channel");
+            }
+            Err(why) => report.fail(&format!("{channel}: {why}"), "see notify.slack.channel"),
+        }
+        if post {
+            match probe.post(channel).await {
+                Ok(()) => report.ok(&format!("posted to {channel}, and deleted it")),
+                Err(why) => report.fail(&format!("{channel}: {why}"), "let it post there"),
+            }
+        }
+    }
+    pages(&probe, rules.iter().flat_map(|rule| &rule.page).collect(), &mut report).await;
+    report
+}
+
+fn scopes(has: Option<&BTreeSet<String>>, report: &mut Report) {
+    let Some(has) = has else {
+        report.warn("Slack did not say the token's scopes", "nothing to mend with a stand-in");
+        return;
+    };
+    for (scope, needed, what_for) in SCOPES {
+        if has.contains(scope) {
+            report.ok(&format!("scope {scope}"));
+        } else if needed {
+            report.fail(&format!("no scope {scope}, for {what_for}"), "add it to the app");
+        } else {
+            report.warn(&format!("no scope {scope}, for {what_for}"), "add it to the app");
+        }
+    }
+}
+
+async fn pages(probe: &Probe, ids: BTreeSet<&String>, report: &mut Report) {
+    let groups = if ids.iter().any(|id| id.starts_with('S')) {
+        match probe.groups().await {
+            Ok(groups) => Some(groups),
+            Err(why) => {
+                let mend = "see it here with scope usergroups:read";
+                report.warn(&format!("groups can't be looked up: {why}"), mend);
+                None
+            }
+        }
+    } else {
+        None
+    };
+    for id in ids {
+        if id.starts_with('S') {
+            match &groups {
+                Some(groups) if groups.contains(id) => report.ok(&format!("page {id} is a group")),
+                Some(_) => report.fail(&format!("page {id} is no user group"), "see notify.page"),
+                None => {}
+            }
+            continue;
+        }
+        match probe.user(id).await {
+            Ok(true) => report.ok(&format!("page {id} is a person")),
+            Ok(false) => report.fail(&format!("page {id} has left"), "see notify.slack.page"),
+            Err(why) if why.ends_with("missing_scope") => {
+                let mend = "see it here with scope users:read";
+                report.warn(&format!("page {id} can't be looked up: {why}"), mend);
+            }
+            Err(why) => report.fail(&format!("page {id}: {why}"), "see notify.slack.page"),
+        }
+    }
+}

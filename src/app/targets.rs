@@ -1,0 +1,82 @@
+//! The clients of every account and region: each has its own, with its own credentials and
+//! throttles.
+
+use std::collections::BTreeMap;
+
+use super::{prometheus, sources_of};
+use crate::aws::{Account, AccountSettings, Role};
+use crate::engine::{Place, PlaceOf};
+use crate::platform::Accounts;
+use crate::platform::ecs::Ecs;
+use crate::settings::{Secret, Settings, TargetSettings};
+use crate::sources::{Prometheus, Sources};
+use crate::triggers::sqs::Queue;
+
+/// What there is of all of them.
+pub(super) struct Targets {
+    pub platform: Accounts,
+    pub sources: BTreeMap<String, Sources>,
+    /// Each Prometheus once, by what people know it as.
+    pub felt: Vec<(String, Prometheus)>,
+    /// Each queue, and whose events it may bring.
+    pub queues: Vec<(Queue, Place)>,
+    pub place: Place,
+}
+
+/// The account of one target. Nothing is sent.
+pub(super) async fn account(name: &str, target: &TargetSettings) -> Account {
+    let external_id = target.external_id.as_ref().map(Secret::expose).map(str::to_owned);
+    let role = target.role_arn.clone().map(|arn| Role { arn, external_id });
+    Account::connect(AccountSettings {
+        target: name.to_owned(),
+        region: target.region.clone(),
+        endpoint: target.endpoint_url.clone(),
+        credentials: None,
+        role,
+    })
+    .await
+}
+
+/// The account that the daemon itself is in.
+pub(super) async fn own_account(settings: &Settings) -> Account {
+    let region = settings.aws.region.clone();
+    account("", &TargetSettings { region, ..TargetSettings::default() }).await
+}
+
+impl Targets {
+    pub(super) async fn connect(settings: &Settings) -> anyhow::Result<Self> {
+        let shared = settings.prometheus.as_ref().map(prometheus).transpose()?;
+        let mut felt: Vec<(String, Prometheus)> =
+            shared.iter().map(|shared| ("Prometheus".to_owned(), shared.clone())).collect();
+        let (mut ecs, mut sources) = (Vec::new(), BTreeMap::new());
+        let (mut queues, mut place) = (Vec::new(), Place::default());
+        for (name, target) in settings.targets() {
+            let account = account(&name, &target).await;
+            let own = settings.targets.get(&name).and_then(|one| one.prometheus.as_ref());
+            let asked = match own.map(prometheus).transpose()? {
+                Some(own) => {
+                    felt.push((format!("Prometheus of {name}"), own.clone()));
+                    Some(own)
+                }
+                None => shared.clone(),
+            };
+            sources.insert(name.clone(), sources_of(&account, asked));
+            if let Some(sqs) = &target.sqs {
+                queues.push((Queue::of(&account, &sqs.queue), name.clone()));
+            }
+            place.targets.push(PlaceOf {
+                target: name.clone(),
+                region: account.region().map(str::to_owned),
+                account: target.account().map(str::to_owned),
+            });
+            ecs.push((name, Ecs::of(&account)));
+        }
+        let mut queues: Vec<_> =
+            queues.into_iter().map(|(queue, target)| (queue, place.only(&target))).collect();
+        if let Some(sqs) = &settings.discover.sqs {
+            let own = own_account(settings).await;
+            queues.push((Queue::of(&own, &sqs.queue), place.clone()));
+        }
+        Ok(Self { platform: ecs.into_iter().collect(), sources, felt, queues, place })
+    }
+}

@@ -1,0 +1,176 @@
+//! The accounts and regions that are guarded.
+
+use std::collections::BTreeMap;
+
+use anyhow::bail;
+use serde::{Deserialize, Deserializer};
+
+use super::{PrometheusSettings, Secret, Settings, SqsDiscovery};
+
+/// One account and region.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TargetSettings {
+    /// `None`: as the environment says.
+    pub region: Option<String>,
+    /// A role that is taken on there, with the daemon's own credentials; `None`: they are
+    /// good for it as they are.
+    pub role_arn: Option<String>,
+    /// What the role's trust policy asks for.
+    #[serde(deserialize_with = "external_id")]
+    pub external_id: Option<Secret>,
+    /// Another address than AWS's, for all of its services.
+    pub endpoint_url: Option<String>,
+    /// `None`: the settings' own `prometheus`.
+    pub prometheus: Option<PrometheusSettings>,
+    /// A queue of this account's events.
+    pub sqs: Option<SqsDiscovery>,
+    /// As `discover.ecs.clusters`, which it takes the place of.
+    pub clusters: Option<Vec<String>>,
+}
+
+impl TargetSettings {
+    /// The account, where the role names it.
+    pub fn account(&self) -> Option<&str> {
+        self.role_arn.as_deref()?.split(':').nth(4)
+    }
+
+    fn check(&self, name: &str) -> anyhow::Result<()> {
+        let fits = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_' | '.');
+        if name.is_empty() || !name.chars().all(fits) {
+            bail!("targets: `{name}` is no name: letters, digits, `-`, `_` and `.`");
+        }
+        match &self.role_arn {
+            Some(arn) if !is_role(arn) => {
+                bail!("targets.{name}.role_arn: `{arn}` is no role: arn:aws:iam::ACCOUNT:role/NAME")
+            }
+            None if self.external_id.is_some() => {
+                bail!("targets.{name}: external_id is part of taking a role on: give role_arn too")
+            }
+            Some(_) | None => {}
+        }
+        self.sqs.as_ref().map_or(Ok(()), |sqs| sqs.check(&format!("targets.{name}.sqs.queue")))
+    }
+}
+
+fn is_role(arn: &str) -> bool {
+    let parts: Vec<&str> = arn.splitn(6, ':').collect();
+    let ["arn", _, "iam", "", account, resource] = parts[..] else { return false };
+    account.len() == 12
+        && account.bytes().all(|byte| byte.is_ascii_digit())
+        && resource.strip_prefix("role/").is_some_and(|name| !name.is_empty())
+}
+
+/// AWS does not call it a secret, so it may stand in the file; some people keep it as one.
+fn external_id<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Secret>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Said {
+        Text(String),
+        Number(u64),
+        Kept(Secret),
+    }
+    match Said::deserialize(from) {
+        Ok(Said::Text(text)) if !text.trim().is_empty() => Ok(Some(Secret(text.trim().to_owned()))),
+        Ok(Said::Number(number)) => Ok(Some(Secret(number.to_string()))),
+        Ok(Said::Kept(secret)) => Ok(Some(secret)),
+        Ok(Said::Text(_)) | Err(_) => Err(serde::de::Error::custom(
+            "give external_id as text, or as `{ env: NAME }` or `{ file: PATH }` of something \
+             that is there",
+        )),
+    }
+}
+
+impl Settings {
+    /// Every account and region by its name, with what they share: at least one.
+    pub fn targets(&self) -> BTreeMap<String, TargetSettings> {
+        let mut targets = self.targets.clone();
+        if targets.is_empty() {
+            let name = self.aws.target.clone().unwrap_or_else(|| "default".to_owned());
+            targets.insert(name, TargetSettings::default());
+        }
+        for target in targets.values_mut() {
+            target.region = target.region.take().or_else(|| self.aws.region.clone());
+            target.prometheus = target.prometheus.take().or_else(|| self.prometheus.clone());
+            let clusters = &self.discover.ecs.clusters;
+            target.clusters = target.clusters.take().or_else(|| clusters.clone());
+        }
+        targets
+    }
+
+    pub(super) fn check_targets(&self) -> anyhow::Result<()> {
+        if !self.targets.is_empty() && self.aws.target.is_some() {
+            bail!("aws.target names the one target of settings without `targets`: leave it out");
+        }
+        for (name, target) in &self.targets {
+            target.check(name)?;
+        }
+        let mut places = BTreeMap::new();
+        for (name, target) in self.targets() {
+            let place = (target.role_arn, target.region, target.endpoint_url);
+            if let Some(other) = places.insert(place, name.clone()) {
+                bail!(
+                    "targets: `{other}` and `{name}` are the same role and region: every service \
+                     would be guarded twice"
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Settings, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deployguard.yaml");
+        std::fs::write(&path, text).unwrap();
+        Settings::read(&path).map_err(|error| format!("{error:#}"))
+    }
+
+    const ROLE: &str = "arn:aws:iam::111122223333:role/deployguard";
+
+    #[test]
+    fn settings_without_targets_are_one_target_of_the_old_name() {
+        let one = read("aws: { region: eu-west-1, target: prod }\n").unwrap().targets();
+        assert_eq!(one["prod"].region.as_deref(), Some("eu-west-1"));
+        let one = read("prometheus: { url: 'http://a' }\n").unwrap().targets();
+        assert_eq!(one["default"].prometheus.as_ref().unwrap().url, "http://a");
+    }
+
+    #[test]
+    fn what_a_target_does_not_say_is_as_the_settings_say() {
+        let settings = read(&format!(
+            "aws: {{ region: us-east-1 }}\nprometheus: {{ url: 'http://a' }}\ntargets:\n  \
+             us: {{ role_arn: '{ROLE}', external_id: 4711 }}\n  \
+             eu: {{ region: eu-west-1, prometheus: {{ url: 'http://b' }}, clusters: [shop] }}\n"
+        ));
+        let targets = settings.unwrap().targets();
+        let (us, eu) = (&targets["us"], &targets["eu"]);
+        assert_eq!((us.region.as_deref(), us.account()), (Some("us-east-1"), Some("111122223333")));
+        assert_eq!(us.external_id.as_ref().unwrap().expose(), "4711");
+        assert_eq!(us.prometheus.as_ref().unwrap().url, "http://a");
+        assert_eq!((eu.region.as_deref(), eu.account()), (Some("eu-west-1"), None));
+        assert_eq!(eu.prometheus.as_ref().unwrap().url, "http://b");
+        assert_eq!(eu.clusters.as_deref(), Some(["shop".to_owned()].as_slice()));
+    }
+
+    #[test]
+    fn mistakes_in_targets_are_told_by_their_key() {
+        let cases = [
+            ("aws: { target: x }\ntargets: { a: {} }\n", "aws.target"),
+            ("targets: { a: {}, b: {} }\n", "`a` and `b` are the same role and region"),
+            ("targets: { 'a/b': {} }\n", "`a/b` is no name"),
+            ("targets: { a: { role_arn: deployguard } }\n", "targets.a.role_arn"),
+            ("targets: { a: { external_id: x } }\n", "give role_arn too"),
+            ("targets: { a: { external_id: { env: NOT_THERE_4711 } } }\n", "external_id"),
+            ("targets: { a: { sqs: { queue: events } } }\n", "targets.a.sqs.queue"),
+        ];
+        for (text, told) in cases {
+            let wrong = read(text).unwrap_err();
+            assert!(wrong.contains(told), "{text}: {wrong}");
+        }
+    }
+}
