@@ -18,7 +18,7 @@ use crate::platform::ecs::Ecs;
 use crate::policy_repo::{PolicyRepo, Reload};
 use crate::settings::{PrometheusSettings, Settings};
 pub use crate::sources::prometheus::Prometheus;
-use crate::sources::{CloudWatch, Sources};
+use crate::sources::{CloudWatch, Sources, TaskHealth};
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::triggers::sns::Sns;
@@ -58,6 +58,7 @@ impl Adapters {
         let sources = Sources {
             prometheus: settings.prometheus.as_ref().map(prometheus).transpose()?,
             cloudwatch: Some(CloudWatch::of(&account)),
+            tasks: Some(TaskHealth::of(&account)),
         };
         let slack = settings
             .slack

@@ -9,7 +9,7 @@ use super::template::Template;
 use super::{Check, Counted, Gauged, Measure, Part, Policy, Stated, Watched, plain};
 use crate::model::{
     ALARM_BEFORE, AlarmsAsk, ArmRule, Ask, Births, Deployment, Fold, Metric, MetricAsk, MetricOf,
-    MetricStat, Question, Shape,
+    MetricStat, Question, Shape, TASK_STOP, TasksAsk, TasksOf,
 };
 
 /// The label that Prometheus itself gives every instance that it scrapes.
@@ -22,6 +22,8 @@ pub struct Vars {
     values: BTreeMap<String, String>,
     /// When the deployment began.
     since: Option<Timestamp>,
+    /// Whose tasks are in place.
+    tasks: Option<TasksOf>,
 }
 
 impl Vars {
@@ -44,7 +46,25 @@ impl Vars {
             .filter_map(|(name, value)| Some((name.to_owned(), value?)))
             .chain(labels.map(|(name, value)| (format!("labels.{name}"), value.clone())))
             .collect();
-        Self { values, since: Some(deployment.started_at) }
+        let revision = deployment.revision.as_ref();
+        let tasks = deployment.platform_id.as_ref().zip(revision).map(|(id, revision)| TasksOf {
+            service: service.key.clone(),
+            deployment: id.clone(),
+            task_definition: revision.task_definition.clone(),
+        });
+        Self { values, since: Some(deployment.started_at), tasks }
+    }
+
+    /// The same with the tasks of another deployment: of the one that is in place after a
+    /// rollback.
+    #[must_use]
+    pub fn with_tasks_of(self, deployment: &str, task_definition: &str) -> Self {
+        let tasks = self.tasks.map(|tasks| TasksOf {
+            deployment: deployment.to_owned(),
+            task_definition: task_definition.to_owned(),
+            ..tasks
+        });
+        Self { tasks, ..self }
     }
 
     /// The same for another service.
@@ -130,6 +150,10 @@ impl Policy {
                 let shape = if proof.is_some() { Shape::GaugeBeside } else { Shape::Gauge };
                 (shape, [value].into_iter().chain(proof).collect())
             }
+            Measure::Gauge { of: Gauged::Tasks(gauge), .. } => {
+                let ask = TasksAsk { gauge: *gauge, of: vars.tasks.clone() };
+                (Shape::Gauge, vec![Ask::Tasks(Box::new(ask))])
+            }
             Measure::Status { of: Stated::Alarms(names) } => {
                 let named = |name: &String| plain::expand(name, |name| vars.get(name));
                 let names = names.iter().map(named).collect();
@@ -137,8 +161,12 @@ impl Policy {
             }
         };
         let instance = self.labels.instance.clone().unwrap_or_else(|| INSTANCE.to_owned());
-        let alarms = matches!(asks.first(), Some(Ask::Alarms(_))).then(|| ALARM_BEFORE.to_owned());
-        let labels = self.labels.version.iter().chain([&instance]).cloned().chain(alarms).collect();
+        let own = match asks.first() {
+            Some(Ask::Alarms(_)) => Some(ALARM_BEFORE.to_owned()),
+            Some(Ask::Tasks(_)) => Some(TASK_STOP.to_owned()),
+            Some(Ask::Query(_) | Ask::Counter(_) | Ask::Metric(_)) | None => None,
+        };
+        let labels = self.labels.version.iter().chain([&instance]).cloned().chain(own).collect();
         Question { shape, asks, arms, instance, births, labels }
     }
 }

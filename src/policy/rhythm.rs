@@ -36,7 +36,7 @@ impl Check {
             Measure::Gauge { of: Gauged::Metric(watched), .. } => {
                 [&watched.metric].into_iter().chain(&watched.beside).collect()
             }
-            Measure::Gauge { of: Gauged::Query(_), .. }
+            Measure::Gauge { of: Gauged::Query(_) | Gauged::Tasks(_), .. }
             | Measure::Latency { .. }
             | Measure::Status { of: Stated::Query(_) | Stated::Alarms(_) } => Vec::new(),
         }
@@ -123,9 +123,14 @@ impl Check {
         }
     }
 
-    /// Whether its past can be asked for: an alarm has only a state.
+    /// Whether its past can be asked for: an alarm has only a state, and so have tasks.
     pub fn has_past(&self) -> bool {
-        !matches!(self.measure, Measure::Status { of: Stated::Alarms(_) })
+        !matches!(self.measure, Measure::Status { of: Stated::Alarms(_) }) && !self.is_of_tasks()
+    }
+
+    /// Whether the platform is asked, about the deployment's tasks.
+    pub fn is_of_tasks(&self) -> bool {
+        matches!(self.measure, Measure::Gauge { of: Gauged::Tasks(_), .. })
     }
 
     /// The stretches of the past that are as long as its samples will be: about `count` times

@@ -22,6 +22,7 @@ const JSON_SERVICES: &[(&str, &str, &str)] = &[
     ("codedeploy", "CodeDeploy_20141006.", "application/x-amz-json-1.1"),
     ("ecr", "AmazonEC2ContainerRegistry_V20150921.", "application/x-amz-json-1.1"),
     ("ecs", "AmazonEC2ContainerServiceV20141113.", "application/x-amz-json-1.1"),
+    ("logs", "Logs_20140328.", "application/x-amz-json-1.1"),
     ("sqs", "AmazonSQS.", "application/x-amz-json-1.0"),
 ];
 

@@ -3,6 +3,7 @@
 pub mod cloudwatch;
 mod events;
 mod http;
+mod logs;
 pub mod model;
 pub mod sns;
 mod sqs;
@@ -98,6 +99,7 @@ pub struct Ecs {
 struct Shared {
     model: Mutex<Model>,
     cloudwatch: CloudWatch,
+    logs: Mutex<logs::Logs>,
     settings: Settings,
     queues: Mutex<Queues>,
     bus: Mutex<Bus>,
@@ -121,6 +123,7 @@ impl Ecs {
     ) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             cloudwatch: CloudWatch::default(),
+            logs: Mutex::default(),
             model: Mutex::new(Model::new(settings.clone())),
             queues: Mutex::new(Queues::new(settings.clone())),
             settings,
@@ -151,6 +154,12 @@ impl Ecs {
     /// The account's CloudWatch.
     pub fn cloudwatch(&self) -> &CloudWatch {
         &self.shared.cloudwatch
+    }
+
+    /// What every task logs from now on that writes into this log group.
+    pub fn set_log(&self, group: &str, lines: &[&str]) {
+        let lines = lines.iter().map(|line| (*line).to_owned()).collect();
+        lock(&self.shared.logs).lines.insert(group.to_owned(), lines);
     }
 
     /// Calls an operation of SQS past HTTP.
@@ -295,6 +304,10 @@ impl Shared {
         let answer = match service {
             "ecs" => lock(&self.model).call(origin, operation, body, now()),
             "sqs" => self.call_sqs(operation, body),
+            "logs" => {
+                let model = lock(&self.model);
+                lock(&self.logs).call(operation, body, |task| model.knows_task(task))
+            }
             other => lock(&self.model).call_other(origin, (other, operation), body, now()),
         };
         self.wake.notify_one();
