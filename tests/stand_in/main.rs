@@ -13,4 +13,5 @@ mod queue;
 mod rolling;
 mod slack;
 mod stopping;
+mod tasks;
 mod whole;

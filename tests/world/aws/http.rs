@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::model::EcsError;
-use super::{Call, Fault, Shared, cloudwatch};
+use super::{Call, Fault, Shared, balancers, cloudwatch};
 use crate::world::server::Wire;
 use crate::world::{lock, now};
 
@@ -48,6 +48,9 @@ async fn answer(
     body: Bytes,
 ) -> Response {
     let at = now();
+    if let Some(response) = balancers::answer(&shared, &headers, &body, at) {
+        return response;
+    }
     let asked = match read(&headers, &body) {
         Ok(asked) => asked,
         Err((code, message)) => return error(StatusCode::BAD_REQUEST, code, message).1,

@@ -1,5 +1,6 @@
 //! An Amazon ECS of our own: the real protocol at the edge, a pure model behind it.
 
+mod balancers;
 pub mod cloudwatch;
 mod events;
 mod http;
@@ -100,6 +101,7 @@ struct Shared {
     model: Mutex<Model>,
     cloudwatch: CloudWatch,
     logs: Mutex<logs::Logs>,
+    targets: Mutex<balancers::Targets>,
     settings: Settings,
     queues: Mutex<Queues>,
     bus: Mutex<Bus>,
@@ -124,6 +126,7 @@ impl Ecs {
         let shared = Arc::new(Shared {
             cloudwatch: CloudWatch::default(),
             logs: Mutex::default(),
+            targets: Mutex::default(),
             model: Mutex::new(Model::new(settings.clone())),
             queues: Mutex::new(Queues::new(settings.clone())),
             settings,
@@ -160,6 +163,12 @@ impl Ecs {
     pub fn set_log(&self, group: &str, lines: &[&str]) {
         let lines = lines.iter().map(|line| (*line).to_owned()).collect();
         lock(&self.shared.logs).lines.insert(group.to_owned(), lines);
+    }
+
+    /// The targets behind a target group from now on, by its ARN: identifiers and states.
+    pub fn set_targets(&self, group: &str, targets: &[(&str, &str)]) {
+        let targets = targets.iter().map(|(id, state)| ((*id).to_owned(), (*state).to_owned()));
+        lock(&self.shared.targets).insert(group.to_owned(), targets.collect());
     }
 
     /// Calls an operation of SQS past HTTP.

@@ -284,14 +284,15 @@ fn any_card() -> impl Strategy<Value = Body> {
 }
 
 fn any_reply() -> impl Strategy<Value = Body> {
-    let parts = (words(), vec((words(), words()), 0..30), vec(words(), 0..80), any::<bool>());
-    parts.prop_map(|(headline, fields, lines, page)| {
+    let code = vec(words(), 0..40);
+    let parts = (words(), vec((words(), words()), 0..30), vec(words(), 0..80), code, any::<bool>());
+    parts.prop_map(|(headline, fields, lines, code, page)| {
         Body::Reply(Reply {
             tone: Tone::Warn,
             headline,
             fields,
             lines,
-            code: Vec::new(),
+            code,
             broadcast: page,
             page,
         })
