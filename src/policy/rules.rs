@@ -328,7 +328,7 @@ impl Check {
     /// The stretch that a sample looks back over in a phase of this interval.
     pub fn window(&self, interval: SignedDuration) -> SignedDuration {
         // Tasks are as they are seen.
-        let least = SignedDuration::from_mins(if self.is_of_tasks() { 0 } else { 1 });
+        let least = SignedDuration::from_mins(i64::from(!self.is_of_tasks()));
         self.window.unwrap_or_else(|| interval.max(least))
     }
 }

@@ -55,16 +55,12 @@ fn kind(task: &Task) -> StopKind {
             | TaskStopCode::TerminationNotice
             | TaskStopCode::InfrastructureHealth,
         ) => StopKind::Interrupted,
-        Some(TaskStopCode::ServiceSchedulerInitiated | TaskStopCode::UserInitiated) => {
-            StopKind::Asked
-        }
         Some(TaskStopCode::EssentialContainerExited) if says(&["OutOfMemory"]) => {
             StopKind::OutOfMemory
         }
         Some(TaskStopCode::EssentialContainerExited) => {
             StopKind::Exited(exited(task).and_then(Container::exit_code))
         }
-        // Others of the SDK are yet to be named by AWS: what is not known to be harm is none.
         Some(TaskStopCode::TaskFailedToStart) | None
             if says(&[
                 "CannotPullContainer",
@@ -80,8 +76,8 @@ fn kind(task: &Task) -> StopKind {
         None if reason.starts_with("Essential container") => {
             StopKind::Exited(exited(task).and_then(Container::exit_code))
         }
-        None => StopKind::Asked,
-        Some(_) => StopKind::Asked,
+        // By the scheduler or a person; and what is not known to be harm is none.
+        None | Some(_) => StopKind::Asked,
     }
 }
 

@@ -33,6 +33,9 @@ fn stopped(code: &str, reason: &str, containers: &[(&str, Option<i32>, &str)]) -
     if code.is_empty() { task.build() } else { task.stop_code(code.into()).build() }
 }
 
+/// `stopCode`, `stoppedReason`, containers, and what they come to.
+type Row<'a> = (&'a str, &'a str, &'a [(&'a str, Option<i32>, &'a str)], StopKind);
+
 #[test]
 fn what_ended_a_task_is_read_off_its_code_and_words() {
     let exited = "Essential container in task exited";
@@ -41,7 +44,6 @@ fn what_ended_a_task_is_read_off_its_code_and_words() {
     let elb = "Task failed ELB health checks in (target-group arn:aws:tg/api)";
     let scaled = "Scaling activity initiated by (deployment ecs-svc/42)";
     let scheduler = "ServiceSchedulerInitiated";
-    type Row<'a> = (&'a str, &'a str, &'a [(&'a str, Option<i32>, &'a str)], StopKind);
     let table: &[Row<'_>] = &[
         ("EssentialContainerExited", exited, &[("app", Some(137), oom)], StopKind::OutOfMemory),
         ("EssentialContainerExited", exited, &[("app", Some(3), "")], StopKind::Exited(Some(3))),
