@@ -16,6 +16,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_sdk_ecs::types::{DeploymentRolloutState, DesiredStatus, Service};
 use aws_sdk_elasticloadbalancingv2::types::TargetHealthStateEnum;
@@ -36,6 +37,8 @@ const PAGES: usize = 2;
 const TOLD: usize = 20;
 /// Target groups of a service that are asked about; ECS allows five.
 const GROUPS: usize = 5;
+/// For all calls about one deployment: other checks of the tick wait for them.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Deployments that are asked about at a time: below the API's sustained 20 calls a second.
 const CONCURRENT: usize = 3;
 
@@ -79,8 +82,16 @@ impl TaskHealth {
         for (of, gauges) in wanted {
             let own = self.clone();
             looks.spawn(async move {
-                let _turn = own.turns.acquire().await;
-                let found = own.look(&of, &gauges, now).await;
+                let look = async {
+                    let _turn = own.turns.acquire().await;
+                    own.look(&of, &gauges, now).await
+                };
+                let found = tokio::time::timeout(PATIENCE, look).await;
+                let found = found.unwrap_or_else(|_| {
+                    let why = format!("no answer about tasks within {} s", PATIENCE.as_secs());
+                    let late = |gauge| (gauge, Err(Unusable::Unreachable(why.clone())));
+                    gauges.iter().copied().map(late).collect()
+                });
                 (of, found)
             });
         }
