@@ -14,6 +14,8 @@ const VALUE: usize = 400;
 const LINE: usize = 300;
 const LINES: usize = 24;
 const LINES_CHARS: usize = 4000;
+/// All of a code block is one text, of which Slack takes 3,000.
+const CODE_CHARS: usize = 2000;
 const MENTIONS: usize = 20;
 
 pub(super) fn text(reply: &Reply, mentions: &[String]) -> String {
@@ -81,8 +83,8 @@ fn lines(reply: &Reply) -> Option<SlackBlock> {
 fn code(reply: &Reply) -> Option<SlackBlock> {
     let newest_first = reply.code.iter().rev().map(|words| line(words, LINE));
     let lines = newest_first.map(|words| (words.chars().count() + 1, words)).collect();
-    let (mut kept, _) = fit(lines, LINES, LINES_CHARS);
-    if kept.is_empty() {
+    let (mut kept, _) = fit(lines, LINES, CODE_CHARS);
+    if kept.iter().all(String::is_empty) {
         return None;
     }
     kept.reverse();
