@@ -20,7 +20,7 @@ use crate::notify::slack::Slack;
 use crate::policy_repo::{PolicyRepo, Reload};
 use crate::settings::{PrometheusSettings, Settings};
 pub use crate::sources::prometheus::Prometheus;
-use crate::sources::{CloudWatch, Sources};
+use crate::sources::{CloudWatch, Sources, TaskHealth};
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::triggers::sns::Sns;
@@ -36,7 +36,11 @@ pub fn prometheus(settings: &PrometheusSettings) -> anyhow::Result<Prometheus> {
 
 /// What can be asked about the services of an account.
 fn sources_of(account: &Account, prometheus: Option<Prometheus>) -> Sources {
-    Sources { prometheus, cloudwatch: Some(CloudWatch::of(account)) }
+    Sources {
+        prometheus,
+        cloudwatch: Some(CloudWatch::of(account)),
+        tasks: Some(TaskHealth::of(account)),
+    }
 }
 
 /// Everything that the daemon talks to.

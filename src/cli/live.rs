@@ -73,7 +73,7 @@ impl Live {
             None
         };
         let prometheus = settings.prometheus.as_ref().map(crate::app::prometheus).transpose()?;
-        Ok(Sources { prometheus, cloudwatch })
+        Ok(Sources { prometheus, cloudwatch, tasks: None })
     }
 }
 
@@ -163,7 +163,8 @@ async fn policy(asked: &Asked<'_>, policy: &Policy, named: &[String]) -> Result<
     let mut services = Vec::new();
     for name in names {
         let mut findings = Vec::new();
-        for check in &policy.checks {
+        // Tasks are asked of the platform, which this command does not ask.
+        for check in policy.checks.iter().filter(|check| !check.is_of_tasks()) {
             findings.push(look::at(asked, policy, check, &name).await?);
         }
         services.push((name, findings));

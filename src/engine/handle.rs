@@ -56,6 +56,7 @@ pub(super) enum WantKind {
     Sample,
     Baseline,
     Inspect,
+    ReadLog,
     RollBack,
 }
 

@@ -9,7 +9,7 @@ use super::handle::{Input, WantKind};
 use super::perform::AGAIN;
 use super::run::Engine;
 use crate::judge::Rival;
-use crate::model::{ALARM_BEFORE, Measured, Question, ServiceKey, Ticks, WatchId};
+use crate::model::{ALARM_BEFORE, Measured, Question, ServiceKey, TASK_STOP, Ticks, WatchId};
 use crate::policy::{Check, Policy, Stretches, Vars};
 use crate::sources::{Due, measure};
 use crate::watch::{
@@ -78,10 +78,10 @@ impl Round {
         let ticks = watch.ticks(tick, interval);
         let job = self.jobs.len();
         let policy = watch.policy();
-        let vars = Vars::of(&watch.deployment).clear_from(watch.clear_from());
+        let vars = watch.vars().clear_from(watch.clear_from());
         let own_key = &watch.deployment.service.key;
         let beside = |name: &str| ServiceKey { service: name.to_owned(), ..own_key.clone() };
-        for check in &policy.checks {
+        for check in policy.checks.iter().filter(|check| watch.measures(check)) {
             let window = watch.window(check, tick, interval);
             let Some(Stretches { ticks, places }) = watch.stretches(check, ticks, interval) else {
                 continue;
@@ -214,13 +214,16 @@ fn sampled(
     measured: Vec<(Asked, Measured)>,
 ) -> Event {
     let mut made: Vec<Tick> = ticks.times().map(Tick::at).collect();
-    let (mut born, mut before) = (BTreeSet::new(), BTreeSet::new());
+    let (mut born, mut before, mut stops) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for (asked, one) in measured {
         if let (Of::Service, Some(seen)) = (&asked.of, one.seen.get(instance)) {
             // Of too many all are passed on: that there are so many must be known.
             let unknown =
                 |one: &&String| seen.len() > Measured::MOST_VALUES || !known.contains(*one);
             born.extend(seen.iter().filter(unknown).cloned());
+        }
+        if let (Of::Service, Some(found)) = (&asked.of, one.seen.get(TASK_STOP)) {
+            stops.extend(found.iter().filter_map(|stop| serde_json::from_str(stop).ok()));
         }
         if let (Of::Service, Some(alarms)) = (&asked.of, one.seen.get(ALARM_BEFORE)) {
             before.extend(alarms.iter().cloned());
@@ -246,6 +249,7 @@ fn sampled(
         rivals,
         alarms_before: before,
         interval: Some(interval),
+        stops,
         ..Sampled::of(latest)
     }))
 }

@@ -71,7 +71,7 @@ fn answer(guard: &mut Guard, second: i64, bad: impl Fn(Timestamp) -> f64) -> Vec
                     round.sample(&guard.watch, tick, interval, &BTreeSet::new(), Vec::new());
                 }
                 Want::Baseline(ask) => round.baseline(&guard.watch, ask, at(second)),
-                Want::Inspect | Want::RollBack { .. } => {}
+                Want::Inspect | Want::ReadLog(_) | Want::RollBack { .. } => {}
             }
         }
         if round.jobs.is_empty() {

@@ -14,7 +14,8 @@ use super::measuring::Round;
 use super::run::Engine;
 use crate::crash;
 use crate::model::{
-    ActFailure, Inspection, LedgerEntry, Permit, Revision, RollbackPlan, ServiceKey, WatchId,
+    ActFailure, Inspection, LedgerEntry, Permit, Revision, RollbackPlan, ServiceKey, TaskStop,
+    WatchId,
 };
 use crate::platform::{Accounts, LookError};
 use crate::store::{Store, StoreError};
@@ -50,6 +51,7 @@ impl Engine {
                         round.baseline(watch, ask, now);
                     }
                     Want::Inspect => self.spawn_inspect(watch),
+                    Want::ReadLog(stop) => self.spawn_read_log(watch, *stop),
                     Want::RollBack { not_before, .. } if now < not_before => continue,
                     Want::RollBack { plan, attended, .. } => {
                         self.spawn_roll_back(watch, *plan, attended);
@@ -80,6 +82,18 @@ impl Engine {
         let pin_digests = watch.policy().rollback.pin_digests;
         self.spawn(id, WantKind::Inspect, async move {
             inspect(&platform, &key, &judged, found, same, pin_digests).await
+        });
+    }
+
+    fn spawn_read_log(&self, watch: &Watch, stop: TaskStop) {
+        let target = &watch.deployment.service.key.target;
+        let tasks = self.parts.sources.get(target).and_then(|sources| sources.tasks.clone());
+        self.spawn(watch.id.clone(), WantKind::ReadLog, async move {
+            let lines = match tasks {
+                Some(tasks) => tasks.last_lines(&stop).await,
+                None => Err("the settings name no account to ask".to_owned()),
+            };
+            Ok(Event::LogRead { task: stop.task, lines })
         });
     }
 
@@ -135,6 +149,7 @@ fn kind(want: &Want) -> WantKind {
         Want::Sample { .. } => WantKind::Sample,
         Want::Baseline(_) => WantKind::Baseline,
         Want::Inspect => WantKind::Inspect,
+        Want::ReadLog(_) => WantKind::ReadLog,
         Want::RollBack { .. } => WantKind::RollBack,
     }
 }

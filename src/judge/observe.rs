@@ -154,7 +154,7 @@ pub(super) struct Window {
 impl CheckState {
     pub fn new(check: &Check) -> Self {
         let mut asked: BTreeMap<Against, Baseline> = BTreeMap::new();
-        if !matches!(check.measure, Measure::Status { .. }) {
+        if !matches!(check.measure, Measure::Status { .. }) && !check.is_of_tasks() {
             // Whose doing it is can't be said without knowing what was before.
             asked.insert(Against::Before, Baseline::Pending);
         }

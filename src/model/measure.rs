@@ -7,7 +7,7 @@ use std::ops::Range;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{AlarmsAsk, MetricAsk};
+use super::{AlarmsAsk, MetricAsk, TasksAsk};
 
 /// One check's question to a metric source: a few asks, and how their answers
 /// make one measurement of a stretch of time.
@@ -72,6 +72,8 @@ pub enum Ask {
     Metric(Box<MetricAsk>),
     /// The states of CloudWatch alarms.
     Alarms(AlarmsAsk),
+    /// The tasks of a deployment, as the platform shows them.
+    Tasks(Box<TasksAsk>),
 }
 
 /// Which series belong to the new revision.
@@ -191,7 +193,7 @@ impl Ask {
     pub fn promql(&self) -> Option<&str> {
         match self {
             Self::Query(text) | Self::Counter(text) => Some(text),
-            Self::Metric(_) | Self::Alarms(_) => None,
+            Self::Metric(_) | Self::Alarms(_) | Self::Tasks(_) => None,
         }
     }
 }
@@ -202,6 +204,7 @@ impl fmt::Display for Ask {
             Self::Query(text) | Self::Counter(text) => f.write_str(text),
             Self::Metric(asked) => write!(f, "{}", asked.metric),
             Self::Alarms(asked) => write!(f, "alarms {}", asked.names.join(", ")),
+            Self::Tasks(asked) => write!(f, "tasks {}", asked.gauge),
         }
     }
 }

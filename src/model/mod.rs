@@ -12,6 +12,7 @@ mod metric;
 mod notice;
 mod platform;
 mod rollback;
+mod tasks;
 mod verdict;
 
 pub use deployment::{Announcement, Deployment, Facts, Revision, RollbackSafe, repository};
@@ -28,4 +29,5 @@ pub use metric::{
 pub use notice::{Body, Card, CardCheck, Notice, Reply, Tone};
 pub use platform::{Controller, PlatformDeployment, RollOut, Sighting};
 pub use rollback::{ActFailure, Acted, Inspection, Permit, RollbackPlan, Route};
+pub use tasks::{StopKind, TASK_STOP, TaskGauge, TaskStop, TasksAsk, TasksOf};
 pub use verdict::{Mode, Outcome, Severity, Verdict};

@@ -74,6 +74,9 @@ pub struct Reply {
     pub fields: Vec<(String, String)>,
     /// Evidence and further lines.
     pub lines: Vec<String>,
+    /// Text as a program wrote it, line by line.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub code: Vec<String>,
     /// Shown in the channel too, not only in the thread (SEV1).
     pub broadcast: bool,
     /// Pages: the people named in the policy are mentioned.

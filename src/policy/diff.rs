@@ -315,7 +315,8 @@ fn rolling_back(old: &RollbackRule, policy: &Policy, told: &mut Told) {
 }
 
 fn telling(old: &NotifyRule, new: &NotifyRule, told: &mut Told) {
-    let NotifyRule { slack_channel, page } = old;
+    let NotifyRule { slack_channel, page, logs } = old;
+    told.changed("notify.logs", logs, new.logs, Ordering::Equal);
     let none = |channel: &Option<String>| channel.clone().unwrap_or_else(|| "none".to_owned());
     let heard = new.slack_channel.is_some().cmp(&slack_channel.is_some());
     told.changed("notify.slack.channel", none(slack_channel), none(&new.slack_channel), heard);

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Unit;
-use crate::model::Metric;
+use crate::model::{Metric, TaskGauge};
 
 /// What is measured, and in which unit its limits are.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,6 +34,8 @@ pub enum Gauged {
     /// Any instant query.
     Query(String),
     Metric(Box<Watched>),
+    /// The tasks of the deployment; the platform is asked, and no source of metrics.
+    Tasks(TaskGauge),
 }
 
 /// A metric of CloudWatch as a value.

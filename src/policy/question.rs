@@ -9,7 +9,7 @@ use super::template::Template;
 use super::{Check, Counted, Gauged, Measure, Part, Policy, Proof, Stated, Watched, plain};
 use crate::model::{
     ALARM_BEFORE, AlarmsAsk, ArmRule, Ask, Births, Deployment, Fold, Metric, MetricAsk, MetricOf,
-    MetricStat, Question, Shape,
+    MetricStat, Question, Shape, TASK_STOP, TasksAsk, TasksOf,
 };
 
 /// The label that Prometheus itself gives every instance that it scrapes.
@@ -24,6 +24,8 @@ pub struct Vars {
     since: Option<Timestamp>,
     /// When the grace ends.
     clear: Option<Timestamp>,
+    /// Whose tasks are in place.
+    tasks: Option<TasksOf>,
 }
 
 impl Vars {
@@ -46,13 +48,31 @@ impl Vars {
             .filter_map(|(name, value)| Some((name.to_owned(), value?)))
             .chain(labels.map(|(name, value)| (format!("labels.{name}"), value.clone())))
             .collect();
-        Self { values, since: Some(deployment.baseline_end), clear: None }
+        let revision = deployment.revision.as_ref();
+        let tasks = deployment.platform_id.as_ref().zip(revision).map(|(id, revision)| TasksOf {
+            service: service.key.clone(),
+            deployment: id.clone(),
+            task_definition: revision.task_definition.clone(),
+        });
+        Self { values, since: Some(deployment.baseline_end), clear: None, tasks }
     }
 
     /// The same, with the end of the grace.
     #[must_use]
     pub fn clear_from(self, clear: Option<Timestamp>) -> Self {
         Self { clear, ..self }
+    }
+
+    /// The same with the tasks of another deployment: of the one that is in place after a
+    /// rollback.
+    #[must_use]
+    pub fn with_tasks_of(self, deployment: &str, task_definition: &str) -> Self {
+        let tasks = self.tasks.map(|tasks| TasksOf {
+            deployment: deployment.to_owned(),
+            task_definition: task_definition.to_owned(),
+            ..tasks
+        });
+        Self { tasks, ..self }
     }
 
     /// The same for another service.
@@ -142,6 +162,10 @@ impl Policy {
                 };
                 (shape, [value].into_iter().chain(count).collect())
             }
+            Measure::Gauge { of: Gauged::Tasks(gauge), .. } => {
+                let ask = TasksAsk { gauge: *gauge, of: vars.tasks.clone() };
+                (Shape::Gauge, vec![Ask::Tasks(Box::new(ask))])
+            }
             Measure::Status { of: Stated::Alarms(names) } => {
                 let named = |name: &String| plain::expand(name, |name| vars.get(name));
                 let names = names.iter().map(named).collect();
@@ -152,8 +176,12 @@ impl Policy {
             }
         };
         let instance = self.labels.instance.clone().unwrap_or_else(|| INSTANCE.to_owned());
-        let alarms = matches!(asks.first(), Some(Ask::Alarms(_))).then(|| ALARM_BEFORE.to_owned());
-        let labels = self.labels.version.iter().chain([&instance]).cloned().chain(alarms).collect();
+        let own = match asks.first() {
+            Some(Ask::Alarms(_)) => Some(ALARM_BEFORE.to_owned()),
+            Some(Ask::Tasks(_)) => Some(TASK_STOP.to_owned()),
+            Some(Ask::Query(_) | Ask::Counter(_) | Ask::Metric(_)) | None => None,
+        };
+        let labels = self.labels.version.iter().chain([&instance]).cloned().chain(own).collect();
         Question { shape, asks, arms, instance, births, labels }
     }
 }

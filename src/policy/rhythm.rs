@@ -46,7 +46,7 @@ impl Check {
                 let beside = watched.beside.iter().map(|beside| (&beside.metric, Fold::Each));
                 [(&watched.metric, self.fold())].into_iter().chain(beside).collect()
             }
-            Measure::Gauge { of: Gauged::Query(_), .. }
+            Measure::Gauge { of: Gauged::Query(_) | Gauged::Tasks(_), .. }
             | Measure::Latency { .. }
             | Measure::Status { of: Stated::Query(_) | Stated::Alarms(_) } => Vec::new(),
         }
@@ -195,9 +195,14 @@ impl Check {
         }
     }
 
-    /// Whether its past can be asked for: an alarm has only a state.
+    /// Whether its past can be asked for: an alarm has only a state, and so have tasks.
     pub fn has_past(&self) -> bool {
-        !matches!(self.measure, Measure::Status { of: Stated::Alarms(_) })
+        !matches!(self.measure, Measure::Status { of: Stated::Alarms(_) }) && !self.is_of_tasks()
+    }
+
+    /// Whether the platform is asked, about the deployment's tasks.
+    pub fn is_of_tasks(&self) -> bool {
+        matches!(self.measure, Measure::Gauge { of: Gauged::Tasks(_), .. })
     }
 }
 

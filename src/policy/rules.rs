@@ -268,6 +268,9 @@ pub struct NotifyRule {
     pub slack_channel: Option<String>,
     /// Slack ids (`S0ONCALL` user group, `U0MANAGER` user) that a page mentions.
     pub page: Vec<String>,
+    /// Whether the last lines of the log of a task that came to harm are shown in the thread.
+    #[serde(default)]
+    pub logs: bool,
 }
 
 impl Bound {
@@ -318,13 +321,15 @@ impl Check {
             | Measure::Latency { .. }
             | Measure::Gauge { of: Gauged::Metric(_), .. } => true,
             Measure::Gauge { of: Gauged::Query(query), .. } => query.contains("${window}"),
-            Measure::Status { .. } => false,
+            Measure::Gauge { of: Gauged::Tasks(_), .. } | Measure::Status { .. } => false,
         }
     }
 
     /// The stretch that a sample looks back over in a phase of this interval.
     pub fn window(&self, interval: SignedDuration) -> SignedDuration {
-        self.window.unwrap_or_else(|| interval.max(SignedDuration::from_mins(1)))
+        // Tasks are as they are seen.
+        let least = SignedDuration::from_mins(i64::from(!self.is_of_tasks()));
+        self.window.unwrap_or_else(|| interval.max(least))
     }
 }
 
@@ -391,6 +396,7 @@ impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.bound)?;
         match self.hold {
+            Some(hold) if hold.is_zero() => Ok(()),
             Some(hold) => write!(f, " for {hold:#}"),
             None => Ok(()),
         }

@@ -65,7 +65,9 @@ impl Given {
                 Ok(matchers) => self.counters(&matchers, asked.ticks),
                 Err(why) => Fetched::failed(asked.ticks, Unusable::Refused(why)),
             },
-            Ask::Query(_) | Ask::Metric(_) | Ask::Alarms(_) => self.query(asked, place),
+            Ask::Query(_) | Ask::Metric(_) | Ask::Alarms(_) | Ask::Tasks(_) => {
+                self.query(asked, place)
+            }
         }
     }
 

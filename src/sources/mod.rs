@@ -1,7 +1,7 @@
 //! Metric sources: they fetch and decode, and never judge.
 //!
 //! A question goes through four rooms: [`plan`] finds the fewest requests for all
-//! that is due, [`prometheus`] and [`cloudwatch`] ask them, [`counters`] takes the differences of
+//! that is due, [`prometheus`], [`cloudwatch`] and [`TaskHealth`] ask them, [`counters`] takes the differences of
 //! raw counters, [`assemble`] makes a measurement of the answers. All but the
 //! second are pure.
 
@@ -11,6 +11,7 @@ pub mod cloudwatch;
 pub mod counters;
 pub mod plan;
 pub mod prometheus;
+mod tasks;
 mod track;
 
 use crate::model::{Ask, Ticks};
@@ -19,6 +20,7 @@ pub use assemble::assemble;
 pub use cloudwatch::{CloudWatch, Spent};
 pub use plan::{Due, Plan, Request, measure};
 pub use prometheus::Prometheus;
+pub use tasks::TaskHealth;
 pub use track::{Fetched, Track};
 
 /// What can be asked about the services of one account and region. Cheap to clone.
@@ -26,6 +28,7 @@ pub use track::{Fetched, Track};
 pub struct Sources {
     pub prometheus: Option<Prometheus>,
     pub cloudwatch: Option<CloudWatch>,
+    pub tasks: Option<TaskHealth>,
 }
 
 impl Sources {
@@ -38,6 +41,6 @@ impl Sources {
 
 impl From<Prometheus> for Sources {
     fn from(prometheus: Prometheus) -> Self {
-        Self { prometheus: Some(prometheus), cloudwatch: None }
+        Self { prometheus: Some(prometheus), cloudwatch: None, tasks: None }
     }
 }

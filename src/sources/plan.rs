@@ -95,10 +95,14 @@ pub(super) async fn fetch(sources: &Sources, requests: Vec<Request>) -> Vec<Fetc
     let mut asking = JoinSet::new();
     // CloudWatch is asked for many things in one call.
     let (mut places, mut together) = (Vec::new(), Vec::new());
+    let (mut tasks_at, mut of_tasks) = (Vec::new(), Vec::new());
     let lost = |request: &Request| Fetched::failed(request.ticks, unasked());
     let mut fetched: Vec<Fetched> = requests.iter().map(lost).collect();
     for (place, request) in requests.into_iter().enumerate() {
-        if request.ask.promql().is_none() {
+        if let Ask::Tasks(_) = request.ask {
+            tasks_at.push(place);
+            of_tasks.push(request);
+        } else if request.ask.promql().is_none() {
             places.push(place);
             together.push(request);
         } else if let Some(prometheus) = sources.prometheus.clone() {
@@ -115,6 +119,14 @@ pub(super) async fn fetch(sources: &Sources, requests: Vec<Request>) -> Vec<Fetc
         );
     } else {
         for (place, request) in places.into_iter().zip(together) {
+            fetched[place] = Fetched::failed(request.ticks, no_source("aws"));
+        }
+    }
+    if let Some(tasks) = sources.tasks.clone().filter(|_| !of_tasks.is_empty()) {
+        asking
+            .spawn(async move { tasks_at.into_iter().zip(tasks.fetch(&of_tasks).await).collect() });
+    } else {
+        for (place, request) in tasks_at.into_iter().zip(of_tasks) {
             fetched[place] = Fetched::failed(request.ticks, no_source("aws"));
         }
     }

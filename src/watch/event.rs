@@ -9,7 +9,7 @@ use super::{BaselineMeasured, Ceiling, Pinned};
 use crate::judge::Rival;
 use crate::model::{
     ActFailure, Acted, Announcement, Deployment, Facts, Inspection, Reading, Revision,
-    RollbackSafe, Sighting,
+    RollbackSafe, Sighting, TaskStop,
 };
 
 /// Everything that can happen to a watch. This is what the journal keeps.
@@ -49,6 +49,8 @@ pub enum Event {
     Sampled(Box<Sampled>),
     /// A stretch that the deployment is compared with was measured.
     BaselineMeasured(Box<BaselineMeasured>),
+    /// The log of a task that came to harm was read: its last lines, masked, or why not.
+    LogRead { task: String, lines: Result<Vec<String>, String> },
     /// The time that the watch had asked to be woken at has come.
     Woke,
     /// What the guard may do at most has changed.
@@ -96,6 +98,9 @@ pub struct Sampled {
     /// Other deployments that are watched at the same time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rivals: Vec<Rival>,
+    /// Tasks that came to harm lately, as many as are told of.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub stops: BTreeSet<TaskStop>,
 }
 
 impl Sampled {
@@ -108,6 +113,7 @@ impl Sampled {
             born: BTreeSet::new(),
             alarms_before: BTreeSet::new(),
             rivals: Vec::new(),
+            stops: BTreeSet::new(),
         }
     }
 }

@@ -16,6 +16,7 @@ mod decided;
 mod digest;
 mod event;
 mod explain;
+mod harm;
 mod intake;
 mod phase;
 mod press;

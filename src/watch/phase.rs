@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::words::list;
 use super::{RunStep, Said, Stage, Watch};
 use crate::model::{LedgerEntry, Outcome, Severity, Standing};
-use crate::policy::LowTraffic;
+use crate::policy::{Check, LowTraffic};
 
 /// How long the platform may take to bring the first new task up before
 /// people are told.
@@ -90,9 +90,11 @@ impl Watch {
     /// The checks that were measured less often than the policy asks for.
     pub(super) fn thinly_covered(&self) -> Vec<String> {
         let least = self.policy().min_coverage;
+        // That the tasks can't be looked at is said, and takes nothing from what is measured.
+        let measured = |name: &str| !self.policy().check(name).is_some_and(Check::is_of_tasks);
         self.checks
             .iter()
-            .filter(|(_, state)| state.due == 0 || state.coverage() < least)
+            .filter(|(name, state)| measured(name) && (state.due == 0 || state.coverage() < least))
             .map(|(name, state)| match state.answered {
                 0 => format!("{name} (never)"),
                 _ => format!("{name} ({:.0}%)", state.coverage() * 100.0),

@@ -31,6 +31,7 @@ impl Watch {
             headline,
             fields: self.template(resolution, eta),
             lines: self.evidence(),
+            code: Vec::new(),
             broadcast: self.is_sev1(),
             page: false,
         }
@@ -286,6 +287,18 @@ impl Watch {
         self.plain(Tone::Warn, headline)
     }
 
+    /// The last lines of a task, or why there are none.
+    pub(super) fn say_log(&self, task: &str, lines: &Result<Vec<String>, String>) -> Reply {
+        let title = self.title();
+        let (headline, code) = match lines {
+            Ok(code) if code.is_empty() => (format!("{title}: task {task} logged nothing"), None),
+            Ok(code) => (format!("{title}: the last lines of task {task}"), Some(code.clone())),
+            Err(why) => (format!("{title}: the log of task {task} could not be read: {why}"), None),
+        };
+        let code = code.unwrap_or_default();
+        Reply { code, broadcast: false, ..self.plain(Tone::Quiet, headline) }
+    }
+
     pub(super) fn say_roll_out_failed(&self, reason: Option<String>) -> Reply {
         let headline = format!("ECS says that the roll-out of {} failed", self.title());
         let lines = reason.into_iter().collect();
@@ -329,6 +342,7 @@ impl Watch {
 
     fn plain(&self, tone: Tone, headline: String) -> Reply {
         let broadcast = tone == Tone::Bad && self.is_sev1();
-        Reply { tone, headline, fields: Vec::new(), lines: Vec::new(), broadcast, page: false }
+        let (fields, lines, code) = (Vec::new(), Vec::new(), Vec::new());
+        Reply { tone, headline, fields, lines, code, broadcast, page: false }
     }
 }

@@ -91,6 +91,9 @@ impl Watch {
     }
 
     fn roll_out_progressed(&mut self, sighting: &Sighting, now: Timestamp, said: &mut Said) {
+        if matches!(self.stage, Stage::Starting) && self.next_tick.is_none() {
+            self.begin_looking_at_tasks(now);
+        }
         if matches!(self.stage, Stage::Starting) && sighting.primary.running > 0 {
             self.stage = Stage::Watching;
             self.in_service_at = Some(in_service_since(sighting, now));

@@ -11,7 +11,7 @@ use super::{Decided, Event, Illegal, Tasks};
 use crate::judge::{CheckState, Rival, Role};
 use crate::model::{
     Announcement, Body, Deployment, Incident, LedgerEntry, Mode, Notice, Outcome, Reply, Revision,
-    RollbackPlan, Route, Severity, Sighting, WatchId,
+    RollbackPlan, Route, Severity, Sighting, TaskStop, WatchId,
 };
 use crate::policy::{Against, OnTimeout, Policy};
 
@@ -70,6 +70,10 @@ pub struct Watch {
     pub sighting: Option<Sighting>,
     #[serde(default)]
     pub tasks: Tasks,
+    /// Tasks of the judged deployment that came to harm, as of the latest sample that found
+    /// some.
+    #[serde(default)]
+    pub stops: BTreeSet<TaskStop>,
     pub next_tick: Option<Timestamp>,
     pub last_tick: Option<Timestamp>,
     /// What people were told once and need not hear again.
@@ -245,6 +249,7 @@ impl Watch {
             withdrawn: None,
             sighting: None,
             tasks: Tasks::default(),
+            stops: BTreeSet::new(),
             next_tick: None,
             last_tick: None,
             told: BTreeSet::new(),
@@ -280,6 +285,7 @@ impl Watch {
             }
             Event::Sampled(sampled) => self.sampled(sampled, now, &mut said),
             Event::BaselineMeasured(measured) => self.baseline_measured(measured, now),
+            Event::LogRead { task, lines } => self.log_read(task, lines, now, &mut said),
             Event::Woke => self.woke(now, &mut said),
             Event::CeilingChanged(ceiling) => self.ceiling_changed(ceiling, now, &mut said),
             Event::Pressed(press) => self.pressed(press, now, &mut said)?,

@@ -2,6 +2,7 @@
 
 mod asking;
 mod flow;
+mod harm;
 mod intake;
 mod invariants;
 mod late;

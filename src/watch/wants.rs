@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::sampling::grid_at;
 use super::{Actor, BaselineAsk, PreflightState, RunStep, Stage, Watch};
-use crate::model::{Mode, RollbackPlan, RollbackSafe, Ticks, settle};
+use crate::model::{Mode, RollbackPlan, RollbackSafe, TaskStop, Ticks, settle};
 use crate::policy::{Check, Stretches};
 
 /// One thing to be done.
@@ -17,6 +17,8 @@ pub enum Want {
     Baseline(BaselineAsk),
     /// Look for a rollback target -> [`super::Event::Inspected`].
     Inspect,
+    /// Read what this task logged last -> [`super::Event::LogRead`].
+    ReadLog(Box<TaskStop>),
     /// Roll back, not before `not_before` -> [`super::Event::Acted`].
     RollBack { plan: Box<RollbackPlan>, not_before: Timestamp, attended: bool },
 }
@@ -112,6 +114,9 @@ impl Watch {
                 not_before,
                 attended: matches!(run.by, Actor::Person(_)),
             });
+        }
+        if let Some(stop) = self.log_wanted() {
+            wants.push(Want::ReadLog(Box::new(stop.clone())));
         }
         if self.tick_due_at().is_some_and(|due| now >= due) {
             // After a pause the newest tick is asked for, and what was missed with it.

@@ -225,6 +225,7 @@ impl Watch {
                     .unwrap_or_default();
                 Some(format!("{name} {}{before}{traffic}", last.reason))
             })
+            .chain(self.stops_in_words())
             .collect()
     }
 

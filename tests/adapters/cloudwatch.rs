@@ -36,7 +36,7 @@ impl Stage {
         let aws = Ecs::start(Settings::default(), runner, Timeline::default()).await;
         let aws = aws.expect("a free port");
         let cloudwatch = CloudWatch::of(&aws_at(aws.url()).await);
-        let sources = Sources { prometheus: None, cloudwatch: Some(cloudwatch.clone()) };
+        let sources = Sources { cloudwatch: Some(cloudwatch.clone()), ..Sources::default() };
         let minute = now().as_second().div_euclid(300) * 300 - 300;
         let at = Timestamp::from_second(minute).expect("a time");
         Self { aws, cloudwatch, sources, at }

@@ -73,6 +73,7 @@ fn reply(key: &str, thread: Option<Thread>) -> Letter {
         headline: format!("SEV1: error rate 12.4% ({key})"),
         fields: vec![("Status".to_owned(), "Investigating".to_owned())],
         lines: vec!["error rate 12.4%, limit 10%".to_owned()],
+        code: Vec::new(),
         broadcast: true,
         page: true,
     });

@@ -57,7 +57,7 @@ fn what_the_readme_shows_of_a_policy_and_of_a_test_is_true() {
     let folder = tempfile::tempdir().unwrap();
     let policy = folder.path().join("readme.yaml");
     std::fs::write(&policy, of_the_readme("version: 1")).unwrap();
-    assert_eq!(checked(&[policy], false), (true, "1 policy, 3 checks: no mistakes\n".into()));
+    assert_eq!(checked(&[policy], false), (true, "1 policy, 6 checks: no mistakes\n".into()));
     for name in ["_defaults.yaml", "shopflow.yaml"] {
         std::fs::copy(ours().join(name), folder.path().join(name)).unwrap();
     }

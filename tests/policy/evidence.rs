@@ -139,18 +139,18 @@ fn the_bundle_looks_for_leaks_of_the_memory_that_a_policy_mentions() {
     let with = |checks: &str| policy(format!("{head}extends: ecs-web\nchecks: {{ {checks} }}\n"));
     let limits = "breach: { SEV2: '> 85%' }";
     let cpu = with(&format!("cpu: {{ {limits} }}"));
-    assert_eq!(cpu.checks.len(), 1, "a leak alone does not make memory measured");
+    assert!(cpu.check("memory").is_none(), "a leak alone does not make memory measured");
     let memory = with(&format!("memory: {{ {limits} }}"));
-    let leak = memory.checks[0].leak.unwrap();
+    let leak = memory.check("memory").unwrap().leak.unwrap();
     assert_eq!((leak.within, leak.severity), (SignedDuration::from_hours(24), Severity::Sev2));
     let graded = with(&format!("memory: {{ {limits}, leak: {{ within: 6h, severity: SEV3 }} }}"));
-    let leak = graded.checks[0].leak.unwrap();
+    let leak = graded.check("memory").unwrap().leak.unwrap();
     assert!((leak.wall - 1.0).abs() < 1e-12);
     assert_eq!((leak.within, leak.severity), (SignedDuration::from_hours(6), Severity::Sev3));
     let own = with("memory: { query: my_bytes, breach: { SEV2: '> 2GiB' } }");
-    assert_eq!(own.checks[0].leak, None, "its wall is none of another query's");
+    assert_eq!(own.check("memory").unwrap().leak, None, "its wall is none of another query's");
     let both = with("memory: { query: my_bytes, leak: { wall: 2GiB, within: 1h } }");
-    assert!((both.checks[0].leak.unwrap().wall - 2_147_483_648.0).abs() < 1e-12);
+    assert!((both.check("memory").unwrap().leak.unwrap().wall - 2_147_483_648.0).abs() < 1e-12);
 }
 
 #[test]

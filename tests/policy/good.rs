@@ -191,8 +191,10 @@ fn a_bundle_gives_phases_and_the_checks_that_are_mentioned() {
     let policy = &set.named("shop").unwrap().policy;
     assert_eq!(policy.phases.len(), 3);
     assert_eq!(policy.horizon(), SignedDuration::from_hours(24));
-    assert_eq!(policy.checks.len(), 1, "memory is offered, and not taken");
-    assert!(matches!(&policy.checks[0].measure, Measure::Gauge { unit: Unit::Ratio, .. }));
+    let measured: Vec<_> = policy.checks.iter().filter(|check| !check.is_of_tasks()).collect();
+    assert_eq!(measured.len(), 1, "memory is offered, and not taken");
+    assert!(matches!(&measured[0].measure, Measure::Gauge { unit: Unit::Ratio, .. }));
+    assert_eq!(policy.checks.len(), 4, "the health of tasks needs no word");
     let phases = "phases: { first: { until: 5m, interval: 10s }, short-term: { until: 30m } }\n";
     let set = read_one(format!("{head}{phases}{cpu}")).unwrap();
     let names = set.named("shop").unwrap().policy.phases.iter().map(|phase| phase.name.clone());

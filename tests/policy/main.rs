@@ -11,6 +11,7 @@ mod evidence;
 mod folder;
 mod good;
 mod import;
+mod tasks;
 
 use deployguard::policy::{Diagnostic, PolicySet, SourceFile, check, read};
 

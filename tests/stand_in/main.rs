@@ -14,4 +14,5 @@ mod rolling;
 mod slack;
 mod stopping;
 mod sts;
+mod tasks;
 mod whole;

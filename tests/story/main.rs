@@ -7,6 +7,7 @@ mod ending;
 mod pair;
 mod stores;
 mod targets;
+mod tasks;
 mod two;
 mod whole;
 

@@ -130,6 +130,7 @@ fn letter(watch: &str, number: u32) -> Write {
         headline: format!("{number} \0 🚢"),
         fields: Vec::new(),
         lines: Vec::new(),
+        code: Vec::new(),
         broadcast: false,
         page: false,
     };

@@ -215,6 +215,11 @@ fn register(
             "name": "app",
             "image": format!("registry.example/{family}:{version}"),
             "environment": pairs,
+            "logConfiguration": { "logDriver": "awslogs", "options": {
+                "awslogs-group": format!("/ecs/{family}"),
+                "awslogs-region": Settings::default().region,
+                "awslogs-stream-prefix": "ecs",
+            } },
         }],
     });
     let answer = call(ecs, "RegisterTaskDefinition", &body)?;

@@ -39,7 +39,7 @@ fn named(policy: &Policy) -> impl Iterator<Item = (&'static str, &str)> {
 /// Whether one check at least has an answer about the service, or none could tell.
 async fn is_known(asked: &Asked<'_>, policy: &Policy, name: &str) -> Result<bool, Unusable> {
     let mut could_tell = false;
-    for check in &policy.checks {
+    for check in policy.checks.iter().filter(|check| !check.is_of_tasks()) {
         if of_a_deployment(check).is_some() {
             continue;
         }

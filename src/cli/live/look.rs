@@ -129,6 +129,7 @@ pub(super) fn of_a_deployment(check: &Check) -> Option<&'static str> {
         Measure::Gauge { of: Gauged::Query(query), .. }
         | Measure::Status { of: Stated::Query(query) } => vec![query.as_str()],
         Measure::Gauge { of: Gauged::Metric(watched), .. } => values(&watched.metric),
+        Measure::Gauge { of: Gauged::Tasks(_), .. } => Vec::new(),
         Measure::Status { of: Stated::Alarms(names) } => names.iter().map(String::as_str).collect(),
     };
     let known = ["version", "revision", "labels."];

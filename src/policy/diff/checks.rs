@@ -129,6 +129,7 @@ fn count(counted: &Counted) -> String {
 fn gauged(gauged: &Gauged) -> (&'static str, String) {
     match gauged {
         Gauged::Query(query) => ("query", query.clone()),
+        Gauged::Tasks(gauge) => ("tasks", gauge.to_string()),
         Gauged::Metric(watched) => {
             let beside = watched.beside.iter().map(|beside| format!(", beside {}", beside.metric));
             ("cloudwatch", metric_in_words(&watched.metric) + &beside.collect::<String>())

@@ -193,6 +193,7 @@ fn rollback(text: &RollbackText, phases: &[Phase], desk: &mut Desk) -> Option<Ro
 fn notify(text: &NotifyText) -> NotifyRule {
     NotifyRule {
         slack_channel: text.slack.channel.as_ref().map(|channel| channel.value.0.clone()),
+        logs: text.logs.as_ref().is_some_and(|logs| logs.value),
         page: text.slack.page.iter().flatten().map(|id| id.value.0.clone()).collect(),
     }
 }

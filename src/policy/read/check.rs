@@ -12,7 +12,7 @@ use super::limit::Wall;
 use super::raw::{BaselineText, BreachText, CheckText, CountText, LatencyText, RatioText};
 use super::scalar::At;
 use super::{foreign, limits};
-use crate::model::Severity;
+use crate::model::{Severity, TaskGauge};
 use crate::policy::diagnostic::{Mistake, quoted};
 use crate::policy::{
     Against, BaselineRule, Bound, Check, Counted, Gauged, Limit, Measure, Part, Stated, Unit,
@@ -72,6 +72,13 @@ impl Limits {
         }
     }
 
+    /// What is counted has happened: a limit without `for` needs no further samples.
+    fn hold_at_once(&mut self) {
+        for (_, limit) in &mut self.breach {
+            limit.value.hold = limit.value.hold.or(Some(SignedDuration::ZERO));
+        }
+    }
+
     /// Every bound, the normal range first.
     pub fn bounds(&self) -> Vec<(Bound, Marker)> {
         let normal = self.normal.iter().map(|normal| (normal.value, normal.marker));
@@ -88,6 +95,10 @@ pub(super) fn check(name: &str, text: &CheckText, desk: &mut Desk) -> Option<Che
     let kind = kind(text, &limits);
     if let Some(kind) = kind {
         foreign::check(name, text, kind, desk);
+        if text.tasks.is_some() {
+            foreign::tasks(name, text, desk);
+            limits.hold_at_once();
+        }
         if let Kind::Status = kind {
             limits.normal = None;
         }
@@ -153,10 +164,11 @@ fn measure(name: &str, text: &CheckText, limits: &Limits, desk: &mut Desk) -> Op
         ("cloudwatch", text.cloudwatch.is_some()),
         ("status", text.status.is_some()),
         ("alarm", text.alarm.is_some()),
+        ("tasks", text.tasks.is_some()),
     ];
     one_of(&kinds, &["checks", name], desk, "a check measures one thing", || {
         Mistake::new(format!("the check `{name}` measures nothing")).mend(
-            "give it `ratio:`, `latency:`, `query:`, `cloudwatch:`, `status:` or `alarm:`, or extend a bundle that does",
+            "give it `ratio:`, `latency:`, `query:`, `cloudwatch:`, `status:`, `alarm:` or `tasks:`, or extend a bundle that does",
         )
     })?;
     if let Some(text) = &text.ratio {
@@ -172,6 +184,10 @@ fn measure(name: &str, text: &CheckText, limits: &Limits, desk: &mut Desk) -> Op
     if let Some(alarms) = &text.alarm {
         let names = cloudwatch::alarms(name, alarms, desk)?;
         return Some(Measure::Status { of: Stated::Alarms(names) });
+    }
+    if let Some(gauge) = &text.tasks {
+        let unit = unit_of(gauge.value);
+        return Some(Measure::Gauge { of: Gauged::Tasks(gauge.value), unit });
     }
     let unit = limits.unit();
     if let Some(text) = &text.cloudwatch {
@@ -197,9 +213,17 @@ fn kind(text: &CheckText, limits: &Limits) -> Option<Kind> {
         text.cloudwatch.as_ref().map(|_| gauge()),
         text.status.as_ref().map(|_| Kind::Status),
         text.alarm.as_ref().map(|_| Kind::Status),
+        text.tasks.as_ref().map(|gauge| Kind::Gauge(unit_of(gauge.value))),
     ];
     let mut kinds = kinds.into_iter().flatten();
     kinds.next().filter(|_| kinds.next().is_none())
+}
+
+fn unit_of(gauge: TaskGauge) -> Unit {
+    match gauge {
+        TaskGauge::Failures => Unit::Number,
+        TaskGauge::Running | TaskGauge::HealthyTargets => Unit::Ratio,
+    }
 }
 
 fn ratio(name: &str, text: &RatioText, desk: &mut Desk) -> Option<Measure> {

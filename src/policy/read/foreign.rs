@@ -26,6 +26,21 @@ pub(super) fn check(name: &str, text: &CheckText, kind: Kind, desk: &mut Desk) {
     }
 }
 
+/// Tasks are counted as they are seen, and have no past.
+pub(super) fn tasks(name: &str, text: &CheckText, desk: &mut Desk) {
+    let keys = [
+        ("baseline", text.baseline.is_some(), "the platform forgets what ended"),
+        ("leak", text.leak.is_some(), "nothing fills up"),
+        ("window", text.window.is_some(), "failures are counted over ten minutes"),
+    ];
+    for (key, there, because) in keys {
+        if there {
+            let mistake = Mistake::new(format!("a check of `tasks` has no `{key}`: {because}"));
+            desk.at(desk.key(&["checks", name, key]), mistake.mend("remove it"));
+        }
+    }
+}
+
 /// A status is up or down at an instant, and its limits say all about it.
 fn status(name: &str, text: &CheckText, desk: &mut Desk) {
     let keys = [

@@ -123,7 +123,21 @@ fn fitting_leak(
 /// The layers as one, from the lowest to the topmost.
 pub(super) fn merge(layers: &[&MarkedMappingNode]) -> Option<MarkedMappingNode> {
     let (lowest, rest) = layers.split_first()?;
-    Some(rest.iter().fold((*lowest).clone(), |below, above| over(below, above, &mut Vec::new())))
+    let whole =
+        rest.iter().fold((*lowest).clone(), |below, above| over(below, above, &mut Vec::new()));
+    Some(without_what_is_off(whole))
+}
+
+/// A check that a layer says `off` of is not there, whatever lies below.
+fn without_what_is_off(mut whole: MarkedMappingNode) -> MarkedMappingNode {
+    let Some(Node::Mapping(checks)) = whole.get_mut("checks") else { return whole };
+    let off = |check: &Node| check.as_scalar().is_some_and(|word| word.as_str() == "off");
+    let names: Vec<_> =
+        checks.iter().filter(|(_, check)| off(check)).map(|(name, _)| name.clone()).collect();
+    for name in names {
+        checks.remove(&name);
+    }
+    whole
 }
 
 /// `above` with what only `below` has behind it. Mappings merge by key, all

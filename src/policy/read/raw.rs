@@ -17,7 +17,7 @@ use super::scalar::{
     ActionWord, AskInstead, At, Buckets, Bundle, CountQuery, Counter, KnownGood, LabelName, MEND,
     Pattern, Query, Scalar, ServiceName, SlackId, Version,
 };
-use crate::model::{Mode, Severity};
+use crate::model::{Mode, Severity, TaskGauge};
 use crate::policy::{Against, Bound, Fallback, Limit, LowTraffic, OnTimeout, Unannounced};
 
 /// Which services are guarded, and how. A `_defaults.yaml` has the same keys
@@ -99,7 +99,7 @@ pub(super) struct PhaseText {
     pub interval: Option<At<Stretch>>,
 }
 
-/// One measured thing: exactly one of `ratio`, `latency`, `query`, `cloudwatch`, `status` and `alarm`, with limits.
+/// One measured thing: exactly one of `ratio`, `latency`, `query`, `cloudwatch`, `status`, `alarm` and `tasks`, with limits.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, expecting = "the keys of a check")]
 pub(super) struct CheckText {
@@ -115,6 +115,8 @@ pub(super) struct CheckText {
     pub cloudwatch: Option<CloudWatchText>,
     /// CloudWatch alarms: of several, one in ALARM counts; one that was in ALARM before the deployment does not. Its limits are failures running: `SEV2: 1 failure`.
     pub alarm: Option<AlarmText>,
+    /// The tasks of the deployment, as the platform shows them; no metric is needed. `failures`: how many came to harm in ten minutes, such as `SEV2: "> 2"`. `running`: the share of the desired tasks that run after the roll-out. `healthy_targets`: the share of the load balancer's targets that are healthy.
+    pub tasks: Option<At<TaskGauge>>,
     /// Inside it the check is healthy, whatever its baseline says.
     pub normal: Option<At<Bound>>,
     /// Limits by severity, with `for 5m` if they must hold for a while. Of a `status`: `3 failures`.
@@ -261,6 +263,8 @@ pub(super) struct RollbackText {
 #[serde(deny_unknown_fields, default, expecting = "`{ slack: { channel: C0123ABC } }`")]
 pub(super) struct NotifyText {
     pub slack: SlackText,
+    /// Whether the last lines of the log of a task that came to harm are shown in the thread, secrets masked. Default: false.
+    pub logs: Option<At<bool>>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]

@@ -7,7 +7,7 @@ use marked_yaml::{Marker, Spanned};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
-use crate::model::{Mode, Severity};
+use crate::model::{Mode, Severity, TaskGauge};
 use crate::policy::diagnostic::{Mistake, quoted};
 use crate::policy::glob::Glob;
 use crate::policy::selector;
@@ -140,6 +140,7 @@ words! {
         "old-revision" => Against::OldRevision,
         "peers" => Against::Peers,
     ];
+    TaskGauge, "what is known of tasks", ["failures" => TaskGauge::Failures, "running" => TaskGauge::Running, "healthy_targets" => TaskGauge::HealthyTargets];
     LowTraffic, "what too little traffic means", ["pass" => LowTraffic::Pass, "inconclusive" => LowTraffic::Inconclusive];
     Fallback, "a fallback", ["previous" => Fallback::Previous, "ask" => Fallback::Ask];
     Unannounced, "what an unannounced deployment gets", ["ask" => Unannounced::Ask, "rollback" => Unannounced::Rollback];

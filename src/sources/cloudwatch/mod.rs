@@ -123,7 +123,7 @@ impl CloudWatch {
                     None => wanted.push(Wanted { place, ask: (**ask).clone(), ticks: *ticks }),
                 },
                 Ask::Alarms(ask) => alarms.push((place, ask, *ticks)),
-                Ask::Query(_) | Ask::Counter(_) => {}
+                Ask::Query(_) | Ask::Counter(_) | Ask::Tasks(_) => {}
             }
         }
         let mut asking = JoinSet::new();
@@ -280,7 +280,7 @@ pub fn price(requests: &[Request]) -> Spent {
     let wanted =
         requests.iter().enumerate().filter_map(|(place, Request { ask, ticks })| match ask {
             Ask::Metric(ask) => Some(Wanted { place, ask: (**ask).clone(), ticks: *ticks }),
-            Ask::Query(_) | Ask::Counter(_) | Ask::Alarms(_) => None,
+            Ask::Query(_) | Ask::Counter(_) | Ask::Alarms(_) | Ask::Tasks(_) => None,
         });
     let calls = calls::plan(wanted.collect());
     Spent { metrics: calls.iter().map(Call::billed).sum(), calls: calls.len() as u64 }

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::model::EcsError;
-use super::{Call, Fault, Shared, cloudwatch, sts};
+use super::{Call, Fault, Shared, balancers, cloudwatch, sts};
 use crate::world::server::Wire;
 use crate::world::{lock, now};
 
@@ -22,6 +22,7 @@ const JSON_SERVICES: &[(&str, &str, &str)] = &[
     ("codedeploy", "CodeDeploy_20141006.", "application/x-amz-json-1.1"),
     ("ecr", "AmazonEC2ContainerRegistry_V20150921.", "application/x-amz-json-1.1"),
     ("ecs", "AmazonEC2ContainerServiceV20141113.", "application/x-amz-json-1.1"),
+    ("logs", "Logs_20140328.", "application/x-amz-json-1.1"),
     ("sqs", "AmazonSQS.", "application/x-amz-json-1.0"),
 ];
 
@@ -47,6 +48,9 @@ async fn answer(
     body: Bytes,
 ) -> Response {
     let at = now();
+    if let Some(response) = balancers::answer(&shared, &headers, &body, at) {
+        return response;
+    }
     let asked = match read(&headers, &body) {
         Ok(asked) => asked,
         Err((code, message)) => return error(StatusCode::BAD_REQUEST, code, message).1,

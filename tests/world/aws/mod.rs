@@ -1,8 +1,10 @@
 //! An Amazon ECS of our own: the real protocol at the edge, a pure model behind it.
 
+mod balancers;
 pub mod cloudwatch;
 mod events;
 mod http;
+mod logs;
 pub mod model;
 pub mod sns;
 mod sqs;
@@ -100,6 +102,8 @@ pub struct Ecs {
 struct Shared {
     model: Mutex<Model>,
     cloudwatch: CloudWatch,
+    logs: Mutex<logs::Logs>,
+    targets: Mutex<balancers::Targets>,
     settings: Settings,
     sts: Mutex<Sts>,
     queues: Mutex<Queues>,
@@ -124,6 +128,8 @@ impl Ecs {
     ) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             cloudwatch: CloudWatch::default(),
+            logs: Mutex::default(),
+            targets: Mutex::default(),
             model: Mutex::new(Model::new(settings.clone())),
             queues: Mutex::new(Queues::new(settings.clone())),
             settings,
@@ -161,6 +167,18 @@ impl Ecs {
     /// The account's CloudWatch.
     pub fn cloudwatch(&self) -> &CloudWatch {
         &self.shared.cloudwatch
+    }
+
+    /// What every task logs from now on that writes into this log group.
+    pub fn set_log(&self, group: &str, lines: &[&str]) {
+        let lines = lines.iter().map(|line| (*line).to_owned()).collect();
+        lock(&self.shared.logs).lines.insert(group.to_owned(), lines);
+    }
+
+    /// The targets behind a target group from now on, by its ARN: identifiers and states.
+    pub fn set_targets(&self, group: &str, targets: &[(&str, &str)]) {
+        let targets = targets.iter().map(|(id, state)| ((*id).to_owned(), (*state).to_owned()));
+        lock(&self.shared.targets).insert(group.to_owned(), targets.collect());
     }
 
     /// Calls an operation of SQS past HTTP.
@@ -305,6 +323,10 @@ impl Shared {
         let answer = match service {
             "ecs" => lock(&self.model).call(origin, operation, body, now()),
             "sqs" => self.call_sqs(operation, body),
+            "logs" => {
+                let model = lock(&self.model);
+                lock(&self.logs).call(operation, body, |task| model.knows_task(task))
+            }
             other => lock(&self.model).call_other(origin, (other, operation), body, now()),
         };
         self.wake.notify_one();

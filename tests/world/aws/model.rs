@@ -5,6 +5,7 @@
 //! handed out as [`Effect`]s.
 
 mod code_deploy;
+mod deaths;
 mod deployments;
 mod error;
 mod ids;

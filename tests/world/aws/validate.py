@@ -13,6 +13,7 @@ from botocore.model import ServiceModel
 
 # Errors that every AWS operation may answer and that service models do not list.
 COMMON_ERRORS = {
+    # The name that services of the query protocol have for it.
     "AccessDenied",
     "AccessDeniedException",
     "InternalServiceFault",

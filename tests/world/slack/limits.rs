@@ -93,7 +93,7 @@ fn check_section(block: &Value, faults: &mut Vec<String>) {
 /// Sections and lists hold further elements; texts and emoji are the leaves.
 fn check_rich(element: &Value, faults: &mut Vec<String>) {
     let name = match element["type"].as_str().unwrap_or_default() {
-        "rich_text_section" | "rich_text_list" => {
+        "rich_text_section" | "rich_text_list" | "rich_text_preformatted" => {
             for inner in list(element, "elements", usize::MAX, faults) {
                 check_rich(inner, faults);
             }

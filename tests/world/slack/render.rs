@@ -37,7 +37,7 @@ fn rich(element: &Value) -> String {
     let inner = || element["elements"].as_array().into_iter().flatten().map(rich);
     match element["type"].as_str().unwrap_or_default() {
         "rich_text_list" => inner().map(|item| format!("• {item}")).collect::<Vec<_>>().join("\n"),
-        "rich_text_section" => inner().collect(),
+        "rich_text_section" | "rich_text_preformatted" => inner().collect(),
         "emoji" => format!(":{}:", element["name"].as_str().unwrap_or_default()),
         _ => element["text"].as_str().unwrap_or_default().to_owned(),
     }

@@ -14,6 +14,8 @@ const VALUE: usize = 400;
 const LINE: usize = 300;
 const LINES: usize = 24;
 const LINES_CHARS: usize = 4000;
+/// All of a code block is one text, of which Slack takes 3,000.
+const CODE_CHARS: usize = 2000;
 const MENTIONS: usize = 20;
 
 pub(super) fn text(reply: &Reply, mentions: &[String]) -> String {
@@ -39,6 +41,7 @@ pub(super) fn blocks(reply: &Reply, mentions: &[String], mark: &str) -> Vec<Slac
         blocks.push(SlackSectionBlock::new().with_fields(fields).into());
     }
     blocks.extend(lines(reply));
+    blocks.extend(code(reply));
     blocks
 }
 
@@ -73,6 +76,21 @@ fn lines(reply: &Reply) -> Option<SlackBlock> {
     let items = kept.into_iter().map(SlackRichTextListElement::from).collect();
     let list = SlackRichTextList::new(SlackRichTextListStyle::Bullet, items);
     Some(SlackRichTextBlock::new(vec![list.into()]).into())
+}
+
+/// What a program wrote, as it wrote it: Slack reads nothing in a preformatted text. The last
+/// lines matter most.
+fn code(reply: &Reply) -> Option<SlackBlock> {
+    let newest_first = reply.code.iter().rev().map(|words| line(words, LINE));
+    let lines = newest_first.map(|words| (words.chars().count() + 1, words)).collect();
+    let (mut kept, _) = fit(lines, LINES, CODE_CHARS);
+    if kept.iter().all(String::is_empty) {
+        return None;
+    }
+    kept.reverse();
+    let text = SlackRichTextText::new(kept.join("\n"));
+    let text = SlackRichTextPreformatted::new(vec![text.into()]);
+    Some(SlackRichTextBlock::new(vec![text.into()]).into())
 }
 
 /// Who is called by a page, as mrkdwn: the one place that may ping.

@@ -71,6 +71,7 @@ fn incident() -> Notice {
                 .to_owned(),
             "p95 latency 310ms, normal < 200ms, before 180ms".to_owned(),
         ],
+        code: Vec::new(),
         broadcast: true,
         page: true,
     }))
@@ -161,6 +162,7 @@ fn words_from_outside_can_neither_ping_nor_format() {
         headline: word(),
         fields: vec![(word(), word())],
         lines: vec![word()],
+        code: Vec::new(),
         broadcast: false,
         page: false,
     });
@@ -282,9 +284,18 @@ fn any_card() -> impl Strategy<Value = Body> {
 }
 
 fn any_reply() -> impl Strategy<Value = Body> {
-    let parts = (words(), vec((words(), words()), 0..30), vec(words(), 0..80), any::<bool>());
-    parts.prop_map(|(headline, fields, lines, page)| {
-        Body::Reply(Reply { tone: Tone::Warn, headline, fields, lines, broadcast: page, page })
+    let code = vec(words(), 0..40);
+    let parts = (words(), vec((words(), words()), 0..30), vec(words(), 0..80), code, any::<bool>());
+    parts.prop_map(|(headline, fields, lines, code, page)| {
+        Body::Reply(Reply {
+            tone: Tone::Warn,
+            headline,
+            fields,
+            lines,
+            code,
+            broadcast: page,
+            page,
+        })
     })
 }
 

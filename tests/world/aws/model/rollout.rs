@@ -5,6 +5,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::deaths::Death;
 use super::requests::Controller;
 use super::service::{Rollback, Rollout, Service, Status};
 use super::staged::Onward;
@@ -16,6 +17,7 @@ enum Action {
     BeginRollback,
     Settle(usize),
     Stop(usize),
+    Die(usize, Death),
     Start,
     Complete,
     Rest,
@@ -52,6 +54,7 @@ impl Service {
                 let reason = format!("Scaling activity initiated by ({})", self.deployments[0].id);
                 self.stop(context, task, ("ServiceSchedulerInitiated", reason), now);
             }
+            Action::Die(task, death) => self.stop(context, task, death.stop(), now),
             Action::Start => self.start(context, now),
             Action::Complete => self.complete(context, now),
             Action::Rest => self.due = None,
@@ -78,6 +81,12 @@ impl Service {
         let first = |new: bool, which: fn(&Task) -> bool| {
             self.tasks.iter().position(|t| (t.deployment == primary.id) == new && which(t))
         };
+        let dying = |task: &Task| task.dies.filter(|_| task.is_running());
+        if let Some((task, death)) =
+            self.tasks.iter().enumerate().find_map(|(place, task)| Some((place, dying(task)?)))
+        {
+            return Action::Die(task, death);
+        }
         if let Some(task) = first(true, Task::is_pending) {
             return Action::Settle(task);
         }
@@ -119,6 +128,7 @@ impl Service {
             revision: primary.revision.clone(),
             containers,
             life: Life::Pending,
+            dies: Death::of(&environment),
             crashes: environment.get("CRASH").is_some_and(|value| value == "1"),
             address: None,
             created_at: now,

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::deaths::Death;
 use super::requests::{self, page, page_size};
 use super::{EcsError, Model, ids, views};
 
@@ -46,6 +47,7 @@ pub struct Task {
     pub(super) containers: Vec<String>,
     pub(super) life: Life,
     pub(super) crashes: bool,
+    pub(super) dies: Option<Death>,
     pub(super) address: Option<SocketAddr>,
     pub(super) created_at: Timestamp,
     pub(super) started_at: Option<Timestamp>,
@@ -78,12 +80,24 @@ impl Task {
         matches!(self.life, Life::Running)
     }
 
+    /// What it died of, if it did.
+    pub(super) fn died(&self) -> Option<Death> {
+        let Life::Stopped { reason, .. } = &self.life else { return None };
+        self.dies.filter(|death| death.stop().1 == *reason)
+    }
+
     pub(super) fn is_alive(&self) -> bool {
         self.is_pending() || self.is_running()
     }
 }
 
 impl Model {
+    /// Whether there is, or was lately, a task of this identifier.
+    pub fn knows_task(&self, id: &str) -> bool {
+        let services = self.clusters.values().flat_map(BTreeMap::values);
+        services.flat_map(|s| &s.tasks).any(|task| ids::last_part(&task.arn) == id)
+    }
+
     pub(super) fn list_tasks(&self, request: &requests::ListTasks) -> Result<Value, EcsError> {
         let (_, services) = self.cluster(request.cluster.as_deref())?;
         let named = request.service_name.as_deref().map(ids::last_part);

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::Service;
+use super::deaths::Death;
 use super::requests::{Configuration, Controller};
 use super::service::{Deployment, Revision, Rollout, ServiceDeployment};
 use super::staged::Lifecycle;
@@ -390,7 +391,12 @@ pub fn task(service: &Service, task: &Task) -> Value {
         shown.insert("healthStatus".into(), json!("UNKNOWN"));
         shown.insert("networkBindings".into(), bindings(task));
         if matches!(task.life, Life::Stopped { .. }) {
-            shown.insert("exitCode".into(), json!(i32::from(task.crashes)));
+            let died = task.died();
+            let code = died.map_or(i32::from(task.crashes), Death::exit_code);
+            shown.insert("exitCode".into(), json!(code));
+            if let Some(reason) = died.and_then(Death::reason) {
+                shown.insert("reason".into(), json!(reason));
+            }
         }
         Value::Object(shown)
     });

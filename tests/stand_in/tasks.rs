@@ -1,0 +1,112 @@
+//! Task health in front of the stand-in, and its calls held to AWS's service models.
+
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_ecs::config::Credentials;
+use deployguard::aws::{Account as Guarded, AccountSettings};
+use deployguard::model::{
+    Ask, Measured, Measurement, Question, ServiceKey, Shape, StopKind, TASK_STOP, TaskGauge,
+    TaskStop, TasksAsk, TasksOf, Ticks, Unusable,
+};
+use deployguard::sources::{Due, Sources, TaskHealth, measure};
+use jiff::SignedDuration;
+use serde_json::Value;
+
+use crate::client::{Account, CLUSTER, SERVICE};
+use crate::protocol::{as_json, validate};
+use crate::world::aws::Fault;
+use crate::world::now;
+
+const GROUP: &str = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/blue/1";
+
+async fn tasks(account: &Account) -> TaskHealth {
+    let credentials = Credentials::new("AKIDEXAMPLE", "secret", None, None, "test");
+    let guarded = Guarded::connect(AccountSettings {
+        target: "main".into(),
+        region: Some("us-east-1".into()),
+        endpoint: Some(account.ecs.url()),
+        credentials: Some(SharedCredentialsProvider::new(credentials)),
+        role: None,
+    });
+    TaskHealth::of(&guarded.await)
+}
+
+/// What is measured now of the deployment in place.
+async fn measured(account: &Account, gauge: TaskGauge) -> Measured {
+    let key = |text: &str| text.to_owned();
+    let of = TasksOf {
+        service: ServiceKey { target: key("main"), cluster: key(CLUSTER), service: key(SERVICE) },
+        deployment: account.ecs.primary_id(SERVICE).expect("an id"),
+        task_definition: account.ecs.task_definition(SERVICE).expect("an ARN"),
+    };
+    let ask = Ask::Tasks(Box::new(TasksAsk { gauge, of: Some(of) }));
+    let mut question = Question::plain(Shape::Gauge, vec![ask]);
+    question.labels.insert(TASK_STOP.to_owned());
+    let ticks = Ticks::once(now(), SignedDuration::from_secs(10));
+    let sources = Sources { tasks: Some(tasks(account).await), ..Sources::default() };
+    measure(&sources, vec![Due { key: (), question, ticks }]).await.remove(0).1
+}
+
+fn value(measured: &Measured) -> Result<f64, Unusable> {
+    match measured.readings[0].clone()? {
+        Measurement::Gauge { values } => Ok(values["value"]),
+        Measurement::Counts(_) | Measurement::Histogram(_) => Err(Unusable::WrongType),
+    }
+}
+
+fn stops(measured: &Measured) -> Vec<TaskStop> {
+    let told = measured.seen[TASK_STOP].iter();
+    told.map(|stop| serde_json::from_str(stop).expect("a stop")).collect()
+}
+
+/// Deploys tasks that die so, and waits until some have.
+async fn dying(account: &Account, of: &str) -> Vec<TaskStop> {
+    let definition = account.register(&[("DIES", of)]).await;
+    account.update(&definition).await;
+    loop {
+        let found = measured(account, TaskGauge::Failures).await;
+        if value(&found).expect("measured") >= 2.0 {
+            return stops(&found);
+        }
+    }
+}
+
+#[tokio::test]
+async fn tasks_are_counted_with_what_ended_them_and_every_call_fits_the_service_models() {
+    let account = Account::with_service(None).await;
+    assert_eq!(value(&measured(&account, TaskGauge::Failures).await), Ok(0.0));
+    assert_eq!(value(&measured(&account, TaskGauge::Running).await), Ok(1.0));
+    let targets = [("10.0.0.1", "healthy"), ("10.0.0.2", "unhealthy"), ("10.0.0.3", "draining")];
+    account.ecs.set_targets(GROUP, &targets);
+    assert_eq!(value(&measured(&account, TaskGauge::HealthyTargets).await), Ok(0.5));
+    account.ecs.fault("DescribeTargetHealth", &Fault::Denied, 1);
+    let denied = value(&measured(&account, TaskGauge::HealthyTargets).await);
+    assert!(matches!(&denied, Err(Unusable::Refused(why)) if why.contains("AccessDenied")));
+    for (of, kind) in [
+        ("oom", StopKind::OutOfMemory),
+        ("exit:3", StopKind::Exited(Some(3))),
+        ("health", StopKind::Unhealthy),
+        ("elb", StopKind::UnhealthyTarget),
+    ] {
+        let stops = dying(&account, of).await;
+        assert!(stops.iter().all(|stop| stop.kind == kind), "{of}: {stops:?}");
+    }
+    let stops = dying(&account, "exit:1").await;
+    let none = tasks(&account).await.last_lines(&stops[0]).await;
+    assert!(none.expect_err("no awslogs").contains("awslogs"));
+    let calls: Vec<Value> = account.ecs.calls().iter().map(as_json).collect();
+    let verdict = validate(&calls).expect("no faults");
+    assert!(verdict.contains("0 faults"), "{verdict}");
+}
+
+#[tokio::test]
+async fn a_scale_in_and_the_death_of_an_old_task_are_no_harm() {
+    let account = Account::with_service(None).await;
+    let definition = account.register(&[]).await;
+    account.update(&definition).await;
+    account.ecs.wait_stable(SERVICE).await;
+    let fewer = account.client.update_service().cluster(CLUSTER).service(SERVICE).desired_count(1);
+    fewer.send().await.expect("scaled in");
+    account.ecs.wait_stable(SERVICE).await;
+    assert_eq!(value(&measured(&account, TaskGauge::Failures).await), Ok(0.0));
+    assert_eq!(value(&measured(&account, TaskGauge::Running).await), Ok(1.0));
+}
