@@ -24,7 +24,7 @@ use crate::triggers::sqs::Queue;
 use report::Report;
 
 /// The longest that one part of it may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Tries all of it; parts that have nothing to do with each other at once. `slack_post`: a
 /// message is posted to each policy's channel, and deleted.

@@ -52,7 +52,7 @@ impl fmt::Debug for Role {
     }
 }
 
-/// What CloudTrail shows a role's calls as.
+/// What `CloudTrail` shows a role's calls as.
 const SESSION: &str = "deployguard";
 
 /// One account and region. Cheap to clone; clones share connections and credentials.

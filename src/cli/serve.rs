@@ -27,7 +27,7 @@ pub fn run(config: &Path) -> anyhow::Result<ExitCode> {
             }
             on_signal.cancel();
         });
-        app::serve(settings, stop).await
+        Box::pin(app::serve(settings, stop)).await
     })?;
     Ok(ExitCode::SUCCESS)
 }

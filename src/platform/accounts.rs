@@ -58,7 +58,9 @@ impl Accounts {
 
     /// As [`Platform::foresee`], where the plan's service is.
     pub async fn foresee(&self, plan: &RollbackPlan) -> Result<String, ActFailure> {
-        self.of(&plan.service).map_err(ActFailure::Permanent)?.foresee(plan).await
+        let ecs = self.of(&plan.service).map_err(ActFailure::Permanent)?;
+        // It holds whole answers of AWS.
+        Box::pin(ecs.foresee(plan)).await
     }
 
     /// As [`Platform::roll_back`], where the plan's service is.

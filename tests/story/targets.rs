@@ -209,19 +209,7 @@ async fn an_account_that_hangs_does_not_delay_a_rollback_in_another() -> anyhow:
     two.daemon.wait_for("words about the hanging", Duration::from_secs(60), hangs).await?;
     let ready = two.daemon.get("/readyz").await?;
     assert_eq!(ready["detail"]["blind"]["here/shopflow-production"], json!(null), "{ready:#}");
-
-    // The watch there is still open when its target goes from the settings.
-    two.daemon.terminate().await?;
-    two.daemon.settle(|settings| {
-        settings["targets"].as_object_mut().map(|targets| targets.remove("there"));
-    })?;
-    two.daemon.start().await?;
-    let stray = async |daemon: &Daemon| {
-        let ready = daemon.get("/readyz").await?;
-        let why = ready["detail"]["platform"]["there/shopflow-production"].as_str();
-        Ok(why.filter(|why| why.contains("the settings have no target `there`")).map(|_| ()))
-    };
-    two.daemon.wait_for("words about the stray", Duration::from_secs(20), stray).await
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,7 @@
 //! Every reading call that guarding needs, tried once on a real service.
 
+use aws_sdk_ecs::types::TaskDefinition;
+
 use super::Ecs;
 use super::decode::last_part;
 use crate::aws::Fault;
@@ -38,7 +40,9 @@ impl Ecs {
         tried.push(("ecs:ListServiceDeployments", listed));
         tried.push(("ecs:DescribeServiceDeployments", self.try_deployment(deployment).await));
         let revised = match revision {
-            Some(arn) => self.inner.history.describe_revisions(&[arn]).await.map(|_| said()),
+            Some(arn) => {
+                self.inner.history.describe_revisions(&[arn]).await.map(|_| Some(String::new()))
+            }
             None => Ok(None),
         };
         tried.push(("ecs:DescribeServiceRevisions", revised));
@@ -57,7 +61,8 @@ impl Ecs {
         let Some(arn) = arn else { return Ok(None) };
         let asked = self.inner.client.describe_service_deployments();
         let sent = asked.service_deployment_arns(arn).send().await;
-        sent.map(|_| said()).map_err(|error| Fault::of("DescribeServiceDeployments", &error))
+        sent.map(|_| Some(String::new()))
+            .map_err(|error| Fault::of("DescribeServiceDeployments", &error))
     }
 
     async fn try_definition(
@@ -68,7 +73,8 @@ impl Ecs {
         let asked = self.inner.client.describe_task_definition().task_definition(&arn);
         match asked.send().await {
             Ok(answer) => {
-                let containers = answer.task_definition().map(|one| one.container_definitions());
+                let containers =
+                    answer.task_definition().map(TaskDefinition::container_definitions);
                 let images = containers.unwrap_or_default().iter();
                 let images = images.filter_map(|one| one.image().map(str::to_owned)).collect();
                 (Ok(Some(last_part(&arn).to_owned())), images)
@@ -76,8 +82,4 @@ impl Ecs {
             Err(error) => (Err(Fault::of("DescribeTaskDefinition", &error)), Vec::new()),
         }
     }
-}
-
-fn said() -> Option<String> {
-    Some(String::new())
 }
