@@ -187,16 +187,12 @@ impl Face {
     fn targets_of<'a>(&'a self, hook: &Hook) -> Result<Vec<&'a str>, Problem> {
         let known: Vec<&str> = self.place.names().collect();
         let Some(said) = &hook.target else { return Ok(known) };
-        match known.iter().find(|name| *name == said) {
-            Some(target) => Ok(vec![*target]),
-            None => {
-                let detail = format!(
-                    "the settings have no target `{said}`; they have: {}",
-                    known.join(", ")
-                );
-                Err(Problem::field("target", detail))
-            }
+        if let Some(target) = known.iter().find(|name| *name == said) {
+            return Ok(vec![*target]);
         }
+        let detail =
+            format!("the settings have no target `{said}`; they have: {}", known.join(", "));
+        Err(Problem::field("target", detail))
     }
 
     /// The names of services that policies spell out.
