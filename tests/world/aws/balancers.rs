@@ -1,6 +1,7 @@
 //! Elastic Load Balancing as far as target health needs it: awsQuery, a form in and XML out.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -67,7 +68,8 @@ fn told(targets: &[(String, String)]) -> (Value, StatusCode, String) {
         shown.push(
             json!({ "Target": { "Id": id, "Port": 80 }, "TargetHealth": { "State": state } }),
         );
-        text += &format!(
+        let _ = write!(
+            text,
             "<member><Target><Id>{id}</Id><Port>80</Port></Target>\
              <TargetHealth><State>{state}</State></TargetHealth></member>"
         );

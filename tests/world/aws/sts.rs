@@ -158,7 +158,8 @@ pub(super) fn response(operation: &str, status: StatusCode, answer: &Value) -> R
 fn xml(value: &Value) -> String {
     match value {
         Value::Object(members) => {
-            members.iter().map(|(name, inner)| format!("<{name}>{}</{name}>", xml(inner))).collect()
+            let tag = |(name, inner): (&String, &Value)| format!("<{name}>{}</{name}>", xml(inner));
+            members.iter().map(tag).collect::<Vec<_>>().concat()
         }
         // The only numbers of STS are times.
         Value::Number(number) => {
