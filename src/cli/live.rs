@@ -63,7 +63,7 @@ impl Live {
             (None, None) => SourceSettings::default(),
         };
         let checks = || set.iter().flat_map(|written| &written.policy.checks);
-        if settings.prometheus.is_none() && !checks().all(Check::is_of_cloudwatch) {
+        if settings.prometheus.is_none() && checks().any(Check::is_of_prometheus) {
             anyhow::bail!("say whom to ask: --prometheus URL or --config FILE");
         }
         let region = self.aws_region.clone().or(settings.aws.region);

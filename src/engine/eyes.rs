@@ -98,6 +98,26 @@ pub(super) fn unseen(
     told.collect()
 }
 
+/// The policies that ask Prometheus where the settings name none, in words. `has`: by
+/// target, whether they name one.
+pub(super) fn unasked(loaded: &Loaded, has: &BTreeMap<String, bool>) -> Vec<String> {
+    let policies = loaded.set.iter().map(|written| &written.policy);
+    let told = policies.filter_map(|policy| {
+        let lacks = |(target, has): (&String, &bool)| is_about(&policy.matches, target) && !*has;
+        let asks: Vec<&str> = policy
+            .checks
+            .iter()
+            .filter(|check| check.is_of_prometheus())
+            .map(|check| check.name.as_str())
+            .collect();
+        (!asks.is_empty() && has.iter().any(lacks)).then(|| {
+            let (name, asks) = (&policy.name, asks.join(", "));
+            format!("policy {name}: {asks} ask Prometheus, and the settings name none")
+        })
+    });
+    told.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

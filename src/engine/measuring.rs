@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::clock;
 use super::handle::{Input, WantKind};
 use super::perform::AGAIN;
 use super::run::Engine;
@@ -166,7 +167,7 @@ impl Engine {
         let sources = self.parts.sources.get(target).cloned().unwrap_or_default();
         let (asked_of, target) = (sources.cloudwatch.clone(), target.to_owned());
         let handle = self.handle.clone();
-        let metrics = self.parts.metrics.clone();
+        let (metrics, status) = (self.parts.metrics.clone(), self.parts.status.clone());
         self.tasks.spawn(async move {
             let started = tokio::time::Instant::now();
             let Round { jobs, due } = round;
@@ -180,6 +181,10 @@ impl Engine {
             if let Some(cloudwatch) = &asked_of {
                 let spent = cloudwatch.take_spent();
                 metrics.asked_cloudwatch(&target, spent.metrics, spent.calls);
+                if spent.calls > 0 {
+                    let (what, failed) = (format!("CloudWatch of {target}"), cloudwatch.trouble());
+                    status.set(|health| health.looked(&what, failed, clock::now()));
+                }
             }
             let mut by_job: Vec<Vec<(Asked, Measured)>> = jobs.iter().map(|_| Vec::new()).collect();
             for (asked, one) in measured {

@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use super::brakes::FleetBrake;
 use super::clock;
-use super::eyes::unseen;
+use super::eyes::{unasked, unseen};
 use super::handle::{EngineHandle, Input, Refused, WantKind};
 use super::live::Live;
 use super::perform::AGAIN;
@@ -317,6 +317,13 @@ impl Engine {
         }
     }
 
+    /// What the policies guard and this daemon does not see.
+    fn unseen(&self, loaded: &Loaded) -> Vec<String> {
+        let sources = self.parts.sources.iter();
+        let has = sources.map(|(target, one)| (target.clone(), one.prometheus.is_some())).collect();
+        [unseen(loaded, &self.parts.clusters), unasked(loaded, &has)].concat()
+    }
+
     /// What must be known before a batch is taken in.
     fn note(&mut self, batch: &[Input]) {
         for input in batch {
@@ -330,9 +337,9 @@ impl Engine {
                             health.policy_mistakes.clear();
                             health.policy_commit.clone_from(&loaded.commit);
                             health.policies = loaded.set.len();
-                            health.unseen = unseen(loaded, &self.parts.clusters);
+                            health.unseen = self.unseen(loaded);
                         });
-                        for what in unseen(loaded, &self.parts.clusters) {
+                        for what in self.unseen(loaded) {
                             tracing::warn!("{what}");
                         }
                         tracing::info!(

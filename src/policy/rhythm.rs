@@ -59,7 +59,13 @@ impl Check {
 
     /// Whether it asks CloudWatch, for metrics or for alarms.
     pub fn is_of_cloudwatch(&self) -> bool {
-        self.follows_periods() || !self.has_past()
+        let alarms = matches!(self.measure, Measure::Status { of: Stated::Alarms(_) });
+        alarms || self.follows_periods()
+    }
+
+    /// Whether it asks Prometheus.
+    pub fn is_of_prometheus(&self) -> bool {
+        !self.is_of_tasks() && !self.is_of_cloudwatch()
     }
 
     /// Whether it is measured period by period, as CloudWatch keeps it.

@@ -8,7 +8,7 @@ use promql_parser::label::Matcher;
 use promql_parser::parser::{Expr, VectorSelector, parse};
 
 use super::values::Point;
-use crate::model::{Ask, Measured, Ticks, Unusable};
+use crate::model::{Ask, Measured, Question, Shape, Ticks, Unusable};
 use crate::policy::{Check, Counted, Measure};
 use crate::rehearsal::{Asked, Readings};
 use crate::sources::counters::LOOKBACK_MS;
@@ -128,7 +128,15 @@ impl Given {
         let fetched: Vec<Fetched> =
             asks.map(|(place, ask)| self.answer(asked, place, ask)).collect();
         let fetched: Vec<&Fetched> = fetched.iter().collect();
-        assemble(&asked.question, asked.ticks, &fetched)
+        match (asked.question.shape, &asked.question.asks[..], &fetched[..]) {
+            // Of a percentile the value alone is given: it is taken for one of enough events.
+            (Shape::GaugeOf { .. }, [value, _], [given, events]) if events.tracks.is_empty() => {
+                let plain = Question { shape: Shape::Gauge, ..asked.question.clone() };
+                let plain = Question { asks: vec![value.clone()], ..plain };
+                assemble(&plain, asked.ticks, &[*given])
+            }
+            (_, _, _) => assemble(&asked.question, asked.ticks, &fetched),
+        }
     }
 }
 

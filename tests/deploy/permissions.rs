@@ -33,12 +33,6 @@ const BESIDE: &[(&str, &str)] = &[
     ("codedeploy:RegisterApplicationRevision", "CreateDeployment with its content in line does it"),
     ("ecs:TagResource", "RegisterTaskDefinition with tags asks for it"),
     ("iam:PassRole", "RegisterTaskDefinition with roles asks for it"),
-    // On their way.
-    ("ecs:DescribeTasks", "task health"),
-    ("ecs:ListTasks", "task health"),
-    ("elasticloadbalancing:DescribeTargetHealth", "task health"),
-    ("logs:FilterLogEvents", "the last lines of stopped tasks"),
-    ("sts:AssumeRole", "targets in other accounts"),
 ];
 /// Statements that a role in another account has no use for.
 const ONLY_AT_HOME: [&str; 2] = ["GoToOtherAccounts", "HearOfDeployments"];

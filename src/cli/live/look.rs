@@ -120,7 +120,7 @@ pub(super) fn question(
 }
 
 /// A variable of the check that is known only where something is deployed.
-pub(super) fn of_a_deployment(check: &Check) -> Option<&'static str> {
+pub(super) fn of_a_deployment(check: &Check) -> Option<String> {
     let texts = match &check.measure {
         Measure::Ratio { of, total, .. } => {
             [of, total].into_iter().flat_map(counted_texts).collect()
@@ -133,7 +133,9 @@ pub(super) fn of_a_deployment(check: &Check) -> Option<&'static str> {
         Measure::Status { of: Stated::Alarms(names) } => names.iter().map(String::as_str).collect(),
     };
     let known = ["version", "revision", "labels."];
-    known.into_iter().find(|name| texts.iter().any(|text| text.contains(&format!("${{{name}"))))
+    let begins = |text: &&str| known.iter().any(|name| text.starts_with(name));
+    let named = texts.iter().flat_map(|text| text.split("${").skip(1)).find(begins)?;
+    Some(named.split('}').next().unwrap_or(named).to_owned())
 }
 
 fn counted_texts(counted: &Counted) -> Vec<&str> {

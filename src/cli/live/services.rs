@@ -39,12 +39,12 @@ pub(super) async fn of(
             "no series is about a service that `{pattern}` matches: name one with --service, or \
              see whether `labels.service` is the right label"
         );
-        let note = if policy.checks.iter().all(Check::is_of_cloudwatch) {
+        let note = if policy.checks.iter().any(Check::is_of_prometheus) {
+            note
+        } else {
             format!(
                 "CloudWatch does not say which services `{pattern}` matches: name one with --service"
             )
-        } else {
-            note
         };
         return Ok((names, Some(note)));
     }

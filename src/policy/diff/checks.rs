@@ -153,7 +153,7 @@ fn metric_in_words(metric: &Metric) -> String {
             format!("{expression} with {}", metrics.collect::<Vec<_>>().join(", "))
         }
     };
-    format!("{of}, every {period:#}, {delay:#} late, in {unit:?}")
+    format!("{of}, every {period:#}, {delay:#} late, in {unit}")
 }
 
 fn limit(

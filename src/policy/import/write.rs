@@ -47,7 +47,11 @@ pub(super) fn policy(from: ImportFrom, file: &SourceFile, frame: &Frame, found: 
     if checks.is_empty() {
         comment(&mut text, "", "No rule could be made a check.");
     } else {
-        text.push_str(&framed(&frame, &name, labels));
+        let bundle = match from {
+            ImportFrom::CloudWatchAlarms => "ecs-cloudwatch",
+            ImportFrom::PrometheusRules | ImportFrom::Argo => "ecs-web",
+        };
+        text.push_str(&framed(&frame, &name, bundle, labels));
         let mut names = BTreeSet::new();
         for rule in &checks {
             entry(&mut text, file, rule, &mut names);
@@ -110,7 +114,7 @@ fn opening(from: ImportFrom, file: &SourceFile, out: &mut String) {
 }
 
 /// Everything but the checks.
-fn framed(frame: &Frame, name: &str, labels: Option<&str>) -> String {
+fn framed(frame: &Frame, name: &str, bundle: &str, labels: Option<&str>) -> String {
     let mut out = String::new();
     let _ = writeln!(out, "version: 1");
     let _ = writeln!(out, "policy: {}", quoted(name));
@@ -120,7 +124,7 @@ fn framed(frame: &Frame, name: &str, labels: Option<&str>) -> String {
     }
     let (cluster, service) = (quoted(&frame.cluster), quoted(&frame.service));
     let _ = writeln!(out, "match: {{ cluster: {cluster}, service: {service} }}");
-    let _ = writeln!(out, "extends: ecs-web");
+    let _ = writeln!(out, "extends: {bundle}");
     comment(&mut out, "", "It only says what it would do, until people have seen it be right.");
     let _ = writeln!(out, "mode: observe");
     if let Some(label) = labels {
@@ -196,7 +200,7 @@ fn refusal(drafted: &Check) -> Option<String> {
         cluster: "draft".to_owned(),
         service: "draft".to_owned(),
     };
-    let mut text = framed(&frame, "draft", Some("service"));
+    let mut text = framed(&frame, "draft", "ecs-web", Some("service"));
     body(&mut text, "check", drafted);
     // What nobody said is for its author to fill in.
     let bytes = text.replace(UNSAID, "said").into_bytes();

@@ -133,8 +133,22 @@ pub(super) fn alarms(name: &str, text: &AlarmText, desk: &mut Desk) -> Option<Ve
         desk.missing(&path, mistake.mend("write `alarm: { names: [ALARM] }`"));
         return None;
     }
-    let good = names.iter().all(|alarm| named(alarm, 255, desk));
+    let good = names.iter().all(|alarm| named(alarm, 255, desk) && is_name(alarm, desk));
     good.then(|| names.iter().map(|alarm| alarm.value.clone()).collect())
+}
+
+/// Whether it may be an alarm's name.
+fn is_name(alarm: &At<String>, desk: &mut Desk) -> bool {
+    let what = if alarm.value.starts_with("arn:") {
+        "is an ARN"
+    } else if alarm.value.contains('*') {
+        "is a pattern"
+    } else {
+        return true;
+    };
+    let mistake = Mistake::new(format!("`{}` {what}", alarm.value));
+    desk.at(alarm.marker, mistake.mend("write the alarm's name; `${service}` may stand in it"));
+    false
 }
 
 fn math(

@@ -55,6 +55,8 @@ pub struct CloudWatch {
     client: Client,
     turns: Arc<Semaphore>,
     asked: Arc<Counters>,
+    /// Why the latest call failed, if it did.
+    trouble: Arc<Mutex<Option<String>>>,
     /// What CloudWatch has called invalid, until when that is believed, and why.
     refused: Arc<Mutex<Refusals>>,
 }
@@ -97,7 +99,23 @@ impl CloudWatch {
             turns: Arc::new(Semaphore::new(AT_ONCE)),
             asked: Arc::default(),
             refused: Arc::default(),
+            trouble: Arc::default(),
         }
+    }
+
+    /// Why CloudWatch could not be asked lately; `None`: it could.
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes down how a call went. What was wrong with the question is nobody's trouble.
+    fn note<T>(&self, answer: &Result<T, Fault>) {
+        let failed = match answer {
+            Err(fault) if is_invalid(fault) => return,
+            Err(fault) => Some(fault.words.clone()),
+            Ok(_) => None,
+        };
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = failed;
     }
 
     /// What was asked since the last time this was asked.
@@ -229,7 +247,9 @@ impl CloudWatch {
                 .await;
             // What is refused is not billed, and of several pages the metrics are once.
             self.count(if first && sent.is_ok() { call.billed() } else { 0 });
-            let answer = sent.map_err(|error| Fault::of(NAME, &error))?;
+            let sent = sent.map_err(|error| Fault::of(NAME, &error));
+            self.note(&sent);
+            let answer = sent?;
             token = answer.next_token().map(str::to_owned).filter(|token| !token.is_empty());
             results.take(answer.metric_data_results());
             if token.is_none() {
@@ -251,7 +271,9 @@ impl CloudWatch {
         for part in names.chunks(alarms::AT_ONCE) {
             self.count(0);
             let sent = alarms::question(&self.client, part).send().await;
-            let answer = sent.map_err(|error| Fault::of("DescribeAlarms", &error))?;
+            let sent = sent.map_err(|error| Fault::of("DescribeAlarms", &error));
+            self.note(&sent);
+            let answer = sent?;
             states.extend(alarms::read(&answer));
         }
         Ok(states)
