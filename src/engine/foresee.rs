@@ -46,7 +46,14 @@ impl Foresight {
         }
         let not_restored = match &watch.preflight {
             PreflightState::Ready { not_restored, .. } => not_restored.clone(),
-            PreflightState::Unknown | PreflightState::Impossible { .. } => Vec::new(),
+            PreflightState::Unknown => Vec::new(),
+            PreflightState::Impossible { because } => {
+                // The mode may be what is said first: that there is no target counts too.
+                if !obstacles.contains(because) {
+                    obstacles.push(because.clone());
+                }
+                Vec::new()
+            }
         };
         Foreseen {
             watch: watch.id.to_string(),
