@@ -395,7 +395,7 @@ fn slack_api() -> String {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Result<Settings, String> {
+    pub fn read(text: &str) -> Result<Settings, String> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("deployguard.yaml");
         std::fs::write(&path, text).unwrap();

@@ -121,14 +121,7 @@ impl Settings {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
-    fn read(text: &str) -> Result<Settings, String> {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("deployguard.yaml");
-        std::fs::write(&path, text).unwrap();
-        Settings::read(&path).map_err(|error| format!("{error:#}"))
-    }
+    use super::super::tests::read;
 
     const ROLE: &str = "arn:aws:iam::111122223333:role/deployguard";
 

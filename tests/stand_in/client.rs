@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
-use aws_config::{BehaviorVersion, Region};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_codedeploy::types::{ComputePlatform, EcsService};
 use aws_sdk_ecs::Client;
-use aws_sdk_ecs::config::Credentials;
+use aws_sdk_ecs::config::{Credentials, SharedCredentialsProvider};
 use aws_sdk_ecs::types::{
     AdvancedConfiguration, ContainerDefinition, Deployment, DeploymentCircuitBreaker,
     DeploymentConfiguration, DeploymentController, DeploymentControllerType, KeyValuePair,
@@ -155,50 +155,32 @@ impl Account {
     }
 }
 
-/// A client as the daemon has it, without retries of its own.
-pub fn client(url: &str) -> Client {
-    let http = Builder::new()
-        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
-        .build_https();
-    let config = aws_sdk_ecs::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("us-east-1"))
-        .credentials_provider(Credentials::new("AKIDEXAMPLE", "secret", None, None, "test"))
-        .endpoint_url(url)
-        .http_client(http)
-        .retry_config(RetryConfig::disabled());
-    Client::from_conf(config.build())
-}
-
-/// A client of CodeDeploy, without retries of its own.
-pub fn code_deploy(url: &str) -> aws_sdk_codedeploy::Client {
+/// What every client of the stand-in is made of: as the daemon's, without retries of its own.
+pub fn config(url: &str) -> SdkConfig {
     let http = Builder::new()
         .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
         .build_https();
     let credentials = Credentials::new("AKIDEXAMPLE", "secret", None, None, "test");
-    let config = aws_sdk_codedeploy::Config::builder()
+    SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("us-east-1"))
-        .credentials_provider(credentials)
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
         .endpoint_url(url)
         .http_client(http)
-        .retry_config(RetryConfig::disabled());
-    aws_sdk_codedeploy::Client::from_conf(config.build())
+        .retry_config(RetryConfig::disabled())
+        .build()
 }
 
-/// A client of ECR, without retries of its own.
+pub fn client(url: &str) -> Client {
+    Client::new(&config(url))
+}
+
+pub fn code_deploy(url: &str) -> aws_sdk_codedeploy::Client {
+    aws_sdk_codedeploy::Client::new(&config(url))
+}
+
 pub fn ecr(url: &str) -> aws_sdk_ecr::Client {
-    let http = Builder::new()
-        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
-        .build_https();
-    let config = aws_sdk_ecr::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("us-east-1"))
-        .credentials_provider(Credentials::new("AKIDEXAMPLE", "secret", None, None, "test"))
-        .endpoint_url(url)
-        .http_client(http)
-        .retry_config(RetryConfig::disabled());
-    aws_sdk_ecr::Client::from_conf(config.build())
+    aws_sdk_ecr::Client::new(&config(url))
 }
 
 /// The deployments of a service as (status, task definition's revision, running).

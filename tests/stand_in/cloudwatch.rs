@@ -9,18 +9,15 @@ mod moto;
 
 use std::sync::{Arc, LazyLock};
 
-use aws_config::retry::RetryConfig;
-use aws_config::{BehaviorVersion, Region};
 use aws_sdk_cloudwatch::Client;
-use aws_sdk_cloudwatch::config::Credentials;
 use aws_sdk_cloudwatch::operation::get_metric_data::builders::GetMetricDataFluentBuilder;
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{
     Dimension, Metric as Named, MetricDataQuery, MetricDataResult, MetricStat,
 };
-use aws_smithy_http_client::{Builder, tls};
 use jiff::{SignedDuration, Timestamp};
 
+use crate::client::config;
 use crate::protocol::{as_json, validate};
 use crate::world::aws::cloudwatch::CloudWatch;
 use crate::world::aws::cloudwatch::metric::Metric;
@@ -73,17 +70,7 @@ impl Account {
 
 /// A client as the daemon has it, without retries of its own.
 pub fn client(url: &str) -> Client {
-    let http = Builder::new()
-        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
-        .build_https();
-    let config = aws_sdk_cloudwatch::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("us-east-1"))
-        .credentials_provider(Credentials::new("AKIDEXAMPLE", "secret", None, None, "test"))
-        .endpoint_url(url)
-        .http_client(http)
-        .retry_config(RetryConfig::disabled());
-    Client::from_conf(config.build())
+    Client::new(&config(url))
 }
 
 /// The minute number `n` of the tests: minute 0 is the full hour before the last one, so that
