@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::aws::{Account, AccountSettings};
 use crate::engine::{Foresight, Helm, Status, feel_forever, hints};
+use crate::notify::elsewhere::Elsewhere;
 use crate::notify::slack::Slack;
 use crate::policy_repo::{PolicyRepo, Reload};
 use crate::settings::{PrometheusSettings, Settings};
@@ -48,6 +49,7 @@ struct Adapters {
     store: Store,
     targets: Targets,
     slack: Option<Arc<Slack>>,
+    elsewhere: Arc<Elsewhere>,
     sns: Option<Arc<Sns>>,
 }
 
@@ -68,7 +70,8 @@ impl Adapters {
         let sns =
             settings.discover.sns.as_ref().map(|sns| Sns::new(sns.topics.clone(), sns_stand_in()));
         let sns = sns.transpose().map_err(|why| anyhow::anyhow!("SNS: {why}"))?.map(Arc::new);
-        Ok(Adapters { store, targets, slack, sns })
+        let elsewhere = Arc::new(Elsewhere::default());
+        Ok(Adapters { store, targets, slack, elsewhere, sns })
     }
 }
 

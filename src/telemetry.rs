@@ -10,7 +10,7 @@ use prometheus::{
 };
 
 use crate::engine::{Announced, Refused, Tried};
-use crate::model::{ActFailure, Acted, Measured, Outcome, Unusable};
+use crate::model::{ActFailure, Acted, Measured, Outcome, Unusable, Way};
 use crate::store::{Letterbox, StoreError};
 use crate::watch::{Stage, Watch};
 
@@ -46,7 +46,7 @@ pub struct Metrics {
     policy_broken: IntGauge,
     deliveries: IntCounterVec,
     outbox: IntGaugeVec,
-    outbox_age: IntGauge,
+    outbox_age: IntGaugeVec,
     requests: IntCounterVec,
     leading: IntGauge,
     takeovers: IntCounter,
@@ -108,13 +108,19 @@ impl Metrics {
                 &registry,
                 "notification_deliveries_total",
                 "Tries to deliver a message.",
-                &["result"],
+                &["channel", "result"],
             )?,
-            outbox: gauges(&registry, "outbox_messages", "Messages not delivered.", &["status"])?,
-            outbox_age: gauge(
+            outbox: gauges(
+                &registry,
+                "outbox_messages",
+                "Messages not delivered.",
+                &["channel", "status"],
+            )?,
+            outbox_age: gauges(
                 &registry,
                 "outbox_oldest_seconds",
                 "Age of the oldest message that waits; 0 when none does.",
+                &["channel"],
             )?,
             requests: counters(
                 &registry,
@@ -235,21 +241,25 @@ impl Metrics {
         self.policy_broken.set(i64::from(!good));
     }
 
-    pub fn delivered(&self, tried: &Result<Tried, StoreError>) {
+    pub fn delivered(&self, way: Way, tried: &Result<Tried, StoreError>) {
         let result = match tried {
             Ok(Tried::Delivered) => "delivered",
             Ok(Tried::Again) => "again",
             Ok(Tried::GivenUp) => "given_up",
             Err(_) => "store_error",
         };
-        self.deliveries.with_label_values(&[result]).inc();
+        self.deliveries.with_label_values(&[way.as_str(), result]).inc();
     }
 
-    pub fn letterbox(&self, letterbox: &Letterbox, now: Timestamp) {
-        self.outbox.with_label_values(&["pending"]).set(i64::from(letterbox.pending));
-        self.outbox.with_label_values(&["undeliverable"]).set(i64::from(letterbox.undeliverable));
-        let age = letterbox.oldest.map_or(0, |oldest| now.duration_since(oldest).as_secs());
-        self.outbox_age.set(age.max(0));
+    pub fn letterboxes(&self, letterboxes: &[Letterbox], now: Timestamp) {
+        for letterbox in letterboxes {
+            let way = letterbox.way.as_str();
+            let Letterbox { pending, undeliverable, oldest, .. } = letterbox;
+            self.outbox.with_label_values(&[way, "pending"]).set(i64::from(*pending));
+            self.outbox.with_label_values(&[way, "undeliverable"]).set(i64::from(*undeliverable));
+            let age = oldest.map_or(0, |oldest| now.duration_since(oldest).as_secs());
+            self.outbox_age.with_label_values(&[way]).set(age.max(0));
+        }
     }
 
     /// This process begins to lead.

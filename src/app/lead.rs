@@ -11,7 +11,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Mutex, Notify, mpsc, watch};
+use tokio::sync::{Mutex, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -20,6 +20,7 @@ use crate::engine::{
     Ear, Engine, FleetBrake, Helm, Hinted, Hints, Parts, PollSettings, Postman, Status, Tenure,
     Turn, between_turns, deliver_forever, hear_forever, poll_forever, tell_strays_forever, turn,
 };
+use crate::model::Way;
 use crate::policy_repo::{Loaded, Reload};
 use crate::settings::{Settings, TargetSettings};
 use crate::store::{Fence, Store, StoreError};
@@ -215,7 +216,7 @@ impl Leader {
             clusters: targets.into_iter().map(|(name, one)| (name, one.clusters)).collect(),
             metrics: self.metrics.clone(),
             status: self.status.clone(),
-            mail: Arc::new(Notify::new()),
+            mail: watch::Sender::new(0),
         }
     }
 
@@ -239,13 +240,15 @@ impl Leader {
             };
             around.spawn(hear_forever(ear, ending.clone()));
         }
-        if let Some(slack) = &self.adapters.slack {
+        for way in Way::ALL {
             let postman = Postman {
                 store: parts.store.clone(),
                 tenure: tenure.clone(),
-                slack: slack.clone(),
+                way,
+                slack: self.adapters.slack.clone(),
+                elsewhere: self.adapters.elsewhere.clone(),
                 metrics: parts.metrics.clone(),
-                mail: parts.mail.clone(),
+                mail: parts.mail.subscribe(),
             };
             around.spawn(deliver_forever(postman, ending.clone()));
         }

@@ -11,5 +11,10 @@ pub(super) fn notice(notice: &Notice) {
         Body::Reply(reply) => {
             tracing::info!(watch = %notice.watch, page = reply.page, "{}", reply.headline);
         }
+        Body::Signal { to, signal } => {
+            let to: Vec<String> = to.iter().map(ToString::to_string).collect();
+            let (to, turn) = (to.join(" "), &signal.turn);
+            tracing::info!(watch = %notice.watch, to, ?turn, "{}", signal.headline);
+        }
     }
 }

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::Notify;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::clock;
 use super::tenure::Tenure;
 use crate::crash;
+use crate::model::{Address, Body, Notice, Way};
+use crate::notify::elsewhere::Elsewhere;
 use crate::notify::slack::Slack;
-use crate::notify::{DeliverError, Letter, Notifier, Thread};
+use crate::notify::{Call, DeliverError, Letter, Notifier, Thread};
 use crate::store::{Queued, Store, StoreError};
 use crate::telemetry::Metrics;
 
@@ -33,10 +35,13 @@ pub struct Postman {
     /// Under the fence of the tenure: a letter is another's once another leads.
     pub store: Store,
     pub tenure: Tenure,
-    pub slack: Arc<Slack>,
+    /// The way that it goes: a dead one is no other's business.
+    pub way: Way,
+    pub slack: Option<Arc<Slack>>,
+    pub elsewhere: Arc<Elsewhere>,
     pub metrics: Arc<Metrics>,
-    /// Rung when something was put in.
-    pub mail: Arc<Notify>,
+    /// Counts up when something was put in.
+    pub mail: watch::Receiver<u64>,
 }
 
 /// Delivers until `stop`, or until the tenure is over.
@@ -45,7 +50,7 @@ pub async fn deliver_forever(postman: Postman, stop: CancellationToken) {
     tenure.hold(deliver_until(postman, stop)).await;
 }
 
-async fn deliver_until(postman: Postman, stop: CancellationToken) {
+async fn deliver_until(mut postman: Postman, stop: CancellationToken) {
     while !stop.is_cancelled() {
         let wait = match round(&postman).await {
             Ok(wait) => wait,
@@ -56,7 +61,12 @@ async fn deliver_until(postman: Postman, stop: CancellationToken) {
         };
         tokio::select! {
             () = stop.cancelled() => return,
-            () = postman.mail.notified() => {}
+            rung = postman.mail.changed() => {
+                // An engine that has ended puts nothing in.
+                if rung.is_err() {
+                    tokio::time::sleep(wait).await;
+                }
+            }
             () = tokio::time::sleep(wait) => {}
         }
     }
@@ -65,13 +75,13 @@ async fn deliver_until(postman: Postman, stop: CancellationToken) {
 /// One round over the heads of all the watches' queues. Returns when the next
 /// one is due.
 async fn round(postman: &Postman) -> Result<Duration, StoreError> {
-    let Postman { store, metrics, .. } = postman;
+    let Postman { store, metrics, way, .. } = postman;
     loop {
         let now = clock::now();
-        let heads = store.outbox_heads(AT_ONCE).await?;
+        let heads = store.outbox_heads(*way, AT_ONCE).await?;
         let (due, later): (Vec<_>, Vec<_>) =
             heads.into_iter().partition(|queued| queued.next_at <= now);
-        metrics.letterbox(&store.letterbox().await?, now);
+        metrics.letterboxes(&store.letterboxes().await?, now);
         if due.is_empty() {
             store.outbox_prune(now.checked_sub(KEPT).unwrap_or(now)).await?;
             let next = later.iter().map(|queued| queued.next_at).min();
@@ -81,13 +91,13 @@ async fn round(postman: &Postman) -> Result<Duration, StoreError> {
         }
         let mut under_way = tokio::task::JoinSet::new();
         for queued in due {
-            let Postman { store, tenure, slack, metrics, .. } = postman.clone();
+            let postman = postman.clone();
             under_way.spawn(async move {
                 // Each by itself: nothing is sent after the end, whichever task runs first.
-                let Some(result) = tenure.hold(deliver(&store, &slack, &queued)).await else {
+                let Some(result) = postman.tenure.hold(postman.deliver(&queued)).await else {
                     return;
                 };
-                metrics.delivered(&result);
+                postman.metrics.delivered(postman.way, &result);
                 if let Err(error) = result {
                     tracing::error!(watch = %queued.notice.watch, %error, "outbox");
                 }
@@ -105,30 +115,61 @@ pub enum Tried {
     GivenUp,
 }
 
-async fn deliver(store: &Store, slack: &Slack, queued: &Queued) -> Result<Tried, StoreError> {
-    let watch = &queued.notice.watch;
-    let thread: Option<Thread> = match store.thread(watch).await? {
-        Some(text) => Some(serde_json::from_str(&text)?),
-        None => None,
-    };
-    let letter = Letter {
-        notice: store.outbox_trying(queued.seq).await?,
-        channel: queued.address.channel.clone(),
-        mentions: queued.address.mentions.clone(),
-        thread,
-        maybe_sent: queued.attempts > 0,
-    };
-    crash::point("send-before");
-    let result = slack.deliver(&letter).await;
-    crash::point("send-after");
-    match result {
-        Ok(thread) => {
-            let card = matches!(queued.notice.body, crate::model::Body::Card(_));
-            let thread = if card { Some(serde_json::to_string(&thread)?) } else { None };
-            store.outbox_delivered(queued.seq, watch, thread.as_deref()).await?;
-            Ok(Tried::Delivered)
+impl Postman {
+    async fn deliver(&self, queued: &Queued) -> Result<Tried, StoreError> {
+        let store = &self.store;
+        let notice = store.outbox_trying(queued.seq).await?;
+        crash::point("send-before");
+        let result = match (&queued.address, &notice.body) {
+            (Address::Slack { channel, mentions }, Body::Card(_) | Body::Reply(_)) => {
+                self.post(queued, &notice, channel, mentions).await?
+            }
+            (Address::Elsewhere { recipient }, Body::Signal { signal, .. }) => {
+                let call =
+                    Call { key: notice.key.clone(), at: notice.at, signal: (**signal).clone() };
+                self.elsewhere.call(recipient, &call).await.map(|()| None)
+            }
+            (Address::Slack { .. }, Body::Signal { .. })
+            | (Address::Elsewhere { .. }, Body::Card(_) | Body::Reply(_)) => {
+                Err(DeliverError::Permanent("it does not go this way".to_owned()))
+            }
+        };
+        crash::point("send-after");
+        match result {
+            Ok(thread) => {
+                let thread = thread.as_ref().map(serde_json::to_string).transpose()?;
+                store.outbox_delivered(queued.seq, &notice.watch, thread.as_deref()).await?;
+                Ok(Tried::Delivered)
+            }
+            Err(error) => give_up_or_retry(store, queued, &error, clock::now()).await,
         }
-        Err(error) => give_up_or_retry(store, queued, &error, clock::now()).await,
+    }
+
+    /// To Slack. Answers the deployment's message, where this was it.
+    async fn post(
+        &self,
+        queued: &Queued,
+        notice: &Notice,
+        channel: &str,
+        mentions: &[String],
+    ) -> Result<Result<Option<Thread>, DeliverError>, StoreError> {
+        let Some(slack) = &self.slack else {
+            let why = "the settings have no `slack`".to_owned();
+            return Ok(Err(DeliverError::Permanent(why)));
+        };
+        let thread: Option<Thread> = match self.store.thread(&notice.watch).await? {
+            Some(text) => Some(serde_json::from_str(&text)?),
+            None => None,
+        };
+        let letter = Letter {
+            notice: notice.clone(),
+            channel: channel.to_owned(),
+            mentions: mentions.to_vec(),
+            thread,
+            maybe_sent: queued.attempts > 0,
+        };
+        let is_card = matches!(notice.body, Body::Card(_));
+        Ok(slack.deliver(&letter).await.map(|message| is_card.then_some(message)))
     }
 }
 

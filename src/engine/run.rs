@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::{Mutex, Notify, mpsc, watch};
+use tokio::sync::{Mutex, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -57,7 +57,7 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     pub status: Arc<Status>,
     /// Rung when something was put into the outbox.
-    pub mail: Arc<Notify>,
+    pub mail: watch::Sender<u64>,
 }
 
 /// The engine. One task owns it; everything else speaks to its handle.
@@ -266,7 +266,7 @@ impl Engine {
             self.parts.metrics.watch_moved(&kept.watch);
         }
         if done.has_mail {
-            self.parts.mail.notify_one();
+            self.parts.mail.send_modify(|count| *count = count.wrapping_add(1));
         }
         let changed = !done.watches.is_empty();
         self.live.absorb(done);

@@ -8,9 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 
 use super::live::{Kept, Live};
-use crate::model::{Announcement, Deployment, LedgerEntry, ServiceKey, WatchId};
-use crate::policy::Policy;
-use crate::store::{Address, Pause, Store, StoreError, WatchRow, Write};
+use crate::model::{
+    Address, Announcement, Body, Deployment, LedgerEntry, Notice, ServiceKey, WatchId,
+};
+use crate::policy::{NotifyRule, Policy};
+use crate::store::{Pause, Store, StoreError, WatchRow, Write};
 use crate::watch::{Ceiling, Event, Illegal, Pinned, Said, Seen, Watch, settled_beside};
 
 /// Everything that one moment changes.
@@ -184,9 +186,8 @@ impl<'a> Step<'a> {
         let rule = &touched.watch.policy().notify;
         for notice in said.notices {
             super::log::notice(&notice);
-            if let Some(channel) = rule.slack_channel.clone() {
-                let address = Address { channel, mentions: rule.page.clone() };
-                self.writes.push(Write::Outbox { notice, address });
+            for address in addresses(&notice, rule) {
+                self.writes.push(Write::Outbox { notice: notice.clone(), address });
             }
         }
         self.ledger.extend(said.ledger);
@@ -228,6 +229,20 @@ impl<'a> Step<'a> {
             })
             .collect();
         Ok(Done { watches, seen: self.seen, ledger: self.ledger, pauses: self.pauses, has_mail })
+    }
+}
+
+/// Everybody whom a notice is for.
+fn addresses(notice: &Notice, rule: &NotifyRule) -> Vec<Address> {
+    match &notice.body {
+        Body::Card(_) | Body::Reply(_) => {
+            let channel = rule.slack_channel.clone().into_iter();
+            let mentions = || rule.page.clone();
+            channel.map(|channel| Address::Slack { channel, mentions: mentions() }).collect()
+        }
+        Body::Signal { to, .. } => {
+            to.iter().map(|to| Address::Elsewhere { recipient: to.clone() }).collect()
+        }
     }
 }
 

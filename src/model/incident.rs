@@ -25,6 +25,23 @@ pub struct Incident {
     /// Another service breaks as well: after a while people are asked all the same.
     #[serde(default)]
     pub shared: bool,
+    /// Which of its watch's incidents it is, from 1.
+    #[serde(default = "first")]
+    pub number: u32,
+    /// Who has it in hand. Stops the escalation, and nothing else.
+    #[serde(default)]
+    pub acked: Option<Acked>,
+}
+
+fn first() -> u32 {
+    1
+}
+
+/// That somebody has seen an incident.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acked {
+    pub by: String,
+    pub at: Timestamp,
 }
 
 /// Where an incident stands.

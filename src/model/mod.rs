@@ -3,6 +3,7 @@
 //! Everything here is plain data that can be serialised, because every one of
 //! these values ends up in the journal, in a message or in an answer of the API.
 
+mod address;
 mod deployment;
 mod ident;
 mod incident;
@@ -11,13 +12,16 @@ mod measure;
 mod metric;
 mod notice;
 mod platform;
+mod recipient;
 mod rollback;
+mod signal;
 mod tasks;
 mod verdict;
 
+pub use address::{Address, Way};
 pub use deployment::{Announcement, Deployment, Facts, Revision, RollbackSafe, repository};
 pub use ident::{Service, ServiceKey, WatchId};
-pub use incident::{Incident, IncidentStatus};
+pub use incident::{Acked, Incident, IncidentStatus};
 pub use ledger::{LedgerEntry, Standing};
 pub use measure::{
     ArmRule, Arms, Ask, Births, Counts, Histogram, Measured, Measurement, Newer, Question, Reading,
@@ -28,6 +32,8 @@ pub use metric::{
 };
 pub use notice::{Body, Card, CardCheck, Notice, Reply, Tone};
 pub use platform::{Controller, PlatformDeployment, RollOut, Sighting};
+pub use recipient::{Nobody, Recipient};
 pub use rollback::{ActFailure, Acted, Inspection, Permit, RollbackPlan, Route};
+pub use signal::{Signal, Turn};
 pub use tasks::{StopKind, TASK_STOP, TaskGauge, TaskStop, TasksAsk, TasksOf};
 pub use verdict::{Mode, Outcome, Severity, Verdict};

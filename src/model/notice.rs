@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Verdict, WatchId};
+use super::{Recipient, Signal, Verdict, WatchId};
 
 /// One message to people, kept in the outbox until it is delivered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -23,6 +23,8 @@ pub enum Body {
     Card(Card),
     /// A new message in the deployment's thread.
     Reply(Reply),
+    /// A turn of the incident, for those who are told elsewhere.
+    Signal { to: Vec<Recipient>, signal: Box<Signal> },
 }
 
 /// How a message should strike the reader.
@@ -81,4 +83,7 @@ pub struct Reply {
     pub broadcast: bool,
     /// Pages: the people named in the policy are mentioned.
     pub page: bool,
+    /// Slack ids that are mentioned beside them: whose turn it is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mentions: Vec<String>,
 }

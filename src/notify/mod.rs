@@ -1,12 +1,14 @@
 //! Notifiers: they deliver finished words, and say whether another try may help.
 
+pub mod elsewhere;
 pub mod slack;
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::Notice;
+use crate::model::{Notice, Signal};
 
 /// A notice with its address.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,4 +48,14 @@ pub enum DeliverError {
 pub trait Notifier {
     /// Delivers one letter. Bounded in time. Returns the message it made or edited.
     async fn deliver(&self, letter: &Letter) -> Result<Thread, DeliverError>;
+}
+
+/// A signal on its way.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Call {
+    /// Unique for ever: what a repeated call is recognised by.
+    pub key: String,
+    /// When it was said.
+    pub at: Timestamp,
+    pub signal: Signal,
 }

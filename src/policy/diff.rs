@@ -5,6 +5,7 @@
 
 mod checks;
 mod sides;
+mod telling;
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -14,8 +15,8 @@ use jiff::SignedDuration;
 
 use self::sides::{Told, optional, time};
 use super::{
-    Action, Actions, Fallback, Glob, LabelNames, LowTraffic, Match, NotifyRule, OnTimeout, Phase,
-    Policy, RollbackRule, Unannounced,
+    Action, Actions, Fallback, Glob, LabelNames, LowTraffic, Match, OnTimeout, Phase, Policy,
+    RollbackRule, Unannounced,
 };
 use crate::model::{Mode, Severity};
 
@@ -144,7 +145,7 @@ fn changed(old: &Policy, new: &Policy, told: &mut Told) {
     told.neutral("peers", names(peers), names(&new.peers));
     told.neutral("depends_on", names(depends_on), names(&new.depends_on));
     rolling_back(rollback, new, told);
-    telling(notify, &new.notify, told);
+    telling::telling(notify, &new.notify, told);
 }
 
 /// Where the guard may roll back with no person asked: a check and its severity.
@@ -221,7 +222,7 @@ fn label_names(old: &LabelNames, new: &LabelNames, told: &mut Told) {
 }
 
 fn acting(old: &Actions, new: &Actions, told: &mut Told) {
-    let Actions { by_severity: _, ask_after } = old;
+    let Actions { by_severity: _, ask_after, hold } = old;
     for severity in [Severity::Sev1, Severity::Sev2, Severity::Sev3] {
         let (before, after) = (old.of(severity), new.of(severity));
         let effect = weight(after).cmp(&weight(before));
@@ -231,6 +232,7 @@ fn acting(old: &Actions, new: &Actions, told: &mut Told) {
     let never = SignedDuration::MAX;
     let later = new.ask_after.unwrap_or(never).cmp(&ask_after.unwrap_or(never));
     told.acting("asks instead of acting after", shown(*ask_after), shown(new.ask_after), later);
+    told.looser_if_longer("actions.hold", *hold, new.hold);
 }
 
 fn words(action: Action) -> String {
@@ -312,20 +314,6 @@ fn rolling_back(old: &RollbackRule, policy: &Policy, told: &mut Told) {
     );
     let pins = (*pin_digests, new.pin_digests);
     told.acting("rollback.pin_digests", pins.0, pins.1, pins.1.cmp(&pins.0));
-}
-
-fn telling(old: &NotifyRule, new: &NotifyRule, told: &mut Told) {
-    let NotifyRule { slack_channel, page, logs } = old;
-    told.changed("notify.logs", logs, new.logs, Ordering::Equal);
-    let none = |channel: &Option<String>| channel.clone().unwrap_or_else(|| "none".to_owned());
-    let heard = new.slack_channel.is_some().cmp(&slack_channel.is_some());
-    told.changed("notify.slack.channel", none(slack_channel), none(&new.slack_channel), heard);
-    for gone in page.iter().filter(|id| !new.page.contains(id)) {
-        told.say(format!("a page mentions {gone} no longer"), Effect::Looser);
-    }
-    for come in new.page.iter().filter(|id| !page.contains(id)) {
-        told.say(format!("a page mentions {come} too"), Effect::Stricter);
-    }
 }
 
 /// More of it is stricter.

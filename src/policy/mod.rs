@@ -26,7 +26,8 @@ pub use read::{MAX_BYTES, SourceFile, check, duration, nothing_there, read, read
 pub use rhythm::Stretches;
 pub use rules::{
     Action, Actions, Against, BaselineRule, Bound, Check, Fallback, LabelNames, LeakRule, Limit,
-    LowTraffic, Match, NotifyRule, OnTimeout, Phase, Policy, RollbackRule, Side, Unannounced, Unit,
+    LowTraffic, Match, NotifyRule, OnTimeout, Phase, Policy, RollbackRule, Rung, Side, Unannounced,
+    Unit,
 };
 pub use selector::selectors;
 pub use set::{Matches, Origin, PolicySet, Written};

@@ -10,7 +10,7 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use super::{Gauged, Measure};
-use crate::model::{Mode, Severity};
+use crate::model::{Mode, Recipient, Severity};
 
 /// How the services that it matches are guarded.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -203,6 +203,13 @@ pub struct Actions {
     pub by_severity: BTreeMap<Severity, Action>,
     /// After this long in service, a rollback is asked for instead of done.
     pub ask_after: Option<SignedDuration>,
+    /// The longest that a person may hold a decision.
+    #[serde(default = "hold")]
+    pub hold: SignedDuration,
+}
+
+fn hold() -> SignedDuration {
+    SignedDuration::from_mins(15)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -271,6 +278,20 @@ pub struct NotifyRule {
     /// Whether the last lines of the log of a task that came to harm are shown in the thread.
     #[serde(default)]
     pub logs: bool,
+    /// Who is called when about an incident that nobody acknowledges, in order of time.
+    #[serde(default)]
+    pub escalate: BTreeMap<Severity, Vec<Rung>>,
+    /// Told of every incident from its beginning to its end, called or not. Never Slack ids.
+    #[serde(default)]
+    pub tell: Vec<Recipient>,
+}
+
+/// A rung of the escalation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rung {
+    /// After the incident began.
+    pub after: SignedDuration,
+    pub call: Vec<Recipient>,
 }
 
 impl Bound {

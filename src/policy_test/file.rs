@@ -91,6 +91,7 @@ pub(super) struct PressText {
     pub at: Option<Text>,
     pub ack: Option<Text>,
     pub hold: Option<Text>,
+    pub resume: Option<Text>,
     pub rollback: Option<Text>,
     pub cancel: Option<Text>,
     pub reason: Option<Text>,

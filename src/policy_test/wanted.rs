@@ -88,18 +88,20 @@ pub(super) fn press(
     let given = [
         (&text.ack, Command::Ack),
         (&text.hold, Command::Hold),
+        (&text.resume, Command::Resume),
         (&text.rollback, Command::Rollback),
         (&text.cancel, Command::Cancel),
     ];
     let mut given = given.into_iter().filter_map(|(by, command)| Some((by.as_ref()?, command)));
     let (Some((by, command)), None) = (given.next(), given.next()) else {
         let here = text.at.as_ref().map_or((1, 1), place);
-        let why = "say who presses what: `ack`, `hold`, `rollback` or `cancel`".to_owned();
+        let why =
+            "say who presses what: `ack`, `hold`, `resume`, `rollback` or `cancel`".to_owned();
         places.tell(here, (why, None));
         return None;
     };
     let at = places.needed(text.at.as_ref(), "at", place(by))?;
     let at = moment(at, clock, places)?;
     let reason = text.reason.as_ref().map(|text| text.as_str().to_owned());
-    Some((at, Press { command, by: by.as_str().to_owned(), reason }))
+    Some((at, Press::new(command, by.as_str(), reason)))
 }

@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use sqlx::{Any, Transaction};
 
 use super::outbox::queue;
-use super::{Address, Pause, Store, StoreError, key};
+use super::{Pause, Store, StoreError, key};
 use crate::crash;
-use crate::model::{LedgerEntry, Notice, ServiceKey, WatchId};
+use crate::model::{Address, LedgerEntry, Notice, ServiceKey, WatchId};
 
 /// A watch's state with what may be looked up by.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,18 +1,11 @@
 //! Messages that are promised and not yet delivered, in order within a watch.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use sqlx::{Any, Row, Transaction};
 
 use super::{Store, StoreError, from_ms};
-use crate::model::{Body, Notice, WatchId};
-
-/// Where a notice goes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Address {
-    pub channel: String,
-    pub mentions: Vec<String>,
-}
+use crate::model::{Address, Body, Notice, WatchId, Way};
 
 /// A notice at the head of its watch's queue.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,9 +20,10 @@ pub struct Queued {
     pub next_at: Timestamp,
 }
 
-/// The state of the outbox as a whole.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// What waits on one way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Letterbox {
+    pub way: Way,
     pub pending: u32,
     pub undeliverable: u32,
     pub oldest: Option<Timestamp>,
@@ -46,6 +40,7 @@ pub(super) async fn queue(
     let kind = match notice.body {
         Body::Card(_) => "card",
         Body::Reply(_) => "reply",
+        Body::Signal { .. } => "signal",
     };
     let document = serde_json::to_string(notice)?;
     if kind == "card" {
@@ -64,13 +59,14 @@ pub(super) async fn queue(
     }
     sqlx::query(
         "INSERT INTO outbox \
-         (seq, watch, kind, notice, address, status, attempts, next_ms, queued_ms) \
-         SELECT COALESCE(MAX(seq), 0) + 1, $1, $2, $3, $4, 'pending', 0, $5, $5 FROM outbox",
+         (seq, watch, kind, notice, address, route, status, attempts, next_ms, queued_ms) \
+         SELECT COALESCE(MAX(seq), 0) + 1, $1, $2, $3, $4, $5, 'pending', 0, $6, $6 FROM outbox",
     )
     .bind(notice.watch.as_str())
     .bind(kind)
     .bind(document)
     .bind(serde_json::to_string(address)?)
+    .bind(address.route())
     .bind(now)
     .execute(&mut **tx)
     .await?;
@@ -83,13 +79,18 @@ fn text(words: &str) -> String {
 }
 
 impl Store {
-    /// The first undelivered notice of each watch, oldest first; at most `limit`.
-    pub async fn outbox_heads(&self, limit: u32) -> Result<Vec<Queued>, StoreError> {
+    /// The first undelivered notice of each watch and route of `way`, the next due first; at
+    /// most `limit`.
+    pub async fn outbox_heads(&self, way: Way, limit: u32) -> Result<Vec<Queued>, StoreError> {
         let rows = sqlx::query(
             "SELECT seq, notice, address, attempts, queued_ms, next_ms FROM outbox \
-             WHERE seq IN (SELECT MIN(seq) FROM outbox WHERE status = 'pending' GROUP BY watch) \
-             ORDER BY next_ms, seq LIMIT $1",
+             WHERE seq IN (SELECT MIN(seq) FROM outbox \
+                 WHERE status = 'pending' AND (route = $1 OR route LIKE $2) \
+                 GROUP BY watch, route) \
+             ORDER BY next_ms, seq LIMIT $3",
         )
+        .bind(way.as_str())
+        .bind(format!("{}:%", way.as_str()))
         .bind(i64::from(limit))
         .fetch_all(&self.pool)
         .await?;
@@ -198,23 +199,32 @@ impl Store {
         Ok(row.map(|row| row.get(0)))
     }
 
-    pub async fn letterbox(&self) -> Result<Letterbox, StoreError> {
+    /// Of every way, whether something waits or not.
+    pub async fn letterboxes(&self) -> Result<Vec<Letterbox>, StoreError> {
         let rows = sqlx::query(
-            "SELECT status, COUNT(*), MIN(queued_ms) FROM outbox \
-             WHERE status <> 'delivered' GROUP BY status",
+            "SELECT route, status, COUNT(*), MIN(queued_ms) FROM outbox \
+             WHERE status <> 'delivered' GROUP BY route, status",
         )
         .fetch_all(&self.pool)
         .await?;
-        let mut letterbox = Letterbox::default();
+        let empty = |way| Letterbox { way, pending: 0, undeliverable: 0, oldest: None };
+        let mut letterboxes: Vec<Letterbox> = Way::ALL.into_iter().map(empty).collect();
         for row in &rows {
-            let count = u32::try_from(row.get::<i64, _>(1)).unwrap_or(u32::MAX);
-            if row.get::<&str, _>(0) == "pending" {
-                letterbox.pending = count;
-                letterbox.oldest = Some(from_ms(row.get::<i64, _>(2)));
+            let route = row.get::<&str, _>(0);
+            let kind = route.split(':').next().unwrap_or(route);
+            let Some(letterbox) = letterboxes.iter_mut().find(|one| one.way.as_str() == kind)
+            else {
+                continue;
+            };
+            let count = u32::try_from(row.get::<i64, _>(2)).unwrap_or(u32::MAX);
+            if row.get::<&str, _>(1) == "pending" {
+                letterbox.pending = letterbox.pending.saturating_add(count);
+                let since = from_ms(row.get::<i64, _>(3));
+                letterbox.oldest = Some(letterbox.oldest.map_or(since, |known| known.min(since)));
             } else {
-                letterbox.undeliverable = count;
+                letterbox.undeliverable = letterbox.undeliverable.saturating_add(count);
             }
         }
-        Ok(letterbox)
+        Ok(letterboxes)
     }
 }

@@ -139,6 +139,13 @@ impl Watch {
             None => decide(self.policy(), &self.standpoint(severity, now)),
         };
         self.record(&decision, severity, now);
+        // In mode observe, and about what is not the deployment's doing, nobody is called.
+        let calls = match decision {
+            Decision::RollBack | Decision::Ask { .. } | Decision::Notify | Decision::Page(_) => {
+                true
+            }
+            Decision::Would | Decision::NotOurs(_) => false,
+        };
         match decision {
             Decision::RollBack => {
                 let because = self.breach_in_words();
@@ -165,6 +172,7 @@ impl Watch {
                 self.reply(now, reply, said);
             }
         }
+        self.alarm(calls, now, said);
     }
 
     pub(super) fn ask(
@@ -183,8 +191,8 @@ impl Watch {
             asked_at: now,
             until,
             on_timeout,
-            acked_by: None,
             held: false,
+            held_from: None,
             because,
         });
         let reply = self.say_decision_due();
@@ -205,7 +213,6 @@ impl Watch {
             return;
         }
         pending.until = None;
-        let acked = pending.acked_by.is_some();
         let (severity, asked_at) = (pending.severity, pending.asked_at);
         let announced = pending.on_timeout == OnTimeout::Rollback;
         // Decided again, as of when it was asked: what forbids a rollback may have
@@ -215,7 +222,7 @@ impl Watch {
         if announced && unattended && self.may_still_roll_back() && self.is_blamed_now(now) {
             let because = format!("nobody answered; {}", self.breach_in_words());
             self.begin_rollback(super::Actor::Guard, because, now, said);
-        } else if !acked {
+        } else if !self.is_in_hands() {
             let reply = self.say_nobody_answered();
             self.reply(now, reply, said);
         }
@@ -235,9 +242,7 @@ impl Watch {
             return;
         };
         let severity = incident.severity;
-        let in_hands =
-            self.pending.as_ref().is_some_and(|pending| pending.held || pending.acked_by.is_some());
-        if in_hands || !self.may_still_roll_back() || !self.breaches_now(now) {
+        if self.is_in_hands() || !self.may_still_roll_back() || !self.breaches_now(now) {
             return;
         }
         let decision = decide(self.policy(), &self.standpoint(severity, now));

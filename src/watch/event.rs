@@ -124,6 +124,21 @@ pub struct Press {
     pub command: Command,
     pub by: String,
     pub reason: Option<String>,
+    /// How long from now a hold is to last; `None`: as long as the policy allows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub for_: Option<SignedDuration>,
+    /// The incident that the person saw when they pressed; `None`: whatever is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incident: Option<u32>,
+    /// Of this one press, where it may be delivered twice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+}
+
+impl Press {
+    pub fn new(command: Command, by: impl Into<String>, reason: Option<String>) -> Self {
+        Self { command, by: by.into(), reason, for_: None, incident: None, key: None }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -131,8 +146,10 @@ pub struct Press {
 pub enum Command {
     /// Seen; stops escalation only.
     Ack,
-    /// A fix is on the way: stops the timer, once, for as long as it had been set.
+    /// A fix is on the way: stops the timer, once, for a time that the policy bounds.
     Hold,
+    /// The timer goes on as if nobody had held it.
+    Resume,
     /// Put the target back now.
     Rollback,
     /// Watch no longer.

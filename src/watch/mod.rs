@@ -14,6 +14,7 @@ mod cost;
 mod decide;
 mod decided;
 mod digest;
+mod escalate;
 mod event;
 mod explain;
 mod harm;
@@ -36,6 +37,7 @@ pub use cost::{Cost, DOLLARS};
 pub use decide::{Decision, Standpoint, decide};
 pub use decided::{Answer, Decided, DecidedCheck};
 pub use digest::{Came, Digest, Digested, PolicyDigest};
+pub use escalate::Escalation;
 pub use event::{Command, Event, Illegal, Press, Sampled, Tick};
 pub use explain::{
     BaselineStory, CheckStory, ControlStory, EvidenceStory, Explanation, Moment, Spell, Turn,

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::words::list;
 use super::{RunStep, Said, Stage, Watch};
-use crate::model::{LedgerEntry, Outcome, Severity, Standing};
+use crate::model::{LedgerEntry, Outcome, Severity, Standing, Turn};
 use crate::policy::{Check, LowTraffic};
 
 /// How long the platform may take to bring the first new task up before
@@ -145,7 +145,14 @@ impl Watch {
         self.stage = Stage::Ended { outcome, at: now, because };
         if loud {
             let reply = self.say_ended_open();
+            let page = reply.page;
             self.reply(now, reply, said);
+            if page {
+                // Somebody has to see to it: it stays open where it was reported.
+                self.pass_on(Turn::NeedsHelp, now, said);
+            } else {
+                self.call_off(now, said);
+            }
         } else {
             self.note(now, format!("watch ended: {}", outcome.as_str()));
         }
@@ -162,6 +169,7 @@ impl Watch {
 
     /// What time alone brings about.
     pub(super) fn woke(&mut self, now: Timestamp, said: &mut Said) {
+        self.climb(now, said);
         match &self.stage {
             Stage::Announced { until } if now >= *until => {
                 let because = "announced, never appeared".to_owned();
@@ -192,6 +200,11 @@ impl Watch {
     /// When the watch must be woken, if nothing happens before. Ticks are wants,
     /// not wakes.
     pub fn next_wake(&self) -> Option<Timestamp> {
+        let calls = self.next_call_at();
+        self.stage_wake().into_iter().chain(calls).min()
+    }
+
+    fn stage_wake(&self) -> Option<Timestamp> {
         match &self.stage {
             Stage::Announced { until } => Some(*until),
             Stage::Starting => {

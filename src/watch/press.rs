@@ -2,8 +2,12 @@
 
 use jiff::Timestamp;
 
+use super::words::full;
 use super::{Actor, Ceiling, Command, Illegal, PreflightState, Press, RunStep, Said, Stage, Watch};
 use crate::model::{Mode, Outcome, RollbackPlan};
+
+/// Keys of presses that are kept; each of them is a person's.
+const MOST_PRESSES: usize = 1000;
 
 impl Watch {
     pub(super) fn pressed(
@@ -12,14 +16,15 @@ impl Watch {
         now: Timestamp,
         said: &mut Said,
     ) -> Result<(), Illegal> {
+        self.is_news(press)?;
         let reason = press.reason.as_deref().map(|text| format!(": {text}")).unwrap_or_default();
         match press.command {
             Command::Ack => {
-                let pending = self.pending.as_mut().ok_or_else(nothing_pending)?;
-                pending.acked_by = Some(press.by.clone());
+                self.acknowledge(&press.by, now, said)?;
                 self.note(now, format!("{} acknowledged{reason}", press.by));
             }
-            Command::Hold => self.hold(&press.by, &reason, now, said)?,
+            Command::Hold => self.hold(press, &reason, now, said)?,
+            Command::Resume => self.resume(&press.by, &reason, now, said)?,
             Command::Cancel => {
                 if matches!(self.stage, Stage::RollingBack(_)) && !self.is_stopped() {
                     return Err(Illegal::because(
@@ -33,10 +38,37 @@ impl Watch {
                 self.may_be_rolled_back()?;
                 let because = format!("{} asked for it{reason}", press.by);
                 self.pending = None;
+                // Who acts has seen it.
+                if self.has_open_incident() {
+                    self.acknowledge(&press.by, now, said)?;
+                }
                 self.begin_rollback(Actor::Person(press.by.clone()), because, now, said);
             }
         }
+        if let Some(key) = &press.key
+            && self.presses.len() < MOST_PRESSES
+        {
+            self.presses.insert(key.clone());
+        }
         Ok(())
+    }
+
+    /// Whether a press was not taken before, and is about what is still so.
+    fn is_news(&self, press: &Press) -> Result<(), Illegal> {
+        if press.key.as_ref().is_some_and(|key| self.presses.contains(key)) {
+            return Err(Illegal::because("it was pressed already"));
+        }
+        let Some(seen) = press.incident else { return Ok(()) };
+        match &self.incident {
+            Some(incident) if incident.number == seen => match incident.resolved_at {
+                None => Ok(()),
+                Some(at) => Err(Illegal::because(format!("it was resolved at {}", full(at)))),
+            },
+            Some(_) | None => Err(Illegal::because(format!(
+                "that was about another incident; now: {}",
+                self.status_line()
+            ))),
+        }
     }
 
     /// What a person's rollback would be at `now`, and why it would not be begun, if so.
@@ -83,14 +115,15 @@ impl Watch {
             if matches!(run.step, RunStep::Acting { .. }) && !self.may_act(&run.by))
     }
 
-    /// Stops the timer for as long as it had been set, once.
+    /// Stops the timer, once, for no longer than the policy allows.
     fn hold(
         &mut self,
-        by: &str,
+        press: &Press,
         reason: &str,
         now: Timestamp,
         said: &mut Said,
     ) -> Result<(), Illegal> {
+        let most = self.policy().actions.hold;
         let pending = self.pending.as_mut().ok_or_else(nothing_pending)?;
         if pending.held {
             return Err(Illegal::because("it has been held once already"));
@@ -98,10 +131,37 @@ impl Watch {
         let Some(until) = pending.until else {
             return Err(Illegal::because("its time is over: nothing follows by itself"));
         };
+        let latest = until.checked_add(most).unwrap_or(until);
+        let asked = press.for_.map_or(Ok(latest), |for_| now.checked_add(for_));
+        let Some(asked) = asked.ok().filter(|asked| *asked <= latest) else {
+            let latest = full(latest);
+            return Err(Illegal::because(format!("the policy lets it be held until {latest}")));
+        };
         pending.held = true;
-        let wait = until.duration_since(pending.asked_at);
-        pending.until = until.checked_add(wait).ok();
-        let reply = self.say_held(by, reason);
+        pending.held_from = Some(until);
+        pending.until = Some(asked.max(until));
+        let reply = self.say_held(&press.by, reason);
+        self.reply(now, reply, said);
+        if self.has_open_incident() {
+            self.acknowledge(&press.by, now, said)?;
+        }
+        Ok(())
+    }
+
+    /// The timer runs as it would have without the hold; what is over by then follows at once.
+    fn resume(
+        &mut self,
+        by: &str,
+        reason: &str,
+        now: Timestamp,
+        said: &mut Said,
+    ) -> Result<(), Illegal> {
+        let pending = self.pending.as_mut().ok_or_else(nothing_pending)?;
+        let Some(until) = pending.held_from.take().filter(|_| pending.until.is_some()) else {
+            return Err(Illegal::because("nobody holds it"));
+        };
+        pending.until = Some(until.max(now));
+        let reply = self.say_resumed(by, reason);
         self.reply(now, reply, said);
         Ok(())
     }

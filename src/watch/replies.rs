@@ -1,6 +1,6 @@
 //! What the guard says in a deployment's thread, in finished words.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::words::{clock, full, list};
 use super::{Actor, Answer, PreflightState, RollbackRun, RunStep, Stage, Watch};
@@ -34,6 +34,7 @@ impl Watch {
             code: Vec::new(),
             broadcast: self.is_sev1(),
             page: false,
+            mentions: Vec::new(),
         }
     }
 
@@ -207,10 +208,32 @@ impl Watch {
         Reply { page: true, ..reply }
     }
 
+    pub(super) fn say_unacknowledged(&self, now: Timestamp) -> Reply {
+        let open = self.open_incident().map(|incident| now.duration_since(incident.opened_at));
+        let for_ = open.map(|open| format!(" for {:#}", SignedDuration::from_secs(open.as_secs())));
+        let headline = format!(
+            "{}: nobody has acknowledged {}{}",
+            self.severity(),
+            self.title(),
+            for_.unwrap_or_default()
+        );
+        let next = self.next_call_at().map(|at| {
+            let names: Vec<String> = self.next_called().iter().map(ToString::to_string).collect();
+            format!("unless somebody does, {} is called at {}", list(&names), clock(at))
+        });
+        Reply { lines: next.into_iter().collect(), ..self.plain(Tone::Bad, headline) }
+    }
+
     pub(super) fn say_held(&self, by: &str, reason: &str) -> Reply {
         let until = self.pending.as_ref().and_then(|pending| pending.until);
         let until = until.map(full).unwrap_or_default();
         self.plain(Tone::Warn, format!("{by} holds the decision until {until}{reason}"))
+    }
+
+    pub(super) fn say_resumed(&self, by: &str, reason: &str) -> Reply {
+        let until = self.pending.as_ref().and_then(|pending| pending.until);
+        let until = until.map(full).unwrap_or_default();
+        self.plain(Tone::Warn, format!("{by} holds the decision no longer; due {until}{reason}"))
     }
 
     /// What mode auto would have decided, as it is kept for the digest.
@@ -343,6 +366,6 @@ impl Watch {
     fn plain(&self, tone: Tone, headline: String) -> Reply {
         let broadcast = tone == Tone::Bad && self.is_sev1();
         let (fields, lines, code) = (Vec::new(), Vec::new(), Vec::new());
-        Reply { tone, headline, fields, lines, code, broadcast, page: false }
+        Reply { tone, headline, fields, lines, code, broadcast, page: false, mentions: Vec::new() }
     }
 }

@@ -244,6 +244,7 @@ impl Watch {
                 self.pending = None;
                 let reply = self.say_resolved_by_itself();
                 self.reply(now, reply, said);
+                self.call_off(now, said);
             }
             return;
         };
@@ -258,7 +259,10 @@ impl Watch {
         let turned = known.is_some_and(|incident| incident.excused.is_some()) && blame.is_ours();
         let worse = turned || known.is_none_or(|incident| severity < incident.severity);
         if known.is_none() {
+            let number = self.incident.as_ref().map_or(1, |last| last.number.saturating_add(1));
             self.incident = Some(Incident {
+                number,
+                acked: None,
                 opened_at: now,
                 severity,
                 status: IncidentStatus::Investigating,
@@ -281,9 +285,7 @@ impl Watch {
         if !worse && waits_anew {
             self.reconsider(now, said);
         }
-        let in_hands =
-            self.pending.as_ref().is_some_and(|pending| pending.held || pending.acked_by.is_some());
-        if worse && !(turned && in_hands) {
+        if worse && !(turned && self.is_in_hands()) {
             let evidence = self.measured_evidence();
             self.note(now, format!("{severity}: {}", evidence.join("; ")));
             if let Some(incident) = self.incident.as_mut() {

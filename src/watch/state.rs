@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::baselines::controls;
 use super::intake::JOIN_WITHIN;
-use super::{Decided, Event, Illegal, Tasks};
+use super::{Decided, Escalation, Event, Illegal, Tasks};
 use crate::judge::{CheckState, Rival, Role};
 use crate::model::{
     Announcement, Body, Deployment, Incident, LedgerEntry, Mode, Notice, Outcome, Reply, Revision,
@@ -60,6 +60,12 @@ pub struct Watch {
     pub decided: Vec<Decided>,
     /// A decision that waits for a person.
     pub pending: Option<Pending>,
+    /// The calls about the open incident.
+    #[serde(default)]
+    pub escalation: Option<Escalation>,
+    /// Presses that were taken, by their keys: one that comes again is none.
+    #[serde(default)]
+    pub presses: BTreeSet<String>,
     pub preflight: PreflightState,
     /// A rollback was due or tried and is not to be had: why. One per watch.
     pub rollback_spent: Option<String>,
@@ -145,6 +151,16 @@ pub enum Actor {
     Platform,
 }
 
+impl Actor {
+    pub(super) fn name(&self) -> String {
+        match self {
+            Self::Guard => "deployguard".to_owned(),
+            Self::Person(name) => name.clone(),
+            Self::Platform => "the platform".to_owned(),
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunStep {
@@ -164,8 +180,10 @@ pub struct Pending {
     /// When silence is answered; `None` once it has been, or where it never is.
     pub until: Option<Timestamp>,
     pub on_timeout: OnTimeout,
-    pub acked_by: Option<String>,
     pub held: bool,
+    /// When silence would have been answered, but for the hold.
+    #[serde(default)]
+    pub held_from: Option<Timestamp>,
     pub because: String,
 }
 
@@ -243,6 +261,8 @@ impl Watch {
             incident: None,
             decided: Vec::new(),
             pending: None,
+            escalation: None,
+            presses: BTreeSet::new(),
             preflight: PreflightState::Unknown,
             rollback_spent: None,
             rollback_accepted: false,
@@ -338,17 +358,19 @@ impl Watch {
         Notice { watch: self.id.clone(), key, at, body }
     }
 
-    /// Says something in the thread that people hear only once a watch.
+    /// Says something in the thread that people hear only once a watch. Whether it was news.
     pub(super) fn reply_once(
         &mut self,
         topic: &str,
         now: Timestamp,
         reply: impl FnOnce(&Watch) -> Reply,
         said: &mut Said,
-    ) {
-        if self.told.insert(topic.to_owned()) {
+    ) -> bool {
+        let news = self.told.insert(topic.to_owned());
+        if news {
             let reply = reply(self);
             self.reply(now, reply, said);
         }
+        news
     }
 }

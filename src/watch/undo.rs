@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Actor, Illegal, PreflightState, RollbackRun, RunStep, Said, Stage, Watch};
 use crate::model::{
     ActFailure, Acted, Controller, IncidentStatus, LedgerEntry, Outcome, RollOut, RollbackPlan,
-    Severity, Sighting, Standing,
+    Severity, Sighting, Standing, Turn,
 };
 use crate::policy::OnTimeout;
 
@@ -152,6 +152,7 @@ impl Watch {
         self.rollback_spent = Some(why.to_owned());
         let reply = self.say_rollback_failed(why);
         self.reply(now, reply, said);
+        self.pass_on(Turn::NeedsHelp, now, said);
     }
 
     /// Follows the target into place.
@@ -195,8 +196,11 @@ impl Watch {
                     if let Some(incident) = self.incident.as_mut() {
                         incident.status = IncidentStatus::Monitoring;
                     }
+                    let by = run.by.name();
+                    let to = run.plan.target.short().to_owned();
                     let reply = self.say_in_place();
                     self.reply(now, reply, said);
+                    self.pass_on(Turn::RolledBack { to, by }, now, said);
                 }
             }
             RunStep::Recovering { .. } if put_back => {
@@ -238,7 +242,8 @@ impl Watch {
         if self.has_open_incident() && self.came_back(now) {
             self.resolve(now);
             let reply = self.say_resolved_by_itself();
-            return self.reply(now, reply, said);
+            self.reply(now, reply, said);
+            return self.call_off(now, said);
         }
         let because = NOT_IN_TIME.to_owned();
         let severity = self.incident.as_ref().map_or(Severity::Sev2, |i| i.severity);
@@ -265,6 +270,7 @@ impl Watch {
             self.resolve(now);
             let reply = self.say_recovered(since);
             self.reply(now, reply, said);
+            self.call_off(now, said);
             self.keep_pinned(now, said);
             self.end(Outcome::RolledBack, "the numbers recovered".to_owned(), now, said);
         }
@@ -312,7 +318,10 @@ impl Watch {
             return self.end(outcome, because.to_owned(), now, said);
         }
         if waited >= self.policy().rollback.recover_within {
-            self.reply_once(topic, now, super::state::Watch::say_not_recovered, said);
+            let news = self.reply_once(topic, now, super::state::Watch::say_not_recovered, said);
+            if news {
+                self.pass_on(Turn::NeedsHelp, now, said);
+            }
         }
     }
 }

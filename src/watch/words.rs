@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{PreflightState, RunStep, Said, Stage, Watch};
 use crate::judge::{Baseline, CheckState, Judgement};
 use crate::model::{
-    Body, Card, CardCheck, IncidentStatus, Mode, Outcome, RollbackSafe, Tone, Verdict,
+    Body, Card, CardCheck, Incident, IncidentStatus, Mode, Outcome, RollbackSafe, Tone, Verdict,
 };
 use crate::policy::{Check, OnTimeout, Unannounced};
 
@@ -58,9 +58,10 @@ impl Watch {
                 let rolling = if self.is_rolling_out() { ", rolling out" } else { "" };
                 match &self.incident {
                     Some(incident) if incident.resolved_at.is_none() => format!(
-                        "{} incident since {}; {}",
+                        "{} incident since {}{}; {}",
                         incident.severity,
                         clock(incident.opened_at),
+                        seen_by(incident),
                         self.next_step()
                     ),
                     _ => format!("watching, {phase} phase until {until}{rolling}"),
@@ -251,6 +252,12 @@ impl Watch {
     pub fn incident_status(&self) -> Option<IncidentStatus> {
         self.incident.as_ref().map(|incident| incident.status)
     }
+}
+
+/// ", acknowledged by dana".
+fn seen_by(incident: &Incident) -> String {
+    let acked = incident.acked.as_ref();
+    acked.map(|acked| format!(", acknowledged by {}", acked.by)).unwrap_or_default()
 }
 
 pub(super) fn limits_in_words(check: &Check) -> String {

@@ -13,7 +13,7 @@ use super::problem::Problem;
 use super::view::WatchView;
 use crate::engine::{Refused, clock};
 use crate::model::WatchId;
-use crate::settings::Role;
+use crate::settings::{Role, Span};
 use crate::store::Pause;
 use crate::watch::{Command, Press, Watch};
 
@@ -21,6 +21,9 @@ use crate::watch::{Command, Press, Watch};
 #[serde(deny_unknown_fields, default)]
 struct Why {
     reason: Option<String>,
+    /// Of a hold: how long from now, such as `30m`.
+    #[serde(rename = "for")]
+    for_: Option<Span>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -45,10 +48,11 @@ pub async fn press(
     let command = match command.as_str() {
         "ack" => Command::Ack,
         "hold" => Command::Hold,
+        "resume" => Command::Resume,
         "rollback" => Command::Rollback,
         "cancel" => Command::Cancel,
         other => {
-            let detail = format!("`{other}`: known are ack, hold, rollback and cancel");
+            let detail = format!("`{other}`: known are ack, hold, resume, rollback and cancel");
             return Err(Problem::new(StatusCode::NOT_FOUND, detail));
         }
     };
@@ -61,7 +65,14 @@ pub async fn press(
         let detail = format!("the watch has ended: {}", watch.status_line());
         return Err(Problem::new(StatusCode::CONFLICT, detail));
     }
-    let press = Press { command, by: caller.name, reason: why.reason };
+    let mut press = Press::new(command, caller.name, why.reason);
+    match (command, why.for_) {
+        (Command::Hold, for_) => press.for_ = for_.map(|Span(for_)| for_),
+        (Command::Ack | Command::Resume | Command::Rollback | Command::Cancel, Some(_)) => {
+            return Err(Problem::field("for", "only a hold has a time".to_owned()));
+        }
+        (Command::Ack | Command::Resume | Command::Rollback | Command::Cancel, None) => {}
+    }
     face.engine.press(id.clone(), press).await?;
     Ok(Json(WatchView::of(&find(&face, id.as_str()).await?)))
 }

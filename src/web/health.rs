@@ -24,11 +24,12 @@ pub async fn healthz() -> &'static str {
 pub async fn readyz(State(face): State<Face>) -> Response {
     let health = face.status.read();
     let mut obstacles = health.obstacles();
-    let outbox = match tokio::time::timeout(PATIENCE, face.store.letterbox()).await {
-        Ok(Ok(letterbox)) => Some(json!({
-            "pending": letterbox.pending,
-            "undeliverable": letterbox.undeliverable,
-            "oldest": letterbox.oldest,
+    let outbox = match tokio::time::timeout(PATIENCE, face.store.letterboxes()).await {
+        Ok(Ok(ways)) => Some(json!({
+            "pending": ways.iter().map(|way| way.pending).sum::<u32>(),
+            "undeliverable": ways.iter().map(|way| way.undeliverable).sum::<u32>(),
+            "oldest": ways.iter().filter_map(|way| way.oldest).min(),
+            "channels": ways,
         })),
         Ok(Err(error)) => {
             obstacles.push(error.to_string());

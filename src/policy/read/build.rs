@@ -55,7 +55,7 @@ pub(super) fn policy(text: &PolicyFile, desk: &mut Desk) -> Option<Policy> {
         peers,
         depends_on,
         rollback: rollback?,
-        notify: notify(&text.notify),
+        notify: notify(&text.notify, desk),
     })
 }
 
@@ -151,7 +151,8 @@ fn actions(text: &ActionsText, desk: &mut Desk) -> Option<Actions> {
             Ok(time) => ask_after = Some(time),
         }
     }
-    Some(Actions { by_severity, ask_after })
+    let hold = text.hold.as_ref()?.value.0;
+    Some(Actions { by_severity, ask_after, hold })
 }
 
 fn action(severity: Severity, text: &ActionText, desk: &mut Desk) -> Option<Action> {
@@ -190,8 +191,28 @@ fn rollback(text: &RollbackText, phases: &[Phase], desk: &mut Desk) -> Option<Ro
     })
 }
 
-fn notify(text: &NotifyText) -> NotifyRule {
+fn notify(text: &NotifyText, desk: &mut Desk) -> NotifyRule {
+    let ladders = [
+        (Severity::Sev1, &text.escalate.sev1),
+        (Severity::Sev2, &text.escalate.sev2),
+        (Severity::Sev3, &text.escalate.sev3),
+    ];
+    let escalate = ladders.into_iter().filter_map(|(severity, rungs)| {
+        let rungs = rungs.as_ref().filter(|rungs| !rungs.is_empty())?;
+        for pair in rungs.windows(2) {
+            if pair[1].value.0.after < pair[0].value.0.after {
+                let mistake = Mistake::new("a rung comes before the one above it");
+                desk.at(
+                    pair[1].marker,
+                    mistake.mend("order them by time, which counts from the incident's begin"),
+                );
+            }
+        }
+        Some((severity, rungs.iter().map(|rung| rung.value.0.clone()).collect()))
+    });
     NotifyRule {
+        escalate: escalate.collect(),
+        tell: text.tell.iter().flatten().map(|told| told.value.0.clone()).collect(),
         slack_channel: text.slack.channel.as_ref().map(|channel| channel.value.0.clone()),
         logs: text.logs.as_ref().is_some_and(|logs| logs.value),
         page: text.slack.page.iter().flatten().map(|id| id.value.0.clone()).collect(),

@@ -15,7 +15,7 @@ use super::cloudwatch::{AlarmText, CloudWatchText};
 use super::limit::Wall;
 use super::scalar::{
     ActionWord, AskInstead, At, Buckets, Bundle, CountQuery, Counter, KnownGood, LabelName, MEND,
-    Pattern, Query, Scalar, ServiceName, SlackId, Version,
+    Pattern, Query, RungText, Scalar, ServiceName, SlackId, Told, Version,
 };
 use crate::model::{Mode, Severity, TaskGauge};
 use crate::policy::{Against, Bound, Fallback, Limit, LowTraffic, OnTimeout, Unannounced};
@@ -212,6 +212,8 @@ pub(super) struct ActionsText {
     pub sev3: Option<ActionText>,
     /// `{ 1h: ask }`: after that long in service a rollback is asked for instead of done; `{}`: never.
     pub after: BTreeMap<String, At<AskInstead>>,
+    /// The longest that a person may hold a decision, because a fix is on the way. Default: 15m.
+    pub hold: Option<At<Stretch>>,
 }
 
 /// What is done about a breach.
@@ -265,6 +267,26 @@ pub(super) struct NotifyText {
     pub slack: SlackText,
     /// Whether the last lines of the log of a task that came to harm are shown in the thread, secrets masked. Default: false.
     pub logs: Option<At<bool>>,
+    /// Who is called when about an incident that nobody acknowledges.
+    pub escalate: EscalateText,
+    /// Who is told of every incident from its beginning to its end: `webhook:NAME`,
+    /// `pagerduty:NAME` or `email:NAME` of the daemon's settings.
+    pub tell: Option<Vec<At<Told>>>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(
+    deny_unknown_fields,
+    default,
+    expecting = "rungs by severity, such as `{ SEV1: [0m S0ONCALL, 5m U0MANAGER] }`"
+)]
+pub(super) struct EscalateText {
+    #[serde(rename = "SEV1")]
+    pub sev1: Option<Vec<At<RungText>>>,
+    #[serde(rename = "SEV2")]
+    pub sev2: Option<Vec<At<RungText>>>,
+    #[serde(rename = "SEV3")]
+    pub sev3: Option<Vec<At<RungText>>>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]

@@ -7,11 +7,12 @@ use marked_yaml::{Marker, Spanned};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
-use crate::model::{Mode, Severity, TaskGauge};
+use super::amount::stretch;
+use crate::model::{Mode, Recipient, Severity, TaskGauge};
 use crate::policy::diagnostic::{Mistake, quoted};
 use crate::policy::glob::Glob;
 use crate::policy::selector;
-use crate::policy::{Against, Fallback, LowTraffic, OnTimeout, Unannounced};
+use crate::policy::{Against, Fallback, LowTraffic, OnTimeout, Rung, Unannounced};
 
 /// Parts a message and its mend on their way through serde, which carries one string.
 pub(super) const MEND: char = '\u{1f}';
@@ -315,4 +316,55 @@ impl Scalar for SlackId {
         Err(Mistake::new(format!("`{text}` is not a Slack id"))
             .mend("ids don't change when names do: `C0123ABC` from the channel's details"))
     }
+}
+
+/// A rung of the escalation.
+#[derive(Debug, Clone)]
+pub(super) struct RungText(pub Rung);
+
+impl Scalar for RungText {
+    const EXPECTED: &'static str = "a time and who is called then, such as `5m U0MANAGER`";
+
+    fn parse(text: &str) -> Result<Self, Mistake> {
+        let (time, call): (Vec<&str>, Vec<&str>) = text
+            .split_whitespace()
+            .partition(|word| word.starts_with(|first: char| first.is_ascii_digit()));
+        let no = |why: &str| {
+            Err(Mistake::new(format!("`{text}` {why}"))
+                .mend("write `5m U0MANAGER`, or `0m S0ONCALL pagerduty:oncall`"))
+        };
+        if time.is_empty() {
+            return no("does not say when");
+        }
+        if call.is_empty() {
+            return no("calls nobody");
+        }
+        let call = call.into_iter().map(recipient).collect::<Result<_, _>>()?;
+        Ok(Self(Rung { after: stretch(&time.join(" "))?, call }))
+    }
+}
+
+/// Who is told, and not by Slack: there is the thread.
+#[derive(Debug, Clone)]
+pub(super) struct Told(pub Recipient);
+
+impl Scalar for Told {
+    const EXPECTED: &'static str = "`webhook:NAME`, `pagerduty:NAME` or `email:NAME`";
+
+    fn parse(text: &str) -> Result<Self, Mistake> {
+        match recipient(text)? {
+            Recipient::Slack(id) => Err(Mistake::new(format!("`{id}` is told in the thread"))
+                .mend("`slack.page` and `escalate` mention people")),
+            told @ (Recipient::PagerDuty(_) | Recipient::Webhook(_) | Recipient::Email(_)) => {
+                Ok(Self(told))
+            }
+        }
+    }
+}
+
+fn recipient(text: &str) -> Result<Recipient, Mistake> {
+    text.parse().map_err(|_| {
+        Mistake::new(format!("`{text}` is nobody"))
+            .mend("a Slack id (U0MANAGER, S0ONCALL), pagerduty:NAME, webhook:NAME or email:NAME")
+    })
 }

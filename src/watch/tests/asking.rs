@@ -119,7 +119,11 @@ fn a_migration_is_never_rolled_back_automatically_and_pages_at_once() {
 #[test]
 fn late_in_a_watch_the_policy_may_ask_instead() {
     let by_severity = [(Severity::Sev1, Action::Rollback)].into();
-    let actions = Actions { by_severity, ask_after: Some(SignedDuration::from_secs(100)) };
+    let actions = Actions {
+        by_severity,
+        ask_after: Some(SignedDuration::from_secs(100)),
+        hold: SignedDuration::from_mins(15),
+    };
     let mut guard = Guard::settled(crate::policy::Policy { actions, ..policy() });
     guard.clock = 200;
     guard.breaks(40.0);

@@ -69,6 +69,7 @@ pub fn policy() -> Policy {
                 (Severity::Sev2, Action::Ask { wait: secs(900), on_timeout: OnTimeout::Rollback }),
             ]),
             ask_after: None,
+            hold: secs(900),
         },
         no_data_notify_after: secs(60),
         min_coverage: 0.5,
@@ -241,7 +242,11 @@ impl Guard {
     }
 
     pub fn presses(&mut self, command: Command) -> Result<(), Illegal> {
-        self.take(Event::Pressed(Press { command, by: "dana".into(), reason: None }))
+        self.take(Event::Pressed(Press::new(command, "dana", None)))
+    }
+
+    pub fn take_press(&mut self, press: Press) -> Result<(), Illegal> {
+        self.take(Event::Pressed(press))
     }
 
     pub fn accepts(&mut self, route: Route) {
@@ -276,7 +281,7 @@ impl Guard {
             .iter()
             .filter_map(|notice| match &notice.body {
                 Body::Reply(reply) => Some(reply.headline.clone()),
-                Body::Card(_) => None,
+                Body::Card(_) | Body::Signal { .. } => None,
             })
             .collect()
     }

@@ -1,5 +1,7 @@
 //! A message in the deployment's thread.
 
+use std::collections::BTreeSet;
+
 use slack_morphism::prelude::*;
 
 use super::{TEXT, bold, emoji, fit, markdown, tone_emoji};
@@ -93,12 +95,11 @@ fn code(reply: &Reply) -> Option<SlackBlock> {
     Some(SlackRichTextBlock::new(vec![text.into()]).into())
 }
 
-/// Who is called by a page, as mrkdwn: the one place that may ping.
+/// Who is called, as mrkdwn: the one place that may ping.
 fn called(reply: &Reply, mentions: &[String]) -> Option<String> {
-    if !reply.page {
-        return None;
-    }
-    let called: Vec<_> = mentions.iter().filter_map(|id| mention(id)).take(MENTIONS).collect();
+    let paged = mentions.iter().filter(|_| reply.page);
+    let ids: BTreeSet<&String> = paged.chain(&reply.mentions).collect();
+    let called: Vec<_> = ids.into_iter().filter_map(|id| mention(id)).take(MENTIONS).collect();
     (!called.is_empty()).then(|| called.join(" "))
 }
 

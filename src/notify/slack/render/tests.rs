@@ -74,6 +74,7 @@ fn incident() -> Notice {
         code: Vec::new(),
         broadcast: true,
         page: true,
+        mentions: Vec::new(),
     }))
 }
 
@@ -165,6 +166,7 @@ fn words_from_outside_can_neither_ping_nor_format() {
         code: Vec::new(),
         broadcast: false,
         page: false,
+        mentions: Vec::new(),
     });
     for body in [card, reply] {
         for parsed in mrkdwn(&json(&notice(body))) {
@@ -295,6 +297,7 @@ fn any_reply() -> impl Strategy<Value = Body> {
             code,
             broadcast: page,
             page,
+            mentions: Vec::new(),
         })
     })
 }

@@ -1,0 +1,45 @@
+//! Who hears of it.
+
+use std::cmp::Ordering;
+
+use super::Effect;
+use super::sides::Told;
+use crate::model::{Recipient, Severity};
+use crate::policy::{NotifyRule, Rung};
+
+pub(super) fn telling(old: &NotifyRule, new: &NotifyRule, told: &mut Told) {
+    let NotifyRule { slack_channel, page, logs, escalate, tell } = old;
+    told.changed("notify.logs", logs, new.logs, Ordering::Equal);
+    let none = |channel: &Option<String>| channel.clone().unwrap_or_else(|| "none".to_owned());
+    let heard = new.slack_channel.is_some().cmp(&slack_channel.is_some());
+    told.changed("notify.slack.channel", none(slack_channel), none(&new.slack_channel), heard);
+    for gone in page.iter().filter(|id| !new.page.contains(id)) {
+        told.say(format!("a page mentions {gone} no longer"), Effect::Looser);
+    }
+    for come in new.page.iter().filter(|id| !page.contains(id)) {
+        told.say(format!("a page mentions {come} too"), Effect::Stricter);
+    }
+    for severity in [Severity::Sev1, Severity::Sev2, Severity::Sev3] {
+        let rungs = |rule: &NotifyRule| rule.escalate.get(&severity).cloned().unwrap_or_default();
+        let (before, after) = (rungs(old), rungs(new));
+        let more = after.len().cmp(&before.len());
+        told.changed(&format!("notify.escalate.{severity}"), ladder(&before), ladder(&after), more);
+    }
+    let more = new.tell.len().cmp(&tell.len());
+    told.changed("notify.tell", names(tell), names(&new.tell), more);
+    // Compared above, severity by severity.
+    let _ = escalate;
+}
+
+fn ladder(rungs: &[Rung]) -> String {
+    let words = rungs.iter().map(|rung| format!("{:#} {}", rung.after, names(&rung.call)));
+    or_nobody(words.collect())
+}
+
+fn names(recipients: &[Recipient]) -> String {
+    or_nobody(recipients.iter().map(ToString::to_string).collect())
+}
+
+fn or_nobody(words: Vec<String>) -> String {
+    if words.is_empty() { "nobody".to_owned() } else { words.join(", ") }
+}

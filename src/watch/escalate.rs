@@ -1,0 +1,210 @@
+//! Who is called about an incident, and when: rung by rung, until somebody has
+//! acknowledged or it is over. Those who are reached elsewhere than in the thread get
+//! every turn of the incident as a [`Signal`], so that what was opened there is closed.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Illegal, Said, Watch};
+use crate::model::{Acked, Body, Incident, Recipient, Reply, Severity, Signal, Turn};
+use crate::policy::Rung;
+
+/// The calls about one incident.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Escalation {
+    /// Whose rungs are climbed.
+    pub severity: Severity,
+    /// The rungs' times count from here.
+    pub since: Timestamp,
+    /// Rungs that have been called.
+    pub called: usize,
+    /// Who was called elsewhere than in Slack.
+    pub reached: BTreeSet<Recipient>,
+}
+
+impl Watch {
+    /// An incident began, or got worse: `tell` hears of it, and where people are to act,
+    /// the first rungs are called with the reply that says so.
+    pub(super) fn alarm(&mut self, calls: bool, now: Timestamp, said: &mut Said) {
+        let Some(severity) = self.open_incident().map(|incident| incident.severity) else {
+            return;
+        };
+        if calls && self.escalation.as_ref().is_none_or(|one| severity < one.severity) {
+            let reached = self.escalation.take().map(|one| one.reached).unwrap_or_default();
+            self.escalation = Some(Escalation { severity, since: now, called: 0, reached });
+        }
+        let tell: BTreeSet<Recipient> = self.told_of_all().collect();
+        self.signal(Turn::Opened, tell, now, said);
+        let due = self.rungs_due(now);
+        self.call(&due, Turn::Opened, now, said);
+        said.mention(slack_ids(&due));
+    }
+
+    /// Calls the rungs whose time has come.
+    pub(super) fn climb(&mut self, now: Timestamp, said: &mut Said) {
+        let due = self.rungs_due(now);
+        if due.is_empty() {
+            return;
+        }
+        let mentions = slack_ids(&due);
+        let reply = Reply { mentions, ..self.say_unacknowledged(now) };
+        self.reply(now, reply, said);
+        self.call(&due, Turn::Called, now, said);
+    }
+
+    /// When the next rung is called.
+    pub(super) fn next_call_at(&self) -> Option<Timestamp> {
+        let escalation = self.climbing()?;
+        escalation.since.checked_add(self.rungs().get(escalation.called)?.after).ok()
+    }
+
+    /// Who is called then.
+    pub(super) fn next_called(&self) -> Vec<Recipient> {
+        let rung = self.climbing().and_then(|one| self.rungs().get(one.called));
+        rung.map(|rung| rung.call.clone()).unwrap_or_default()
+    }
+
+    /// Somebody has it in hand: nobody else is called.
+    pub(super) fn acknowledge(
+        &mut self,
+        by: &str,
+        now: Timestamp,
+        said: &mut Said,
+    ) -> Result<(), Illegal> {
+        if let Some(incident) = self.incident.as_mut().filter(|one| one.resolved_at.is_none()) {
+            let first = incident.acked.is_none();
+            incident.acked = Some(Acked { by: by.to_owned(), at: now });
+            if first {
+                self.pass_on(Turn::Acknowledged { by: by.to_owned() }, now, said);
+            }
+            return Ok(());
+        }
+        match &self.incident {
+            _ if self.pending.is_some() => Ok(()),
+            Some(Incident { resolved_at: Some(at), .. }) => Err(Illegal::because(format!(
+                "the incident is over: resolved at {}",
+                super::words::full(*at)
+            ))),
+            Some(_) | None => Err(Illegal::because("no incident is open, and no decision pending")),
+        }
+    }
+
+    /// Whether somebody has said that they see to it.
+    pub(super) fn is_in_hands(&self) -> bool {
+        let held = self.pending.as_ref().is_some_and(|pending| pending.held);
+        held || self.open_incident().is_some_and(|incident| incident.acked.is_some())
+    }
+
+    /// A turn for everybody who has heard of the incident.
+    pub(super) fn pass_on(&mut self, turn: Turn, now: Timestamp, said: &mut Said) {
+        let reached = self.escalation.iter().flat_map(|one| one.reached.iter().cloned());
+        let to = reached.chain(self.told_of_all()).collect();
+        self.signal(turn, to, now, said);
+    }
+
+    /// The incident is over for those who were called.
+    pub(super) fn call_off(&mut self, now: Timestamp, said: &mut Said) {
+        if self.incident.is_some() {
+            self.pass_on(Turn::Resolved, now, said);
+        }
+        self.escalation = None;
+    }
+
+    pub(super) fn open_incident(&self) -> Option<&Incident> {
+        self.incident.as_ref().filter(|incident| incident.resolved_at.is_none())
+    }
+
+    fn climbing(&self) -> Option<&Escalation> {
+        let unseen = self.open_incident().is_some_and(|incident| incident.acked.is_none());
+        self.escalation.as_ref().filter(|_| unseen && self.is_open())
+    }
+
+    fn rungs(&self) -> &[Rung] {
+        let severity = self.escalation.as_ref().map(|one| one.severity);
+        let ladder = severity.and_then(|one| self.policy().notify.escalate.get(&one));
+        ladder.map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Takes the rungs that are due.
+    fn rungs_due(&mut self, now: Timestamp) -> Vec<Recipient> {
+        let mut due = Vec::new();
+        while self.next_call_at().is_some_and(|at| at <= now) {
+            due.extend(self.next_called());
+            if let Some(escalation) = self.escalation.as_mut() {
+                escalation.called += 1;
+            }
+        }
+        due
+    }
+
+    fn call(&mut self, due: &[Recipient], turn: Turn, now: Timestamp, said: &mut Said) {
+        let elsewhere = |to: &&Recipient| match to {
+            Recipient::Slack(_) => false,
+            Recipient::PagerDuty(_) | Recipient::Webhook(_) | Recipient::Email(_) => true,
+        };
+        let to: BTreeSet<Recipient> = due.iter().filter(elsewhere).cloned().collect();
+        if let Some(escalation) = self.escalation.as_mut() {
+            escalation.reached.extend(to.iter().cloned());
+        }
+        self.signal(turn, to, now, said);
+    }
+
+    fn told_of_all(&self) -> impl Iterator<Item = Recipient> {
+        self.policy().notify.tell.iter().cloned()
+    }
+
+    /// Words as in the thread: those of the latest reply of this change, where there is one.
+    fn signal(&mut self, turn: Turn, to: BTreeSet<Recipient>, now: Timestamp, said: &mut Said) {
+        let Some(incident) = self.incident.as_ref().filter(|_| !to.is_empty()) else { return };
+        let reply = said.last_reply();
+        let signal = Signal {
+            incident: format!("{}#{}", self.id, incident.number),
+            severity: incident.severity,
+            opened_at: incident.opened_at,
+            title: self.title(),
+            headline: match (&turn, reply) {
+                (Turn::Acknowledged { by }, _) => format!("{by} acknowledged {}", self.title()),
+                (_, Some(reply)) => reply.headline.clone(),
+                (_, None) => format!("{}: {}", self.title(), self.status_line()),
+            },
+            fields: reply.map(|reply| reply.fields.clone()).unwrap_or_default(),
+            evidence: incident.evidence.clone(),
+            deployment: Box::new(self.deployment.clone()),
+            policy: self.policy().name.clone(),
+            turn,
+        };
+        let body = Body::Signal { to: to.into_iter().collect(), signal: Box::new(signal) };
+        let notice = self.notice(now, body);
+        said.notices.push(notice);
+    }
+}
+
+impl Said {
+    fn last_reply(&self) -> Option<&Reply> {
+        self.notices.iter().rev().find_map(|notice| match &notice.body {
+            Body::Reply(reply) => Some(reply),
+            Body::Card(_) | Body::Signal { .. } => None,
+        })
+    }
+
+    /// The latest reply mentions them too.
+    fn mention(&mut self, ids: Vec<String>) {
+        let latest = self.notices.iter_mut().rev().find_map(|notice| match &mut notice.body {
+            Body::Reply(reply) => Some(reply),
+            Body::Card(_) | Body::Signal { .. } => None,
+        });
+        if let Some(reply) = latest {
+            reply.mentions.extend(ids);
+        }
+    }
+}
+
+fn slack_ids(recipients: &[Recipient]) -> Vec<String> {
+    let ids = recipients.iter().filter_map(|to| match to {
+        Recipient::Slack(id) => Some(id.clone()),
+        Recipient::PagerDuty(_) | Recipient::Webhook(_) | Recipient::Email(_) => None,
+    });
+    ids.collect()
+}

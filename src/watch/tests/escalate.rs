@@ -1,0 +1,161 @@
+//! Who is called about an incident, and who hears of its end.
+
+use std::collections::BTreeMap;
+
+use jiff::SignedDuration;
+
+use super::world::{Guard, policy};
+use crate::model::{Body, Mode, Notice, Recipient, Severity, Turn};
+use crate::policy::{Policy, Rung};
+use crate::watch::{Command, Press};
+
+fn to(text: &str) -> Recipient {
+    text.parse().unwrap()
+}
+
+fn rung(minutes: i64, call: &[&str]) -> Rung {
+    let call = call.iter().map(|text| to(text)).collect();
+    Rung { after: SignedDuration::from_mins(minutes), call }
+}
+
+/// As document 002 has it: on-call, after 5 minutes the manager, after 5 more the product
+/// manager.
+fn ladder() -> Policy {
+    let mut policy = policy();
+    let rungs = vec![
+        rung(0, &["S0ONCALL", "pagerduty:oncall"]),
+        rung(5, &["U0MANAGER", "email:manager"]),
+        rung(10, &["U0PRODUCT"]),
+    ];
+    policy.notify.escalate = BTreeMap::from([(Severity::Sev2, rungs)]);
+    policy.notify.tell = vec![to("webhook:audit")];
+    policy
+}
+
+/// Asked about a SEV2.
+fn asked(policy: Policy) -> Guard {
+    let mut guard = Guard::settled(policy);
+    guard.breaks(5.0);
+    assert!(guard.watch.pending.is_some(), "{:?}", guard.watch.timeline);
+    guard
+}
+
+fn mentions(notices: &[Notice]) -> Vec<String> {
+    let replies = notices.iter().filter_map(|notice| match &notice.body {
+        Body::Reply(reply) => Some(reply.mentions.clone()),
+        Body::Card(_) | Body::Signal { .. } => None,
+    });
+    replies.flatten().collect()
+}
+
+fn signals(notices: &[Notice]) -> Vec<(String, Turn)> {
+    let signals = notices.iter().filter_map(|notice| match &notice.body {
+        Body::Signal { to, signal } => {
+            Some(to.iter().map(|to| (to.to_string(), signal.turn.clone())))
+        }
+        Body::Card(_) | Body::Reply(_) => None,
+    });
+    signals.flatten().collect()
+}
+
+fn heard(guard: &Guard, who: &str) -> Vec<Turn> {
+    signals(&guard.notices).into_iter().filter(|(to, _)| to == who).map(|(_, turn)| turn).collect()
+}
+
+#[test]
+fn the_first_rung_is_called_with_the_question_and_the_next_when_nobody_acknowledges() {
+    let mut guard = asked(ladder());
+    assert_eq!(mentions(&guard.notices), ["S0ONCALL"]);
+    assert_eq!(heard(&guard, "pagerduty:oncall"), [Turn::Opened]);
+    assert_eq!(heard(&guard, "email:manager"), []);
+    guard.waits(299);
+    assert_eq!(mentions(&guard.notices), ["S0ONCALL"], "not before its time");
+    guard.waits(1);
+    assert_eq!(mentions(&guard.notices), ["S0ONCALL", "U0MANAGER"]);
+    assert_eq!(heard(&guard, "email:manager"), [Turn::Called]);
+    guard.waits(5 * 60);
+    assert_eq!(mentions(&guard.notices), ["S0ONCALL", "U0MANAGER", "U0PRODUCT"]);
+    guard.waits(30 * 60);
+    assert_eq!(mentions(&guard.notices).len(), 3, "nobody is called twice");
+}
+
+#[test]
+fn who_acknowledges_stops_the_calls_and_is_heard_of_where_people_were_called() {
+    let mut guard = asked(ladder());
+    let until = guard.watch.pending.as_ref().unwrap().until;
+    guard.presses(Command::Ack).unwrap();
+    let acked = Turn::Acknowledged { by: "dana".into() };
+    assert_eq!(heard(&guard, "pagerduty:oncall"), [Turn::Opened, acked.clone()]);
+    assert_eq!(heard(&guard, "webhook:audit"), [Turn::Opened, acked]);
+    guard.waits(6 * 60);
+    assert_eq!(mentions(&guard.notices), ["S0ONCALL"]);
+    assert_eq!(guard.watch.pending.as_ref().unwrap().until, until, "the decision stays due");
+    guard.presses(Command::Ack).unwrap();
+    assert_eq!(heard(&guard, "pagerduty:oncall").len(), 2, "the second time is no news");
+}
+
+#[test]
+fn who_holds_or_rolls_back_has_seen_it() {
+    for command in [Command::Hold, Command::Rollback] {
+        let mut guard = asked(ladder());
+        guard.presses(command).unwrap();
+        guard.waits(6 * 60);
+        assert_eq!(mentions(&guard.notices), ["S0ONCALL"], "{command:?}");
+    }
+}
+
+#[test]
+fn the_end_is_heard_of_by_those_who_heard_of_the_beginning() {
+    let mut guard = asked(ladder());
+    guard.lives(0.0, 600);
+    assert_eq!(heard(&guard, "pagerduty:oncall"), [Turn::Opened, Turn::Resolved]);
+    assert_eq!(heard(&guard, "webhook:audit"), [Turn::Opened, Turn::Resolved]);
+    assert_eq!(heard(&guard, "email:manager"), [], "was never called");
+    assert_eq!(guard.watch.next_call_at(), None);
+}
+
+#[test]
+fn in_mode_observe_nobody_is_called_and_a_webhook_is_told() {
+    let mut guard = Guard::settled(Policy { mode: Mode::Observe, ..ladder() });
+    guard.breaks(5.0);
+    guard.waits(6 * 60);
+    assert_eq!(mentions(&guard.notices), Vec::<String>::new());
+    let told: Vec<_> = signals(&guard.notices).into_iter().map(|(to, _)| to).collect();
+    assert_eq!(told, ["webhook:audit"]);
+}
+
+#[test]
+fn a_press_that_comes_twice_or_about_another_incident_is_refused() {
+    let mut guard = asked(ladder());
+    let press = |incident, key: &str| Press {
+        incident: Some(incident),
+        key: Some(key.to_owned()),
+        ..Press::new(Command::Ack, "dana", None)
+    };
+    guard.take_press(press(1, "a")).unwrap();
+    assert_eq!(guard.take_press(press(1, "a")).unwrap_err().0, "it was pressed already");
+    let why = guard.take_press(press(2, "b")).unwrap_err().0;
+    assert!(why.starts_with("that was about another incident; now: SEV2 incident"), "{why}");
+    guard.lives(0.0, 600);
+    let why = guard.take_press(press(1, "c")).unwrap_err().0;
+    assert!(why.starts_with("it was resolved at"), "{why}");
+}
+
+#[test]
+fn a_hold_is_bounded_by_the_policy_and_can_be_given_up() {
+    let hold = |minutes| Press {
+        for_: Some(SignedDuration::from_mins(minutes)),
+        ..Press::new(Command::Hold, "dana", None)
+    };
+    let mut guard = asked(ladder());
+    let due = guard.watch.pending.as_ref().unwrap().until.unwrap();
+    let why = guard.take_press(hold(31)).unwrap_err().0;
+    assert!(why.starts_with("the policy lets it be held until"), "{why}");
+    guard.take_press(hold(20)).unwrap();
+    let held = guard.watch.pending.as_ref().unwrap().until.unwrap();
+    assert_eq!(held.duration_since(due), SignedDuration::from_mins(5));
+    guard.presses(Command::Resume).unwrap();
+    assert_eq!(guard.watch.pending.as_ref().unwrap().until, Some(due));
+    assert!(guard.presses(Command::Resume).is_err());
+    assert!(guard.presses(Command::Hold).is_err(), "once");
+}
