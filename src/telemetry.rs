@@ -62,6 +62,7 @@ impl Metrics {
         let build = gauges(&registry, "build_info", "The build; always 1.", &["version"])?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         let measuring = measuring(&registry)?;
+        let (deliveries, [outbox, outbox_age]) = delivering(&registry)?;
         Ok(Metrics {
             watches: gauges(&registry, "watches", "Open watches by stage.", &["stage"])?,
             verdicts: gauges(
@@ -104,24 +105,9 @@ impl Metrics {
                 "policy_broken",
                 "1 while the policy folder has mistakes and the last good policies stay in force.",
             )?,
-            deliveries: counters(
-                &registry,
-                "notification_deliveries_total",
-                "Tries to deliver a message.",
-                &["channel", "result"],
-            )?,
-            outbox: gauges(
-                &registry,
-                "outbox_messages",
-                "Messages not delivered.",
-                &["channel", "status"],
-            )?,
-            outbox_age: gauges(
-                &registry,
-                "outbox_oldest_seconds",
-                "Age of the oldest message that waits; 0 when none does.",
-                &["channel"],
-            )?,
+            deliveries,
+            outbox,
+            outbox_age,
             requests: counters(
                 &registry,
                 "http_requests_total",
@@ -286,6 +272,18 @@ fn cloudwatch(registry: &Registry) -> Result<[IntCounterVec; 2], prometheus::Err
         counters(registry, "cloudwatch_metrics_total", metrics, &["target"])?,
         counters(registry, "cloudwatch_requests_total", requests, &["target"])?,
     ])
+}
+
+fn delivering(registry: &Registry) -> Result<(IntCounterVec, [IntGaugeVec; 2]), prometheus::Error> {
+    let tries = "Tries to deliver a message.";
+    let oldest = "Age of the oldest message that waits; 0 when none does.";
+    Ok((
+        counters(registry, "notification_deliveries_total", tries, &["channel", "result"])?,
+        [
+            gauges(registry, "outbox_messages", "Messages not delivered.", &["channel", "status"])?,
+            gauges(registry, "outbox_oldest_seconds", oldest, &["channel"])?,
+        ],
+    ))
 }
 
 fn leading(registry: &Registry) -> Result<IntGauge, prometheus::Error> {

@@ -76,6 +76,7 @@ fn reply(key: &str, thread: Option<Thread>) -> Letter {
         code: Vec::new(),
         broadcast: true,
         page: true,
+        mentions: Vec::new(),
     });
     letter(key, body, thread)
 }

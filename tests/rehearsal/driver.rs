@@ -261,7 +261,7 @@ fn nothing_happens_while_the_guard_is_away() {
 #[test]
 fn what_people_press_out_of_place_is_told() {
     let mut scene = scene(policy());
-    let press = Press { command: Command::Ack, by: "dana".into(), reason: None };
+    let press = Press::new(Command::Ack, "dana", None);
     scene.presses = vec![(after(1), press)];
     scene.superseded = Some((after(20), "v3".into()));
     let report = lived(&scene, |_, _| Some(0.0));

@@ -8,7 +8,8 @@ use crate::model::{Recipient, Severity};
 use crate::policy::{NotifyRule, Rung};
 
 pub(super) fn telling(old: &NotifyRule, new: &NotifyRule, told: &mut Told) {
-    let NotifyRule { slack_channel, page, logs, escalate, tell } = old;
+    // The rungs are compared severity by severity.
+    let NotifyRule { slack_channel, page, logs, escalate: _, tell } = old;
     told.changed("notify.logs", logs, new.logs, Ordering::Equal);
     let none = |channel: &Option<String>| channel.clone().unwrap_or_else(|| "none".to_owned());
     let heard = new.slack_channel.is_some().cmp(&slack_channel.is_some());
@@ -27,19 +28,17 @@ pub(super) fn telling(old: &NotifyRule, new: &NotifyRule, told: &mut Told) {
     }
     let more = new.tell.len().cmp(&tell.len());
     told.changed("notify.tell", names(tell), names(&new.tell), more);
-    // Compared above, severity by severity.
-    let _ = escalate;
 }
 
 fn ladder(rungs: &[Rung]) -> String {
     let words = rungs.iter().map(|rung| format!("{:#} {}", rung.after, names(&rung.call)));
-    or_nobody(words.collect())
+    or_nobody(&words.collect::<Vec<_>>())
 }
 
 fn names(recipients: &[Recipient]) -> String {
-    or_nobody(recipients.iter().map(ToString::to_string).collect())
+    or_nobody(&recipients.iter().map(ToString::to_string).collect::<Vec<_>>())
 }
 
-fn or_nobody(words: Vec<String>) -> String {
+fn or_nobody(words: &[String]) -> String {
     if words.is_empty() { "nobody".to_owned() } else { words.join(", ") }
 }
