@@ -42,6 +42,9 @@ fn first() -> u32 {
 pub struct Acked {
     pub by: String,
     pub at: Timestamp,
+    /// Only for as long as they hold the decision.
+    #[serde(default)]
+    pub by_hold: bool,
 }
 
 /// Where an incident stands.

@@ -222,9 +222,10 @@ impl Watch {
         if announced && unattended && self.may_still_roll_back() && self.is_blamed_now(now) {
             let because = format!("nobody answered; {}", self.breach_in_words());
             self.begin_rollback(super::Actor::Guard, because, now, said);
-        } else if !self.is_in_hands() {
+        } else if !self.is_acknowledged() {
             let reply = self.say_nobody_answered();
             self.reply(now, reply, said);
+            self.call_again(now, said);
         }
     }
 

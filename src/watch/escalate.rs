@@ -75,7 +75,7 @@ impl Watch {
     ) -> Result<(), Illegal> {
         if let Some(incident) = self.incident.as_mut().filter(|one| one.resolved_at.is_none()) {
             let first = incident.acked.is_none();
-            incident.acked = Some(Acked { by: by.to_owned(), at: now });
+            incident.acked = Some(Acked { by: by.to_owned(), at: now, by_hold: false });
             if first {
                 self.pass_on(Turn::Acknowledged { by: by.to_owned() }, now, said);
             }
@@ -91,10 +91,33 @@ impl Watch {
         }
     }
 
+    /// The hold is over, and nothing was decided: whoever held it has it in hand no longer,
+    /// and people are called anew.
+    pub(super) fn call_again(&mut self, now: Timestamp, said: &mut Said) {
+        if let Some(incident) = self.incident.as_mut()
+            && incident.acked.as_ref().is_some_and(|acked| acked.by_hold)
+        {
+            incident.acked = None;
+            if let Some(escalation) = self.escalation.as_mut() {
+                (escalation.since, escalation.called) = (now, 0);
+            }
+        }
+        self.pass_on(Turn::NeedsHelp, now, said);
+        let due = self.rungs_due(now);
+        self.call(&due, Turn::Called, now, said);
+        said.mention(slack_ids(&due));
+    }
+
     /// Whether somebody has said that they see to it.
     pub(super) fn is_in_hands(&self) -> bool {
         let held = self.pending.as_ref().is_some_and(|pending| pending.held);
-        held || self.open_incident().is_some_and(|incident| incident.acked.is_some())
+        held || self.is_acknowledged()
+    }
+
+    /// The same of somebody who has not only asked for time.
+    pub(super) fn is_acknowledged(&self) -> bool {
+        let acked = self.open_incident().and_then(|incident| incident.acked.as_ref());
+        acked.is_some_and(|acked| !acked.by_hold)
     }
 
     /// A turn for everybody who has heard of the incident.

@@ -142,8 +142,12 @@ impl Watch {
         pending.until = Some(asked.max(until));
         let reply = self.say_held(&press.by, reason);
         self.reply(now, reply, said);
-        if self.has_open_incident() {
+        let acked_before = self.open_incident().is_some_and(|incident| incident.acked.is_some());
+        if self.has_open_incident() && !acked_before {
             self.acknowledge(&press.by, now, said)?;
+            if let Some(acked) = self.incident.as_mut().and_then(|one| one.acked.as_mut()) {
+                acked.by_hold = true;
+            }
         }
         Ok(())
     }

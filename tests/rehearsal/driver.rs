@@ -265,7 +265,10 @@ fn what_people_press_out_of_place_is_told() {
     scene.presses = vec![(after(1), press)];
     scene.superseded = Some((after(20), "v3".into()));
     let report = lived(&scene, |_, _| Some(0.0));
-    assert_eq!(report.refused, [(after(1), "Ack by dana: no decision is pending".to_owned())]);
+    assert_eq!(
+        report.refused,
+        [(after(1), "Ack by dana: no incident is open, and no decision pending".to_owned())]
+    );
     assert_eq!(report.outcome(), Some(Outcome::Superseded));
 }
 

@@ -159,3 +159,15 @@ fn a_hold_is_bounded_by_the_policy_and_can_be_given_up() {
     assert!(guard.presses(Command::Resume).is_err());
     assert!(guard.presses(Command::Hold).is_err(), "once");
 }
+
+#[test]
+fn a_hold_that_ends_without_a_decision_calls_people_anew() {
+    let mut guard = asked(ladder());
+    guard.presses(Command::Hold).unwrap();
+    guard.waits(29 * 60);
+    assert_eq!(mentions(&guard.notices), ["S0ONCALL"]);
+    guard.waits(60);
+    assert_eq!(mentions(&guard.notices), ["S0ONCALL", "S0ONCALL"], "{:?}", guard.said());
+    guard.waits(5 * 60);
+    assert_eq!(mentions(&guard.notices), ["S0ONCALL", "S0ONCALL", "U0MANAGER"]);
+}
