@@ -1,0 +1,398 @@
+//! `deployguard init` in front of the stand-in: whatever stands there, what is drafted passes
+//! `deployguard check`.
+
+use std::path::Path;
+use std::process::Output;
+use std::sync::Arc;
+use std::time::Duration;
+
+use deployguard::policy::{PolicySet, SourceFile, check};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use crate::protocol::{as_json, validate};
+use crate::world::aws::cloudwatch::metric::Metric;
+use crate::world::aws::model::Settings;
+use crate::world::aws::{Ecs, Fault, NoProcesses};
+use crate::world::timeline::Timeline;
+
+const CLUSTER: &str = "shop-production";
+const ELB: &str = "arn:aws:elasticloadbalancing:us-east-1:123456789012";
+const HOUR: Duration = Duration::from_hours(1);
+
+/// An account with the cluster, and a folder to draft into.
+struct World {
+    ecs: Ecs,
+    home: TempDir,
+}
+
+impl World {
+    async fn of(cluster: &str) -> Self {
+        let ecs = Ecs::start(Settings::default(), Arc::new(NoProcesses), Timeline::default()).await;
+        let world =
+            Self { ecs: ecs.expect("a free port"), home: TempDir::new().expect("a folder") };
+        world.call("CreateCluster", &json!({ "clusterName": cluster }));
+        let containers = json!([{ "name": "app", "image": "shop:1" }]);
+        let task = json!({ "family": "app", "containerDefinitions": containers });
+        world.call("RegisterTaskDefinition", &task);
+        world
+    }
+
+    fn call(&self, operation: &str, body: &Value) {
+        self.ecs.call(operation, body).expect("it is taken");
+    }
+
+    /// A service as it is; `more` is of `CreateService`.
+    fn service(&self, cluster: &str, name: &str, more: &Value) {
+        let mut body = json!({
+            "cluster": cluster, "serviceName": name, "taskDefinition": "app", "desiredCount": 1,
+        });
+        let more = more.as_object().cloned().unwrap_or_default();
+        body.as_object_mut().expect("an object").extend(more);
+        self.call("CreateService", &body);
+    }
+
+    /// A service behind a load balancer (`app/NAME/1`) of its own, and what was measured there.
+    fn web(&self, name: &str, more: &Value) {
+        let balancer = format!("app/{name}/1");
+        self.ecs.set_balancer(&group(name), Some(&format!("{ELB}:loadbalancer/{balancer}")));
+        let mut balancers = json!([{
+            "targetGroupArn": group(name), "containerName": "app", "containerPort": 80,
+        }]);
+        if let Some(advanced) = more.get("advanced") {
+            balancers[0]["advancedConfiguration"] = advanced.clone();
+        }
+        let mut body = json!({ "loadBalancers": balancers });
+        if let Some(controller) = more.get("deploymentController") {
+            body["deploymentController"] = controller.clone();
+        }
+        self.service(CLUSTER, name, &body);
+        let target_group = format!("targetgroup/{name}/1");
+        let own: &[(&str, &str)] = &[("LoadBalancer", &balancer), ("TargetGroup", &target_group)];
+        for dimensions in [own, &own[..1]] {
+            let of = |metric: &str| Metric::new("AWS/ApplicationELB", metric, dimensions);
+            let cloudwatch = self.ecs.cloudwatch();
+            cloudwatch.generate(&of("RequestCount"), HOUR, |_| vec![1.0; 400]);
+            // An error of 400 each hour, and 8 once a day.
+            cloudwatch.generate(&of("HTTPCode_Target_5XX_Count"), HOUR, |at| {
+                vec![1.0; if at.as_second() / 3600 % 24 == 5 { 8 } else { 1 }]
+            });
+            cloudwatch.generate(&of("TargetResponseTime"), HOUR, |at| {
+                vec![if at.as_second() / 3600 % 24 == 5 { 0.41 } else { 0.182 }; 20]
+            });
+        }
+        self.uses(name, 20.0, 30.0);
+    }
+
+    /// What its tasks use, in percent.
+    fn uses(&self, name: &str, cpu: f64, memory: f64) {
+        let five = Duration::from_mins(5);
+        let dimensions = [("ClusterName", CLUSTER), ("ServiceName", name)];
+        let of = |metric: &str| Metric::new("AWS/ECS", metric, &dimensions);
+        self.ecs.cloudwatch().generate(&of("CPUUtilization"), five, move |_| vec![cpu]);
+        self.ecs.cloudwatch().generate(&of("MemoryUtilization"), five, move |_| vec![memory]);
+    }
+
+    fn alarm(&self, name: &str, dimensions: &[(&str, &str)], actions: &[&str]) {
+        let pair = |(name, value): &(&str, &str)| json!({ "Name": name, "Value": value });
+        let dimensions: Vec<Value> = dimensions.iter().map(pair).collect();
+        self.ecs.cloudwatch().put_alarm(&json!({
+            "AlarmName": name, "Namespace": "AWS/ECS", "MetricName": "CPUUtilization",
+            "Dimensions": dimensions, "Statistic": "Average", "Period": 60, "Threshold": 80.0,
+            "ComparisonOperator": "GreaterThanThreshold", "EvaluationPeriods": 1,
+            "AlarmActions": actions,
+        }));
+    }
+
+    /// Runs the command in the folder.
+    async fn run(&self, arguments: &[&str]) -> Told {
+        let mut command = self.command();
+        command.env("AWS_REGION", Settings::default().region);
+        Told::of(&command.args(arguments).output().await.expect("it runs"))
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_deployguard"));
+        command.env_clear().current_dir(self.home.path());
+        command.env("AWS_ENDPOINT_URL", self.ecs.url()).env("AWS_EC2_METADATA_DISABLED", "true");
+        command.env("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE").env("AWS_SECRET_ACCESS_KEY", "secret");
+        command
+    }
+
+    /// Every call so far, held to AWS's service models.
+    fn fits_the_models(&self) {
+        let calls: Vec<Value> = self.ecs.calls().iter().map(as_json).collect();
+        let verdict = validate(&calls).expect("no faults");
+        assert!(verdict.contains("0 faults"), "{verdict}");
+    }
+}
+
+struct Told {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl Told {
+    fn of(output: &Output) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Self { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
+    }
+
+    /// The one policy on stdout, which `check` takes.
+    fn policy(&self) -> PolicySet {
+        assert_eq!(self.code, Some(0), "{}", self.err);
+        let bytes = self.out.clone().into_bytes();
+        let set = check(&[SourceFile { path: "policies/x.yaml".to_owned(), bytes }]);
+        let set = set.unwrap_or_else(|mistakes| panic!("{mistakes:?}\n{}", self.out));
+        assert_eq!(set.len(), 1);
+        set
+    }
+
+    fn says(&self, lines: &[&str]) {
+        for line in lines {
+            let said = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+            let bare = said(&self.out.replace("\n  #", "").replace("\n#", ""));
+            assert!(bare.contains(&said(line)), "{line}\n{}", self.out);
+        }
+    }
+
+    fn remarks(&self, lines: &[&str]) {
+        for line in lines {
+            assert!(self.err.contains(line), "{line}\n{}", self.err);
+        }
+    }
+}
+
+fn group(name: &str) -> String {
+    format!("{ELB}:targetgroup/{name}/1")
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).expect("a folder");
+    let names = entries.map(|one| one.expect("a file").file_name().to_string_lossy().into_owned());
+    let mut names: Vec<String> = names.collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn a_service_behind_a_load_balancer_is_drafted_from_what_was_measured_of_it() {
+    let world = World::of(CLUSTER).await;
+    world.web("shop-api", &Value::Null);
+    world.alarm("api-cpu", &[("ClusterName", CLUSTER), ("ServiceName", "shop-api")], &[]);
+    world.alarm("whole-balancer", &[("LoadBalancer", "app/shop-api/1")], &[]);
+    world.alarm("other", &[("ClusterName", CLUSTER), ("ServiceName", "other")], &[]);
+    let scale = "arn:aws:autoscaling:us-east-1:123456789012:scalingPolicy:1";
+    let scaling = [("ClusterName", CLUSTER), ("ServiceName", "shop-api")];
+    world.alarm("scale-in", &scaling, &[scale]);
+    let told = world.run(&["init", "--ecs", CLUSTER]).await;
+    told.policy();
+    told.says(&[
+        "environment: production",
+        "match: { cluster: shop-production, service: shop-api }",
+        "extends: ecs-cloudwatch",
+        "mode: observe",
+        "of 67200 requests; the worst hour 2%.".replace("67200", "67 thousand").as_str(),
+        "dimensions: { LoadBalancer: app/shop-api/1, TargetGroup: targetgroup/shop-api/1 }",
+        "normal: \"< 0.5%\" breach: { SEV2: \"> 3%\", SEV1: \"> 10%\" }",
+        "182ms in the middle; the worst hour 410ms.",
+        "quantile: 0.95 normal: \"< 250ms\" breach: { SEV2: \"> 800ms\", SEV1: \"> 4s\" }",
+        "Over 7 days: 20% in the middle, 20% at most",
+        "cpu: normal: \"< 60%\" breach: { SEV2: \"> 80% for 5m\" }",
+        "alarms: alarm: names: - api-cpu breach: { SEV2: 1 failure }",
+        "shared alarms: alarm: names: - whole-balancer breach: { SEV3: 1 failure }",
+    ]);
+    told.remarks(&[
+        "shop-production in us-east-1 of account 123456789012: 1 service",
+        "asking CloudWatch for 7 metrics of the last 7 days: $0.0001",
+        "1 alarms that scale services are left out",
+        "1 more alarms of the account",
+        "deployguard check",
+    ]);
+    assert!(!told.out.contains("ephemeral"), "{}", told.out);
+    world.fits_the_models();
+}
+
+#[tokio::test]
+async fn services_with_load_balancers_of_their_own_become_a_folder_and_nothing_is_overwritten() {
+    let world = World::of(CLUSTER).await;
+    for name in ["shop-api", "production_test"] {
+        world.web(name, &Value::Null);
+    }
+    for name in ["mailer", "shop-worker"] {
+        world.service(CLUSTER, name, &json!({}));
+    }
+    world.uses("mailer", 97.0, 5.0);
+    let insights = [("ClusterName", CLUSTER), ("ServiceName", "shop-worker")];
+    for (name, value) in [("EphemeralStorageUtilized", 6.0), ("EphemeralStorageReserved", 20.0)] {
+        let metric = Metric::new("ECS/ContainerInsights", name, &insights);
+        world.ecs.cloudwatch().generate(&metric, Duration::from_mins(5), move |_| vec![value]);
+    }
+    let told = world.run(&["init", "--ecs", CLUSTER]).await;
+    assert_eq!((told.code, told.out.as_str()), (Some(1), ""));
+    told.remarks(&["these are 3 policies", "--output policies/", "for {mailer,shop-worker}"]);
+    let told = world.run(&["init", "--ecs", CLUSTER, "--output", "policies/"]).await;
+    assert_eq!((told.code, told.out.as_str()), (Some(0), ""), "{}", told.err);
+    let folder = world.home.path().join("policies");
+    let wanted = [
+        "guard-production_test-policy.yaml",
+        "shop-api-production.yaml",
+        "shop-production-others.yaml",
+    ];
+    assert_eq!(names(&folder), wanted);
+    let checked = world.run(&["check", "policies"]).await;
+    assert_eq!(checked.code, Some(0), "{}{}", checked.out, checked.err);
+    let others = std::fs::read_to_string(folder.join(wanted[2])).expect("a draft");
+    for part in
+        ["97% at most (of mailer)", "SEV2: \"> 105% for 5m\"", "expression: used / reserved"]
+    {
+        assert!(others.contains(part), "{part}\n{others}");
+    }
+    let again = world.run(&["init", "--ecs", CLUSTER, "--output", "policies/"]).await;
+    assert_eq!(again.code, Some(1));
+    again.remarks(&["is there already: nothing is overwritten"]);
+    let one = world.run(&["init", "--ecs", CLUSTER, "--service", "shop-api"]).await;
+    one.policy();
+}
+
+#[tokio::test]
+async fn without_permissions_it_drafts_what_it_can_and_says_what_to_allow() {
+    let world = World::of(CLUSTER).await;
+    world.web("api", &Value::Null);
+    world.alarm("api-cpu", &[("ClusterName", CLUSTER), ("ServiceName", "api")], &[]);
+    world.ecs.fault("DescribeTargetGroups", &Fault::Denied, 9);
+    world.ecs.fault("DescribeAlarms", &Fault::Denied, 9);
+    world.ecs.fault("GetMetricData", &Fault::Denied, 9);
+    let told = world.run(&["init", "--ecs", CLUSTER]).await;
+    told.policy();
+    told.remarks(&[
+        "allow elasticloadbalancing:DescribeTargetGroups",
+        "allow cloudwatch:DescribeAlarms",
+        "allow cloudwatch:GetMetricData",
+    ]);
+    told.says(&["(!) No error rate and no latency: its load balancer is not known"]);
+    told.says(&["(!) Not measured, and the limits are anybody's: GetMetricData: AccessDenied"]);
+    assert!(!told.out.contains("alarm:"), "{}", told.out);
+}
+
+#[tokio::test]
+async fn whoever_deploys_a_service_is_told_and_groups_that_change_places_are_not_named() {
+    let world = World::of(CLUSTER).await;
+    let by = |controller: &str| json!({ "deploymentController": { "type": controller } });
+    world.web("api", &by("CODE_DEPLOY"));
+    let told = world.run(&["init", "--ecs", CLUSTER]).await;
+    told.policy();
+    told.says(&[
+        "CodeDeploy deploys it",
+        "change places in a blue/green deployment",
+        "dimensions: { LoadBalancer: app/api/1 }",
+    ]);
+    world.service(CLUSTER, "batch", &by("EXTERNAL"));
+    let told = world.run(&["init", "--ecs", CLUSTER, "--service", "batch"]).await;
+    told.policy();
+    told.says(&["(!) An EXTERNAL controller deploys it: it is watched, and never rolled back."]);
+    let advanced = json!({ "advanced": { "alternateTargetGroupArn": group("green") } });
+    world.web("blue", &advanced);
+    let told = world.run(&["init", "--ecs", CLUSTER, "--service", "blue"]).await;
+    told.policy();
+    told.says(&["dimensions: { LoadBalancer: app/blue/1 }"]);
+    let net = group("tcp");
+    world.ecs.set_balancer(&net, Some(&format!("{ELB}:loadbalancer/net/tcp/1")));
+    let balancers = json!([{ "targetGroupArn": net, "containerName": "a", "containerPort": 1 },
+        { "targetGroupArn": group("gone"), "containerName": "a", "containerPort": 2 }]);
+    world.service(CLUSTER, "tcp", &json!({ "loadBalancers": balancers }));
+    let told = world.run(&["init", "--ecs", CLUSTER, "--service", "tcp"]).await;
+    told.policy();
+    told.says(&["(!) No error rate and no latency: net/tcp/1 counts no requests."]);
+}
+
+#[tokio::test]
+async fn names_from_aws_stay_names_whatever_is_in_them() {
+    let world = World::of(CLUSTER).await;
+    world.service(CLUSTER, "null", &json!({}));
+    let own = [("ClusterName", CLUSTER), ("ServiceName", "null")];
+    let hostile = [
+        "it's \"odd\": [a, {b}] # c",
+        "- x",
+        "null",
+        "8",
+        "a\nmode: auto",
+        "${service}",
+        "all*",
+        "ängstlich",
+        "& anchor",
+        "true",
+        "%x: |",
+    ];
+    for name in hostile {
+        world.alarm(name, &own, &[]);
+    }
+    world.ecs.cloudwatch().set_alarm("- x", "ALARM", crate::world::now());
+    let told = world.run(&["init", "--ecs", CLUSTER]).await;
+    let set = told.policy();
+    let text = format!("{:?}", set.iter().next().expect("a policy").policy);
+    for kept in
+        ["it's \\\"odd\\\": [a, {b}] # c", "\"- x\"", "\"null\"", "\"8\"", "\"true\"", "%x: |"]
+    {
+        assert!(text.contains(kept), "{kept}\n{text}");
+    }
+    assert!(text.contains("Observe") && !text.contains("all*"), "{text}");
+    told.remarks(&["alarm \"a\\nmode: auto\" is left out", "alarm \"all*\" is left out"]);
+    told.says(&["(!) In ALARM now"]);
+    let bad = world.run(&["init", "--ecs", CLUSTER, "--environment", "a\nmode: auto"]).await;
+    assert_eq!((bad.code, bad.out.as_str()), (Some(1), ""));
+    let odd = world.run(&["init", "--ecs", CLUSTER, "--environment", "a: # 'b'"]).await;
+    assert_eq!(odd.policy().iter().next().expect("a policy").policy.environment, "a: # 'b'");
+}
+
+#[tokio::test]
+async fn a_cluster_without_services_or_word_of_its_environment_is_drafted_with_what_is_open() {
+    let world = World::of("shop").await;
+    let told = world.run(&["init", "--ecs", "shop"]).await;
+    told.policy();
+    told.says(&[
+        "(!) There is no service in the cluster yet",
+        "(!) The cluster's name does not say which environment it is",
+        "environment: unnamed",
+        "service: '*'",
+    ]);
+    for name in ["shop-a", "shop-b"] {
+        world.service("shop", name, &json!({}));
+    }
+    let arn = "arn:aws:ecs:us-east-1:123456789012:cluster/shop";
+    let told = world.run(&["init", "--ecs", arn, "--output", "shop.yaml"]).await;
+    assert_eq!(told.code, Some(0), "{}", told.err);
+    let text = std::fs::read_to_string(world.home.path().join("shop.yaml")).expect("a draft");
+    assert!(text.contains("service: 'shop-*'"), "{text}");
+    let config = "targets:\n  here: { region: us-east-1 }\n  there: { region: eu-west-1 }\n";
+    std::fs::write(world.home.path().join("deployguard.yaml"), config).expect("written");
+    let told = world.run(&["init", "--ecs", "shop"]).await;
+    assert_eq!(told.code, Some(1));
+    told.remarks(&["by `--target NAME`: here, there"]);
+    let told = world.run(&["init", "--ecs", arn]).await;
+    told.policy();
+    told.says(&["match: { target: here, cluster: shop, service: 'shop-*' }"]);
+}
+
+#[tokio::test]
+async fn who_can_not_be_asked_is_a_short_error_that_says_what_to_do() {
+    let world = World::of(CLUSTER).await;
+    let told = world.run(&["init", "--ecs", "shopp"]).await;
+    assert_eq!((told.code, told.out.as_str()), (Some(1), ""));
+    told.remarks(&[
+        "no cluster shopp in us-east-1 of account 123456789012: there is shop-production",
+    ]);
+    let mut command = world.command();
+    let output = command.args(["init", "--ecs", CLUSTER]).output().await.expect("it runs");
+    Told::of(&output).remarks(&["deployguard: no region: set AWS_REGION"]);
+    let mut command = world.command();
+    command.env_remove("AWS_ACCESS_KEY_ID").env("AWS_REGION", "us-east-1");
+    let output = command.args(["init", "--ecs", CLUSTER]).output().await.expect("it runs");
+    let told = Told::of(&output);
+    assert!(told.err.lines().count() == 1, "{}", told.err);
+    told.remarks(&["no usable credentials", "set AWS_PROFILE"]);
+    let told = world.run(&["init", "--ecs", "a b"]).await;
+    told.remarks(&["`a b` is no cluster"]);
+}
