@@ -231,8 +231,8 @@ impl Found {
         let unused = alarms.iter().filter(|alarm| !used.contains(&alarm.name)).count();
         if unused > 0 {
             self.remarks.push(format!(
-                "{unused} more alarms of the account name neither these services nor what is before \
-                 them; `deployguard import cloudwatch-alarms` makes checks of what an alarm measures"
+                "alarms that name neither these services nor what is before them; left out: {unused}. \
+                 `deployguard import cloudwatch-alarms` makes checks of what an alarm measures"
             ));
         }
     }
@@ -267,7 +267,7 @@ impl Found {
         }
         if scaling > 0 {
             self.remarks.push(format!(
-                "{scaling} alarms that scale services are left out: they ring by day and night"
+                "alarms that only scale services ring by day and night; left out: {scaling}"
             ));
         }
         kept

@@ -74,7 +74,9 @@ pub fn run(wanted: &Init, out: &mut impl Write, err: &mut impl Write) -> anyhow:
     proven(&drafts)?;
     place.write(&drafts, out)?;
     for remark in &found.remarks {
-        writeln!(err, "(!) {remark}")?;
+        // What AWS has said may have lines of its own.
+        let words: Vec<&str> = remark.split_whitespace().collect();
+        writeln!(err, "(!) {}", words.join(" "))?;
     }
     next(wanted.output.as_deref(), &drafts, err)?;
     Ok(ExitCode::SUCCESS)

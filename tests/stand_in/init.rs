@@ -15,11 +15,12 @@ use crate::protocol::{as_json, validate};
 use crate::world::aws::cloudwatch::metric::Metric;
 use crate::world::aws::model::Settings;
 use crate::world::aws::{Ecs, Fault, NoProcesses};
+use crate::world::server::Server;
 use crate::world::timeline::Timeline;
 
 const CLUSTER: &str = "shop-production";
 const ELB: &str = "arn:aws:elasticloadbalancing:us-east-1:123456789012";
-const HOUR: Duration = Duration::from_hours(1);
+const MINUTE: Duration = Duration::from_mins(1);
 
 /// An account with the cluster, and a folder to draft into.
 struct World {
@@ -73,13 +74,15 @@ impl World {
         for dimensions in [own, &own[..1]] {
             let of = |metric: &str| Metric::new("AWS/ApplicationELB", metric, dimensions);
             let cloudwatch = self.ecs.cloudwatch();
-            cloudwatch.generate(&of("RequestCount"), HOUR, |_| vec![1.0; 400]);
-            // An error of 400 each hour, and 8 once a day.
-            cloudwatch.generate(&of("HTTPCode_Target_5XX_Count"), HOUR, |at| {
-                vec![1.0; if at.as_second() / 3600 % 24 == 5 { 8 } else { 1 }]
+            // 1200 requests each hour with three errors, and with 24 once a day.
+            cloudwatch.generate(&of("RequestCount"), MINUTE, |_| vec![1.0; 20]);
+            cloudwatch.generate(&of("HTTPCode_Target_5XX_Count"), MINUTE, |at| {
+                let at = at.as_second();
+                let errors = if at / 3600 % 24 == 5 { 24 } else { 3 };
+                vec![1.0; if at % 3600 == 0 { errors } else { 0 }]
             });
-            cloudwatch.generate(&of("TargetResponseTime"), HOUR, |at| {
-                vec![if at.as_second() / 3600 % 24 == 5 { 0.41 } else { 0.182 }; 20]
+            cloudwatch.generate(&of("TargetResponseTime"), MINUTE, |at| {
+                vec![if at.as_second() / 3600 % 24 == 5 { 0.41 } else { 0.182 }]
             });
         }
         self.uses(name, 20.0, 30.0);
@@ -194,7 +197,7 @@ async fn a_service_behind_a_load_balancer_is_drafted_from_what_was_measured_of_i
         "match: { cluster: shop-production, service: shop-api }",
         "extends: ecs-cloudwatch",
         "mode: observe",
-        "of 67200 requests; the worst hour 2%.".replace("67200", "67 thousand").as_str(),
+        "0.323% of 202 thousand requests; the worst hour 2%.",
         "dimensions: { LoadBalancer: app/shop-api/1, TargetGroup: targetgroup/shop-api/1 }",
         "normal: \"< 0.5%\" breach: { SEV2: \"> 3%\", SEV1: \"> 10%\" }",
         "182ms in the middle; the worst hour 410ms.",
@@ -207,12 +210,23 @@ async fn a_service_behind_a_load_balancer_is_drafted_from_what_was_measured_of_i
     told.remarks(&[
         "shop-production in us-east-1 of account 123456789012: 1 service",
         "asking CloudWatch for 7 metrics of the last 7 days: $0.0001",
-        "1 alarms that scale services are left out",
-        "1 more alarms of the account",
+        "alarms that only scale services ring by day and night; left out: 1",
+        "what is before them; left out: 1.",
         "deployguard check",
     ]);
     assert!(!told.out.contains("ephemeral"), "{}", told.out);
     world.fits_the_models();
+    let file = world.home.path().join("drafted.yaml");
+    std::fs::write(&file, &told.out).expect("written");
+    for name in ["api-cpu", "whole-balancer"] {
+        world.ecs.cloudwatch().set_alarm(name, "OK", crate::world::now());
+    }
+    let live = world.run(&["check", "--live", "--service", "shop-api", "drafted.yaml"]).await;
+    assert_eq!(live.code, Some(0), "{}{}", live.out, live.err);
+    for check in ["error rate", "p95 latency", "cpu", "memory", "alarms", "shared alarms"] {
+        let measured = |line: &str| line.trim().starts_with("ok") && line.contains(check);
+        assert!(live.out.lines().any(measured), "{check}\n{}", live.out);
+    }
 }
 
 #[tokio::test]
@@ -374,6 +388,33 @@ async fn a_cluster_without_services_or_word_of_its_environment_is_drafted_with_w
     let told = world.run(&["init", "--ecs", arn]).await;
     told.policy();
     told.says(&["match: { target: here, cluster: shop, service: 'shop-*' }"]);
+}
+
+#[tokio::test]
+async fn a_service_that_the_settings_prometheus_has_an_exporter_of_is_measured_there() {
+    let answer = json!({ "status": "success", "data": { "resultType": "vector", "result": [
+        { "metric": { "service": "api" }, "value": [0, "2"] },
+    ] } });
+    let query = move || async move { axum::Json(answer) };
+    let router = axum::Router::new().route("/api/v1/query", axum::routing::get(query));
+    let prometheus = Server::start(router).await.expect("a free port");
+    let world = World::of(CLUSTER).await;
+    world.web("api", &Value::Null);
+    // The token that nobody has set is none of this command's business.
+    let config = format!(
+        "prometheus: {{ url: '{}' }}\nslack: {{ token: {{ env: NOWHERE }} }}\n",
+        prometheus.url()
+    );
+    std::fs::write(world.home.path().join("elsewhere.yaml"), config).expect("written");
+    let arguments = ["init", "--ecs", CLUSTER, "--config", "elsewhere.yaml"];
+    let told = world.run(&arguments).await;
+    told.policy();
+    told.says(&["extends: ecs-web"]);
+    world.service(CLUSTER, "worker", &json!({}));
+    let told = world.run(&[&arguments[..], &["--service", "worker"]].concat()).await;
+    told.policy();
+    told.says(&["extends: ecs-cloudwatch"]);
+    told.remarks(&["CPU and memory are CloudWatch's"]);
 }
 
 #[tokio::test]

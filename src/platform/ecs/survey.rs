@@ -1,6 +1,6 @@
 //! The services of a cluster as they stand: who deploys them, and what is before them.
 
-use aws_sdk_ecs::types::Service;
+use aws_sdk_ecs::types::{Service, TaskSet};
 
 use super::Ecs;
 use super::decode::controller;
@@ -58,7 +58,7 @@ fn surveyed(service: &Service) -> Option<Surveyed> {
     }
     let mut balancers = service.load_balancers().iter().collect::<Vec<_>>();
     if balancers.is_empty() {
-        balancers.extend(service.task_sets().iter().flat_map(|set| set.load_balancers()));
+        balancers.extend(service.task_sets().iter().flat_map(TaskSet::load_balancers));
     }
     let mut fronts: Vec<Front> = Vec::new();
     for one in balancers {

@@ -1,6 +1,6 @@
 //! Which services one policy can speak of.
 
-use super::{Before, Scene, Seen, environment};
+use super::{Before, Scene, Seen, environment, is_name};
 use crate::model::Controller;
 use crate::policy::Glob;
 
@@ -59,7 +59,8 @@ fn stands_alone(one: &Seen) -> bool {
 }
 
 fn name_of(scene: &Scene, one: &Seen) -> String {
-    let environment = environment(&scene.cluster);
+    let given = scene.environment.clone().filter(|word| is_name(word));
+    let environment = given.or_else(|| environment(&scene.cluster));
     match environment.filter(|word| !one.name.to_ascii_lowercase().contains(word.as_str())) {
         Some(word) => format!("{}-{word}", one.name),
         None => one.name.clone(),
@@ -71,7 +72,7 @@ fn together(services: &[&Seen], others: &[&Seen]) -> Option<String> {
     let [first, _, ..] = services else { return None };
     let shared = |prefix: &str| services.iter().all(|one| one.name.starts_with(prefix));
     let ends = first.name.char_indices().filter(|(_, char)| "-_".contains(*char));
-    let prefix = ends.map(|(at, _)| &first.name[..=at]).filter(|prefix| shared(prefix)).last();
+    let prefix = ends.map(|(at, _)| &first.name[..=at]).rfind(|prefix| shared(prefix));
     let free = |pattern: &String| {
         let glob = Glob::parse(pattern);
         glob.is_ok_and(|glob| others.iter().all(|one| !glob.matches(&one.name)))

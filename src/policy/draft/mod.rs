@@ -146,3 +146,6 @@ fn unique(name: &str, taken: &mut BTreeSet<String>) -> String {
     }
     name
 }
+
+#[cfg(test)]
+mod tests;

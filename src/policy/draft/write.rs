@@ -121,69 +121,65 @@ fn before(out: &mut String, service: &Seen) {
              checks are about the whole load balancer, and about every service behind it.",
         );
     }
-    let metric = |out: &mut String, margin: &str, metric: &str| {
-        let _ = writeln!(out, "{margin}cloudwatch:");
-        let _ = writeln!(out, "{margin}  namespace: AWS/ApplicationELB");
-        let _ = writeln!(out, "{margin}  metric: {metric}");
-        let _ = writeln!(out, "{margin}  dimensions: {}", inline(&dimensions));
-    };
-    let found = errors(service);
-    comment(
-        out,
-        "  ",
-        &match (&found, unanswered(&[service], Figure::Requests)) {
-            (Some(errors), _) => format!(
-                "5xx over {DAYS} days: {} of {} requests; the worst hour {}.",
-                percent(errors.share),
-                count(errors.requests),
-                percent(errors.worst)
-            ),
-            (None, Some(why)) => format!("(!) Not measured, and the limits are anybody's: {why}."),
-            (None, None) => {
-                format!("(!) No request in {DAYS} days: the limits are anybody's.")
-            }
-        },
-    );
-    let Limits { normal, sev2, sev1 } = limits::errors(found);
-    out.push_str("  error rate:\n    ratio:\n      bad:\n");
-    metric(out, "        ", "HTTPCode_Target_5XX_Count");
-    out.push_str("      total:\n");
-    metric(out, "        ", "RequestCount");
-    let _ = writeln!(out, "    normal: \"< {}\"", percent(normal));
-    let _ = writeln!(
-        out,
-        "    breach: {{ SEV2: \"> {}\", SEV1: \"> {}\" }}",
-        percent(sev2),
-        percent(sev1)
-    );
+    error_rate(out, service, &dimensions);
     out.push('\n');
+    latency(out, service, &dimensions);
+}
+
+type Dimensions = BTreeMap<String, String>;
+
+fn error_rate(out: &mut String, service: &Seen, dimensions: &Dimensions) {
+    let found = errors(service);
+    let told = found.map(|errors| {
+        format!(
+            "5xx over {DAYS} days: {} of {} requests; the worst hour {}.",
+            percent(errors.share),
+            count(errors.requests),
+            percent(errors.worst)
+        )
+    });
+    comment(out, "  ", &told.unwrap_or_else(|| unmeasured(service, Figure::Requests)));
+    out.push_str("  error rate:\n    ratio:\n      bad:\n");
+    metric(out, "        ", "HTTPCode_Target_5XX_Count", dimensions);
+    out.push_str("      total:\n");
+    metric(out, "        ", "RequestCount", dimensions);
+    three(out, limits::errors(found), percent);
+}
+
+fn latency(out: &mut String, service: &Seen, dimensions: &Dimensions) {
     let found = usual(&[service], Figure::P95).map(|(usual, _)| usual);
-    comment(
-        out,
-        "  ",
-        &match (&found, unanswered(&[service], Figure::P95)) {
-            (Some(usual), _) => format!(
-                "p95 of each hour over {DAYS} days: {} in the middle; the worst hour {}.",
-                seconds(usual.median),
-                seconds(usual.worst)
-            ),
-            (None, Some(why)) => format!("(!) Not measured, and the limits are anybody's: {why}."),
-            (None, None) => {
-                format!("(!) No request in {DAYS} days: the limits are anybody's.")
-            }
-        },
-    );
-    let Limits { normal, sev2, sev1 } = limits::latency(found);
+    let told = found.map(|usual| {
+        format!(
+            "p95 of each hour over {DAYS} days: {} in the middle; the worst hour {}.",
+            seconds(usual.median),
+            seconds(usual.worst)
+        )
+    });
+    comment(out, "  ", &told.unwrap_or_else(|| unmeasured(service, Figure::P95)));
     out.push_str("  p95 latency:\n    latency:\n");
-    metric(out, "      ", "TargetResponseTime");
+    metric(out, "      ", "TargetResponseTime", dimensions);
     out.push_str("      quantile: 0.95\n");
-    let _ = writeln!(out, "    normal: \"< {}\"", seconds(normal));
-    let _ = writeln!(
-        out,
-        "    breach: {{ SEV2: \"> {}\", SEV1: \"> {}\" }}",
-        seconds(sev2),
-        seconds(sev1)
-    );
+    three(out, limits::latency(found), seconds);
+}
+
+fn unmeasured(service: &Seen, figure: Figure) -> String {
+    match unanswered(&[service], figure) {
+        Some(why) => format!("(!) Not measured, and the limits are anybody's: {why}."),
+        None => format!("(!) No request in {DAYS} days: the limits are anybody's."),
+    }
+}
+
+fn metric(out: &mut String, margin: &str, metric: &str, dimensions: &Dimensions) {
+    let _ = writeln!(out, "{margin}cloudwatch:");
+    let _ = writeln!(out, "{margin}  namespace: AWS/ApplicationELB");
+    let _ = writeln!(out, "{margin}  metric: {metric}");
+    let _ = writeln!(out, "{margin}  dimensions: {}", inline(dimensions));
+}
+
+fn three(out: &mut String, limits: Limits, told: fn(f64) -> String) {
+    let [normal, sev2, sev1] = [limits.normal, limits.sev2, limits.sev1].map(told);
+    let _ = writeln!(out, "    normal: \"< {normal}\"");
+    let _ = writeln!(out, "    breach: {{ SEV2: \"> {sev2}\", SEV1: \"> {sev1}\" }}");
 }
 
 /// CPU and memory: the bundle measures, here stand the limits.

@@ -133,17 +133,16 @@ fn described(groups: &[(&str, Option<&str>)]) -> (Value, String) {
     let (mut shown, mut text) = (Vec::new(), String::new());
     for (arn, balancer) in groups {
         let name = arn.split('/').nth(1).unwrap_or_default();
-        let arns: Vec<&str> = balancer.iter().copied().collect();
+        let member = balancer.map(|arn| format!("<member>{arn}</member>")).unwrap_or_default();
         shown.push(json!({
             "TargetGroupArn": arn, "TargetGroupName": name, "Protocol": "HTTP", "Port": 80,
-            "TargetType": "ip", "LoadBalancerArns": arns,
+            "TargetType": "ip", "LoadBalancerArns": Vec::from_iter(*balancer),
         }));
-        let arns: String = arns.iter().map(|arn| format!("<member>{arn}</member>")).collect();
         let _ = write!(
             text,
             "<member><TargetGroupArn>{arn}</TargetGroupArn>\
              <TargetGroupName>{name}</TargetGroupName><Protocol>HTTP</Protocol><Port>80</Port>\
-             <TargetType>ip</TargetType><LoadBalancerArns>{arns}</LoadBalancerArns></member>"
+             <TargetType>ip</TargetType><LoadBalancerArns>{member}</LoadBalancerArns></member>"
         );
     }
     let text = format!("<TargetGroups>{text}</TargetGroups>");
