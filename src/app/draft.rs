@@ -12,19 +12,19 @@ use jiff::{SignedDuration, Timestamp};
 use super::{prometheus, targets};
 use crate::aws::Account;
 use crate::engine::clock;
-use crate::model::{Ask, KnownAlarm, MetricAsk, Surveyed, Ticks};
+use crate::model::{Ask, KnownAlarm, MetricAsk, Surveyed, Ticks, Unusable};
 use crate::platform::ecs::{Ecs, Survey};
 use crate::platform::{Balancers, Platform};
-use crate::policy::{
-    Before, DAYS, Drafted, Figure, History, Scene, Seen, draft, is_name, unnameable,
-};
+use crate::policy::{Before, DAYS, Drafted, Figure, Scene, Seen, draft, is_name, unnameable};
 use crate::settings::{AccountsSettings, PrometheusSettings};
-use crate::sources::{CloudWatch, Fetched, Request};
+use crate::sources::{CloudWatch, Request};
 use front::{About, about, before, groups_of};
 use whose::{Arn, chosen};
 
 /// Services of a cluster that are drafted for; the others are named.
 const MOST_SERVICES: usize = 100;
+/// Figures that are asked for together: what is asked at once has to be answered in seconds.
+const AT_ONCE: usize = 120;
 /// Clusters that are named where one is not found.
 const MOST_NAMED: usize = 10;
 
@@ -84,30 +84,36 @@ impl Found {
             ticks: *ticks,
         };
         let requests: Vec<Request> = asks.iter().map(request).collect();
+        let mut answers = Vec::with_capacity(requests.len());
+        for part in requests.chunks(AT_ONCE) {
+            answers.extend(self.cloudwatch.fetch(part).await);
+        }
         let mut failures = BTreeSet::new();
-        for ((place, figure, ..), fetched) in
-            asks.into_iter().zip(self.cloudwatch.fetch(&requests).await)
-        {
-            let history = history(fetched);
-            failures.extend(history.as_ref().err().cloned());
+        for ((place, figure, ..), fetched) in asks.into_iter().zip(answers) {
+            let failed = fetched.failed.first().map(|(_, why)| why.clone());
+            failures.extend(failed.as_ref().map(mend));
+            let samples = fetched.tracks.into_iter().flat_map(|track| track.samples);
+            let history = failed.map_or_else(|| Ok(samples.collect()), |why| Err(why.to_string()));
             if let Some(one) = self.services.get_mut(place) {
                 one.measured.insert(figure, history);
             }
         }
-        for why in failures {
-            self.remarks.push(format!(
-                "{why}: limits are drafted without what was measured; allow \
-                 cloudwatch:GetMetricData and draft again"
-            ));
-        }
+        self.remarks.extend(failures);
     }
 }
 
-fn history(fetched: Fetched) -> History {
-    if let Some((_, why)) = fetched.failed.first() {
-        return Err(why.to_string());
-    }
-    Ok(fetched.tracks.into_iter().flat_map(|track| track.samples).collect())
+/// What to do where the last days could not be had.
+fn mend(why: &Unusable) -> String {
+    let mend = match why {
+        Unusable::Unreachable(_) => "draft again a little later",
+        Unusable::Empty
+        | Unusable::NothingNew
+        | Unusable::TooFew(_)
+        | Unusable::NotFinite(_)
+        | Unusable::WrongType
+        | Unusable::Refused(_) => "allow cloudwatch:GetMetricData and draft again",
+    };
+    format!("{why}: limits are drafted without what was measured; {mend}")
 }
 
 /// Looks at a cluster.
