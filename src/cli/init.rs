@@ -67,7 +67,7 @@ pub fn run(wanted: &Init, out: &mut impl Write, err: &mut impl Write) -> anyhow:
         #[expect(clippy::cast_precision_loss, reason = "some hundreds")]
         let dollars = metrics as f64 * DOLLARS;
         let metrics = count(metrics, "metric", "metrics");
-        writeln!(err, "asking CloudWatch for {metrics} of the last {}: ${dollars:.4}", reach())?;
+        writeln!(err, "asking CloudWatch for {metrics} of the last {}: ${dollars:.5}", reach())?;
         runtime.block_on(found.measure());
     }
     let drafts = found.drafts();

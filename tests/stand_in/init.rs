@@ -41,7 +41,7 @@ async fn a_service_behind_a_load_balancer_is_drafted_from_what_was_measured_of_i
     ]);
     told.remarks(&[
         "shop-production in us-east-1 of account 123456789012: 1 service",
-        "asking CloudWatch for 7 metrics of the last 7 days: $0.0001",
+        "asking CloudWatch for 7 metrics of the last 7 days: $0.00007",
         "alarms that only scale services ring by day and night; left out: 1",
         "what is before them; left out: 1.",
         "deployguard check",
