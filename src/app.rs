@@ -2,6 +2,7 @@
 
 mod advertise;
 pub mod doctor;
+pub mod draft;
 mod lead;
 mod targets;
 

@@ -15,7 +15,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::telemetry::LogFormat;
 pub use store::StoreSettings;
-pub use targets::TargetSettings;
+pub use targets::{AccountsSettings, TargetSettings};
 
 /// `deployguard.yaml`.
 #[derive(Debug, Clone, Deserialize)]

@@ -10,6 +10,7 @@ mod digest;
 mod doctor;
 mod explain;
 pub mod import;
+mod init;
 mod live;
 pub mod matching;
 pub mod schema;
@@ -51,6 +52,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Draft a first policy in mode observe, from the services, metrics and alarms of a cluster
+    Init(init::Init),
     /// Read policies and tell every mistake with its place
     Check {
         /// Policy files or folders
@@ -179,6 +182,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Schema => schema::run(out),
         Command::Match { service, policies } => matching::run(&policies, &service, out),
         Command::Import(wanted) => import::run(&wanted, out, &mut io::stderr().lock()),
+        Command::Init(wanted) => init::run(&wanted, out, &mut io::stderr().lock()),
         Command::Watches { id: None, server, .. } => watches::list(&server, out),
         Command::Watches { id: Some(id), explain, server } => {
             let code = watches::show(&server, &id, out)?;

@@ -5,9 +5,11 @@
 //! says if the plan still fits what it sees.
 
 mod accounts;
+mod balancers;
 pub mod ecs;
 
 pub use accounts::Accounts;
+pub use balancers::Balancers;
 
 use jiff::Timestamp;
 

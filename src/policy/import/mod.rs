@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use jiff::SignedDuration;
 
 pub use self::write::UNSAID;
+pub(super) use self::write::{comment, quoted, round};
 use super::diagnostic::Diagnostic;
 use super::{Part, SourceFile};
 use crate::model::Severity;

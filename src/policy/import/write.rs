@@ -328,14 +328,14 @@ pub(super) fn bound(wanted: Wanted, unit: Unit) -> String {
 }
 
 /// Without what binary fractions leave behind: `7`, not `7.000000000000001`.
-pub(super) fn round(value: f64) -> String {
+pub(in crate::policy) fn round(value: f64) -> String {
     let text = format!("{value:.9}");
     let text = text.trim_end_matches('0').trim_end_matches('.');
     if text == "0" || text == "-0" { format!("{value}") } else { text.to_owned() }
 }
 
 /// Lines of a comment, wrapped; no text gets out of it.
-fn comment(out: &mut String, margin: &str, text: &str) {
+pub(in crate::policy) fn comment(out: &mut String, margin: &str, text: &str) {
     let indent: String = text.chars().take_while(|char| *char == ' ').collect();
     let mut line = String::new();
     let mut flush = |line: &mut String| {
@@ -361,7 +361,7 @@ fn comment(out: &mut String, margin: &str, text: &str) {
 }
 
 /// Plain where nothing in it means anything to YAML, quoted otherwise.
-pub(super) fn quoted(text: &str) -> String {
+pub(in crate::policy) fn quoted(text: &str) -> String {
     let plain = |char: char| char.is_ascii_alphanumeric() || "_- /.".contains(char);
     let word = !["null", "~", "true", "false"].contains(&text.to_lowercase().as_str());
     let ends = text.starts_with(|char: char| char.is_ascii_alphabetic()) && !text.ends_with(' ');

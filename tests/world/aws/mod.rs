@@ -103,7 +103,7 @@ struct Shared {
     model: Mutex<Model>,
     cloudwatch: CloudWatch,
     logs: Mutex<logs::Logs>,
-    targets: Mutex<balancers::Targets>,
+    groups: Mutex<balancers::Groups>,
     settings: Settings,
     sts: Mutex<Sts>,
     queues: Mutex<Queues>,
@@ -129,7 +129,7 @@ impl Ecs {
         let shared = Arc::new(Shared {
             cloudwatch: CloudWatch::default(),
             logs: Mutex::default(),
-            targets: Mutex::default(),
+            groups: Mutex::default(),
             model: Mutex::new(Model::new(settings.clone())),
             queues: Mutex::new(Queues::new(settings.clone())),
             settings,
@@ -178,7 +178,13 @@ impl Ecs {
     /// The targets behind a target group from now on, by its ARN: identifiers and states.
     pub fn set_targets(&self, group: &str, targets: &[(&str, &str)]) {
         let targets = targets.iter().map(|(id, state)| ((*id).to_owned(), (*state).to_owned()));
-        lock(&self.shared.targets).insert(group.to_owned(), targets.collect());
+        lock(&self.shared.groups).entry(group.to_owned()).or_default().targets = targets.collect();
+    }
+
+    /// Makes a target group that this load balancer sends to, by their ARNs.
+    pub fn set_balancer(&self, group: &str, balancer: Option<&str>) {
+        let balancer = balancer.map(str::to_owned);
+        lock(&self.shared.groups).entry(group.to_owned()).or_default().balancer = balancer;
     }
 
     /// Calls an operation of SQS past HTTP.
