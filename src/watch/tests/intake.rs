@@ -210,8 +210,7 @@ fn what_was_bad_without_digests_is_every_image_of_it_that_no_later_watch_saw_wel
             watch: None,
         };
         let target = of(1, digest);
-        let ledger =
-            [entry(of(1, found_bad), bad, 100), entry(target.clone(), standing, second)];
+        let ledger = [entry(of(1, found_bad), bad, 100), entry(target.clone(), standing, second)];
         // Known to the ledger, or what was in place before: the same holds.
         let found = candidates(&rule, &ledger, &judged, Some(&target), at(300));
         let found: Vec<_> = found.into_iter().map(|candidate| candidate.revision).collect();
