@@ -5,12 +5,9 @@ use std::fmt::Write;
 
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::http::Asked;
-use super::{Fault, Shared};
-use crate::world::lock;
 
 /// The targets of each group, by its ARN: their identifiers and states.
 pub type Targets = BTreeMap<String, Vec<(String, String)>>;
@@ -18,13 +15,8 @@ pub type Targets = BTreeMap<String, Vec<(String, String)>>;
 const SPACE: &str = "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/";
 const REQUEST: &str = "00000000-0000-4000-8000-000000000000";
 
-/// The answer, if the request is one of this service.
-pub(super) fn answer(
-    shared: &Shared,
-    headers: &HeaderMap,
-    body: &[u8],
-    at: Timestamp,
-) -> Option<Response> {
+/// The request, if it is one of this service.
+pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Option<Asked> {
     let kind = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
     if !kind.starts_with("application/x-www-form-urlencoded") {
         return None;
@@ -37,18 +29,16 @@ pub(super) fn answer(
     }
     let operation = form.remove("Action")?;
     let body: Map<String, Value> = form.into_iter().map(|(key, one)| (key, json!(one))).collect();
-    let asked = Asked { service: "elbv2", operation, body: Value::Object(body) };
-    let found = match shared.faults.take(&asked.operation) {
-        Some(Fault::Denied) => Err((StatusCode::FORBIDDEN, "AccessDenied")),
-        Some(_) => Err((StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable")),
-        None => health(&lock(&shared.targets), &asked),
-    };
-    let (answer, status, text) = match found {
+    Some(Asked { service: "elbv2", operation, body: Value::Object(body) })
+}
+
+/// Its answer, as recorded and as sent.
+pub(super) fn answer(groups: &Targets, asked: &Asked) -> (Value, Response) {
+    let (answer, status, text) = match health(groups, asked) {
         Ok(targets) => told(&targets),
         Err((status, code)) => refused(status, code),
     };
-    shared.record(&asked, (answer, status.as_u16()), at);
-    Some((status, [(header::CONTENT_TYPE, "text/xml")], text).into_response())
+    (answer, (status, [(header::CONTENT_TYPE, "text/xml")], text).into_response())
 }
 
 fn health(
