@@ -50,7 +50,6 @@ impl Protocol {
     fn refusal(self, status: u16, code: &'static str, message: impl Into<String>) -> Refusal {
         let query_code = match code {
             "InvalidSignatureException" => "SignatureDoesNotMatch",
-            "ServerException" => "ServiceUnavailable",
             code => code.strip_suffix("Exception").unwrap_or(code),
         };
         // The JSON protocol says 400 for whatever is the caller's fault.
@@ -60,8 +59,14 @@ impl Protocol {
         Refusal { status, code, query_code, message: message.into() }
     }
 
-    /// The answer to a call that meets this fault; `None`: there is none in the protocol.
-    pub fn refuses(self, fault: &Fault, headers: &HeaderMap, at: Timestamp) -> Option<Refusal> {
+    /// The answer of `service` to a call that meets this fault; `None`: there is none in the
+    /// protocol.
+    pub fn refuses(
+        self,
+        (service, fault): (&str, &Fault),
+        headers: &HeaderMap,
+        at: Timestamp,
+    ) -> Option<Refusal> {
         Some(match fault {
             Fault::Throttle => self.refusal(400, "ThrottlingException", "Rate exceeded"),
             Fault::Denied => {
@@ -74,7 +79,12 @@ impl Protocol {
             }
             Fault::Error5xx => {
                 let message = "Service Unavailable. Please try again later.";
-                self.refusal(500, "ServerException", message)
+                let named = ["ecr", "ecs"].contains(&service);
+                self.refusal(
+                    500,
+                    if named { "ServerException" } else { "InternalFailure" },
+                    message,
+                )
             }
             Fault::Skewed => self.skewed(headers, at + AHEAD),
             Fault::Hang(_) | Fault::Html(_) | Fault::DropConnectionAfterApplying => return None,

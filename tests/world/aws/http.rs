@@ -57,7 +57,8 @@ async fn answer(
     };
     let protocol = Protocol::of(&headers);
     let fault = shared.faults.take(&asked.operation);
-    let refusal = fault.as_ref().and_then(|fault| protocol.refuses(fault, &headers, at));
+    let refusal =
+        fault.as_ref().and_then(|fault| protocol.refuses((asked.service, fault), &headers, at));
     let (answer, mut response) = match (&fault, &refusal) {
         (_, Some(refusal)) => refused(protocol, refusal),
         (Some(Fault::Html(status)), None) => (Value::Null, html(*status)),

@@ -268,6 +268,12 @@ impl Ecs {
         lock(&self.shared.model).push_image(image, digest);
     }
 
+    /// What the image of this digest sets in its tasks' environment.
+    pub fn bake(&self, digest: &str, environment: &[(&str, &str)]) {
+        let pairs = environment.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+        lock(&self.shared.model).bake(digest, pairs.collect());
+    }
+
     /// A CloudWatch alarm goes off, or is over.
     pub fn set_alarm(&self, name: &str, on: bool) {
         lock(&self.shared.model).set_alarm(name, on, now());

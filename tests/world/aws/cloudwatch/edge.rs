@@ -42,7 +42,7 @@ pub(in crate::world::aws) async fn answer(
         Some(Fault::Throttle) => Err(CloudWatchError::throttled()),
         Some(Fault::Denied) => Err(CloudWatchError::denied(&asked.operation)),
         Some(fault @ (Fault::Expired | Fault::Skewed)) => {
-            let refusal = Protocol::Cbor.refuses(fault, &headers, at);
+            let refusal = Protocol::Cbor.refuses((asked.service, fault), &headers, at);
             Err(refusal.map_or_else(CloudWatchError::internal, CloudWatchError::of))
         }
         Some(Fault::Error5xx) => Err(CloudWatchError::internal()),
