@@ -222,7 +222,8 @@ fn metric() -> Ask {
 
 async fn measured(account: &aws::Account, ask: Ask) -> Told {
     let (cloudwatch, tasks) = (CloudWatch::of(account), TaskHealth::of(account));
-    let sources = Sources { cloudwatch: Some(cloudwatch), tasks: Some(tasks), prometheus: None };
+    let (cloudwatch, tasks) = (Some(cloudwatch), Some(tasks));
+    let sources = Sources { cloudwatch, tasks, ..Sources::default() };
     let ticks = Ticks::once(now(), SignedDuration::from_mins(1));
     let due = Due { key: (), question: Question::plain(Shape::Gauge, vec![ask]), ticks };
     let ((), measured) = measure(&sources, vec![due]).await.remove(0);
