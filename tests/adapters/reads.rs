@@ -116,8 +116,8 @@ impl Place {
         let account = aws_at(self.stage.account.ecs.url()).await;
         let ecs = Ecs::of(&account);
         match operation {
-            "ListClusters" => of_look(ecs.clusters().await),
-            "ListServices" => of_look(ecs.services(CLUSTER).await),
+            "ListClusters" => of_look(&ecs.clusters().await),
+            "ListServices" => of_look(&ecs.services(CLUSTER).await),
             "DescribeServices"
             | "ListServiceDeployments"
             | "DescribeServiceDeployments"
@@ -128,7 +128,7 @@ impl Place {
                 if let Ok(found) = &found {
                     assert_eq!(found.obstacle, None, "{operation}");
                 }
-                of_look(found)
+                of_look(&found)
             }
             "ListTasks" | "DescribeTasks" => self.tasks(&account, TaskGauge::Failures).await,
             "DescribeTargetHealth" => self.tasks(&account, TaskGauge::HealthyTargets).await,
@@ -154,7 +154,7 @@ impl Place {
             "AssumeRole" => {
                 let role = Role { arn: ROLE.into(), external_id: Some("right".into()) };
                 let account = self.in_role(role).await;
-                of_look(Ecs::of(&account).clusters().await)
+                of_look(&Ecs::of(&account).clusters().await)
             }
             other => panic!("nothing here calls {other}: say how it is asked"),
         }
@@ -166,7 +166,7 @@ impl Place {
             let seen = seen.as_ref().expect("it is in place");
             assert_eq!((seen.primary.id.as_str(), seen.is_stable()), (&*self.plan.judged, true));
         }
-        of_look(seen)
+        of_look(&seen)
     }
 
     async fn tasks(&self, account: &aws::Account, gauge: TaskGauge) -> Told {
@@ -191,7 +191,7 @@ impl Place {
     }
 }
 
-fn of_look<T>(look: Result<T, LookError>) -> Told {
+fn of_look<T>(look: &Result<T, LookError>) -> Told {
     match look {
         Ok(_) => Seen,
         Err(LookError::Everywhere(_) | LookError::Transient(_)) => Passing,
