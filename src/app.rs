@@ -41,6 +41,7 @@ fn sources_of(account: &Account, prometheus: Option<Prometheus>) -> Sources {
         prometheus,
         cloudwatch: Some(CloudWatch::of(account)),
         tasks: Some(TaskHealth::of(account)),
+        none_because: None,
     }
 }
 

@@ -73,7 +73,7 @@ impl Live {
             None
         };
         let prometheus = settings.prometheus.as_ref().map(crate::app::prometheus).transpose()?;
-        Ok(Sources { prometheus, cloudwatch, tasks: None })
+        Ok(Sources { prometheus, cloudwatch, ..Sources::default() })
     }
 }
 

@@ -12,7 +12,7 @@ use super::run::Engine;
 use crate::judge::Rival;
 use crate::model::{ALARM_BEFORE, Measured, Question, ServiceKey, TASK_STOP, Ticks, WatchId};
 use crate::policy::{Check, Policy, Stretches, Vars};
-use crate::sources::{Due, measure};
+use crate::sources::{Due, Sources, measure};
 use crate::watch::{
     BaselineAsk, BaselineMeasured, Event, Sampled, Samples, Tick, Watch, is_unsettled, rivals,
 };
@@ -164,7 +164,8 @@ impl Engine {
         if round.jobs.is_empty() {
             return;
         }
-        let sources = self.parts.sources.get(target).cloned().unwrap_or_default();
+        let sources = self.parts.sources.get(target).cloned();
+        let sources = sources.unwrap_or_else(|| Sources::of_no_target(target));
         let (asked_of, target) = (sources.cloudwatch.clone(), target.to_owned());
         let handle = self.handle.clone();
         let (metrics, status) = (self.parts.metrics.clone(), self.parts.status.clone());

@@ -25,6 +25,7 @@ mod live;
 mod log;
 mod measuring;
 mod outbox;
+mod pacing;
 mod perform;
 mod place;
 mod poller;

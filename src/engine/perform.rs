@@ -179,7 +179,7 @@ async fn inspect(
                 }
             },
             Err(LookError::Permanent(why)) => obstacles.push(why),
-            Err(LookError::Transient(why)) => {
+            Err(LookError::Everywhere(why) | LookError::Transient(why)) => {
                 tracing::warn!(why, "the rollback target could not be looked at; trying again");
                 return Err(AGAIN);
             }

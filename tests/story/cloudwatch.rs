@@ -1,13 +1,12 @@
 //! A team with nothing but CloudWatch: no Prometheus is in the settings.
 
-use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Context;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::BINARY;
 use crate::world::aws::cloudwatch::metric::{Lag, Metric};
@@ -116,10 +115,10 @@ async fn a_team_with_nothing_but_cloudwatch_gets_the_whole_guard() -> anyhow::Re
     alarm(&world, "shopflow-api-5xx", "OK");
     alarm(&world, "database", "ALARM");
     let mut daemon = Daemon::at_home(Path::new(BINARY), &world, POLICY)?;
-    let file = daemon.home().join("deployguard.yaml");
-    let mut settings: Value = serde_json::from_slice(&fs::read(&file)?)?;
-    settings.as_object_mut().context("settings")?.remove("prometheus");
-    fs::write(&file, settings.to_string())?;
+    daemon.settle(|settings| {
+        let Some(settings) = settings.as_object_mut() else { return };
+        settings.remove("prometheus");
+    })?;
     daemon.start().await?;
     daemon.knows_its_world(&world).await?;
 

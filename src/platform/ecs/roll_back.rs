@@ -144,7 +144,9 @@ impl Ecs {
         match self.describe_one(key).await {
             Ok(Some(service)) => Ok(service),
             Ok(None) => Err(ActFailure::Refused(format!("{key} does not exist any more"))),
-            Err(LookError::Transient(words)) => Err(ActFailure::Transient(words)),
+            Err(LookError::Everywhere(words) | LookError::Transient(words)) => {
+                Err(ActFailure::Transient(words))
+            }
             Err(LookError::Permanent(words)) => Err(ActFailure::Permanent(words)),
         }
     }

@@ -5,12 +5,9 @@ use std::fmt::Write;
 
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::http::Asked;
-use super::{Fault, Shared};
-use crate::world::lock;
 
 /// The target groups by their ARNs.
 pub type Groups = BTreeMap<String, Group>;
@@ -29,13 +26,8 @@ const MOST: usize = 400;
 const SPACE: &str = "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/";
 const REQUEST: &str = "00000000-0000-4000-8000-000000000000";
 
-/// The answer, if the request is one of this service.
-pub(super) fn answer(
-    shared: &Shared,
-    headers: &HeaderMap,
-    body: &[u8],
-    at: Timestamp,
-) -> Option<Response> {
+/// The request, if it is one of this service.
+pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Option<Asked> {
     let kind = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
     if !kind.starts_with("application/x-www-form-urlencoded") {
         return None;
@@ -47,18 +39,16 @@ pub(super) fn answer(
         return None;
     }
     let operation = form.remove("Action")?;
-    let asked = Asked { service: "elbv2", operation, body: body_of(form) };
-    let found = match shared.faults.take(&asked.operation) {
-        Some(Fault::Denied) => Err((StatusCode::FORBIDDEN, "AccessDenied")),
-        Some(_) => Err((StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable")),
-        None => told(&lock(&shared.groups), &asked),
-    };
-    let (answer, status, text) = match found {
+    Some(Asked { service: "elbv2", operation, body: body_of(form) })
+}
+
+/// Its answer, as recorded and as sent.
+pub(super) fn answer(groups: &Groups, asked: &Asked) -> (Value, Response) {
+    let (answer, status, text) = match told(groups, asked) {
         Ok((answer, text)) => (answer, StatusCode::OK, text),
         Err((status, code)) => refused(status, code),
     };
-    shared.record(&asked, (answer, status.as_u16()), at);
-    Some((status, [(header::CONTENT_TYPE, "text/xml")], text).into_response())
+    (answer, (status, [(header::CONTENT_TYPE, "text/xml")], text).into_response())
 }
 
 /// The form as botocore writes it: `Name.member.1` is the first of a list.

@@ -3,6 +3,7 @@
 mod balancers;
 pub mod cloudwatch;
 mod events;
+mod failure;
 mod http;
 mod logs;
 pub mod model;
@@ -17,7 +18,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
@@ -67,6 +68,8 @@ pub enum Fault {
     Denied,
     /// `ExpiredTokenException`: the credentials have run out.
     Expired,
+    /// `InvalidSignatureException`: the service's clock is an hour ahead of ours.
+    Skewed,
     /// No answer for this long, then the connection is cut; nothing is applied.
     Hang(Duration),
     /// A proxy's HTML page with this HTTP status; nothing is applied.
@@ -112,6 +115,8 @@ struct Shared {
     mail: watch::Sender<u64>,
     calls: Mutex<Vec<Call>>,
     faults: Faults<Fault>,
+    /// How far the service's clock is ahead of ours.
+    ahead: Mutex<SignedDuration>,
     timeline: Timeline,
     wake: Notify,
     in_service: watch::Sender<Vec<RunningTask>>,
@@ -138,6 +143,7 @@ impl Ecs {
             mail: watch::Sender::new(0),
             calls: Mutex::default(),
             faults: Faults::default(),
+            ahead: Mutex::default(),
             timeline,
             wake: Notify::new(),
             in_service: watch::Sender::new(Vec::new()),
@@ -247,6 +253,17 @@ impl Ecs {
         self.shared.faults.plan(operation, fault, times);
     }
 
+    /// Every call meets `fault` from now on, whatever else is planned; `None`: no more.
+    pub fn storm(&self, fault: Option<Fault>) {
+        self.shared.faults.storm(fault);
+    }
+
+    /// The service's clock is so far ahead of ours from now on: who signs at another time is
+    /// turned away.
+    pub fn run_ahead(&self, by: SignedDuration) {
+        *lock(&self.shared.ahead) = by;
+    }
+
     /// No more faults.
     pub fn clear_faults(&self) {
         self.shared.faults.clear();
@@ -255,6 +272,12 @@ impl Ecs {
     /// Pushes an image: from now on its tag means this digest.
     pub fn push_image(&self, image: &str, digest: &str) {
         lock(&self.shared.model).push_image(image, digest);
+    }
+
+    /// What the image of this digest sets in its tasks' environment.
+    pub fn bake(&self, digest: &str, environment: &[(&str, &str)]) {
+        let pairs = environment.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+        lock(&self.shared.model).bake(digest, pairs.collect());
     }
 
     /// A CloudWatch alarm goes off, or is over.
