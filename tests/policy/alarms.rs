@@ -62,7 +62,8 @@ fn each_file_of_alarms_gives_the_policy_and_the_arguments_beside_it() {
         let raw = told(check(&[file("draft.yaml", out.as_str())]));
         let unsaid = out.matches(UNSAID).count() - out.matches("as CHANGE-ME").count();
         assert_eq!(raw.matches("stands for a name that nobody gave").count(), unsaid, "{raw}");
-        let set = check(&[file("draft.yaml", out.replace(UNSAID, "shop"))]);
+        let dimensions = out.replace(&format!(": {UNSAID}\n"), ": '${labels.said}'\n");
+        let set = check(&[file("draft.yaml", dimensions.replace(UNSAID, "shop"))]);
         assert_eq!(told(set), "1 policies\n", "{out}");
         let said = format!("{out}\n--- and on stderr\n{err}");
         let beside = format!("tests/policy/import/{name}.txt");

@@ -72,8 +72,7 @@ pub fn import(from: ImportFrom, file: &SourceFile, frame: &Frame) -> Result<Impo
     let drafted = write::policy(from, file, frame, found);
     if drafted.checks > 0 {
         let path = "the draft".to_owned();
-        // What nobody said is for its author to fill in.
-        let bytes = drafted.text.replace(UNSAID, "said").into_bytes();
+        let bytes = write::filled(&drafted.text).into_bytes();
         let mistakes = super::check(&[SourceFile { path, bytes }]).err().unwrap_or_default();
         if let Some(mistake) = mistakes.into_iter().next() {
             return Err(mistake);
