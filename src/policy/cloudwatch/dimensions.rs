@@ -170,14 +170,13 @@ fn unknown(space: &Space, name: &str) -> Option<Finding> {
     let folded = name.to_lowercase();
     let begun = |known: &&&str| name.len() > 3 && known.to_lowercase().starts_with(&folded);
     let near = nearest(name, space.known.iter().copied()).into_iter().next();
-    Some(match near.or_else(|| space.known.iter().find(begun).copied()) {
-        Some(near) => Finding::Of(name.to_owned(), mistake.mend(format!("did you mean `{near}`?"))),
-        None => {
-            let known = format!("known are {}", quoted(space.known));
-            let mistake = Mistake::new(format!("{} as far as is known", mistake.message));
-            Finding::Doubtful(Some(name.to_owned()), mistake.mend(known))
-        }
-    })
+    if let Some(near) = near.or_else(|| space.known.iter().find(begun).copied()) {
+        let mistake = mistake.mend(format!("did you mean `{near}`?"));
+        return Some(Finding::Of(name.to_owned(), mistake));
+    }
+    let known = format!("known are {}", quoted(space.known));
+    let mistake = Mistake::new(format!("{} as far as is known", mistake.message));
+    Some(Finding::Doubtful(Some(name.to_owned()), mistake.mend(known)))
 }
 
 fn missing(space: &Space, metric: &str, dimensions: &[(&str, &str)]) -> Option<Finding> {
@@ -304,7 +303,7 @@ mod tests {
     fn what_aws_documents_has_no_finding() {
         let zone = ("AvailabilityZone", "eu-west-1a");
         let (cluster, service) = (("ClusterName", "c"), ("ServiceName", "${service}"));
-        let good: &[(&str, &str, &[(&str, &str)])] = &[
+        let good: &[Case] = &[
             ("AWS/ApplicationELB", "RequestCount", &[ALB]),
             ("AWS/ApplicationELB", "HTTPCode_Target_5XX_Count", &[ALB, GROUP]),
             ("AWS/ApplicationELB", "TargetResponseTime", &[ALB, GROUP, zone]),
@@ -334,7 +333,19 @@ mod tests {
         }
     }
 
+    type Case<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)]);
+
+    /// Of what is no mere doubt.
+    fn mends(namespace: &str, metric: &str, dimensions: &[(&str, &str)]) -> Vec<String> {
+        let sure = |finding| match finding {
+            Finding::Of(_, mistake) | Finding::Missing(mistake) => mistake.mend,
+            Finding::Doubtful(..) => None,
+        };
+        check(namespace, metric, dimensions).into_iter().filter_map(sure).collect()
+    }
+
     #[test]
+    #[expect(clippy::type_complexity, reason = "a table")]
     fn what_would_have_no_data_is_told_with_what_was_probably_meant() {
         let arn = "arn:aws:elasticloadbalancing:eu-west-1:111122223333";
         let balancer = format!("{arn}:loadbalancer/app/web/50dc");
@@ -397,14 +408,7 @@ mod tests {
             ("AWS/DynamoDB", "ReadThrottleEvents", &[], "TableName: NAME"),
         ];
         for (namespace, metric, dimensions, told) in bad {
-            let found = check(namespace, metric, dimensions);
-            let mends: Vec<String> = found
-                .into_iter()
-                .map(|finding| match finding {
-                    Finding::Of(_, mistake) | Finding::Missing(mistake) => mistake.mend.unwrap(),
-                    Finding::Doubtful(..) => "only doubtful".to_owned(),
-                })
-                .collect();
+            let mends = mends(namespace, metric, dimensions);
             assert!(
                 mends.len() == 1 && mends[0].contains(told),
                 "{metric} {dimensions:?}: {mends:?}"

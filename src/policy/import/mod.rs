@@ -8,6 +8,7 @@ mod condition;
 mod draw;
 mod prometheus;
 mod shape;
+mod size;
 mod text;
 mod tree;
 mod write;
@@ -69,6 +70,9 @@ pub fn import(from: ImportFrom, file: &SourceFile, frame: &Frame) -> Result<Impo
         ImportFrom::Argo => argo::read(file, &tree::documents(file)?)?,
         ImportFrom::CloudWatchAlarms => cloudwatch::read(file, frame)?,
     };
+    if let Some(mistake) = size::too_large(file, &found) {
+        return Err(mistake);
+    }
     let drafted = write::policy(from, file, frame, found);
     if drafted.checks > 0 {
         let path = "the draft".to_owned();

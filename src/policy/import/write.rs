@@ -220,7 +220,13 @@ fn refusal(drafted: &Check) -> Option<String> {
     Some(format!("{}{mend}", mistake.message))
 }
 
-fn entry(out: &mut String, file: &SourceFile, rule: &Rule, names: &mut BTreeSet<String>) {
+/// A check with what is argued about it.
+pub(super) fn entry(
+    out: &mut String,
+    file: &SourceFile,
+    rule: &Rule,
+    names: &mut BTreeSet<String>,
+) {
     let Ok(check) = &rule.check else { return };
     out.push('\n');
     about(out, "  ", file, rule);
@@ -237,7 +243,7 @@ fn entry(out: &mut String, file: &SourceFile, rule: &Rule, names: &mut BTreeSet<
     body(out, &name, check);
 }
 
-fn about(out: &mut String, margin: &str, file: &SourceFile, rule: &Rule) {
+pub(super) fn about(out: &mut String, margin: &str, file: &SourceFile, rule: &Rule) {
     let Rule { name, line, was, arguments, .. } = rule;
     comment(out, margin, &format!("{name}, {}:{line}:", file.path));
     for line in was {

@@ -137,7 +137,7 @@ pub(super) struct CheckText {
 #[serde(untagged)]
 #[expect(dead_code, reason = "its schema alone: what is off is gone before a policy is read")]
 enum CheckOrOff {
-    Check(CheckText),
+    Check(Box<CheckText>),
     Off(Off),
 }
 

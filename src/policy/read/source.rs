@@ -179,7 +179,6 @@ fn unquoted(line: &str) -> Option<Mistake> {
     for (at, char) in line.char_indices() {
         match quote {
             Some(open) if open == char => quote = None,
-            Some(_) => {}
             None if matches!(char, '"' | '\'') && at == begin => quote = Some(char),
             None if char == '#' && before == ' ' => return None,
             // Between the braces of a mapping, or at the end of a list, it would be one more.
@@ -201,7 +200,7 @@ fn unquoted(line: &str) -> Option<Mistake> {
                 ));
                 return Some(mistake.mend(format!("put quotes around it: `\"{value}\"`")));
             }
-            None => {}
+            Some(_) | None => {}
         }
         if quote.is_none() && (matches!(char, '[' | '{' | ',' | ' ')) && !line[..at].ends_with('$')
         {

@@ -167,7 +167,7 @@ fn bare_limits(path: &[&str], text: &CloudWatchText, word: MetricWord, desk: &mu
     };
     // A baseline alone has no unit, and needs none.
     let check = desk.tree.get_mapping("checks").zip(path.get(1));
-    let check = check.and_then(|(checks, name)| checks.get_mapping(*name));
+    let check = check.and_then(|(checks, name)| checks.get_mapping(name));
     if !check.is_some_and(|check| check.contains_key("breach") || check.contains_key("normal")) {
         return;
     }
