@@ -122,10 +122,12 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
     let relay = web::relay()?;
     let (hints, hinted) = hints(adapters.targets.place.names());
     let hinted = hinted.into_iter().map(|(name, end)| (name, Arc::new(Mutex::new(end))));
+    let metrics = Metrics::new()?;
+    settings.targets().keys().for_each(|target| metrics.may_ask_cloudwatch(target));
     let leader = Leader {
         url: advertise::url(settings.advertise.as_ref(), address, &relay).await,
         policies: watch::Sender::new(Arc::new(loaded)),
-        metrics: Arc::new(Metrics::new()?),
+        metrics: Arc::new(metrics),
         status: Arc::new(Status::default()),
         helm: Helm::default(),
         hints: hints.clone(),

@@ -223,6 +223,12 @@ impl Metrics {
         }
     }
 
+    /// Shows the target's counters of CloudWatch from the start, as 0: a rate needs a first
+    /// value, and what is not there can't be told from what nobody counts.
+    pub fn may_ask_cloudwatch(&self, target: &str) {
+        self.asked_cloudwatch(target, 0, 0);
+    }
+
     /// What was asked of CloudWatch for a target.
     pub fn asked_cloudwatch(&self, target: &str, metrics: u64, requests: u64) {
         let [of_metrics, of_requests] = &self.cloudwatch;
@@ -346,9 +352,13 @@ pub enum LogFormat {
     Json,
 }
 
+/// What of the libraries' is left out, where `filter` does not name it.
+const QUIET: &str = "aws_config::imds::region=error";
+
 /// Sends the log to stderr. `filter` is tracing's, such as `info,deployguard=debug`.
 pub fn init_log(format: LogFormat, filter: &str) -> anyhow::Result<()> {
-    let filter = tracing_subscriber::EnvFilter::try_new(filter)?;
+    // That there is no region in a machine's metadata is said in our words, once and short.
+    let filter = tracing_subscriber::EnvFilter::try_new(format!("{QUIET},{filter}"))?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
         LogFormat::Text => {

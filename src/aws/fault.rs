@@ -52,6 +52,10 @@ const SKEWED: [&str; 3] = ["RequestExpired", "RequestInTheFuture", "RequestTimeT
 /// `InvalidSignatureException`, or `SignatureDoesNotMatch` in the query protocol.
 const SKEWED_WORDS: [&str; 2] = ["Signature expired", "Signature not yet current"];
 
+/// What to do where neither the settings nor the environment say a region.
+pub const NO_REGION: &str =
+    "no region: set AWS_REGION, or `aws.region` (`targets.NAME.region`) in the settings";
+
 impl Fault {
     /// What a failed call of `operation` means; any service's.
     pub fn of<E>(operation: &str, error: &SdkError<E, HttpResponse>) -> Self
@@ -70,9 +74,16 @@ impl Fault {
                 unreached(format!("no connection in time: {}", root_cause(error)))
             }
             SdkError::DispatchFailure(_) if is_about_credentials(error) => {
-                let why = refused_role(error).unwrap_or_else(|| root_cause(error));
+                let why = refused_role(error).unwrap_or_else(|| shortened(&root_cause(error)));
                 unreached(format!("no usable credentials: {why}"))
             }
+            // Nothing was sent, and nothing will be before somebody says where to.
+            _ if lacks_region(error) => Self {
+                kind: Kind::Refused,
+                everywhere: true,
+                code: None,
+                words: format!("{operation}: not sent: {NO_REGION}"),
+            },
             SdkError::DispatchFailure(_) => {
                 unreached(format!("not reached: {}", root_cause(error)))
             }
@@ -150,6 +161,22 @@ fn refused_role(error: &(dyn Error + 'static)) -> Option<String> {
         return Some(Fault::of("AssumeRole", refused).words);
     }
     refused_role(error.source()?)
+}
+
+/// Words of the SDK's, and as it has no type for it.
+fn lacks_region(error: &(dyn Error + 'static)) -> bool {
+    error.to_string().contains("Missing Region") || error.source().is_some_and(lacks_region)
+}
+
+/// The chain of providers is told by how many there were: what each lacked fills a page.
+fn shortened(why: &str) -> String {
+    match why.split_once("Attempted:") {
+        Some((why, _)) => {
+            let why = why.trim_end().trim_end_matches('.');
+            format!("{why}: set AWS_ACCESS_KEY_ID or AWS_PROFILE, or give the task a role")
+        }
+        None => why.to_owned(),
+    }
 }
 
 /// The innermost cause, which says what happened without naming the request.

@@ -102,15 +102,15 @@ pub fn show(server: &Server, id: &str, out: &mut impl Write) -> anyhow::Result<E
 
 fn of_check(check: &CheckView) -> String {
     let (sign, name) = (sign(check.verdict), &check.name);
-    let coverage = check.coverage * 100.0;
-    match check.verdict {
-        None => format!("{sign} {name:<20} {}", check.reason),
-        Some(verdict) => format!(
-            "{sign} {name:<20} {:<12} {}  (measured {coverage:.0}% of the time)",
-            verdict.as_str(),
-            check.reason
-        ),
-    }
+    let Some(verdict) = check.verdict else {
+        return format!("{sign} {name:<20} {}", check.reason);
+    };
+    let measured = match check.coverage {
+        Some(share) => format!("measured {:.0}% of the time", share * 100.0),
+        // Before the first task is in service nothing counts yet, though it is looked at.
+        None => "nothing counts yet".to_owned(),
+    };
+    format!("{sign} {name:<20} {:<12} {}  ({measured})", verdict.as_str(), check.reason)
 }
 
 /// `arn:aws:ecs:...:task-definition/api:42` is `api:42`.
@@ -131,11 +131,14 @@ mod tests {
             reason: "not measured yet".to_owned(),
             baseline: None,
             traffic: None,
-            coverage: 1.0,
+            coverage: None,
         };
         assert_eq!(of_check(&check), "· errors               not measured yet");
         check.verdict = Some(Verdict::Healthy);
         check.reason = "0.1%".to_owned();
+        let early = "✓ errors               healthy      0.1%  (nothing counts yet)";
+        assert_eq!(of_check(&check), early);
+        check.coverage = Some(1.0);
         let measured = "✓ errors               healthy      0.1%  (measured 100% of the time)";
         assert_eq!(of_check(&check), measured);
     }

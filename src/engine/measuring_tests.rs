@@ -23,21 +23,21 @@ phases:
 checks:
   error rate:
     ratio:
-      bad: { cloudwatch: { namespace: AWS/ApplicationELB, metric: HTTPCode_Target_5XX_Count } }
-      total: { cloudwatch: { namespace: AWS/ApplicationELB, metric: RequestCount } }
+      bad: { cloudwatch: { namespace: AWS/ApplicationELB, metric: HTTPCode_Target_5XX_Count, dimensions: { LoadBalancer: app/web/1 } } }
+      total: { cloudwatch: { namespace: AWS/ApplicationELB, metric: RequestCount, dimensions: { LoadBalancer: app/web/1 } } }
     breach: { SEV2: '> 1%' }
   latency:
-    latency: { cloudwatch: { namespace: AWS/ApplicationELB, metric: TargetResponseTime }, quantile: 0.95 }
+    latency: { cloudwatch: { namespace: AWS/ApplicationELB, metric: TargetResponseTime, dimensions: { LoadBalancer: app/web/1 } }, quantile: 0.95 }
     breach: { SEV2: '> 500ms' }
     baseline: { against: [before], worse_by: 2x }
   errors:
-    cloudwatch: { namespace: AWS/ApplicationELB, metric: HTTPCode_Target_5XX_Count, stat: Sum }
+    cloudwatch: { namespace: AWS/ApplicationELB, metric: HTTPCode_Target_5XX_Count, dimensions: { LoadBalancer: app/web/1 }, stat: Sum }
     breach: { SEV1: '> 1000' }
   cpu:
-    cloudwatch: { namespace: AWS/ECS, metric: CPUUtilization, stat: Average }
+    cloudwatch: { namespace: AWS/ECS, metric: CPUUtilization, dimensions: { ClusterName: main }, stat: Average }
     breach: { SEV2: '> 80% for 5m' }
   memory:
-    cloudwatch: { namespace: AWS/ECS, metric: MemoryUtilization, stat: Average }
+    cloudwatch: { namespace: AWS/ECS, metric: MemoryUtilization, dimensions: { ClusterName: main }, stat: Average }
     breach: { SEV2: '> 80% for 5m' }
 ";
 
@@ -150,22 +150,9 @@ fn a_breach_is_found_period_by_period_and_recovery_needs_two_that_lie_after_the_
 fn a_thousand_watches_at_once_share_calls_of_five_hundred() {
     let mut due = Vec::new();
     for number in 0..1_000 {
-        let text = FIVE.replace(
-            "stat: Average",
-            &format!("stat: Average, dimensions: {{ ServiceName: s{number} }}"),
-        );
-        let text = text.replace(
-            "metric: RequestCount",
-            &format!("metric: RequestCount, dimensions: {{ TargetGroup: t{number} }}"),
-        );
-        let text = text.replace(
-            "metric: TargetResponseTime",
-            &format!("metric: TargetResponseTime, dimensions: {{ TargetGroup: t{number} }}"),
-        );
-        let text = text.replace(
-            "metric: HTTPCode_Target_5XX_Count",
-            &format!("metric: HTTPCode_Target_5XX_Count, dimensions: {{ TargetGroup: t{number} }}"),
-        );
+        let text = FIVE
+            .replace("ClusterName: main", &format!("ClusterName: main, ServiceName: s{number}"))
+            .replace("app/web/1", &format!("app/web/1, TargetGroup: targetgroup/t{number}/1"));
         let file = SourceFile { path: "five.yaml".into(), bytes: text.into() };
         let policy = Policy::clone(&read(&[file]).unwrap().iter().next().unwrap().policy);
         let mut guard = Guard::over(policy);

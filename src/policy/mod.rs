@@ -2,6 +2,7 @@
 //!
 //! `rules` is the meaning, `read` the way from files to it.
 
+mod cloudwatch;
 mod diagnostic;
 mod diff;
 mod draft;

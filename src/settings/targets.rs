@@ -10,7 +10,11 @@ use super::{AwsSettings, PrometheusSettings, Secret, Settings, SqsDiscovery};
 
 /// One account and region.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(
+    deny_unknown_fields,
+    default,
+    expecting = "`{ region: eu-west-1, role_arn: arn:aws:iam::ACCOUNT:role/NAME }`"
+)]
 pub struct TargetSettings {
     /// `None`: as the environment says.
     pub region: Option<String>,

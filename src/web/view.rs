@@ -44,8 +44,8 @@ pub struct CheckView {
     pub baseline: Option<f64>,
     /// Events in the window.
     pub traffic: Option<f64>,
-    /// The share (0-1) of the due samples that measured something.
-    pub coverage: f64,
+    /// The share (0-1) of the due samples that measured something; `None` before one was due.
+    pub coverage: Option<f64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -126,7 +126,7 @@ impl CheckView {
             reason: last.map_or("not measured yet".to_owned(), |j| j.reason.clone()),
             baseline: state.and_then(|state| state.references().next().map(|(_, one)| one.value)),
             traffic: last.and_then(|judgement| judgement.traffic),
-            coverage: state.map_or(1.0, crate::judge::CheckState::coverage),
+            coverage: state.filter(|state| state.due > 0).map(crate::judge::CheckState::coverage),
         }
     }
 }

@@ -211,6 +211,8 @@ async fn an_unguarded_service_is_answered_with_the_nearest_names(
         metrics.contains("deployguard_announcements_total{result=\"unguarded\"} 2"),
         "{metrics}"
     );
+    let asked = "deployguard_cloudwatch_metrics_total{target=\"default\"} 0";
+    assert!(metrics.contains(asked), "what was never asked is zero, and there: {metrics}");
     Ok(())
 }
 

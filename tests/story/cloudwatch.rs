@@ -28,8 +28,8 @@ grace: 2s
 checks:
   error rate:
     ratio:
-      bad: { cloudwatch: { namespace: AWS/ApplicationELB, metric: HTTPCode_Target_5XX_Count, dimensions: { TargetGroup: "tg/${service}" }, period: 1s, delay: 2s } }
-      total: { cloudwatch: { namespace: AWS/ApplicationELB, metric: RequestCount, dimensions: { TargetGroup: "tg/${service}" }, period: 1s, delay: 2s } }
+      bad: { cloudwatch: { namespace: AWS/ApplicationELB, metric: HTTPCode_Target_5XX_Count, dimensions: { LoadBalancer: app/shop/1, TargetGroup: "targetgroup/${service}/1" }, period: 1s, delay: 2s } }
+      total: { cloudwatch: { namespace: AWS/ApplicationELB, metric: RequestCount, dimensions: { LoadBalancer: app/shop/1, TargetGroup: "targetgroup/${service}/1" }, period: 1s, delay: 2s } }
     normal: "< 0.1%"
     breach: { SEV1: "> 5%" }
     window: 5s
@@ -73,7 +73,7 @@ fn measured(world: &World) -> History {
         }
     };
     let cloudwatch = world.ecs.cloudwatch();
-    let group = [("TargetGroup", "tg/shopflow-api")];
+    let group = [("LoadBalancer", "app/shop/1"), ("TargetGroup", "targetgroup/shopflow-api/1")];
     let service = [("ClusterName", "shopflow-production"), ("ServiceName", "shopflow-api")];
     let requests = Metric::new("AWS/ApplicationELB", "RequestCount", &group);
     let errors = Metric::new("AWS/ApplicationELB", "HTTPCode_Target_5XX_Count", &group);
