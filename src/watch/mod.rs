@@ -18,6 +18,7 @@ mod event;
 mod explain;
 mod harm;
 mod intake;
+mod labels;
 mod phase;
 mod press;
 mod replies;
@@ -42,6 +43,7 @@ pub use explain::{
     chance, explain,
 };
 pub use intake::{Poison, Seen, Step as IntakeStep, on_announcement, on_sighting};
+pub use labels::{Unlabelled, lacking, unlabelled, variables};
 pub use state::{
     Actor, Ceiling, Entry, Pending, Pinned, PreflightState, RollbackRun, RunStep, Said, Stage,
     Watch,

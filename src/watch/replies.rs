@@ -340,7 +340,7 @@ impl Watch {
         Reply { page, broadcast: false, ..reply }
     }
 
-    fn plain(&self, tone: Tone, headline: String) -> Reply {
+    pub(super) fn plain(&self, tone: Tone, headline: String) -> Reply {
         let broadcast = tone == Tone::Bad && self.is_sev1();
         let (fields, lines, code) = (Vec::new(), Vec::new(), Vec::new());
         Reply { tone, headline, fields, lines, code, broadcast, page: false }
