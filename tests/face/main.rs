@@ -8,6 +8,7 @@
 mod blind;
 mod events;
 mod house;
+mod labels;
 mod policies;
 mod post;
 mod requests;
