@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use serde::Deserialize;
 
 use super::client::Server;
+use crate::engine::Pause;
 use crate::model::Verdict;
 use crate::watch::PreflightState;
 use crate::web::{CheckView, WatchDetail, WatchView};
@@ -16,10 +17,15 @@ struct List {
     /// Deployed in the clusters that are looked at, and not guarded.
     #[serde(default)]
     unguarded: Vec<String>,
+    #[serde(default)]
+    paused: Vec<Pause>,
 }
 
 pub fn list(server: &Server, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let list: List = server.get(&["api", "v1", "watches"])?;
+    for pause in &list.paused {
+        writeln!(out, "PAUSED {}", pause_in_words(pause))?;
+    }
     let (open, ended): (Vec<_>, Vec<_>) =
         list.watches.iter().partition(|watch| watch.outcome.is_none());
     if open.is_empty() {
@@ -47,6 +53,13 @@ pub fn list(server: &Server, out: &mut impl Write) -> anyhow::Result<ExitCode> {
         writeln!(out, "{service}")?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// "all since 2026-11-21 15:00:00 UTC, by dana: why".
+pub fn pause_in_words(pause: &Pause) -> String {
+    let since = pause.at.strftime("%Y-%m-%d %H:%M:%S UTC");
+    let why = pause.reason.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+    format!("{} since {since}, by {}{why}", pause.scope, pause.by)
 }
 
 pub fn line(watch: &WatchView) -> String {

@@ -78,6 +78,7 @@ impl Watch {
             self.pending = None;
             self.stage = Stage::RollingBack(run);
         }
+        let may_act = matches!(&self.stage, Stage::RollingBack(run) if self.may_act(&run.by));
         let Stage::RollingBack(run) = &mut self.stage else {
             return Err(Illegal::because("no rollback is on its way"));
         };
@@ -100,6 +101,10 @@ impl Watch {
                     now,
                     format!("the platform accepted the rollback ({})", acted.route.as_str()),
                 );
+                if !may_act {
+                    let reply = self.say_called_before();
+                    self.reply(now, reply, said);
+                }
                 if let Some(mismatch) = &acted.mismatch {
                     let reply = self.say_mismatch(mismatch);
                     self.reply(now, reply, said);

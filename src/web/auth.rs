@@ -14,6 +14,7 @@ use crate::settings::{Role, Settings};
 pub struct Tokens {
     tokens: Vec<Token>,
     open_reads: bool,
+    open_metrics: bool,
 }
 
 #[derive(Debug)]
@@ -56,7 +57,8 @@ impl Tokens {
                 Ok(Token { digest: Sha256::digest(token.token.expose()).into(), caller })
             })
             .collect::<anyhow::Result<_>>()?;
-        Ok(Tokens { tokens, open_reads: settings.open_reads })
+        let (open_reads, open_metrics) = (settings.open_reads, settings.open_metrics);
+        Ok(Tokens { tokens, open_reads, open_metrics })
     }
 
     /// Compares with every token in constant time: neither how much of a token
@@ -148,6 +150,13 @@ impl Face {
             return Ok(());
         }
         self.caller(headers, Role::Read).map(|_| ())
+    }
+}
+
+impl Face {
+    /// The same for the daemon's metrics, which the settings may open alone.
+    pub fn may_scrape(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        if self.tokens.open_metrics { Ok(()) } else { self.may_read(headers) }
     }
 }
 

@@ -82,6 +82,7 @@ pub fn router(face: Face) -> Router {
         .route("/api/v1/digest", get(read::digest))
         .route("/api/v1/watches/{id}/{command}", post(act::press))
         .route("/api/v1/pause", get(read::pauses).post(act::pause))
+        .route("/api/v1/pause/history", get(read::pause_history))
         .route("/api/v1/unpause", post(act::unpause))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
