@@ -8,8 +8,8 @@ use serde::Deserialize;
 use super::client::Server;
 use crate::engine::Pause;
 use crate::model::Verdict;
-use crate::watch::PreflightState;
-use crate::web::{CheckView, WatchDetail, WatchView};
+use crate::watch::{LogExcerpt, PreflightState};
+use crate::web::{CheckView, StopView, WatchDetail, WatchView};
 
 #[derive(Debug, Deserialize)]
 struct List {
@@ -106,11 +106,48 @@ pub fn show(server: &Server, id: &str, out: &mut impl Write) -> anyhow::Result<E
     for check in &watch.checks {
         writeln!(out, "  {}", of_check(check))?;
     }
+    evidence(&detail, out)?;
     writeln!(out, "\ntimeline (UTC)")?;
     for entry in &detail.timeline {
         writeln!(out, "  {}  {}", entry.at.strftime("%Y-%m-%d %H:%M:%S"), entry.text)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the incident rests on: the lines of its message, each task that came to harm, and
+/// what one of them logged.
+fn evidence(detail: &WatchDetail, out: &mut impl Write) -> std::io::Result<()> {
+    for one in &detail.unlabelled {
+        writeln!(out, "  {one}")?;
+    }
+    if let Some(incident) = &detail.watch.incident {
+        writeln!(out, "\nevidence")?;
+        incident.evidence.iter().try_for_each(|line| writeln!(out, "  {line}"))?;
+    }
+    if !detail.stops.is_empty() {
+        writeln!(out, "\ntasks that came to harm (UTC)")?;
+    }
+    for StopView { stop, story } in &detail.stops {
+        let at = stop.at.strftime("%Y-%m-%d %H:%M:%S");
+        writeln!(out, "  {at}  {} of {}  {story}", stop.task, stop.definition)?;
+        // Some stories are the platform's words already.
+        if !stop.reason.is_empty() && !story.contains(&stop.reason) {
+            writeln!(out, "      {}", stop.reason)?;
+        }
+    }
+    match &detail.log {
+        None => Ok(()),
+        Some(LogExcerpt { task, unread: Some(why), .. }) => {
+            writeln!(out, "\nthe log of task {task} could not be read: {why}")
+        }
+        Some(LogExcerpt { task, lines, .. }) if lines.is_empty() => {
+            writeln!(out, "\ntask {task} logged nothing")
+        }
+        Some(LogExcerpt { task, lines, .. }) => {
+            writeln!(out, "\nthe last lines of task {task}")?;
+            lines.iter().try_for_each(|line| writeln!(out, "  | {}", line.escape_debug()))
+        }
+    }
 }
 
 fn of_check(check: &CheckView) -> String {

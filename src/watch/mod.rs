@@ -45,8 +45,8 @@ pub use explain::{
 pub use intake::{Poison, Seen, Step as IntakeStep, on_announcement, on_sighting};
 pub use labels::{Unlabelled, lacking, unlabelled, variables};
 pub use state::{
-    Actor, Ceiling, Entry, Pending, Pinned, PreflightState, RollbackRun, RunStep, Said, Stage,
-    Watch,
+    Actor, Ceiling, Entry, LogExcerpt, Pending, Pinned, PreflightState, RollbackRun, RunStep, Said,
+    Stage, Watch,
 };
 pub use target::{Candidate, candidates};
 pub use tasks::Tasks;

@@ -33,7 +33,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 pub use auth::Tokens;
 pub use forward::relay;
-pub use view::{CheckView, WatchDetail, WatchView};
+pub use view::{CheckView, StopView, WatchDetail, WatchView};
 
 use crate::engine::{EngineHandle, Foresight, Hints, Place, Status};
 use crate::policy_repo::Loaded;

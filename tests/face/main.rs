@@ -14,6 +14,7 @@ mod policies;
 mod post;
 mod requests;
 mod silent;
+mod stops;
 
 #[path = "../world/mod.rs"]
 mod world;
