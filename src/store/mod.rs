@@ -217,6 +217,21 @@ impl Store {
         rows.iter().map(|row| Ok(serde_json::from_str(row.get::<&str, _>(0))?)).collect()
     }
 
+    /// The secret that all daemons on this store share; the first one brings it.
+    pub async fn shared_secret(&self, fresh: &str) -> Result<String, StoreError> {
+        sqlx::query(
+            "INSERT INTO shared_secret (name, secret) VALUES ('relay', $1) \
+             ON CONFLICT (name) DO NOTHING",
+        )
+        .bind(fresh)
+        .execute(&self.pool)
+        .await?;
+        let row = sqlx::query("SELECT secret FROM shared_secret WHERE name = 'relay'")
+            .fetch_one(&self.pool)
+            .await?;
+        Ok(row.get(0))
+    }
+
     async fn documents<D: DeserializeOwned>(
         &self,
         sql: &'static str,

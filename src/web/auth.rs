@@ -6,6 +6,7 @@ use subtle::ConstantTimeEq;
 
 use super::Face;
 use super::problem::Problem;
+use super::vouch::CALLER;
 use crate::policy::Glob;
 use crate::settings::{Role, Settings};
 
@@ -75,6 +76,13 @@ impl Tokens {
     }
 }
 
+impl Tokens {
+    /// Whoever another daemon vouches for.
+    fn named(&self, name: &str) -> Option<&Caller> {
+        self.tokens.iter().map(|token| &token.caller).find(|caller| caller.name == name)
+    }
+}
+
 impl Caller {
     /// Whether the token's scope takes the service in.
     pub fn may_speak_of(&self, service: &str, environment: &str) -> Result<(), Problem> {
@@ -119,17 +127,12 @@ impl Caller {
 impl Face {
     /// The caller, if their token's role is enough.
     pub fn caller(&self, headers: &HeaderMap, least: Role) -> Result<Caller, Problem> {
-        let given = headers
-            .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.split_once(' '))
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-            .map(|(_, token)| token.trim());
-        let Some(given) = given else {
-            let detail = "give a token: `Authorization: Bearer ...`";
-            return Err(Problem::new(StatusCode::UNAUTHORIZED, detail));
+        let caller = match headers.get(CALLER) {
+            // Who passed it on has seen the token.
+            Some(name) => self.tokens.named(&String::from_utf8_lossy(name.as_bytes())),
+            None => self.tokens.holder(bearer(headers)?),
         };
-        let Some(caller) = self.tokens.holder(given) else {
+        let Some(caller) = caller else {
             return Err(Problem::new(StatusCode::UNAUTHORIZED, "the token is unknown"));
         };
         if caller.role < least {
@@ -158,6 +161,19 @@ impl Face {
     pub fn may_scrape(&self, headers: &HeaderMap) -> Result<(), Problem> {
         if self.tokens.open_metrics { Ok(()) } else { self.may_read(headers) }
     }
+}
+
+fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
+    let given = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, token)| token.trim());
+    given.ok_or_else(|| {
+        let detail = "give a token: `Authorization: Bearer ...`";
+        Problem::new(StatusCode::UNAUTHORIZED, detail)
+    })
 }
 
 fn word(role: Role) -> &'static str {

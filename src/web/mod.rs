@@ -15,6 +15,7 @@ mod problem;
 mod read;
 mod sns;
 mod view;
+mod vouch;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -41,6 +42,7 @@ use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::triggers::sns::Sns;
 use problem::Problem;
+pub use vouch::Used;
 
 /// What the handlers work with.
 #[derive(Clone)]
@@ -62,6 +64,8 @@ pub struct Face {
     pub sns: Option<Arc<Sns>>,
     /// For passing on to the leader.
     pub relay: reqwest::Client,
+    /// What others vouched for lately.
+    pub vouched: Arc<Used>,
 }
 
 /// A request takes no longer, whatever it waits for.

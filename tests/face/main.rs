@@ -9,6 +9,7 @@ mod blind;
 mod events;
 mod house;
 mod labels;
+mod passed_on;
 mod pauses;
 mod policies;
 mod post;
