@@ -100,11 +100,7 @@ impl Metrics {
                 "Readings of the policy folder.",
                 &["result"],
             )?,
-            policy_broken: gauge(
-                &registry,
-                "policy_broken",
-                "1 while the policy folder has mistakes and the last good policies stay in force.",
-            )?,
+            policy_broken: policy_broken(&registry)?,
             deliveries: counters(
                 &registry,
                 "notification_deliveries_total",
@@ -291,6 +287,11 @@ fn cloudwatch(registry: &Registry) -> Result<[IntCounterVec; 2], prometheus::Err
 
 fn leading(registry: &Registry) -> Result<IntGauge, prometheus::Error> {
     gauge(registry, "leading", "1 while this process leads, 0 while it stands by.")
+}
+
+fn policy_broken(registry: &Registry) -> Result<IntGauge, prometheus::Error> {
+    let help = "1 while the policy folder has mistakes and the last good policies stay in force.";
+    gauge(registry, "policy_broken", help)
 }
 
 fn paused(registry: &Registry) -> Result<IntGaugeVec, prometheus::Error> {

@@ -290,7 +290,7 @@ fn baselines(
 ) -> Event {
     let mut samples = Samples::new();
     // That it can't be had is known at once: it is not asked for again and again.
-    for ((check, why), until) in unasked.iter().flat_map(|one| Some((one, *ask.until.first()?))) {
+    for ((check, why), until) in unasked.iter().filter_map(|one| Some((one, *ask.until.first()?))) {
         samples.insert(check.clone(), vec![(until, Err(Unusable::Refused(why.clone())))]);
     }
     let mut known: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();

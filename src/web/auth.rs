@@ -13,7 +13,7 @@ use crate::settings::{Role, Settings};
 /// The tokens of the settings, as digests.
 #[derive(Debug, Default)]
 pub struct Tokens {
-    tokens: Vec<Token>,
+    known: Vec<Token>,
     open_reads: bool,
     open_metrics: bool,
 }
@@ -59,7 +59,7 @@ impl Tokens {
             })
             .collect::<anyhow::Result<_>>()?;
         let (open_reads, open_metrics) = (settings.open_reads, settings.open_metrics);
-        Ok(Tokens { tokens, open_reads, open_metrics })
+        Ok(Tokens { known: tokens, open_reads, open_metrics })
     }
 
     /// Compares with every token in constant time: neither how much of a token
@@ -67,7 +67,7 @@ impl Tokens {
     fn holder(&self, given: &str) -> Option<&Caller> {
         let digest: [u8; 32] = Sha256::digest(given).into();
         let mut found = None;
-        for token in &self.tokens {
+        for token in &self.known {
             if bool::from(token.digest.ct_eq(&digest)) {
                 found = Some(&token.caller);
             }
@@ -79,7 +79,7 @@ impl Tokens {
 impl Tokens {
     /// Whoever another daemon vouches for.
     fn named(&self, name: &str) -> Option<&Caller> {
-        self.tokens.iter().map(|token| &token.caller).find(|caller| caller.name == name)
+        self.known.iter().map(|token| &token.caller).find(|caller| caller.name == name)
     }
 }
 
