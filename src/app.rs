@@ -148,6 +148,7 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
         foresight: Foresight::new(leader.adapters.targets.platform.clone()),
         address,
         relay,
+        vouched: Arc::default(),
     };
     tracing::info!(%address, advertised = leader.url, pid = std::process::id(), "listening");
     let feeling = TaskTracker::new();

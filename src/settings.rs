@@ -47,6 +47,10 @@ pub struct Settings {
     /// Whether reading needs no token. Acting always does.
     #[serde(default)]
     pub open_reads: bool,
+    /// Whether `/metrics` needs no token, for a Prometheus that sends none; `open_reads`
+    /// opens it too.
+    #[serde(default)]
+    pub open_metrics: bool,
     #[serde(default)]
     pub discover: DiscoverSettings,
     #[serde(default)]

@@ -11,7 +11,7 @@ use prometheus::{
 
 use crate::engine::{Announced, Refused, Tried};
 use crate::model::{ActFailure, Acted, Measured, Outcome, Unusable};
-use crate::store::{Letterbox, StoreError};
+use crate::store::{Letterbox, Pause, StoreError};
 use crate::watch::{Stage, Watch};
 
 /// What becomes of an event.
@@ -50,6 +50,7 @@ pub struct Metrics {
     requests: IntCounterVec,
     leading: IntGauge,
     takeovers: IntCounter,
+    paused: IntGaugeVec,
 }
 
 /// The stages of a watch that are shown apart.
@@ -99,11 +100,7 @@ impl Metrics {
                 "Readings of the policy folder.",
                 &["result"],
             )?,
-            policy_broken: gauge(
-                &registry,
-                "policy_broken",
-                "1 while the policy folder has mistakes and the last good policies stay in force.",
-            )?,
+            policy_broken: policy_broken(&registry)?,
             deliveries: counters(
                 &registry,
                 "notification_deliveries_total",
@@ -124,6 +121,7 @@ impl Metrics {
             )?,
             leading: leading(&registry)?,
             takeovers: takeovers(&registry)?,
+            paused: paused(&registry)?,
             registry,
         })
     }
@@ -258,6 +256,14 @@ impl Metrics {
         self.outbox_age.set(age.max(0));
     }
 
+    /// The pauses in force, as who leads knows them.
+    pub fn paused(&self, pauses: &[Pause]) {
+        self.paused.reset();
+        for pause in pauses {
+            self.paused.with_label_values(&[pause.scope.as_str()]).set(1);
+        }
+    }
+
     /// This process begins to lead.
     pub fn leads(&self) {
         self.leading.set(1);
@@ -268,6 +274,7 @@ impl Metrics {
     pub fn stands_by(&self) {
         self.leading.set(0);
         self.watches(std::iter::empty());
+        self.paused(&[]);
     }
 
     pub fn request(&self, route: &str, code: u16) {
@@ -286,6 +293,16 @@ fn cloudwatch(registry: &Registry) -> Result<[IntCounterVec; 2], prometheus::Err
 
 fn leading(registry: &Registry) -> Result<IntGauge, prometheus::Error> {
     gauge(registry, "leading", "1 while this process leads, 0 while it stands by.")
+}
+
+fn policy_broken(registry: &Registry) -> Result<IntGauge, prometheus::Error> {
+    let help = "1 while the policy folder has mistakes and the last good policies stay in force.";
+    gauge(registry, "policy_broken", help)
+}
+
+fn paused(registry: &Registry) -> Result<IntGaugeVec, prometheus::Error> {
+    let help = "1 while automatic action is paused in the scope; no series: it is not.";
+    gauges(registry, "paused", help, &["scope"])
 }
 
 fn takeovers(registry: &Registry) -> Result<IntCounter, prometheus::Error> {

@@ -141,6 +141,9 @@ enum Command {
         /// `all`, `environment:NAME`, or a pattern TARGET/CLUSTER/SERVICE
         #[arg(long, default_value = "all")]
         scope: String,
+        /// Show what is paused now, and who paused and unpaused what, and pause nothing
+        #[arg(long, conflicts_with = "scope")]
+        list: bool,
         #[command(flatten)]
         act: act::Act,
     },
@@ -196,7 +199,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Ack { watch, act } => act::press(&act, &watch, "ack", out),
         Command::Hold { watch, act } => act::press(&act, &watch, "hold", out),
         Command::Cancel { watch, act } => act::press(&act, &watch, "cancel", out),
-        Command::Pause { scope, act } => act::pause(&act, &scope, out),
+        Command::Pause { list: true, act, .. } => act::pauses(&act, out),
+        Command::Pause { scope, list: false, act } => act::pause(&act, &scope, out),
         Command::Unpause { scope, act } => act::unpause(&act, &scope, out),
     }
 }

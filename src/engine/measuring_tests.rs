@@ -176,3 +176,53 @@ fn a_thousand_watches_at_once_share_calls_of_five_hundred() {
     assert!((5_000..5_011).contains(&spent.metrics), "{spent:?}");
     assert!(spent.calls <= 11, "{spent:?}");
 }
+
+#[test]
+fn what_lacks_a_label_is_not_asked_and_says_so_in_sample_and_baseline() {
+    let mut policy = five();
+    let text = FIVE.replace(
+        "metric: TargetResponseTime",
+        "metric: TargetResponseTime, dimensions: { LoadBalancer: '${labels.alb}' }",
+    );
+    let file = SourceFile { path: "five.yaml".into(), bytes: text.into() };
+    policy.checks = read(&[file]).unwrap().iter().next().unwrap().policy.checks.clone();
+    let mut guard = Guard::over(policy);
+    guard.settle();
+    let mut round = Round::default();
+    // The first at which CloudWatch's newest period is complete.
+    let measured = |want: &Want| match want {
+        Want::Sample { tick, interval } => {
+            let check = guard.watch.policy().check("latency").unwrap();
+            check.measured_at(*tick, *interval, *interval).is_some()
+        }
+        Want::Baseline(_) | Want::Inspect | Want::ReadLog(_) | Want::RollBack { .. } => false,
+    };
+    let mut seconds = 300..400;
+    let second = seconds.find(|second| guard.watch.wants(at(*second)).iter().any(measured));
+    let second = second.unwrap();
+    for want in guard.watch.wants(at(second)) {
+        match want {
+            Want::Sample { tick, interval } => {
+                round.sample(&guard.watch, tick, interval, &BTreeSet::new(), Vec::new());
+            }
+            Want::Baseline(ask) => round.baseline(&guard.watch, ask, at(second)),
+            Want::Inspect | Want::ReadLog(_) | Want::RollBack { .. } => {}
+        }
+    }
+    let Round { jobs, due } = round;
+    assert!(!due.is_empty() && due.iter().all(|due| due.key.check != "latency"));
+    let mut events = jobs.into_iter().map(|job| came_to(job.goal, Vec::new()));
+    let refused = Err(Unusable::Refused("not announced: the label `alb`".into()));
+    let baseline = events.next().unwrap();
+    let Some(Event::Sampled(sampled)) = events.next() else { panic!("the sample comes last") };
+    assert_eq!(sampled.latest.readings, BTreeMap::from([("latency".to_owned(), refused)]));
+    guard.clock = second;
+    guard.take(Event::Sampled(sampled)).unwrap();
+    assert_eq!(
+        guard.watch.checks["latency"].last.as_ref().unwrap().reason,
+        "not announced: the label `alb`"
+    );
+    guard.take(baseline).unwrap();
+    let baseline = guard.watch.checks["latency"].baselines.values().next().unwrap();
+    assert!(matches!(baseline, crate::judge::Baseline::Missing { .. }), "{baseline:?}");
+}

@@ -36,9 +36,10 @@ mod step;
 mod take;
 mod tenure;
 
+pub use crate::store::{Pause, PauseTurn};
 pub use brakes::FleetBrake;
 pub use foresee::{Foreseen, Foresight};
-pub use handle::{Announced, EngineHandle, Refused};
+pub use handle::{Announced, EngineHandle, Paused, Refused};
 pub use hear::{Ear, hear_forever};
 pub use helm::{Helm, Leads};
 pub use hints::{Hinted, Hints, Taken, Wanted, hints};

@@ -29,7 +29,7 @@ pub use metric::{
 };
 pub use notice::{Body, Card, CardCheck, Notice, Reply, Tone};
 pub use platform::{Controller, PlatformDeployment, RollOut, Sighting};
-pub use rollback::{ActFailure, Acted, Inspection, Permit, RollbackPlan, Route};
+pub use rollback::{ActFailure, Acted, Inspection, Permit, RollbackPlan, Route, StopSwitch};
 pub use survey::{Front, KnownAlarm, Surveyed};
 pub use tasks::{StopKind, TASK_STOP, TaskGauge, TaskStop, TasksAsk, TasksOf};
 pub use verdict::{Mode, Outcome, Severity, Verdict};

@@ -131,6 +131,7 @@ impl Watch {
             self.note(now, unasked.clone());
         }
         self.tell_unsafe(now, said);
+        self.tell_unlabelled(now, said);
         self.reconsider(now, said);
     }
 

@@ -136,6 +136,7 @@ impl Watch {
                 PreflightState::Unknown => None,
             },
             self.unannounced_in_words(),
+            self.unlabelled_in_words(),
             self.changes_in_words(),
         ];
         let pinned = &self.pinned;
