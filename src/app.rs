@@ -2,6 +2,7 @@
 
 mod advertise;
 pub mod doctor;
+pub mod draft;
 mod lead;
 mod targets;
 
@@ -41,6 +42,7 @@ fn sources_of(account: &Account, prometheus: Option<Prometheus>) -> Sources {
         prometheus,
         cloudwatch: Some(CloudWatch::of(account)),
         tasks: Some(TaskHealth::of(account)),
+        none_because: None,
     }
 }
 
@@ -123,10 +125,12 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
     let relay = web::relay()?;
     let (hints, hinted) = hints(adapters.targets.place.names());
     let hinted = hinted.into_iter().map(|(name, end)| (name, Arc::new(Mutex::new(end))));
+    let metrics = Metrics::new()?;
+    settings.targets().keys().for_each(|target| metrics.may_ask_cloudwatch(target));
     let leader = Leader {
         url: advertise::url(settings.advertise.as_ref(), address, &relay).await,
         policies: watch::Sender::new(Arc::new(loaded)),
-        metrics: Arc::new(Metrics::new()?),
+        metrics: Arc::new(metrics),
         status: Arc::new(Status::default()),
         helm: Helm::default(),
         hints: hints.clone(),
@@ -147,6 +151,7 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
         foresight: Foresight::new(leader.adapters.targets.platform.clone()),
         address,
         relay,
+        vouched: Arc::default(),
     };
     tracing::info!(%address, advertised = leader.url, pid = std::process::id(), "listening");
     let feeling = TaskTracker::new();

@@ -3,6 +3,7 @@
 
 mod store;
 mod targets;
+mod words;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,13 +16,13 @@ use serde::{Deserialize, Deserializer};
 
 use crate::telemetry::LogFormat;
 pub use store::StoreSettings;
-pub use targets::TargetSettings;
+pub use targets::{AccountsSettings, TargetSettings};
 
 /// `deployguard.yaml`.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "the settings: `listen: ...`, `policies: ...`, ...")]
 pub struct Settings {
-    #[serde(default = "listen")]
+    #[serde(default = "listen", deserialize_with = "address")]
     pub listen: SocketAddr,
     /// A folder of a git checkout, re-read when it changes.
     #[serde(default = "policies")]
@@ -46,6 +47,10 @@ pub struct Settings {
     /// Whether reading needs no token. Acting always does.
     #[serde(default)]
     pub open_reads: bool,
+    /// Whether `/metrics` needs no token, for a Prometheus that sends none; `open_reads`
+    /// opens it too.
+    #[serde(default)]
+    pub open_metrics: bool,
     #[serde(default)]
     pub discover: DiscoverSettings,
     #[serde(default)]
@@ -55,7 +60,7 @@ pub struct Settings {
 }
 
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "`{ url: http://HOST:9090 }`")]
 pub struct PrometheusSettings {
     pub url: String,
     /// The most that one query may take.
@@ -97,12 +102,12 @@ impl SourceSettings {
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         let what = || path.display().to_string();
         let text = std::fs::read_to_string(path).with_context(what)?;
-        serde_norway::from_str(&text).with_context(what)
+        serde_norway::from_str(&text).map_err(|error| words::mistake(&error)).with_context(what)
     }
 }
 
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "`{ region: eu-west-1 }`")]
 #[derive(Default)]
 pub struct AwsSettings {
     /// Of the one target, and of those of `targets` that name none.
@@ -113,7 +118,7 @@ pub struct AwsSettings {
 }
 
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "`{ token: { env: NAME } }`")]
 pub struct SlackSettings {
     pub token: Secret,
     #[serde(default = "slack_api")]
@@ -124,7 +129,7 @@ pub struct SlackSettings {
 }
 
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "`{ name: ci, role: deploy, token: { env: NAME } }`")]
 pub struct TokenSettings {
     /// Who it is: named in the journal.
     pub name: String,
@@ -150,7 +155,7 @@ pub enum Role {
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "`{ ecs: { clusters: [NAME] } }`")]
 pub struct DiscoverSettings {
     pub ecs: EcsDiscovery,
     /// A queue of EventBridge's events of ECS.
@@ -160,21 +165,24 @@ pub struct DiscoverSettings {
 }
 
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "`{ queue: https://sqs.REGION.amazonaws.com/ACCOUNT/NAME }`"
+)]
 pub struct SqsDiscovery {
     /// The queue's address: `https://sqs.REGION.amazonaws.com/ACCOUNT/NAME`.
     pub queue: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "`{ topics: [arn:aws:sns:REGION:ACCOUNT:NAME] }`")]
 pub struct SnsDiscovery {
     /// ARNs. Whatever else is posted there is refused.
     pub topics: Vec<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "`{ clusters: [NAME] }`")]
 pub struct EcsDiscovery {
     pub every: Span,
     /// Clusters whose services are looked at; the watched ones always are. `None`: those
@@ -220,7 +228,7 @@ impl Default for EcsDiscovery {
 /// How many unattended rollbacks of the fleet within how long; the next one
 /// waits for a person.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "`{ rollbacks: 3, within: 10m }`")]
 pub struct BrakeSettings {
     pub rollbacks: u32,
     pub within: Span,
@@ -233,7 +241,7 @@ impl Default for BrakeSettings {
 }
 
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "`{ level: info, format: text }`")]
 pub struct LogSettings {
     pub format: LogFormat,
     /// As `RUST_LOG`, which wins over it.
@@ -320,8 +328,9 @@ impl Settings {
     pub fn read(path: &Path) -> anyhow::Result<Settings> {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("{} can't be read", path.display()))?;
-        let mut settings: Settings =
-            serde_norway::from_str(&text).with_context(|| format!("{}", path.display()))?;
+        let mut settings: Settings = serde_norway::from_str(&text)
+            .map_err(|error| words::mistake(&error))
+            .with_context(|| format!("{}", path.display()))?;
         if let Some(folder) = path.parent() {
             settings.policies = folder.join(&settings.policies);
             settings.store.count_from(folder);
@@ -369,6 +378,24 @@ fn query_offset<'de, D: Deserializer<'de>>(from: D) -> Result<Option<SignedDurat
             "`{text}` is no query_offset: write a length of time from `0s` to `5m`"
         ))),
     }
+}
+
+fn address<'de, D: Deserializer<'de>>(from: D) -> Result<SocketAddr, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "an address to listen on: `127.0.0.1:8080`")]
+    enum Written {
+        Text(String),
+        Port(u64),
+    }
+    let text = match Written::deserialize(from)? {
+        Written::Text(text) => text,
+        Written::Port(port) => port.to_string(),
+    };
+    text.parse().map_err(|_| {
+        let words =
+            format!("listen: `{text}` is no address to listen on: give it as `127.0.0.1:8080`");
+        serde::de::Error::custom(words)
+    })
 }
 
 fn listen() -> SocketAddr {

@@ -11,7 +11,7 @@ use prometheus::{
 
 use crate::engine::{Announced, Refused, Tried};
 use crate::model::{ActFailure, Acted, Measured, Outcome, Unusable, Way};
-use crate::store::{Letterbox, StoreError};
+use crate::store::{Letterbox, Pause, StoreError};
 use crate::watch::{Stage, Watch};
 
 /// What becomes of an event.
@@ -50,6 +50,7 @@ pub struct Metrics {
     requests: IntCounterVec,
     leading: IntGauge,
     takeovers: IntCounter,
+    paused: IntGaugeVec,
 }
 
 /// The stages of a watch that are shown apart.
@@ -100,11 +101,7 @@ impl Metrics {
                 "Readings of the policy folder.",
                 &["result"],
             )?,
-            policy_broken: gauge(
-                &registry,
-                "policy_broken",
-                "1 while the policy folder has mistakes and the last good policies stay in force.",
-            )?,
+            policy_broken: policy_broken(&registry)?,
             deliveries,
             outbox,
             outbox_age,
@@ -116,6 +113,7 @@ impl Metrics {
             )?,
             leading: leading(&registry)?,
             takeovers: takeovers(&registry)?,
+            paused: paused(&registry)?,
             registry,
         })
     }
@@ -215,6 +213,12 @@ impl Metrics {
         }
     }
 
+    /// Shows the target's counters of CloudWatch from the start, as 0: a rate needs a first
+    /// value, and what is not there can't be told from what nobody counts.
+    pub fn may_ask_cloudwatch(&self, target: &str) {
+        self.asked_cloudwatch(target, 0, 0);
+    }
+
     /// What was asked of CloudWatch for a target.
     pub fn asked_cloudwatch(&self, target: &str, metrics: u64, requests: u64) {
         let [of_metrics, of_requests] = &self.cloudwatch;
@@ -248,6 +252,14 @@ impl Metrics {
         }
     }
 
+    /// The pauses in force, as who leads knows them.
+    pub fn paused(&self, pauses: &[Pause]) {
+        self.paused.reset();
+        for pause in pauses {
+            self.paused.with_label_values(&[pause.scope.as_str()]).set(1);
+        }
+    }
+
     /// This process begins to lead.
     pub fn leads(&self) {
         self.leading.set(1);
@@ -258,6 +270,7 @@ impl Metrics {
     pub fn stands_by(&self) {
         self.leading.set(0);
         self.watches(std::iter::empty());
+        self.paused(&[]);
     }
 
     pub fn request(&self, route: &str, code: u16) {
@@ -288,6 +301,16 @@ fn delivering(registry: &Registry) -> Result<(IntCounterVec, [IntGaugeVec; 2]), 
 
 fn leading(registry: &Registry) -> Result<IntGauge, prometheus::Error> {
     gauge(registry, "leading", "1 while this process leads, 0 while it stands by.")
+}
+
+fn policy_broken(registry: &Registry) -> Result<IntGauge, prometheus::Error> {
+    let help = "1 while the policy folder has mistakes and the last good policies stay in force.";
+    gauge(registry, "policy_broken", help)
+}
+
+fn paused(registry: &Registry) -> Result<IntGaugeVec, prometheus::Error> {
+    let help = "1 while automatic action is paused in the scope; no series: it is not.";
+    gauges(registry, "paused", help, &["scope"])
 }
 
 fn takeovers(registry: &Registry) -> Result<IntCounter, prometheus::Error> {
@@ -354,9 +377,13 @@ pub enum LogFormat {
     Json,
 }
 
+/// What of the libraries' is left out, where `filter` does not name it.
+const QUIET: &str = "aws_config::imds::region=error";
+
 /// Sends the log to stderr. `filter` is tracing's, such as `info,deployguard=debug`.
 pub fn init_log(format: LogFormat, filter: &str) -> anyhow::Result<()> {
-    let filter = tracing_subscriber::EnvFilter::try_new(filter)?;
+    // That there is no region in a machine's metadata is said in our words, once and short.
+    let filter = tracing_subscriber::EnvFilter::try_new(format!("{QUIET},{filter}"))?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
         LogFormat::Text => {

@@ -63,6 +63,7 @@ const BESIDE: &[(&str, &[&str])] = &[
     ("cli::live", &["policy_repo", "settings", "sources"]),
     ("cli::matching", &["policy_repo"]),
     ("cli::doctor", &["settings"]),
+    ("cli::init", &["settings"]),
     ("cli::serve", &["settings", "telemetry"]),
     ("cli::test", &["policy_repo", "policy_test"]),
     ("rehearsal", &["model", "policy", "judge", "watch"]),

@@ -52,6 +52,9 @@ impl Targets {
         let (mut queues, mut place) = (Vec::new(), Place::default());
         for (name, target) in settings.targets() {
             let account = account(&name, &target).await;
+            if account.region().is_none() {
+                tracing::warn!("target {name}: {}", crate::aws::NO_REGION);
+            }
             let own = settings.targets.get(&name).and_then(|one| one.prometheus.as_ref());
             let asked = match own.map(prometheus).transpose()? {
                 Some(own) => {

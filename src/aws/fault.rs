@@ -14,6 +14,9 @@ pub struct Fault {
     pub code: Option<String>,
     /// Operation, code and message.
     pub words: String,
+    /// Whether other calls to the account would fail the same way now: it throttles, the
+    /// credentials have run out, our clock is off, or it is out of reach.
+    pub everywhere: bool,
 }
 
 /// What a failed call says about its effect.
@@ -40,8 +43,18 @@ const THROTTLES: [&str; 9] = [
 ];
 
 /// Turned away before anything was done, but credentials are renewed.
-const STALE: [&str; 4] =
-    ["ExpiredToken", "ExpiredTokenException", "RequestExpired", "RequestTimeTooSkewed"];
+const STALE: [&str; 2] = ["ExpiredToken", "ExpiredTokenException"];
+
+/// Turned away because the time that was signed is not the service's. The SDK learns the
+/// difference from each answer, so the next try may succeed.
+const SKEWED: [&str; 3] = ["RequestExpired", "RequestInTheFuture", "RequestTimeTooSkewed"];
+/// How the message begins where the code is that of every wrong signature:
+/// `InvalidSignatureException`, or `SignatureDoesNotMatch` in the query protocol.
+const SKEWED_WORDS: [&str; 2] = ["Signature expired", "Signature not yet current"];
+
+/// What to do where neither the settings nor the environment say a region.
+pub const NO_REGION: &str =
+    "no region: set AWS_REGION, or `aws.region` (`targets.NAME.region`) in the settings";
 
 impl Fault {
     /// What a failed call of `operation` means; any service's.
@@ -49,25 +62,31 @@ impl Fault {
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
-        let unknown = |what: String| Self {
-            kind: Kind::Unknown,
-            code: None,
-            words: format!("{operation}: {what}"),
-        };
+        let unknown = |what: String| Self::odd(operation, &what);
+        let unreached = |what: String| Self { everywhere: true, ..Self::odd(operation, &what) };
         match error {
             SdkError::ServiceError(service) => {
                 let status = service.raw().status().as_u16();
                 Self::answered(operation, status, service.err().code(), service.err().message())
             }
-            SdkError::TimeoutError(_) => unknown("no answer in time".into()),
+            SdkError::TimeoutError(_) => unreached("no answer in time".into()),
             SdkError::DispatchFailure(failure) if failure.is_timeout() => {
-                unknown(format!("no connection in time: {}", root_cause(error)))
+                unreached(format!("no connection in time: {}", root_cause(error)))
             }
             SdkError::DispatchFailure(_) if is_about_credentials(error) => {
-                let why = refused_role(error).unwrap_or_else(|| root_cause(error));
-                unknown(format!("no usable credentials: {why}"))
+                let why = refused_role(error).unwrap_or_else(|| shortened(&root_cause(error)));
+                unreached(format!("no usable credentials: {why}"))
             }
-            SdkError::DispatchFailure(_) => unknown(format!("not reached: {}", root_cause(error))),
+            // Nothing was sent, and nothing will be before somebody says where to.
+            _ if lacks_region(error) => Self {
+                kind: Kind::Refused,
+                everywhere: true,
+                code: None,
+                words: format!("{operation}: not sent: {NO_REGION}"),
+            },
+            SdkError::DispatchFailure(_) => {
+                unreached(format!("not reached: {}", root_cause(error)))
+            }
             SdkError::ResponseError(_) => {
                 unknown(format!("unreadable answer: {}", root_cause(error)))
             }
@@ -76,13 +95,16 @@ impl Fault {
                 kind: Kind::Refused,
                 code: None,
                 words: format!("{operation}: not sent: {}", root_cause(error)),
+                everywhere: true,
             },
             other => unknown(root_cause(other)),
         }
     }
 
     fn answered(operation: &str, status: u16, code: Option<&str>, message: Option<&str>) -> Self {
+        let skewed = is_skewed(code, message);
         let kind = match code {
+            _ if skewed => Kind::Throttled,
             Some(code) if THROTTLES.contains(&code) || STALE.contains(&code) => Kind::Throttled,
             _ if status == 429 => Kind::Throttled,
             Some("ServerException") => Kind::Unknown,
@@ -94,7 +116,13 @@ impl Fault {
             Some(message) => format!("{operation}: {named}: {message}"),
             None => format!("{operation}: {named}"),
         };
-        Self { kind, code: code.map(str::to_owned), words }
+        let help = if skewed { ": set this machine's clock right (NTP)" } else { "" };
+        Self {
+            kind,
+            code: code.map(str::to_owned),
+            words: words + help,
+            everywhere: kind == Kind::Throttled,
+        }
     }
 
     /// Whether `code` is what AWS called the error.
@@ -112,8 +140,14 @@ impl Fault {
 
     /// An answer that can't be used.
     pub fn odd(operation: &str, words: &str) -> Self {
-        Self { kind: Kind::Unknown, code: None, words: format!("{operation}: {words}") }
+        let words = format!("{operation}: {words}");
+        Self { kind: Kind::Unknown, code: None, words, everywhere: false }
     }
+}
+
+fn is_skewed(code: Option<&str>, message: Option<&str>) -> bool {
+    let told = |message: &str| SKEWED_WORDS.iter().any(|words| message.starts_with(words));
+    code.is_some_and(|code| SKEWED.contains(&code)) || message.is_some_and(told)
 }
 
 /// The SDK has no type of its own for "the credentials could not be had".
@@ -127,6 +161,22 @@ fn refused_role(error: &(dyn Error + 'static)) -> Option<String> {
         return Some(Fault::of("AssumeRole", refused).words);
     }
     refused_role(error.source()?)
+}
+
+/// Words of the SDK's, and as it has no type for it.
+fn lacks_region(error: &(dyn Error + 'static)) -> bool {
+    error.to_string().contains("Missing Region") || error.source().is_some_and(lacks_region)
+}
+
+/// The chain of providers is told by how many there were: what each lacked fills a page.
+fn shortened(why: &str) -> String {
+    match why.split_once("Attempted:") {
+        Some((why, _)) => {
+            let why = why.trim_end().trim_end_matches('.');
+            format!("{why}: set AWS_ACCESS_KEY_ID or AWS_PROFILE, or give the task a role")
+        }
+        None => why.to_owned(),
+    }
 }
 
 /// The innermost cause, which says what happened without naming the request.
@@ -161,14 +211,35 @@ mod tests {
         }
         let fault = Fault::answered("UpdateService", 400, Some("ClientException"), Some("why"));
         assert_eq!(fault.words, "UpdateService: ClientException: why");
+        assert!(!fault.everywhere);
         assert_eq!(Fault::answered("X", 403, None, None).words, "X: HTTP 403");
+    }
+
+    #[test]
+    fn a_clock_that_is_off_is_told_from_a_wrong_key() {
+        let late = "Signature expired: 20260101T000000Z is now earlier than 20260101T000500Z";
+        let early = "Signature not yet current: 20260101T001000Z is still later than";
+        let wrong = "The request signature we calculated does not match";
+        for (code, message, kind) in [
+            ("InvalidSignatureException", late, Kind::Throttled),
+            ("InvalidSignatureException", early, Kind::Throttled),
+            ("SignatureDoesNotMatch", late, Kind::Throttled),
+            ("RequestTimeTooSkewed", "why", Kind::Throttled),
+            ("InvalidSignatureException", wrong, Kind::Refused),
+            ("SignatureDoesNotMatch", wrong, Kind::Refused),
+        ] {
+            let fault = Fault::answered("UpdateService", 403, Some(code), Some(message));
+            assert_eq!(fault.kind, kind, "{fault:?}");
+            assert_eq!(fault.words.ends_with("clock right (NTP)"), kind == Kind::Throttled);
+            assert_eq!(fault.everywhere, kind == Kind::Throttled, "{fault:?}");
+        }
     }
 
     #[test]
     fn what_was_sent_and_not_answered_may_have_had_an_effect() {
         type Lost = SdkError<aws_sdk_ecs::operation::update_service::UpdateServiceError>;
         let timeout = Fault::of("UpdateService", &Lost::timeout_error("too slow"));
-        assert_eq!(timeout.kind, Kind::Unknown);
+        assert_eq!((timeout.kind, timeout.everywhere), (Kind::Unknown, true));
         let keyless = aws_sdk_ecs::error::ConnectorError::other("no credentials".into(), None);
         let keyless = Fault::of("UpdateService", &Lost::dispatch_failure(keyless));
         assert_eq!(keyless.words, "UpdateService: no usable credentials: no credentials");

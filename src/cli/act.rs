@@ -5,11 +5,12 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde_json::json;
 
 use super::client::Server;
-use super::watches::line;
-use crate::engine::Foreseen;
+use super::watches::{line, pause_in_words};
+use crate::engine::{Foreseen, Pause, PauseTurn, Paused};
 use crate::web::WatchView;
 
 /// A daemon, and why it is asked to act.
@@ -36,7 +37,12 @@ pub fn press(
 
 pub fn pause(act: &Act, scope: &str, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let body = json!({ "scope": scope, "reason": act.reason });
-    let _: Value = act.server.post(&["api", "v1", "pause"], &body)?;
+    let paused: Paused = act.server.post(&["api", "v1", "pause"], &body)?;
+    if paused.already {
+        let known = pause_in_words(&paused.pause);
+        writeln!(out, "paused already: {known}. It stays so; that you asked is in its history")?;
+        return Ok(ExitCode::SUCCESS);
+    }
     writeln!(
         out,
         "paused: {scope}. Nothing is rolled back by itself until `deployguard unpause --scope {scope}`"
@@ -45,10 +51,39 @@ pub fn pause(act: &Act, scope: &str, out: &mut impl Write) -> anyhow::Result<Exi
 }
 
 pub fn unpause(act: &Act, scope: &str, out: &mut impl Write) -> anyhow::Result<ExitCode> {
-    let _: Value = act
-        .server
-        .post(&["api", "v1", "unpause"], &json!({ "scope": scope, "reason": act.reason }))?;
+    #[derive(Deserialize)]
+    struct Left {
+        #[serde(default)]
+        still_paused: Vec<Pause>,
+    }
+    let body = json!({ "scope": scope, "reason": act.reason });
+    let left: Left = act.server.post(&["api", "v1", "unpause"], &body)?;
     writeln!(out, "no longer paused: {scope}")?;
+    for pause in &left.still_paused {
+        writeln!(out, "still paused: {}", pause_in_words(pause))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The pauses in force, and the latest turns of their history, newest first.
+pub fn pauses(act: &Act, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    let now: Vec<Pause> = act.server.get(&["api", "v1", "pause"])?;
+    let history: Vec<PauseTurn> = act.server.get(&["api", "v1", "pause", "history"])?;
+    if now.is_empty() {
+        writeln!(out, "nothing is paused")?;
+    }
+    for pause in &now {
+        writeln!(out, "paused: {}", pause_in_words(pause))?;
+    }
+    if !history.is_empty() {
+        writeln!(out, "\nhistory (UTC)")?;
+    }
+    for PauseTurn { paused, pause } in &history {
+        let what = if *paused { "paused" } else { "unpaused" };
+        let why = pause.reason.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+        let at = pause.at.strftime("%Y-%m-%d %H:%M:%S");
+        writeln!(out, "  {at}  {what:<8}  {}, by {}{why}", pause.scope, pause.by)?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 

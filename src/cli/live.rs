@@ -6,6 +6,7 @@ mod controls;
 mod look;
 mod services;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -19,6 +20,7 @@ use crate::policy::{Check, Glob, Policy, PolicySet, check};
 use crate::policy_repo::collect;
 use crate::settings::{PrometheusSettings, SourceSettings};
 use crate::sources::Sources;
+use crate::watch::unlabelled;
 use look::{Finding, Status};
 
 /// The source could not be asked.
@@ -44,6 +46,18 @@ pub struct Live {
     /// Ask about this service, instead of those that are found; may be repeated
     #[arg(long = "service", value_name = "NAME", requires = "live")]
     services: Vec<String>,
+    /// A label as a deployment would announce it, for `${labels.NAME}`; may be repeated
+    #[arg(long = "label", value_name = "NAME=VALUE", requires = "live", value_parser = label)]
+    labels: Vec<(String, String)>,
+}
+
+fn label(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.trim().is_empty() && !value.trim().is_empty() => {
+            Ok((name.trim().to_owned(), value.trim().to_owned()))
+        }
+        Some(_) | None => Err("write NAME=VALUE".to_owned()),
+    }
 }
 
 impl Live {
@@ -73,7 +87,7 @@ impl Live {
             None
         };
         let prometheus = settings.prometheus.as_ref().map(crate::app::prometheus).transpose()?;
-        Ok(Sources { prometheus, cloudwatch, tasks: None })
+        Ok(Sources { prometheus, cloudwatch, ..Sources::default() })
     }
 }
 
@@ -81,6 +95,8 @@ impl Live {
 struct Asked<'a> {
     sources: &'a Sources,
     now: Timestamp,
+    /// As a deployment would announce them.
+    labels: BTreeMap<String, String>,
 }
 
 impl Asked<'_> {
@@ -104,11 +120,14 @@ pub fn run(paths: &[PathBuf], live: &Live, out: &mut impl Write) -> anyhow::Resu
     };
     super::check::remarked(&set, "", out)?;
     guarded(&set, &live.services)?;
+    let labels: BTreeMap<String, String> = live.labels.iter().cloned().collect();
+    are_asked_for(&set, &labels)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let sources = runtime.block_on(live.sources(&set))?;
     let mut worst = Status::Ok;
     for written in set.iter() {
-        let asked = Asked { sources: &sources, now: asked_as_of(&written.policy) };
+        let (now, labels) = (asked_as_of(&written.policy), labels.clone());
+        let asked = Asked { sources: &sources, now, labels };
         writeln!(out, "{} ({})", written.policy.name, written.file)?;
         match runtime.block_on(policy(&asked, &written.policy, &live.services)) {
             Ok(found) => worst = worst.max(told(&found, out)?),
@@ -142,6 +161,19 @@ fn guarded(set: &PolicySet, services: &[String]) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Whether each label that is given is asked for: a mistyped one would change nothing.
+fn are_asked_for(set: &PolicySet, labels: &BTreeMap<String, String>) -> anyhow::Result<()> {
+    let none = BTreeMap::new();
+    let all = set.iter().flat_map(|written| unlabelled(&written.policy, &none));
+    let wanted: BTreeSet<String> = all.map(|one| one.label).collect();
+    let Some(name) = labels.keys().find(|name| !wanted.contains(*name)) else { return Ok(()) };
+    let wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
+    if wanted.is_empty() {
+        anyhow::bail!("no query asks for the label `{name}`, or for any other");
+    }
+    anyhow::bail!("no query asks for the label `{name}`; asked for: {}", wanted.join(", "))
+}
+
 /// As the daemon does: a source shows what it has measured a moment later.
 fn asked_as_of(policy: &Policy) -> Timestamp {
     let interval = policy.phases.first().map_or(SignedDuration::ZERO, |phase| phase.interval);
@@ -156,6 +188,8 @@ struct Found {
     note: Option<String>,
     /// Services that the policy names and the source does not know.
     unknown: Vec<String>,
+    /// The labels that have to be given to ask the rest.
+    lacking: Vec<String>,
 }
 
 async fn policy(asked: &Asked<'_>, policy: &Policy, named: &[String]) -> Result<Found, Unusable> {
@@ -170,7 +204,8 @@ async fn policy(asked: &Asked<'_>, policy: &Policy, named: &[String]) -> Result<
         services.push((name, findings));
     }
     let unknown = controls::unknown(asked, policy).await?;
-    Ok(Found { services, note, unknown })
+    let lacking = unlabelled(policy, &asked.labels).iter().map(|one| one.label.clone()).collect();
+    Ok(Found { services, note, unknown, lacking })
 }
 
 /// Prints what was found; the worst of it.
@@ -189,6 +224,11 @@ fn told(found: &Found, out: &mut impl Write) -> io::Result<Status> {
                 writeln!(out, "        {}", note.mend)?;
             }
         }
+    }
+    if !found.lacking.is_empty() {
+        let given = found.lacking.iter().map(|name| format!(" --label {name}=..."));
+        let given: String = given.collect();
+        writeln!(out, "  only what needs no label was asked; to ask the rest, give{given}")?;
     }
     for words in &found.unknown {
         writeln!(out, "  {words}")?;

@@ -10,6 +10,7 @@ mod digest;
 mod doctor;
 mod explain;
 pub mod import;
+mod init;
 mod live;
 pub mod matching;
 pub mod schema;
@@ -51,6 +52,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Draft a first policy in mode observe, from the services, metrics and alarms of a cluster
+    Init(init::Init),
     /// Read policies and tell every mistake with its place
     Check {
         /// Policy files or folders
@@ -138,6 +141,9 @@ enum Command {
         /// `all`, `environment:NAME`, or a pattern TARGET/CLUSTER/SERVICE
         #[arg(long, default_value = "all")]
         scope: String,
+        /// Show what is paused now, and who paused and unpaused what, and pause nothing
+        #[arg(long, conflicts_with = "scope")]
+        list: bool,
         #[command(flatten)]
         act: act::Act,
     },
@@ -179,6 +185,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Schema => schema::run(out),
         Command::Match { service, policies } => matching::run(&policies, &service, out),
         Command::Import(wanted) => import::run(&wanted, out, &mut io::stderr().lock()),
+        Command::Init(wanted) => init::run(&wanted, out, &mut io::stderr().lock()),
         Command::Watches { id: None, server, .. } => watches::list(&server, out),
         Command::Watches { id: Some(id), explain, server } => {
             let code = watches::show(&server, &id, out)?;
@@ -192,7 +199,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Ack { watch, act } => act::press(&act, &watch, "ack", out),
         Command::Hold { watch, act } => act::press(&act, &watch, "hold", out),
         Command::Cancel { watch, act } => act::press(&act, &watch, "cancel", out),
-        Command::Pause { scope, act } => act::pause(&act, &scope, out),
+        Command::Pause { list: true, act, .. } => act::pauses(&act, out),
+        Command::Pause { scope, list: false, act } => act::pause(&act, &scope, out),
         Command::Unpause { scope, act } => act::unpause(&act, &scope, out),
     }
 }

@@ -6,9 +6,10 @@ use std::process::ExitCode;
 use serde::Deserialize;
 
 use super::client::Server;
+use crate::engine::Pause;
 use crate::model::Verdict;
-use crate::watch::PreflightState;
-use crate::web::{CheckView, WatchDetail, WatchView};
+use crate::watch::{LogExcerpt, PreflightState};
+use crate::web::{CheckView, StopView, WatchDetail, WatchView};
 
 #[derive(Debug, Deserialize)]
 struct List {
@@ -16,10 +17,15 @@ struct List {
     /// Deployed in the clusters that are looked at, and not guarded.
     #[serde(default)]
     unguarded: Vec<String>,
+    #[serde(default)]
+    paused: Vec<Pause>,
 }
 
 pub fn list(server: &Server, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let list: List = server.get(&["api", "v1", "watches"])?;
+    for pause in &list.paused {
+        writeln!(out, "PAUSED {}", pause_in_words(pause))?;
+    }
     let (open, ended): (Vec<_>, Vec<_>) =
         list.watches.iter().partition(|watch| watch.outcome.is_none());
     if open.is_empty() {
@@ -47,6 +53,13 @@ pub fn list(server: &Server, out: &mut impl Write) -> anyhow::Result<ExitCode> {
         writeln!(out, "{service}")?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// "all since 2026-11-21 15:00:00 UTC, by dana: why".
+pub fn pause_in_words(pause: &Pause) -> String {
+    let since = pause.at.strftime("%Y-%m-%d %H:%M:%S UTC");
+    let why = pause.reason.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+    format!("{} since {since}, by {}{why}", pause.scope, pause.by)
 }
 
 pub fn line(watch: &WatchView) -> String {
@@ -93,6 +106,7 @@ pub fn show(server: &Server, id: &str, out: &mut impl Write) -> anyhow::Result<E
     for check in &watch.checks {
         writeln!(out, "  {}", of_check(check))?;
     }
+    evidence(&detail, out)?;
     writeln!(out, "\ntimeline (UTC)")?;
     for entry in &detail.timeline {
         writeln!(out, "  {}  {}", entry.at.strftime("%Y-%m-%d %H:%M:%S"), entry.text)?;
@@ -100,17 +114,53 @@ pub fn show(server: &Server, id: &str, out: &mut impl Write) -> anyhow::Result<E
     Ok(ExitCode::SUCCESS)
 }
 
+/// What the incident rests on: the lines of its message, each task that came to harm, and
+/// what one of them logged.
+fn evidence(detail: &WatchDetail, out: &mut impl Write) -> std::io::Result<()> {
+    for one in &detail.unlabelled {
+        writeln!(out, "  {one}")?;
+    }
+    if let Some(incident) = &detail.watch.incident {
+        writeln!(out, "\nevidence")?;
+        incident.evidence.iter().try_for_each(|line| writeln!(out, "  {line}"))?;
+    }
+    if !detail.stops.is_empty() {
+        writeln!(out, "\ntasks that came to harm (UTC)")?;
+    }
+    for StopView { stop, story } in &detail.stops {
+        let at = stop.at.strftime("%Y-%m-%d %H:%M:%S");
+        writeln!(out, "  {at}  {} of {}  {story}", stop.task, stop.definition)?;
+        // Some stories are the platform's words already.
+        if !stop.reason.is_empty() && !story.contains(&stop.reason) {
+            writeln!(out, "      {}", stop.reason)?;
+        }
+    }
+    match &detail.log {
+        None => Ok(()),
+        Some(LogExcerpt { task, unread: Some(why), .. }) => {
+            writeln!(out, "\nthe log of task {task} could not be read: {why}")
+        }
+        Some(LogExcerpt { task, lines, .. }) if lines.is_empty() => {
+            writeln!(out, "\ntask {task} logged nothing")
+        }
+        Some(LogExcerpt { task, lines, .. }) => {
+            writeln!(out, "\nthe last lines of task {task}")?;
+            lines.iter().try_for_each(|line| writeln!(out, "  | {}", line.escape_debug()))
+        }
+    }
+}
+
 fn of_check(check: &CheckView) -> String {
     let (sign, name) = (sign(check.verdict), &check.name);
-    let coverage = check.coverage * 100.0;
-    match check.verdict {
-        None => format!("{sign} {name:<20} {}", check.reason),
-        Some(verdict) => format!(
-            "{sign} {name:<20} {:<12} {}  (measured {coverage:.0}% of the time)",
-            verdict.as_str(),
-            check.reason
-        ),
-    }
+    let Some(verdict) = check.verdict else {
+        return format!("{sign} {name:<20} {}", check.reason);
+    };
+    let measured = match check.coverage {
+        Some(share) => format!("measured {:.0}% of the time", share * 100.0),
+        // Before the first task is in service nothing counts yet, though it is looked at.
+        None => "nothing counts yet".to_owned(),
+    };
+    format!("{sign} {name:<20} {:<12} {}  ({measured})", verdict.as_str(), check.reason)
 }
 
 /// `arn:aws:ecs:...:task-definition/api:42` is `api:42`.
@@ -131,11 +181,14 @@ mod tests {
             reason: "not measured yet".to_owned(),
             baseline: None,
             traffic: None,
-            coverage: 1.0,
+            coverage: None,
         };
         assert_eq!(of_check(&check), "· errors               not measured yet");
         check.verdict = Some(Verdict::Healthy);
         check.reason = "0.1%".to_owned();
+        let early = "✓ errors               healthy      0.1%  (nothing counts yet)";
+        assert_eq!(of_check(&check), early);
+        check.coverage = Some(1.0);
         let measured = "✓ errors               healthy      0.1%  (measured 100% of the time)";
         assert_eq!(of_check(&check), measured);
     }

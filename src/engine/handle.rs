@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::{oneshot, watch};
 
 use super::helm::Standing;
@@ -25,13 +26,12 @@ pub(super) enum Input {
     },
     Pause {
         pause: Pause,
-        reply: Reply<()>,
+        reply: Reply<Paused>,
     },
+    /// Ends the pause of this scope: by whom, when and why.
     Unpause {
-        scope: String,
-        by: String,
-        reason: Option<String>,
-        reply: Reply<()>,
+        turn: Pause,
+        reply: Reply<Vec<Pause>>,
     },
     Looked(Vec<Look>),
     /// A mark: whatever was sent before it is kept.
@@ -69,6 +69,17 @@ pub enum Announced {
     Watched(WatchId),
     /// No policy guards the service; the names that come nearest.
     Unguarded { nearest: Vec<String> },
+}
+
+/// A pause that is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Paused {
+    /// As it is in force: of a scope that was paused before, the former one.
+    #[serde(flatten)]
+    pub pause: Pause,
+    /// Whether it was paused before.
+    #[serde(default)]
+    pub already: bool,
 }
 
 /// Why a request was not taken.
@@ -114,17 +125,13 @@ impl EngineHandle {
         self.call(|reply| Input::Press { watch, press, reply }).await
     }
 
-    pub async fn pause(&self, pause: Pause) -> Result<(), Refused> {
+    pub async fn pause(&self, pause: Pause) -> Result<Paused, Refused> {
         self.call(|reply| Input::Pause { pause, reply }).await
     }
 
-    pub async fn unpause(
-        &self,
-        scope: String,
-        by: String,
-        reason: Option<String>,
-    ) -> Result<(), Refused> {
-        self.call(|reply| Input::Unpause { scope, by, reason, reply }).await
+    /// Ends the pause of this scope; the pauses that are left.
+    pub async fn unpause(&self, turn: Pause) -> Result<Vec<Pause>, Refused> {
+        self.call(|reply| Input::Unpause { turn, reply }).await
     }
 
     /// Brings what the policy folder holds now.

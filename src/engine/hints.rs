@@ -1,6 +1,6 @@
 //! Hints that a service is worth a look now, and who waits for it.
 //!
-//! Hints of one service that come together are one look. Whoever brought a hint is told
+//! Hints of one service that come together, or within a second, are one look. Whoever brought a hint is told
 //! when what the look showed is kept: only then may an event be forgotten.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,9 +12,9 @@ use tokio::time::Instant;
 
 use super::guard::guarded;
 use super::handle::Look;
+use super::pacing::Pacing;
 use super::poller::Looking;
 use crate::model::{ServiceKey, Sighting};
-use crate::platform::LookError;
 use crate::policy_repo::Loaded;
 
 /// Hints that may wait; beyond it whoever brings them waits.
@@ -52,6 +52,7 @@ pub struct Hints {
 pub struct Hinted {
     receiver: mpsc::Receiver<Asked>,
     waiting: Vec<Asked>,
+    pub(super) pacing: Pacing,
 }
 
 struct Asked {
@@ -69,7 +70,7 @@ pub fn hints(
     for target in targets.into_iter().map(Into::into) {
         let (sender, receiver) = mpsc::channel(WAITING);
         senders.insert(target.clone(), sender);
-        ends.insert(target, Hinted { receiver, waiting: Vec::new() });
+        ends.insert(target, Hinted { receiver, waiting: Vec::new(), pacing: Pacing::new() });
     }
     (Hints { senders: Arc::new(senders) }, ends)
 }
@@ -100,7 +101,7 @@ impl Hinted {
     /// Returns when a look is due. Cancelling it loses nothing.
     pub async fn due(&mut self) {
         self.take();
-        match self.waiting.iter().map(|asked| asked.not_before).min() {
+        match self.waiting.iter().map(|asked| self.begins(asked)).min() {
             Some(at) => tokio::select! {
                 () = tokio::time::sleep_until(at) => {}
                 Some(asked) = self.receiver.recv() => self.waiting.push(asked),
@@ -132,12 +133,18 @@ impl Hinted {
                 let _ = asked.reply.send(Ok(Taken::Unguarded));
                 continue;
             }
-            if asked.not_before <= now {
+            if self.begins(&asked) <= now {
                 services.insert(key.clone());
             }
             self.waiting.push(asked);
         }
         services
+    }
+
+    /// When it may cause a look.
+    fn begins(&self, asked: &Asked) -> Instant {
+        let paced = self.pacing.hinted(&asked.wanted.key);
+        paced.map_or(asked.not_before, |paced| paced.max(asked.not_before))
     }
 
     pub(super) fn are_waited_for(&self) -> bool {
@@ -188,15 +195,11 @@ fn shows(seen: Option<&Sighting>, begun: Option<&String>) -> bool {
     })
 }
 
-/// Whether any of these looks was stopped by something that passes.
-pub(super) fn throttled(looks: &[Look]) -> bool {
-    looks.iter().any(|(_, look)| matches!(look, Err(LookError::Transient(_))))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::{Controller, PlatformDeployment, RollOut};
+    use crate::platform::LookError;
     use crate::watch::tests::world::{at, key, revision};
 
     fn seen(id: &str) -> Sighting {
@@ -278,6 +281,25 @@ mod tests {
             assert!(hinted.services(&nothing(), &watched()).is_empty(), "it pauses");
         }
         assert_eq!(asked.await.unwrap(), Ok(Taken::Looked));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_burst_of_hints_is_one_look_a_second() {
+        let (hints, mut hinted) = ends();
+        let begun = Instant::now();
+        for second in 0..4 {
+            let all: Vec<_> = (0..20).map(|_| asked(&hints, None)).collect();
+            tokio::task::yield_now().await;
+            hinted.due().await;
+            assert_eq!(begun.elapsed().as_secs(), second, "it waits for its turn");
+            assert_eq!(hinted.services(&nothing(), &watched()), BTreeSet::from([key()]));
+            let (looks, now) = ([(key(), Ok(Some(seen("a"))))], Instant::now());
+            hinted.pacing.looked(&looks, now, now, |_| Duration::ZERO);
+            hinted.looked(&looks, &Ok(()));
+            for one in all {
+                assert_eq!(one.await.unwrap(), Ok(Taken::Looked));
+            }
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -10,9 +10,11 @@ use super::handle::{Input, WantKind};
 use super::perform::AGAIN;
 use super::run::Engine;
 use crate::judge::Rival;
-use crate::model::{ALARM_BEFORE, Measured, Question, ServiceKey, TASK_STOP, Ticks, WatchId};
+use crate::model::{
+    ALARM_BEFORE, Measured, Question, ServiceKey, TASK_STOP, Ticks, Unusable, WatchId,
+};
 use crate::policy::{Check, Policy, Stretches, Vars};
-use crate::sources::{Due, measure};
+use crate::sources::{Due, Sources, measure};
 use crate::watch::{
     BaselineAsk, BaselineMeasured, Event, Sampled, Samples, Tick, Watch, is_unsettled, rivals,
 };
@@ -26,6 +28,9 @@ pub(super) struct Job {
     asks: bool,
 }
 
+/// Checks that nothing is asked for, and why.
+type Unasked = BTreeMap<String, String>;
+
 enum Goal {
     Sample {
         ticks: Ticks,
@@ -33,10 +38,12 @@ enum Goal {
         known: BTreeSet<String>,
         instance: String,
         rivals: Vec<Rival>,
+        unasked: Unasked,
     },
     Baseline {
         ask: BaselineAsk,
         policy: Box<Policy>,
+        unasked: Unasked,
     },
 }
 
@@ -82,7 +89,9 @@ impl Round {
         let vars = watch.vars().clear_from(watch.clear_from());
         let own_key = &watch.deployment.service.key;
         let beside = |name: &str| ServiceKey { service: name.to_owned(), ..own_key.clone() };
-        for check in policy.checks.iter().filter(|check| watch.measures(check)) {
+        let unasked = unasked(watch);
+        let asked = |check: &&Check| watch.measures(check) && !unasked.contains_key(&check.name);
+        for check in policy.checks.iter().filter(asked) {
             let window = watch.window(check, tick, interval);
             let Some(Stretches { ticks, places }) = watch.stretches(check, ticks, interval) else {
                 continue;
@@ -103,7 +112,7 @@ impl Round {
         let asks = self.due.last().is_some_and(|due| due.key.job == job);
         let known = watch.births().map(|births| births.known).unwrap_or_default();
         let instance = watch.instance_label().to_owned();
-        let goal = Goal::Sample { ticks, interval, known, instance, rivals };
+        let goal = Goal::Sample { ticks, interval, known, instance, rivals, unasked };
         self.jobs.push(Job { watch: watch.id.clone(), want: WantKind::Sample, goal, asks });
     }
 
@@ -113,7 +122,9 @@ impl Round {
         let own = Vars::of(&watch.deployment);
         let control = ask.purpose.control();
         let vars = control.map_or_else(|| own.clone(), |name| own.of_service(name));
-        for check in policy.checks.iter().filter(|check| ask.is_about(check)) {
+        let unasked = unasked(watch);
+        let asked = |check: &&Check| ask.is_about(check) && !unasked.contains_key(&check.name);
+        for check in policy.checks.iter().filter(asked) {
             let question = policy.question(check, &vars, ask.step, None, None);
             // One that asks the same of a control as of the service itself has nothing to say.
             if control.is_some()
@@ -127,10 +138,16 @@ impl Round {
                 self.due.push(due(job, check, of, question, ticks, Vec::new()));
             }
         }
-        let goal = Goal::Baseline { ask, policy: Box::new(policy.clone()) };
+        let goal = Goal::Baseline { ask, policy: Box::new(policy.clone()), unasked };
         let asks = self.due.last().is_some_and(|due| due.key.job == job);
         self.jobs.push(Job { watch: watch.id.clone(), want: WantKind::Baseline, goal, asks });
     }
+}
+
+/// The checks of a watch that lack a label.
+fn unasked(watch: &Watch) -> Unasked {
+    let checks = watch.policy().checks.iter();
+    checks.filter_map(|check| Some((check.name.clone(), watch.unasked(check)?))).collect()
 }
 
 fn due(
@@ -164,7 +181,8 @@ impl Engine {
         if round.jobs.is_empty() {
             return;
         }
-        let sources = self.parts.sources.get(target).cloned().unwrap_or_default();
+        let sources = self.parts.sources.get(target).cloned();
+        let sources = sources.unwrap_or_else(|| Sources::of_no_target(target));
         let (asked_of, target) = (sources.cloudwatch.clone(), target.to_owned());
         let handle = self.handle.clone();
         let (metrics, status) = (self.parts.metrics.clone(), self.parts.status.clone());
@@ -204,10 +222,10 @@ impl Engine {
 
 fn came_to(goal: Goal, measured: Vec<(Asked, Measured)>) -> Event {
     match goal {
-        Goal::Sample { ticks, interval, known, instance, rivals } => {
-            sampled((ticks, interval), &known, &instance, rivals, measured)
+        Goal::Sample { ticks, interval, known, instance, rivals, unasked } => {
+            sampled((ticks, interval), &known, &instance, rivals, &unasked, measured)
         }
-        Goal::Baseline { ask, policy } => baselines(ask, &policy, measured),
+        Goal::Baseline { ask, policy, unasked } => baselines(ask, &policy, &unasked, measured),
     }
 }
 
@@ -216,6 +234,7 @@ fn sampled(
     known: &BTreeSet<String>,
     instance: &str,
     rivals: Vec<Rival>,
+    unasked: &Unasked,
     measured: Vec<(Asked, Measured)>,
 ) -> Event {
     let mut made: Vec<Tick> = ticks.times().map(Tick::at).collect();
@@ -247,6 +266,11 @@ fn sampled(
             }
         }
     }
+    for (check, why) in unasked {
+        for tick in &mut made {
+            tick.readings.insert(check.clone(), Err(Unusable::Refused(why.clone())));
+        }
+    }
     let latest = made.pop().unwrap_or_else(|| Tick::at(ticks.first));
     Event::Sampled(Box::new(Sampled {
         earlier: made,
@@ -259,8 +283,17 @@ fn sampled(
     }))
 }
 
-fn baselines(ask: BaselineAsk, policy: &Policy, measured: Vec<(Asked, Measured)>) -> Event {
+fn baselines(
+    ask: BaselineAsk,
+    policy: &Policy,
+    unasked: &Unasked,
+    measured: Vec<(Asked, Measured)>,
+) -> Event {
     let mut samples = Samples::new();
+    // That it can't be had is known at once: it is not asked for again and again.
+    for ((check, why), until) in unasked.iter().filter_map(|one| Some((one, *ask.until.first()?))) {
+        samples.insert(check.clone(), vec![(until, Err(Unusable::Refused(why.clone())))]);
+    }
     let mut known: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (asked, one) in measured {
         let Of::Stretch(ticks) = asked.of else { continue };

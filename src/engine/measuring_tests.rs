@@ -23,21 +23,21 @@ phases:
 checks:
   error rate:
     ratio:
-      bad: { cloudwatch: { namespace: AWS/ApplicationELB, metric: HTTPCode_Target_5XX_Count } }
-      total: { cloudwatch: { namespace: AWS/ApplicationELB, metric: RequestCount } }
+      bad: { cloudwatch: { namespace: AWS/ApplicationELB, metric: HTTPCode_Target_5XX_Count, dimensions: { LoadBalancer: app/web/1 } } }
+      total: { cloudwatch: { namespace: AWS/ApplicationELB, metric: RequestCount, dimensions: { LoadBalancer: app/web/1 } } }
     breach: { SEV2: '> 1%' }
   latency:
-    latency: { cloudwatch: { namespace: AWS/ApplicationELB, metric: TargetResponseTime }, quantile: 0.95 }
+    latency: { cloudwatch: { namespace: AWS/ApplicationELB, metric: TargetResponseTime, dimensions: { LoadBalancer: app/web/1 } }, quantile: 0.95 }
     breach: { SEV2: '> 500ms' }
     baseline: { against: [before], worse_by: 2x }
   errors:
-    cloudwatch: { namespace: AWS/ApplicationELB, metric: HTTPCode_Target_5XX_Count, stat: Sum }
+    cloudwatch: { namespace: AWS/ApplicationELB, metric: HTTPCode_Target_5XX_Count, dimensions: { LoadBalancer: app/web/1 }, stat: Sum }
     breach: { SEV1: '> 1000' }
   cpu:
-    cloudwatch: { namespace: AWS/ECS, metric: CPUUtilization, stat: Average }
+    cloudwatch: { namespace: AWS/ECS, metric: CPUUtilization, dimensions: { ClusterName: main }, stat: Average }
     breach: { SEV2: '> 80% for 5m' }
   memory:
-    cloudwatch: { namespace: AWS/ECS, metric: MemoryUtilization, stat: Average }
+    cloudwatch: { namespace: AWS/ECS, metric: MemoryUtilization, dimensions: { ClusterName: main }, stat: Average }
     breach: { SEV2: '> 80% for 5m' }
 ";
 
@@ -150,22 +150,9 @@ fn a_breach_is_found_period_by_period_and_recovery_needs_two_that_lie_after_the_
 fn a_thousand_watches_at_once_share_calls_of_five_hundred() {
     let mut due = Vec::new();
     for number in 0..1_000 {
-        let text = FIVE.replace(
-            "stat: Average",
-            &format!("stat: Average, dimensions: {{ ServiceName: s{number} }}"),
-        );
-        let text = text.replace(
-            "metric: RequestCount",
-            &format!("metric: RequestCount, dimensions: {{ TargetGroup: t{number} }}"),
-        );
-        let text = text.replace(
-            "metric: TargetResponseTime",
-            &format!("metric: TargetResponseTime, dimensions: {{ TargetGroup: t{number} }}"),
-        );
-        let text = text.replace(
-            "metric: HTTPCode_Target_5XX_Count",
-            &format!("metric: HTTPCode_Target_5XX_Count, dimensions: {{ TargetGroup: t{number} }}"),
-        );
+        let text = FIVE
+            .replace("ClusterName: main", &format!("ClusterName: main, ServiceName: s{number}"))
+            .replace("app/web/1", &format!("app/web/1, TargetGroup: targetgroup/t{number}/1"));
         let file = SourceFile { path: "five.yaml".into(), bytes: text.into() };
         let policy = Policy::clone(&read(&[file]).unwrap().iter().next().unwrap().policy);
         let mut guard = Guard::over(policy);
@@ -188,4 +175,54 @@ fn a_thousand_watches_at_once_share_calls_of_five_hundred() {
     // A ratio whose sides fall into two calls is asked for a side twice.
     assert!((5_000..5_011).contains(&spent.metrics), "{spent:?}");
     assert!(spent.calls <= 11, "{spent:?}");
+}
+
+#[test]
+fn what_lacks_a_label_is_not_asked_and_says_so_in_sample_and_baseline() {
+    let mut policy = five();
+    let text = FIVE.replace(
+        "metric: TargetResponseTime",
+        "metric: TargetResponseTime, dimensions: { LoadBalancer: '${labels.alb}' }",
+    );
+    let file = SourceFile { path: "five.yaml".into(), bytes: text.into() };
+    policy.checks = read(&[file]).unwrap().iter().next().unwrap().policy.checks.clone();
+    let mut guard = Guard::over(policy);
+    guard.settle();
+    let mut round = Round::default();
+    // The first at which CloudWatch's newest period is complete.
+    let measured = |want: &Want| match want {
+        Want::Sample { tick, interval } => {
+            let check = guard.watch.policy().check("latency").unwrap();
+            check.measured_at(*tick, *interval, *interval).is_some()
+        }
+        Want::Baseline(_) | Want::Inspect | Want::ReadLog(_) | Want::RollBack { .. } => false,
+    };
+    let mut seconds = 300..400;
+    let second = seconds.find(|second| guard.watch.wants(at(*second)).iter().any(measured));
+    let second = second.unwrap();
+    for want in guard.watch.wants(at(second)) {
+        match want {
+            Want::Sample { tick, interval } => {
+                round.sample(&guard.watch, tick, interval, &BTreeSet::new(), Vec::new());
+            }
+            Want::Baseline(ask) => round.baseline(&guard.watch, ask, at(second)),
+            Want::Inspect | Want::ReadLog(_) | Want::RollBack { .. } => {}
+        }
+    }
+    let Round { jobs, due } = round;
+    assert!(!due.is_empty() && due.iter().all(|due| due.key.check != "latency"));
+    let mut events = jobs.into_iter().map(|job| came_to(job.goal, Vec::new()));
+    let refused = Err(Unusable::Refused("not announced: the label `alb`".into()));
+    let baseline = events.next().unwrap();
+    let Some(Event::Sampled(sampled)) = events.next() else { panic!("the sample comes last") };
+    assert_eq!(sampled.latest.readings, BTreeMap::from([("latency".to_owned(), refused)]));
+    guard.clock = second;
+    guard.take(Event::Sampled(sampled)).unwrap();
+    assert_eq!(
+        guard.watch.checks["latency"].last.as_ref().unwrap().reason,
+        "not announced: the label `alb`"
+    );
+    guard.take(baseline).unwrap();
+    let baseline = guard.watch.checks["latency"].baselines.values().next().unwrap();
+    assert!(matches!(baseline, crate::judge::Baseline::Missing { .. }), "{baseline:?}");
 }

@@ -10,12 +10,13 @@ use tokio::sync::Mutex;
 use super::brakes::{FleetBrake, hold};
 use super::clock;
 use super::handle::{Input, WantKind};
+use super::live::Kept;
 use super::measuring::Round;
 use super::run::Engine;
 use crate::crash;
 use crate::model::{
-    ActFailure, Inspection, LedgerEntry, Permit, Revision, RollbackPlan, ServiceKey, TaskStop,
-    WatchId,
+    ActFailure, Inspection, LedgerEntry, Permit, Revision, RollbackPlan, ServiceKey, StopSwitch,
+    TaskStop, WatchId,
 };
 use crate::platform::{Accounts, LookError};
 use crate::store::{Store, StoreError};
@@ -32,7 +33,7 @@ impl Engine {
         self.later.retain(|_, at| *at > now);
         let mut rounds: BTreeMap<String, Round> = BTreeMap::new();
         let unsettled = self.unsettled(now);
-        let mut begun = Vec::new();
+        let (mut begun, mut stops) = (Vec::new(), Vec::new());
         for kept in self.live.watches.values() {
             let watch = &kept.watch;
             for want in watch.wants(now) {
@@ -54,13 +55,16 @@ impl Engine {
                     Want::ReadLog(stop) => self.spawn_read_log(watch, *stop),
                     Want::RollBack { not_before, .. } if now < not_before => continue,
                     Want::RollBack { plan, attended, .. } => {
-                        self.spawn_roll_back(watch, *plan, attended);
+                        let stop = StopSwitch::default();
+                        stops.push((watch.id.clone(), stop.clone()));
+                        self.spawn_roll_back(watch, *plan, attended, stop);
                     }
                 }
                 begun.push(key);
             }
         }
         self.busy.extend(begun);
+        self.stops.extend(stops);
         // One account that is slow must not delay another.
         for (target, round) in rounds {
             self.spawn_measure(&target, round);
@@ -97,8 +101,9 @@ impl Engine {
         });
     }
 
-    fn spawn_roll_back(&self, watch: &Watch, plan: RollbackPlan, attended: bool) {
+    fn spawn_roll_back(&self, watch: &Watch, plan: RollbackPlan, attended: bool, stop: StopSwitch) {
         let undo = Undo {
+            stop: stop.clone(),
             store: self.parts.store.clone(),
             platform: self.parts.platform.clone(),
             brake: self.parts.brake,
@@ -113,11 +118,26 @@ impl Engine {
                 tracing::error!(%error, "no permit could be asked for");
                 AGAIN
             })?;
-            if let Event::Acted(result) = &event {
+            // What was stopped before the call is no call.
+            if let Event::Acted(result) = &event
+                && (result.is_ok() || stop.stopped().is_none())
+            {
                 metrics.acted(result);
             }
             Ok(event)
         });
+    }
+
+    /// Stops the rollbacks that a step has made unwanted: paused, lowered, taken back. Before
+    /// whoever paused is answered, so that no call begins after the answer.
+    pub(super) fn stop_unwanted(&self, touched: &[Kept], now: Timestamp) {
+        for Kept { watch, .. } in touched {
+            let Some(stop) = self.stops.get(&watch.id) else { continue };
+            if watch.rollback_not_before(now).is_none() {
+                let because = watch.ceiling.because.as_deref();
+                stop.stop(because.unwrap_or("nothing calls for it any more"));
+            }
+        }
     }
 
     fn spawn(
@@ -179,7 +199,7 @@ async fn inspect(
                 }
             },
             Err(LookError::Permanent(why)) => obstacles.push(why),
-            Err(LookError::Transient(why)) => {
+            Err(LookError::Everywhere(why) | LookError::Transient(why)) => {
                 tracing::warn!(why, "the rollback target could not be looked at; trying again");
                 return Err(AGAIN);
             }
@@ -204,14 +224,15 @@ struct Undo {
     watch: WatchId,
     attended: bool,
     gate: Arc<Mutex<()>>,
+    stop: StopSwitch,
 }
 
 impl Undo {
     async fn roll_back(&self, plan: &RollbackPlan) -> Result<Event, StoreError> {
         crash::point("permit-before");
         let permit = match self.permit(plan).await? {
-            Ok(permit) => permit,
-            Err(why) => return Ok(Event::Acted(Err(ActFailure::Refused(why)))),
+            Ok(permit) => permit.unless(self.stop.clone()),
+            Err(why) => return Ok(Event::Acted(Err(why))),
         };
         crash::point("permit-after");
         let result = self.platform.roll_back(&permit, plan).await;
@@ -222,18 +243,24 @@ impl Undo {
 
     /// The permit, or why there is none. A permit that this watch has taken before
     /// is not braked: its call may have had its effect.
-    async fn permit(&self, plan: &RollbackPlan) -> Result<Result<Permit, String>, StoreError> {
+    async fn permit(&self, plan: &RollbackPlan) -> Result<Result<Permit, ActFailure>, StoreError> {
         let _alone = self.gate.lock().await;
+        // A permit that is not used would count for the brakes.
+        if let Some(why) = self.stop.stopped() {
+            let why = format!("stopped before the call: {why}");
+            return Ok(Err(ActFailure::Transient(why)));
+        }
         let now = clock::now();
         let holder = self.store.permit_holder(&plan.service, &plan.judged).await?;
         if holder.is_none() && !self.attended {
             let since = now.checked_sub(self.brake.within).unwrap_or(now);
             let recent = self.store.recent_permits(&plan.service, &self.watch, since).await?;
             if let Some(why) = hold(self.brake, self.cooldown, recent, now) {
-                return Ok(Err(why));
+                return Ok(Err(ActFailure::Refused(why)));
             }
         }
         let permit = self.store.permit(&plan.service, &plan.judged, &self.watch, now).await?;
-        Ok(permit.ok_or_else(|| "another watch holds the permit for this deployment".to_owned()))
+        let another = "another watch holds the permit for this deployment";
+        Ok(permit.ok_or_else(|| ActFailure::Refused(another.to_owned())))
     }
 }

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::clock;
 use super::handle::EngineHandle;
-use super::hints::{Hinted, throttled};
+use super::hints::Hinted;
 use super::land::Land;
 use super::status::Status;
 use crate::model::ServiceKey;
@@ -55,8 +55,6 @@ pub struct PollSettings {
 
 /// A service in motion is looked at as often as this, if not oftener.
 const MOVING: Duration = Duration::from_secs(5);
-/// The longest pause after throttling, in looks.
-const SLOWEST: u32 = 8;
 /// How long hints are gathered before a look, which bounds how often they cause one.
 const GATHERING: Duration = Duration::from_millis(200);
 
@@ -74,7 +72,6 @@ pub async fn poll_forever(
     // Whoever led before this process led again has let go of it.
     let mut hinted = hinted.lock().await;
     let mut land = Land::new(target.clone(), clusters, status);
-    let mut slow = 1;
     let mut next_full = tokio::time::Instant::now();
     let mut next_moving = next_full;
     loop {
@@ -82,15 +79,16 @@ pub async fn poll_forever(
         let wanted = looking.borrow_and_update().of(&target);
         let mut services = hinted.services(&loaded, &wanted);
         let begun = tokio::time::Instant::now();
-        let pace = every.min(MOVING);
+        let (pace, slow) = (every.min(MOVING), hinted.pacing.slow());
+        let rested = |key: &ServiceKey| hinted.pacing.is_rested(key, begun);
         if begun >= next_full {
             land.survey(&platform, &loaded).await;
-            services.extend(land.guarded(&loaded));
-            services.extend(wanted.watched.iter().cloned());
+            services.extend(land.guarded(&loaded).filter(rested));
+            services.extend(wanted.watched.iter().filter(|key| rested(key)).cloned());
             next_full = tokio::time::Instant::now() + every * slow;
             next_moving = tokio::time::Instant::now() + pace * slow;
         } else if begun >= next_moving {
-            services.extend(wanted.moving.iter().cloned());
+            services.extend(wanted.moving.iter().filter(|key| rested(key)).cloned());
             next_moving = begun + pace * slow;
         }
         if !services.is_empty() {
@@ -100,13 +98,16 @@ pub async fn poll_forever(
                 // A look changes nothing: a stop need not wait for it.
                 () = stop.cancelled() => return,
             };
-            slow = if throttled(&looks) { (slow * 2).min(SLOWEST) } else { 1 };
+            let usual = |key: &ServiceKey| if wanted.moving.contains(key) { pace } else { every };
+            let now = tokio::time::Instant::now();
+            hinted.pacing.looked(&looks, begun, now, usual);
             engine.looked(looks.clone()).await;
             if hinted.are_waited_for() {
                 let kept = engine.kept().await.map_err(|refused| refused.to_string());
                 hinted.looked(&looks, &kept);
             }
         }
+        let slow = hinted.pacing.slow();
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep_until(next_full) => {}

@@ -21,7 +21,7 @@ use super::step::{Done, Step};
 use super::take::{Known, Outcome};
 use super::tenure::Tenure;
 use crate::crash;
-use crate::model::{RollOut, WatchId};
+use crate::model::{RollOut, StopSwitch, WatchId};
 use crate::platform::Accounts;
 use crate::policy_repo::{Loaded, Reload};
 use crate::sources::Sources;
@@ -73,6 +73,8 @@ pub struct Engine {
     inputs: mpsc::Receiver<Input>,
     /// Wants under way.
     pub(super) busy: BTreeSet<(WatchId, WantKind)>,
+    /// Of the rollbacks under way, what stops each before its call.
+    pub(super) stops: BTreeMap<WatchId, StopSwitch>,
     /// Wants that failed, and when they are tried again.
     pub(super) later: BTreeMap<(WatchId, WantKind), Timestamp>,
     looking: watch::Sender<Looking>,
@@ -90,6 +92,7 @@ impl Engine {
             tasks: TaskTracker::new(),
             brake_gate: Arc::default(),
             busy: BTreeSet::new(),
+            stops: BTreeMap::new(),
             later: BTreeMap::new(),
             policies,
             live,
@@ -268,7 +271,8 @@ impl Engine {
         if done.has_mail {
             self.parts.mail.send_modify(|count| *count = count.wrapping_add(1));
         }
-        let changed = !done.watches.is_empty();
+        let changed = !done.watches.is_empty() || done.pauses.is_some();
+        self.stop_unwanted(&done.watches, clock::now());
         self.live.absorb(done);
         for (input, outcome) in batch.drain(..).zip(outcomes) {
             self.answer(input, outcome);
@@ -289,17 +293,20 @@ impl Engine {
                 self.parts.metrics.announced(&result);
                 let _ = reply.send(result);
             }
-            (
-                Input::Press { reply, .. }
-                | Input::Pause { reply, .. }
-                | Input::Unpause { reply, .. }
-                | Input::Kept { reply },
-                Outcome::Plain(result),
-            ) => {
+            (Input::Press { reply, .. } | Input::Kept { reply }, Outcome::Plain(result)) => {
                 let _: Result<(), Result<(), Refused>> = reply.send(result);
+            }
+            (Input::Pause { reply, .. }, Outcome::Paused(result)) => {
+                let _ = reply.send(result);
+            }
+            (Input::Unpause { reply, .. }, Outcome::Unpaused(result)) => {
+                let _ = reply.send(result);
             }
             (Input::Done { watch, want, event }, _) => {
                 self.busy.remove(&(watch.clone(), want));
+                if want == WantKind::RollBack {
+                    self.stops.remove(&watch);
+                }
                 // A baseline that was had in part is asked for again, in good time.
                 let pause = match (want, event) {
                     (WantKind::Baseline, Ok(_)) => Some(AGAIN),
@@ -397,6 +404,7 @@ impl Engine {
             changed
         });
         self.parts.metrics.watches(self.live.watches.values().map(|kept| &kept.watch));
+        self.parts.metrics.paused(&self.live.pauses);
     }
 
     /// How long nothing has to be done if nothing comes in.

@@ -7,12 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::handle::Paused;
 use super::live::{Kept, Live};
 use crate::model::{
     Address, Announcement, Body, Deployment, LedgerEntry, Notice, ServiceKey, WatchId,
 };
 use crate::policy::{NotifyRule, Policy};
-use crate::store::{Pause, Store, StoreError, WatchRow, Write};
+use crate::store::{Pause, PauseTurn, Store, StoreError, WatchRow, Write};
 use crate::watch::{Ceiling, Event, Illegal, Pinned, Said, Seen, Watch, settled_beside};
 
 /// Everything that one moment changes.
@@ -39,7 +40,7 @@ pub(super) struct Done {
     pub watches: Vec<Kept>,
     seen: BTreeMap<ServiceKey, Seen>,
     ledger: Vec<LedgerEntry>,
-    pauses: Option<Vec<Pause>>,
+    pub(super) pauses: Option<Vec<Pause>>,
     /// Whether somebody has to be told something.
     pub has_mail: bool,
 }
@@ -158,23 +159,32 @@ impl<'a> Step<'a> {
         self.writes.push(write);
     }
 
-    pub(super) fn pause(&mut self, pause: Pause) {
+    /// The pause of that scope, and whether it was there before: who paused first, and
+    /// since when, stays.
+    pub(super) fn pause(&mut self, pause: Pause) -> Paused {
+        self.writes.push(Write::PauseTurn(PauseTurn { paused: true, pause: pause.clone() }));
+        if let Some(known) = self.pauses().iter().find(|known| known.scope == pause.scope) {
+            return Paused { pause: known.clone(), already: true };
+        }
         let mut pauses = self.pauses().to_vec();
-        pauses.retain(|known| known.scope != pause.scope);
         pauses.push(pause.clone());
         self.pauses = Some(pauses);
-        self.writes.push(Write::Pause(pause));
+        self.writes.push(Write::Pause(pause.clone()));
+        Paused { pause, already: false }
     }
 
-    /// Whether there was such a pause.
-    pub(super) fn unpause(&mut self, scope: &str) -> bool {
+    /// Ends the pause of a scope, where there is one: the pauses that are left.
+    pub(super) fn unpause(&mut self, turn: Pause) -> Option<Vec<Pause>> {
         let mut pauses = self.pauses().to_vec();
         let before = pauses.len();
-        pauses.retain(|known| known.scope != scope);
-        let existed = pauses.len() < before;
-        self.pauses = Some(pauses);
-        self.writes.push(Write::Unpause { scope: scope.to_owned() });
-        existed
+        pauses.retain(|known| known.scope != turn.scope);
+        if pauses.len() == before {
+            return None;
+        }
+        self.writes.push(Write::Unpause { scope: turn.scope.clone() });
+        self.writes.push(Write::PauseTurn(PauseTurn { paused: false, pause: turn }));
+        self.pauses = Some(pauses.clone());
+        Some(pauses)
     }
 
     pub(super) fn pauses(&self) -> &[Pause] {

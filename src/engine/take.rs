@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::guard::{Guarded, Scope, ceiling, guarded, service};
-use super::handle::{Announced, Input, Refused, WantKind};
+use super::handle::{Announced, Input, Paused, Refused, WantKind};
 use super::run::Engine;
 use super::step::Step;
 use crate::model::{Announcement, ServiceKey, Sighting, WatchId};
@@ -17,6 +17,9 @@ use crate::watch::{Command, Event, IntakeStep, Seen, on_announcement, on_sightin
 pub(super) enum Outcome {
     Announced(Result<Announced, Refused>),
     Plain(Result<(), Refused>),
+    Paused(Result<Paused, Refused>),
+    /// With the pauses that are left.
+    Unpaused(Result<Vec<Pause>, Refused>),
     Nothing,
 }
 
@@ -53,23 +56,8 @@ impl Engine {
                     Some(_) => step.deliver(watch, event).map_err(|why| Refused::Conflict(why.0)),
                 })
             }
-            Input::Pause { pause, .. } => Outcome::Plain(match Scope::read(&pause.scope) {
-                Ok(_) => {
-                    let Pause { scope, by, reason, .. } = pause;
-                    tracing::info!(scope, by, reason, "paused");
-                    step.pause(pause.clone());
-                    self.adjust_ceilings(step);
-                    Ok(())
-                }
-                Err(why) => Err(Refused::Invalid(why)),
-            }),
-            Input::Unpause { scope, by, reason, .. } => Outcome::Plain(if step.unpause(scope) {
-                tracing::info!(scope, by, reason, "unpaused");
-                self.adjust_ceilings(step);
-                Ok(())
-            } else {
-                Err(Refused::NotFound(format!("`{scope}` is not paused")))
-            }),
+            Input::Pause { pause, .. } => Outcome::Paused(self.pause(step, pause)),
+            Input::Unpause { turn, .. } => Outcome::Unpaused(self.unpause(step, turn)),
             Input::Looked(looks) => {
                 for (key, look) in looks {
                     if let Ok(Some(sighting)) = look {
@@ -94,6 +82,32 @@ impl Engine {
                 Outcome::Nothing
             }
         }
+    }
+
+    fn pause(&self, step: &mut Step<'_>, pause: &Pause) -> Result<Paused, Refused> {
+        Scope::read(&pause.scope).map_err(Refused::Invalid)?;
+        let Pause { scope, by, reason, .. } = pause;
+        tracing::info!(scope, by, reason, "paused");
+        let paused = step.pause(pause.clone());
+        self.adjust_ceilings(step);
+        Ok(paused)
+    }
+
+    fn unpause(&self, step: &mut Step<'_>, turn: &Pause) -> Result<Vec<Pause>, Refused> {
+        let Pause { scope, by, reason, .. } = turn;
+        let Some(left) = step.unpause(turn.clone()) else {
+            Scope::read(scope).map_err(Refused::Invalid)?;
+            let known: Vec<String> =
+                step.pauses().iter().map(|pause| format!("`{}`", pause.scope)).collect();
+            return Err(Refused::NotFound(if known.is_empty() {
+                format!("`{scope}` is not paused; nothing is")
+            } else {
+                format!("`{scope}` is not paused; paused: {}", known.join(", "))
+            }));
+        };
+        tracing::info!(scope, by, reason, "unpaused");
+        self.adjust_ceilings(step);
+        Ok(left)
     }
 
     fn loaded(&self) -> &Loaded {

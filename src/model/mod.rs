@@ -15,6 +15,7 @@ mod platform;
 mod recipient;
 mod rollback;
 mod signal;
+mod survey;
 mod tasks;
 mod verdict;
 
@@ -33,7 +34,8 @@ pub use metric::{
 pub use notice::{Body, Card, CardCheck, Notice, Reply, Tone};
 pub use platform::{Controller, PlatformDeployment, RollOut, Sighting};
 pub use recipient::{Nobody, Recipient};
-pub use rollback::{ActFailure, Acted, Inspection, Permit, RollbackPlan, Route};
+pub use rollback::{ActFailure, Acted, Inspection, Permit, RollbackPlan, Route, StopSwitch};
 pub use signal::{Signal, Turn};
+pub use survey::{Front, KnownAlarm, Surveyed};
 pub use tasks::{StopKind, TASK_STOP, TaskGauge, TaskStop, TasksAsk, TasksOf};
 pub use verdict::{Mode, Outcome, Severity, Verdict};

@@ -1,5 +1,7 @@
 //! A rollback from plan to outcome, as data.
 
+use std::sync::{Arc, OnceLock};
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -125,12 +127,47 @@ pub struct Inspection {
 pub struct Permit {
     watch: WatchId,
     first: bool,
+    stop: StopSwitch,
+}
+
+/// Stops a rollback that is decided and not called yet; clones share it. Once stopped it
+/// stays so: a later try has another one.
+#[derive(Debug, Clone, Default)]
+pub struct StopSwitch(Arc<OnceLock<String>>);
+
+impl StopSwitch {
+    pub fn stop(&self, why: &str) {
+        let _ = self.0.set(why.to_owned());
+    }
+
+    /// Why it is stopped, if it is.
+    pub fn stopped(&self) -> Option<&str> {
+        self.0.get().map(String::as_str)
+    }
 }
 
 impl Permit {
     /// For the store alone.
     pub fn issued_by_store(watch: WatchId, first: bool) -> Self {
-        Self { watch, first }
+        Self { watch, first, stop: StopSwitch::default() }
+    }
+
+    /// The same, until `stop` is thrown.
+    #[must_use]
+    pub fn unless(self, stop: StopSwitch) -> Self {
+        Self { stop, ..self }
+    }
+
+    /// Whether the call may still be made: to be asked right before each call that changes
+    /// something.
+    ///
+    /// # Errors
+    /// It was stopped; nothing has been called by this try.
+    pub fn stands(&self) -> Result<(), ActFailure> {
+        match self.stop.stopped() {
+            None => Ok(()),
+            Some(why) => Err(ActFailure::Transient(format!("stopped before the call: {why}"))),
+        }
     }
 
     pub fn watch(&self) -> &WatchId {

@@ -109,7 +109,7 @@ impl StopKind {
 
 impl TaskStop {
     /// What happened to it: what tasks with the same story share.
-    fn story(&self) -> String {
+    pub fn story(&self) -> String {
         let container = self.container.as_deref().unwrap_or("container");
         match self.kind {
             StopKind::OutOfMemory => {

@@ -5,9 +5,11 @@
 //! says if the plan still fits what it sees.
 
 mod accounts;
+mod balancers;
 pub mod ecs;
 
 pub use accounts::Accounts;
+pub use balancers::Balancers;
 
 use jiff::Timestamp;
 
@@ -19,7 +21,11 @@ use crate::model::{
 /// A failed look at a platform.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LookError {
-    /// Throttled, timed out, out of reach: the next look may succeed.
+    /// The account throttles, is out of reach, or the credentials have run out: other
+    /// looks there would fail the same way. The next ones may succeed.
+    #[error("{0}")]
+    Everywhere(String),
+    /// Something passing about what was looked at: the next look may succeed.
     #[error("{0}")]
     Transient(String),
     /// Refused (permissions, unknown cluster): people must mend it.
@@ -29,7 +35,9 @@ pub enum LookError {
 
 impl From<Fault> for LookError {
     fn from(fault: Fault) -> Self {
-        if fault.is_transient() {
+        if fault.is_transient() && fault.everywhere {
+            Self::Everywhere(fault.words)
+        } else if fault.is_transient() {
             Self::Transient(fault.words)
         } else {
             Self::Permanent(fault.words)

@@ -2,8 +2,10 @@
 //!
 //! `rules` is the meaning, `read` the way from files to it.
 
+mod cloudwatch;
 mod diagnostic;
 mod diff;
+mod draft;
 mod glob;
 mod import;
 mod measure;
@@ -18,6 +20,7 @@ mod template;
 
 pub use diagnostic::{Diagnostic, Remark, Weight, nearest};
 pub use diff::{Change, Effect, diff};
+pub use draft::{Before, DAYS, Drafted, Figure, History, Scene, Seen, draft, is_name, unnameable};
 pub use glob::Glob;
 pub use import::{Frame, ImportFrom, Imported, MAX_IMPORT_BYTES, UNSAID, import};
 pub use measure::{Beside, Counted, Gauged, Measure, Part, Proof, Stated, Watched};

@@ -1,15 +1,20 @@
 //! The accounts and regions that are guarded.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use serde::{Deserialize, Deserializer};
 
-use super::{PrometheusSettings, Secret, Settings, SqsDiscovery};
+use super::{AwsSettings, PrometheusSettings, Secret, Settings, SqsDiscovery};
 
 /// One account and region.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(
+    deny_unknown_fields,
+    default,
+    expecting = "`{ region: eu-west-1, role_arn: arn:aws:iam::ACCOUNT:role/NAME }`"
+)]
 pub struct TargetSettings {
     /// `None`: as the environment says.
     pub region: Option<String>,
@@ -81,17 +86,56 @@ fn external_id<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Secret>, D::
     }
 }
 
+/// The accounts of a settings file, and what is measured there: whoever looks around in them
+/// needs none of the daemon's other secrets.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct AccountsSettings {
+    prometheus: Option<PrometheusSettings>,
+    aws: AwsSettings,
+    targets: BTreeMap<String, TargetSettings>,
+}
+
+impl AccountsSettings {
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
+        let what = || path.display().to_string();
+        let text = std::fs::read_to_string(path).with_context(what)?;
+        let settings: Self = serde_norway::from_str(&text).with_context(what)?;
+        for (name, target) in &settings.targets {
+            target.check(name).with_context(what)?;
+        }
+        Ok(settings)
+    }
+
+    /// As [`Settings::targets`].
+    pub fn targets(&self) -> BTreeMap<String, TargetSettings> {
+        complete(&self.targets, &self.aws, self.prometheus.as_ref())
+    }
+}
+
+/// The targets with what they share; where none is written, the one of `aws`.
+fn complete(
+    written: &BTreeMap<String, TargetSettings>,
+    aws: &AwsSettings,
+    prometheus: Option<&PrometheusSettings>,
+) -> BTreeMap<String, TargetSettings> {
+    let mut targets = written.clone();
+    if targets.is_empty() {
+        let name = aws.target.clone().unwrap_or_else(|| "default".to_owned());
+        targets.insert(name, TargetSettings::default());
+    }
+    for target in targets.values_mut() {
+        target.region = target.region.take().or_else(|| aws.region.clone());
+        target.prometheus = target.prometheus.take().or_else(|| prometheus.cloned());
+    }
+    targets
+}
+
 impl Settings {
     /// Every account and region by its name, with what they share: at least one.
     pub fn targets(&self) -> BTreeMap<String, TargetSettings> {
-        let mut targets = self.targets.clone();
-        if targets.is_empty() {
-            let name = self.aws.target.clone().unwrap_or_else(|| "default".to_owned());
-            targets.insert(name, TargetSettings::default());
-        }
+        let mut targets = complete(&self.targets, &self.aws, self.prometheus.as_ref());
         for target in targets.values_mut() {
-            target.region = target.region.take().or_else(|| self.aws.region.clone());
-            target.prometheus = target.prometheus.take().or_else(|| self.prometheus.clone());
             let clusters = &self.discover.ecs.clusters;
             target.clusters = target.clusters.take().or_else(|| clusters.clone());
         }

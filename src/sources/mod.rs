@@ -29,9 +29,17 @@ pub struct Sources {
     pub prometheus: Option<Prometheus>,
     pub cloudwatch: Option<CloudWatch>,
     pub tasks: Option<TaskHealth>,
+    /// Why there is none of them, where that is not for the settings of a target to say.
+    pub none_because: Option<String>,
 }
 
 impl Sources {
+    /// Nothing can be asked: the settings have no such target, any more.
+    pub fn of_no_target(target: &str) -> Self {
+        let because = format!("the settings have no target `{target}`: name it under `targets`");
+        Self { none_because: Some(because), ..Self::default() }
+    }
+
     /// Asks one thing over `ticks`, whichever source it is for.
     pub async fn fetch(&self, ask: &Ask, ticks: Ticks) -> Fetched {
         let request = Request { ask: ask.clone(), ticks };
@@ -41,6 +49,6 @@ impl Sources {
 
 impl From<Prometheus> for Sources {
     fn from(prometheus: Prometheus) -> Self {
-        Self { prometheus: Some(prometheus), cloudwatch: None, tasks: None }
+        Self { prometheus: Some(prometheus), ..Self::default() }
     }
 }

@@ -110,7 +110,7 @@ pub(super) async fn fetch(sources: &Sources, requests: Vec<Request>) -> Vec<Fetc
                 vec![(place, prometheus.fetch(&request.ask, request.ticks).await)]
             });
         } else {
-            fetched[place] = Fetched::failed(request.ticks, no_source("prometheus"));
+            fetched[place] = Fetched::failed(request.ticks, no_source(sources, "prometheus"));
         }
     }
     if let Some(cloudwatch) = sources.cloudwatch.clone().filter(|_| !together.is_empty()) {
@@ -119,7 +119,7 @@ pub(super) async fn fetch(sources: &Sources, requests: Vec<Request>) -> Vec<Fetc
         );
     } else {
         for (place, request) in places.into_iter().zip(together) {
-            fetched[place] = Fetched::failed(request.ticks, no_source("aws"));
+            fetched[place] = Fetched::failed(request.ticks, no_source(sources, "aws"));
         }
     }
     if let Some(tasks) = sources.tasks.clone().filter(|_| !of_tasks.is_empty()) {
@@ -127,7 +127,7 @@ pub(super) async fn fetch(sources: &Sources, requests: Vec<Request>) -> Vec<Fetc
             .spawn(async move { tasks_at.into_iter().zip(tasks.fetch(&of_tasks).await).collect() });
     } else {
         for (place, request) in tasks_at.into_iter().zip(of_tasks) {
-            fetched[place] = Fetched::failed(request.ticks, no_source("aws"));
+            fetched[place] = Fetched::failed(request.ticks, no_source(sources, "aws"));
         }
     }
     while let Some(joined) = asking.join_next().await {
@@ -139,8 +139,9 @@ pub(super) async fn fetch(sources: &Sources, requests: Vec<Request>) -> Vec<Fetc
     fetched
 }
 
-fn no_source(key: &str) -> Unusable {
-    Unusable::Refused(format!("the settings name no `{key}` to ask this of"))
+fn no_source(sources: &Sources, key: &str) -> Unusable {
+    let named = || format!("the settings name no `{key}` to ask this of");
+    Unusable::Refused(sources.none_because.clone().unwrap_or_else(named))
 }
 
 fn unasked() -> Unusable {

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use sqlx::{Any, Transaction};
 
 use super::outbox::queue;
-use super::{Pause, Store, StoreError, key};
+use super::{Pause, PauseTurn, Store, StoreError, key};
 use crate::crash;
 use crate::model::{Address, LedgerEntry, Notice, ServiceKey, WatchId};
 
@@ -49,6 +49,8 @@ pub enum Write {
     Unpause {
         scope: String,
     },
+    /// A line of the history of pauses.
+    PauseTurn(PauseTurn),
 }
 
 impl Store {
@@ -114,6 +116,7 @@ async fn keep(tx: &mut Transaction<'_, Any>, write: &Write, now: i64) -> Result<
             .execute(&mut **tx)
             .await?;
         }
+        Write::PauseTurn(turn) => keep_turn(tx, turn).await?,
         Write::Unpause { scope } => {
             sqlx::query("DELETE FROM pauses WHERE scope = $1")
                 .bind(key(scope))
@@ -121,6 +124,18 @@ async fn keep(tx: &mut Transaction<'_, Any>, write: &Write, now: i64) -> Result<
                 .await?;
         }
     }
+    Ok(())
+}
+
+async fn keep_turn(tx: &mut Transaction<'_, Any>, turn: &PauseTurn) -> Result<(), StoreError> {
+    // One writer at a time has the lead, so the next number is nobody else's.
+    sqlx::query(
+        "INSERT INTO pause_history (seq, turn) \
+         SELECT COALESCE(MAX(seq), 0) + 1, $1 FROM pause_history",
+    )
+    .bind(serde_json::to_string(turn)?)
+    .execute(&mut **tx)
+    .await?;
     Ok(())
 }
 

@@ -61,6 +61,16 @@ pub struct Pause {
     pub at: Timestamp,
 }
 
+/// One turn in the history of pauses: who paused or unpaused what. A pause of what was
+/// paused already is one too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PauseTurn {
+    /// False: it was unpaused.
+    pub paused: bool,
+    #[serde(flatten)]
+    pub pause: Pause,
+}
+
 /// An open handle; clones share it.
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -195,6 +205,31 @@ impl Store {
 
     pub async fn pauses(&self) -> Result<Vec<Pause>, StoreError> {
         self.documents("SELECT pause FROM pauses ORDER BY scope").await
+    }
+
+    /// The latest turns of the history of pauses, newest first; at most `limit`. All are
+    /// kept.
+    pub async fn pause_history(&self, limit: u32) -> Result<Vec<PauseTurn>, StoreError> {
+        let rows = sqlx::query("SELECT turn FROM pause_history ORDER BY seq DESC LIMIT $1")
+            .bind(i64::from(limit))
+            .fetch_all(&self.pool)
+            .await?;
+        rows.iter().map(|row| Ok(serde_json::from_str(row.get::<&str, _>(0))?)).collect()
+    }
+
+    /// The secret that all daemons on this store share; the first one brings it.
+    pub async fn shared_secret(&self, fresh: &str) -> Result<String, StoreError> {
+        sqlx::query(
+            "INSERT INTO shared_secret (name, secret) VALUES ('relay', $1) \
+             ON CONFLICT (name) DO NOTHING",
+        )
+        .bind(fresh)
+        .execute(&self.pool)
+        .await?;
+        let row = sqlx::query("SELECT secret FROM shared_secret WHERE name = 'relay'")
+            .fetch_one(&self.pool)
+            .await?;
+        Ok(row.get(0))
     }
 
     async fn documents<D: DeserializeOwned>(

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::{Said, Stage, Watch};
+use super::{LogExcerpt, Said, Stage, Watch};
 use crate::model::TaskStop;
 use crate::policy::{Check, Vars};
 
@@ -76,6 +76,11 @@ impl Watch {
         now: Timestamp,
         said: &mut Said,
     ) {
+        self.log = Some(LogExcerpt {
+            task: task.to_owned(),
+            lines: lines.clone().unwrap_or_default(),
+            unread: lines.clone().err(),
+        });
         self.reply_once(LOG, now, |watch| watch.say_log(task, lines), said);
     }
 

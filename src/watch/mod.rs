@@ -19,6 +19,7 @@ mod event;
 mod explain;
 mod harm;
 mod intake;
+mod labels;
 mod phase;
 mod press;
 mod replies;
@@ -44,9 +45,10 @@ pub use explain::{
     chance, explain,
 };
 pub use intake::{Poison, Seen, Step as IntakeStep, on_announcement, on_sighting};
+pub use labels::{Unlabelled, lacking, unlabelled, variables};
 pub use state::{
-    Actor, Ceiling, Entry, Pending, Pinned, PreflightState, RollbackRun, RunStep, Said, Stage,
-    Watch,
+    Actor, Ceiling, Entry, LogExcerpt, Pending, Pinned, PreflightState, RollbackRun, RunStep, Said,
+    Stage, Watch,
 };
 pub use target::{Candidate, candidates};
 pub use tasks::Tasks;

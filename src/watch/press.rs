@@ -115,6 +115,25 @@ impl Watch {
             if matches!(run.step, RunStep::Acting { .. }) && !self.may_act(&run.by))
     }
 
+    /// What becomes of a rollback that is on its way when the ceiling is lowered.
+    fn of_the_rollback(&self) -> Option<String> {
+        let Stage::RollingBack(run) = &self.stage else { return None };
+        let target = run.plan.target.short();
+        match (&run.step, &run.by) {
+            (RunStep::Acting { .. }, by) if !self.may_act(by) => Some(format!(
+                "the rollback to {target} is stopped before its call; if the call was sent \
+                 already, that is told here"
+            )),
+            (RunStep::Settling { .. }, Actor::Guard | Actor::Person(_)) => Some(format!(
+                "the rollback to {target} is with the platform already: it goes on, and is followed"
+            )),
+            (
+                RunStep::Acting { .. } | RunStep::Settling { .. } | RunStep::Recovering { .. },
+                Actor::Guard | Actor::Person(_) | Actor::Platform,
+            ) => None,
+        }
+    }
+
     /// Stops the timer, once, for no longer than the policy allows.
     fn hold(
         &mut self,
@@ -179,7 +198,8 @@ impl Watch {
         }
         let lowered = mode < self.ceiling.mode;
         self.ceiling = ceiling;
-        let reply = self.say_ceiling(lowered);
+        let mut reply = self.say_ceiling(lowered);
+        reply.lines.extend(self.of_the_rollback().filter(|_| lowered));
         self.reply(now, reply, said);
         // What was only observed while it was lower is decided now, if it still
         // holds; if nobody has looked lately, the next sample decides.

@@ -354,6 +354,17 @@ impl Watch {
         self.plain(Tone::Warn, format!("The mode is {way} to {}{because}", self.ceiling.mode))
     }
 
+    /// The ceiling was lowered too late for a call that was on its way.
+    pub(super) fn say_called_before(&self) -> Reply {
+        let because = self.ceiling.because.as_deref().unwrap_or("the mode was lowered");
+        let headline = format!(
+            "The rollback of {} had been called before ({because}): it is with the platform, and \
+             followed to its end",
+            self.title()
+        );
+        self.plain(Tone::Warn, headline)
+    }
+
     pub(super) fn say_ended_open(&self) -> Reply {
         let headline = format!("{}: {}", self.title(), self.status_line());
         let page = self.has_open_incident()
@@ -363,7 +374,7 @@ impl Watch {
         Reply { page, broadcast: false, ..reply }
     }
 
-    fn plain(&self, tone: Tone, headline: String) -> Reply {
+    pub(super) fn plain(&self, tone: Tone, headline: String) -> Reply {
         let broadcast = tone == Tone::Bad && self.is_sev1();
         let (fields, lines, code) = (Vec::new(), Vec::new(), Vec::new());
         Reply { tone, headline, fields, lines, code, broadcast, page: false, mentions: Vec::new() }

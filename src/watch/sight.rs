@@ -22,10 +22,12 @@ impl Watch {
         now: Timestamp,
         said: &mut Said,
     ) {
+        let blind = self.unlabelled();
         self.deployment.facts = Event::merged(&self.deployment.facts, &announcement.facts);
         self.inherit(self.deployment.undoes);
         self.announcement = Some(announcement.clone());
         self.note(now, format!("announced as {}", announcement.id));
+        self.labelled(&blind, now, said);
         self.reconsider(now, said);
     }
 
@@ -98,6 +100,7 @@ impl Watch {
             self.stage = Stage::Watching;
             self.in_service_at = Some(in_service_since(sighting, now));
             self.note(now, "the first new task is in service");
+            self.tell_unlabelled(now, said);
             self.schedule_first_tick(now);
         }
         if sighting.primary.roll_out == RollOut::Failed {

@@ -80,6 +80,9 @@ pub struct Watch {
     /// some.
     #[serde(default)]
     pub stops: BTreeSet<TaskStop>,
+    /// What one of them logged last, where the policy shows logs.
+    #[serde(default)]
+    pub log: Option<LogExcerpt>,
     pub next_tick: Option<Timestamp>,
     pub last_tick: Option<Timestamp>,
     /// What people were told once and need not hear again.
@@ -206,6 +209,15 @@ pub enum PreflightState {
     },
 }
 
+/// The last lines of a task, masked and bounded where they are read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogExcerpt {
+    pub task: String,
+    pub lines: Vec<String>,
+    /// Why they could not be had.
+    pub unread: Option<String>,
+}
+
 /// One line of a watch's timeline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
@@ -270,6 +282,7 @@ impl Watch {
             sighting: None,
             tasks: Tasks::default(),
             stops: BTreeSet::new(),
+            log: None,
             next_tick: None,
             last_tick: None,
             told: BTreeSet::new(),

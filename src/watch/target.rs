@@ -24,9 +24,7 @@ pub fn candidates(
     source: Option<&Revision>,
     now: Timestamp,
 ) -> Vec<Candidate> {
-    let is_bad = |revision: &Revision| {
-        ledger.iter().any(|e| e.standing == Standing::Bad && e.revision.same_as(revision))
-    };
+    let is_bad = |revision: &Revision| is_bad(ledger, revision);
     let mut known: Vec<&LedgerEntry> = ledger
         .iter()
         .filter(|entry| entry.standing != Standing::Bad)
@@ -66,6 +64,24 @@ pub fn candidates(
         });
     }
     found
+}
+
+/// Whether a watch found `revision` bad. Where nobody knows the images of what was bad, it
+/// is every image of its task definition, but for those that a later watch saw to be well:
+/// a tag that was pushed again with a fix. Two revisions without digests are the same.
+fn is_bad(ledger: &[LedgerEntry], revision: &Revision) -> bool {
+    let bad = ledger.iter().filter(|entry| entry.standing == Standing::Bad);
+    let mut alike = bad.filter(|bad| bad.revision.same_as(revision));
+    alike.any(|bad| {
+        let told_apart = bad.revision.digests.is_empty() && !revision.digests.is_empty();
+        let watched_since = ledger.iter().any(|entry| {
+            entry.standing >= Standing::Provisional
+                && entry.at > bad.at
+                && entry.revision.task_definition == revision.task_definition
+                && entry.revision.digests == revision.digests
+        });
+        !(told_apart && watched_since)
+    })
 }
 
 fn minute(at: Timestamp) -> String {
@@ -115,6 +131,7 @@ impl Watch {
             self.note(now, unasked.clone());
         }
         self.tell_unsafe(now, said);
+        self.tell_unlabelled(now, said);
         self.reconsider(now, said);
     }
 

@@ -6,6 +6,7 @@ mod flow;
 mod harm;
 mod intake;
 mod invariants;
+mod labels;
 mod late;
 mod preflight;
 mod rivals;

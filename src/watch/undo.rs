@@ -4,8 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Actor, Illegal, PreflightState, RollbackRun, RunStep, Said, Stage, Watch};
 use crate::model::{
-    ActFailure, Acted, Controller, IncidentStatus, LedgerEntry, Outcome, RollOut, RollbackPlan,
-    Severity, Sighting, Standing, Turn,
+    ActFailure, Acted, Controller, IncidentStatus, LedgerEntry, Outcome, Revision, RollOut,
+    RollbackPlan, Severity, Sighting, Standing, Turn,
 };
 use crate::policy::OnTimeout;
 
@@ -78,6 +78,7 @@ impl Watch {
             self.pending = None;
             self.stage = Stage::RollingBack(run);
         }
+        let may_act = matches!(&self.stage, Stage::RollingBack(run) if self.may_act(&run.by));
         let Stage::RollingBack(run) = &mut self.stage else {
             return Err(Illegal::because("no rollback is on its way"));
         };
@@ -100,14 +101,7 @@ impl Watch {
                     now,
                     format!("the platform accepted the rollback ({})", acted.route.as_str()),
                 );
-                if let Some(mismatch) = &acted.mismatch {
-                    let reply = self.say_mismatch(mismatch);
-                    self.reply(now, reply, said);
-                }
-                if let Some((instead_of, pinned)) = placed.zip(acted.pinned.as_ref()) {
-                    let reply = self.say_pinned(&instead_of, pinned);
-                    self.reply(now, reply, said);
-                }
+                self.tell_accepted(acted, placed.as_ref(), may_act, now, said);
                 // The platform may have been seen there already.
                 if let Some(sighting) = self.sighting.clone() {
                     self.rollback_progressed(&sighting, now, said);
@@ -131,6 +125,30 @@ impl Watch {
             }
         }
         Ok(())
+    }
+
+    /// What people must hear of a call that was accepted. `instead_of`: the target, where
+    /// a pinned revision stands for it. `may_act`: as the ceiling is by now.
+    fn tell_accepted(
+        &mut self,
+        acted: &Acted,
+        instead_of: Option<&Revision>,
+        may_act: bool,
+        now: Timestamp,
+        said: &mut Said,
+    ) {
+        if !may_act {
+            let reply = self.say_called_before();
+            self.reply(now, reply, said);
+        }
+        if let Some(mismatch) = &acted.mismatch {
+            let reply = self.say_mismatch(mismatch);
+            self.reply(now, reply, said);
+        }
+        if let Some((instead_of, pinned)) = instead_of.zip(acted.pinned.as_ref()) {
+            let reply = self.say_pinned(instead_of, pinned);
+            self.reply(now, reply, said);
+        }
     }
 
     /// The brakes or the platform's rules forbid it: a question to people.

@@ -137,6 +137,7 @@ impl Watch {
                 PreflightState::Unknown => None,
             },
             self.unannounced_in_words(),
+            self.unlabelled_in_words(),
             self.changes_in_words(),
         ];
         let pinned = &self.pinned;
@@ -238,9 +239,17 @@ impl Watch {
             .filter(|(_, state)| state.answered < state.due)
             .map(|(name, state)| format!("{name} {:.0}%", state.coverage() * 100.0))
             .collect();
-        let covered = match partly.as_slice() {
-            [] => "every check was measured all the time".to_owned(),
-            some => format!("measured in part: {}", some.join(", ")),
+        // The tasks are looked at beside the samples, and cover nothing.
+        let of_tasks = |name: &str| self.policy().check(name).is_some_and(Check::is_of_tasks);
+        let never = self.checks.iter().filter(|(name, state)| state.due == 0 && !of_tasks(name));
+        let never: Vec<String> = never.map(|(name, _)| name.clone()).collect();
+        let covered = match (partly.as_slice(), never.as_slice()) {
+            ([], []) => "every check was measured all the time".to_owned(),
+            ([], never) => format!("never due: {}; what was due was measured", list(never)),
+            (partly, []) => format!("measured in part: {}", partly.join(", ")),
+            (partly, never) => {
+                format!("measured in part: {}; never due: {}", partly.join(", "), list(never))
+            }
         };
         match self.never_enough_traffic().as_slice() {
             [] => covered,

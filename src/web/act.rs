@@ -11,7 +11,7 @@ use super::Face;
 use super::body::{optional_json, read_json};
 use super::problem::Problem;
 use super::view::WatchView;
-use crate::engine::{Refused, clock};
+use crate::engine::{Paused, Refused, clock};
 use crate::model::WatchId;
 use crate::settings::{Role, Span};
 use crate::store::Pause;
@@ -104,17 +104,20 @@ pub async fn pause(
     State(face): State<Face>,
     headers: HeaderMap,
     body: Body,
-) -> Result<Json<Pause>, Problem> {
+) -> Result<Json<Paused>, Problem> {
     let caller = face.caller(&headers, Role::Operate)?;
     let (asked, _): (Scope, _) = read_json(body).await?;
     caller.may_pause(&asked.scope)?;
     let pause =
         Pause { scope: asked.scope, by: caller.name, reason: asked.reason, at: clock::now() };
-    face.engine.pause(pause.clone()).await.map_err(|refused| match refused {
+    Ok(Json(face.engine.pause(pause).await.map_err(of_scope)?))
+}
+
+fn of_scope(refused: Refused) -> Problem {
+    match refused {
         Refused::Invalid(why) => Problem::field("scope", why),
         Refused::NotFound(_) | Refused::Conflict(_) | Refused::Unavailable(_) => refused.into(),
-    })?;
-    Ok(Json(pause))
+    }
 }
 
 pub async fn unpause(
@@ -125,6 +128,8 @@ pub async fn unpause(
     let caller = face.caller(&headers, Role::Operate)?;
     let (asked, _): (Scope, _) = read_json(body).await?;
     caller.may_pause(&asked.scope)?;
-    face.engine.unpause(asked.scope.clone(), caller.name, asked.reason).await?;
-    Ok(Json(json!({ "scope": asked.scope, "paused": false })))
+    let Scope { scope, reason } = asked;
+    let turn = Pause { scope: scope.clone(), by: caller.name, reason, at: clock::now() };
+    let left = face.engine.unpause(turn).await.map_err(of_scope)?;
+    Ok(Json(json!({ "scope": scope, "paused": false, "still_paused": left })))
 }

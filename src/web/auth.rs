@@ -6,14 +6,16 @@ use subtle::ConstantTimeEq;
 
 use super::Face;
 use super::problem::Problem;
+use super::vouch::CALLER;
 use crate::policy::Glob;
 use crate::settings::{Role, Settings};
 
 /// The tokens of the settings, as digests.
 #[derive(Debug, Default)]
 pub struct Tokens {
-    tokens: Vec<Token>,
+    known: Vec<Token>,
     open_reads: bool,
+    open_metrics: bool,
 }
 
 #[derive(Debug)]
@@ -56,7 +58,8 @@ impl Tokens {
                 Ok(Token { digest: Sha256::digest(token.token.expose()).into(), caller })
             })
             .collect::<anyhow::Result<_>>()?;
-        Ok(Tokens { tokens, open_reads: settings.open_reads })
+        let (open_reads, open_metrics) = (settings.open_reads, settings.open_metrics);
+        Ok(Tokens { known: tokens, open_reads, open_metrics })
     }
 
     /// Compares with every token in constant time: neither how much of a token
@@ -64,12 +67,19 @@ impl Tokens {
     fn holder(&self, given: &str) -> Option<&Caller> {
         let digest: [u8; 32] = Sha256::digest(given).into();
         let mut found = None;
-        for token in &self.tokens {
+        for token in &self.known {
             if bool::from(token.digest.ct_eq(&digest)) {
                 found = Some(&token.caller);
             }
         }
         found
+    }
+}
+
+impl Tokens {
+    /// Whoever another daemon vouches for.
+    fn named(&self, name: &str) -> Option<&Caller> {
+        self.known.iter().map(|token| &token.caller).find(|caller| caller.name == name)
     }
 }
 
@@ -117,17 +127,12 @@ impl Caller {
 impl Face {
     /// The caller, if their token's role is enough.
     pub fn caller(&self, headers: &HeaderMap, least: Role) -> Result<Caller, Problem> {
-        let given = headers
-            .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.split_once(' '))
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-            .map(|(_, token)| token.trim());
-        let Some(given) = given else {
-            let detail = "give a token: `Authorization: Bearer ...`";
-            return Err(Problem::new(StatusCode::UNAUTHORIZED, detail));
+        let caller = match headers.get(CALLER) {
+            // Who passed it on has seen the token.
+            Some(name) => self.tokens.named(&String::from_utf8_lossy(name.as_bytes())),
+            None => self.tokens.holder(bearer(headers)?),
         };
-        let Some(caller) = self.tokens.holder(given) else {
+        let Some(caller) = caller else {
             return Err(Problem::new(StatusCode::UNAUTHORIZED, "the token is unknown"));
         };
         if caller.role < least {
@@ -149,6 +154,26 @@ impl Face {
         }
         self.caller(headers, Role::Read).map(|_| ())
     }
+}
+
+impl Face {
+    /// The same for the daemon's metrics, which the settings may open alone.
+    pub fn may_scrape(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        if self.tokens.open_metrics { Ok(()) } else { self.may_read(headers) }
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
+    let given = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, token)| token.trim());
+    given.ok_or_else(|| {
+        let detail = "give a token: `Authorization: Bearer ...`";
+        Problem::new(StatusCode::UNAUTHORIZED, detail)
+    })
 }
 
 fn word(role: Role) -> &'static str {

@@ -2,7 +2,8 @@
 //!
 //! Reading is answered from the store by whoever is asked. A hook or an act is the
 //! leader's: it is answered here only with the leader's own answer, so what was
-//! acknowledged is kept. Who sent it is judged by the leader, by the same token.
+//! acknowledged is kept. Who sent it is judged here, by the token, and vouched for
+//! ([`vouch`]): the token goes no further.
 
 use std::time::Duration;
 
@@ -15,7 +16,9 @@ use axum::response::{IntoResponse, Response};
 
 use super::Face;
 use super::problem::Problem;
-use crate::engine::Leads;
+use super::vouch::{CALLER, VOUCHED, believe, random, vouch};
+use crate::engine::{Leads, clock};
+use crate::settings::Role;
 
 /// Said of what was passed on once: it is passed on no further.
 const PASSED_ON: HeaderName = HeaderName::from_static("x-deployguard-passed-on");
@@ -50,35 +53,45 @@ pub fn relay() -> reqwest::Result<reqwest::Client> {
         .build()
 }
 
-pub async fn to_leader(State(face): State<Face>, request: Request, next: Next) -> Response {
+pub async fn to_leader(State(face): State<Face>, mut request: Request, next: Next) -> Response {
+    request.headers_mut().remove(CALLER);
     let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     if reads || face.engine.leads() == Leads::Here {
-        return next.run(request).await;
+        return if request.headers().contains_key(VOUCHED) && !reads {
+            match believed(&face, request).await {
+                Ok(request) => next.run(request).await,
+                Err(problem) => problem.into_response(),
+            }
+        } else {
+            next.run(request).await
+        };
     }
     if request.headers().contains_key(PASSED_ON) {
         return nobody();
     }
-    let (head, body) = request.into_parts();
-    let body = match to_bytes(body, LIMIT).await {
-        Ok(body) => body,
-        Err(error) => {
-            let why = format!("the body can't be passed on: {error}");
-            return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, why).into_response();
-        }
+    let (head, body) = match whole_request(request).await {
+        Ok(whole) => whole,
+        Err(problem) => return problem.into_response(),
     };
     let deadline = tokio::time::Instant::now() + HELD;
     loop {
         match face.engine.leads() {
             Leads::Here => return next.run(Request::from_parts(head, Body::from(body))).await,
-            Leads::There(leader) => match pass_on(&face, &leader, &head, body.clone()).await {
-                Ok(answer) => return answer,
-                // Nothing was sent.
-                Err(error) if error.is_connect() => {}
-                Err(error) => {
-                    tracing::warn!(leader, %error, "a request could not be passed on");
-                    return nobody();
+            Leads::There(leader) => {
+                let headers = match headers(&face, &head, &body).await {
+                    Ok(headers) => headers,
+                    Err(problem) => return problem.into_response(),
+                };
+                match pass_on(&face, &leader, &head, headers, body.clone()).await {
+                    Ok(answer) => return answer,
+                    // Nothing was sent.
+                    Err(error) if error.is_connect() => {}
+                    Err(error) => {
+                        tracing::warn!(leader, %error, "a request could not be passed on");
+                        return nobody();
+                    }
                 }
-            },
+            }
             Leads::Nobody => {}
         }
         if tokio::time::Instant::now() >= deadline {
@@ -88,18 +101,61 @@ pub async fn to_leader(State(face): State<Face>, request: Request, next: Next) -
     }
 }
 
+async fn whole_request(request: Request) -> Result<(Parts, Bytes), Problem> {
+    let (head, body) = request.into_parts();
+    let body = to_bytes(body, LIMIT).await.map_err(|error| {
+        let why = format!("the body can't be passed on: {error}");
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, why)
+    })?;
+    Ok((head, body))
+}
+
+/// What is sent on of the headers: never the token, but who holds it.
+async fn headers(face: &Face, head: &Parts, body: &[u8]) -> Result<HeaderMap, Problem> {
+    let mut headers = head.headers.clone();
+    for name in OF_ONE_WAY.iter().chain([&header::AUTHORIZATION, &VOUCHED]) {
+        headers.remove(name);
+    }
+    headers.insert(PASSED_ON, HeaderValue::from_static("1"));
+    // Without a token the leader says what is needed; what SNS posts needs none.
+    if head.headers.contains_key(header::AUTHORIZATION) {
+        let caller = face.caller(&head.headers, Role::Read)?;
+        let secret = secret(face).await?;
+        let vouched = vouch(&secret, &caller.name, head, body, clock::now()).map_err(unsigned)?;
+        headers.insert(VOUCHED, vouched);
+    }
+    Ok(headers)
+}
+
+/// The request with the name of who is vouched for.
+async fn believed(face: &Face, request: Request) -> Result<Request, Problem> {
+    let (mut head, body) = whole_request(request).await?;
+    let Some(value) = head.headers.remove(VOUCHED) else { return Err(unsigned("no name")) };
+    let secret = secret(face).await?;
+    let caller = believe(&secret, &value, &head, &body, &face.vouched, clock::now())
+        .map_err(|why| Problem::new(StatusCode::UNAUTHORIZED, why))?;
+    let name = HeaderValue::from_bytes(caller.as_bytes()).map_err(unsigned)?;
+    head.headers.insert(CALLER, name);
+    Ok(Request::from_parts(head, Body::from(body)))
+}
+
+async fn secret(face: &Face) -> Result<String, Problem> {
+    Ok(face.store.shared_secret(&random().map_err(unsigned)?).await?)
+}
+
+fn unsigned(why: impl std::fmt::Display) -> Problem {
+    let detail = format!("who asks can't be vouched for: {why}");
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
+}
+
 async fn pass_on(
     face: &Face,
     leader: &str,
     head: &Parts,
+    headers: HeaderMap,
     body: Bytes,
 ) -> reqwest::Result<Response> {
     let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
-    let mut headers = head.headers.clone();
-    for name in OF_ONE_WAY {
-        headers.remove(name);
-    }
-    headers.insert(PASSED_ON, HeaderValue::from_static("1"));
     let asked = face.relay.request(head.method.clone(), format!("{leader}{path}"));
     let answer = asked.headers(headers).body(body).send().await?;
     let (status, said) = (answer.status(), kept(answer.headers()));

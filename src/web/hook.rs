@@ -9,17 +9,17 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Deserializer};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Face;
 use super::body::read_json;
 use super::place;
 use super::problem::Problem;
 use crate::engine::{Announced, clock};
-use crate::model::{Announcement, Facts, RollbackSafe, Service, ServiceKey};
+use crate::model::{Announcement, Facts, RollbackSafe, Service, ServiceKey, WatchId};
 use crate::policy::{Glob, Matches};
 use crate::settings::Role;
-use crate::watch::Seen;
+use crate::watch::{Seen, Watch};
 
 /// How far the announcer's clock may run ahead.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(2);
@@ -136,8 +136,10 @@ pub async fn announce(
     match face.engine.announce(announcement, digest).await? {
         Announced::Watched(watch) => {
             let url = format!("http://{}/api/v1/watches/{watch}", face.address);
+            let warnings = face.warnings(&watch).await;
             let body = json!({
                 "guarded": true, "watch": watch, "deployment": hook.id, "url": url,
+                "warnings": warnings,
             });
             Ok((StatusCode::ACCEPTED, Json(body)).into_response())
         }
@@ -193,6 +195,24 @@ impl Face {
         let detail =
             format!("the settings have no target `{said}`; they have: {}", known.join(", "));
         Err(Problem::field("target", detail))
+    }
+
+    /// What the announcement lacks. It is kept by now, so that this can't be told is no
+    /// reason to refuse it.
+    async fn warnings(&self, id: &WatchId) -> Vec<Value> {
+        let watch = match self.store.watch::<Watch>(id).await {
+            Ok(watch) => watch,
+            Err(error) => {
+                tracing::warn!(watch = %id, %error, "what the announcement lacks can't be told");
+                None
+            }
+        };
+        let lacking = watch.map(|watch| watch.unlabelled()).unwrap_or_default();
+        let said = lacking.into_iter();
+        said.map(
+            |one| json!({ "label": one.label, "checks": one.checks, "detail": one.to_string() }),
+        )
+        .collect()
     }
 
     /// The names of services that policies spell out.

@@ -15,6 +15,7 @@ mod problem;
 mod read;
 mod sns;
 mod view;
+mod vouch;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -33,7 +34,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 pub use auth::Tokens;
 pub use forward::relay;
-pub use view::{CheckView, WatchDetail, WatchView};
+pub use view::{CheckView, StopView, WatchDetail, WatchView};
 
 use crate::engine::{EngineHandle, Foresight, Hints, Place, Status};
 use crate::policy_repo::Loaded;
@@ -41,6 +42,7 @@ use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::triggers::sns::Sns;
 use problem::Problem;
+pub use vouch::Used;
 
 /// What the handlers work with.
 #[derive(Clone)]
@@ -62,6 +64,8 @@ pub struct Face {
     pub sns: Option<Arc<Sns>>,
     /// For passing on to the leader.
     pub relay: reqwest::Client,
+    /// What others vouched for lately.
+    pub vouched: Arc<Used>,
 }
 
 /// A request takes no longer, whatever it waits for.
@@ -82,6 +86,7 @@ pub fn router(face: Face) -> Router {
         .route("/api/v1/digest", get(read::digest))
         .route("/api/v1/watches/{id}/{command}", post(act::press))
         .route("/api/v1/pause", get(read::pauses).post(act::pause))
+        .route("/api/v1/pause/history", get(read::pause_history))
         .route("/api/v1/unpause", post(act::unpause))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))

@@ -13,10 +13,10 @@ use super::act::find;
 use super::problem::Problem;
 use super::view::{WatchDetail, WatchView};
 use crate::engine::{Foreseen, clock};
-use crate::store::Pause;
+use crate::store::{Pause, PauseTurn};
 use crate::watch::{Digest, Event, Explanation, Watch, explain};
 
-/// The most watches in one answer.
+/// The most watches, or turns of pauses, in one answer.
 const MOST: u32 = 1000;
 /// The days that a digest may look back over.
 const MOST_DAYS: u32 = 90;
@@ -31,18 +31,22 @@ pub struct Page {
     limit: Option<u32>,
 }
 
+fn limit(page: Result<Query<Page>, QueryRejection>) -> Result<u32, Problem> {
+    let Query(page) =
+        page.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.body_text()))?;
+    Ok(page.limit.unwrap_or(100).min(MOST))
+}
+
 pub async fn watches(
     State(face): State<Face>,
     page: Result<Query<Page>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Json<Value>, Problem> {
     face.may_read(&headers)?;
-    let Query(page) =
-        page.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.body_text()))?;
-    let limit = page.limit.unwrap_or(100).min(MOST);
-    let watches = face.store.watches::<Watch>(limit).await?;
+    let watches = face.store.watches::<Watch>(limit(page)?).await?;
     let views: Vec<WatchView> = watches.iter().map(WatchView::of).collect();
-    Ok(Json(json!({ "watches": views, "unguarded": face.status.read().unguarded })))
+    let (unguarded, paused) = (face.status.read().unguarded, face.store.pauses().await?);
+    Ok(Json(json!({ "watches": views, "unguarded": unguarded, "paused": paused })))
 }
 
 pub async fn watch(
@@ -137,4 +141,14 @@ pub async fn pauses(
 ) -> Result<Json<Vec<Pause>>, Problem> {
     face.may_read(&headers)?;
     Ok(Json(face.store.pauses().await?))
+}
+
+/// Who paused and unpaused what, newest first.
+pub async fn pause_history(
+    State(face): State<Face>,
+    page: Result<Query<Page>, QueryRejection>,
+    headers: HeaderMap,
+) -> Result<Json<Vec<PauseTurn>>, Problem> {
+    face.may_read(&headers)?;
+    Ok(Json(face.store.pause_history(limit(page)?).await?))
 }

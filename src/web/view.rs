@@ -4,8 +4,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Facts, IncidentStatus, Mode, Outcome, Severity, Verdict};
-use crate::watch::{Entry, PreflightState, Watch};
+use crate::model::{Facts, IncidentStatus, Mode, Outcome, Severity, TaskStop, Verdict};
+use crate::watch::{Entry, LogExcerpt, PreflightState, Unlabelled, Watch};
 
 /// A watch in a list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,8 +44,8 @@ pub struct CheckView {
     pub baseline: Option<f64>,
     /// Events in the window.
     pub traffic: Option<f64>,
-    /// The share (0-1) of the due samples that measured something.
-    pub coverage: f64,
+    /// The share (0-1) of the due samples that measured something; `None` before one was due.
+    pub coverage: Option<f64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -54,6 +54,9 @@ pub struct IncidentView {
     pub status: IncidentStatus,
     pub opened_at: Timestamp,
     pub resolved_at: Option<Timestamp>,
+    /// What was measured when it was at its worst, one line a check or kind of stop.
+    #[serde(default)]
+    pub evidence: Vec<String>,
 }
 
 /// A watch alone, with everything that explains it.
@@ -67,6 +70,24 @@ pub struct WatchDetail {
     pub rollback: PreflightState,
     pub policy: PolicyView,
     pub timeline: Vec<Entry>,
+    /// Labels that the policy needs and nobody announced.
+    #[serde(default)]
+    pub unlabelled: Vec<Unlabelled>,
+    /// Tasks of the deployment that came to harm, oldest first.
+    #[serde(default)]
+    pub stops: Vec<StopView>,
+    /// What one of them logged last, where the policy shows logs.
+    #[serde(default)]
+    pub log: Option<LogExcerpt>,
+}
+
+/// A task that came to harm.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StopView {
+    #[serde(flatten)]
+    pub stop: TaskStop,
+    /// What happened to it, in a few words.
+    pub story: String,
 }
 
 /// The policy that a watch runs under.
@@ -109,6 +130,7 @@ impl WatchView {
                 status: incident.status,
                 opened_at: incident.opened_at,
                 resolved_at: incident.resolved_at,
+                evidence: incident.evidence.clone(),
             }),
             decision_due: watch.pending.as_ref().and_then(|pending| pending.until),
         }
@@ -126,8 +148,14 @@ impl CheckView {
             reason: last.map_or("not measured yet".to_owned(), |j| j.reason.clone()),
             baseline: state.and_then(|state| state.references().next().map(|(_, one)| one.value)),
             traffic: last.and_then(|judgement| judgement.traffic),
-            coverage: state.map_or(1.0, crate::judge::CheckState::coverage),
+            coverage: state.filter(|state| state.due > 0).map(crate::judge::CheckState::coverage),
         }
+    }
+}
+
+impl StopView {
+    fn of(stop: &TaskStop) -> Self {
+        Self { story: stop.story(), stop: stop.clone() }
     }
 }
 
@@ -149,6 +177,9 @@ impl WatchDetail {
                 text: watch.pinned.text.clone(),
             },
             timeline: watch.timeline.clone(),
+            unlabelled: watch.unlabelled(),
+            stops: watch.stops.iter().map(StopView::of).collect(),
+            log: watch.log.clone(),
         }
     }
 }

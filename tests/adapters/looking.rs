@@ -85,7 +85,7 @@ async fn a_failed_batch_costs_only_its_own_services() {
     let looks = stage.ecs.look(&keys, now()).await;
     let failed: Vec<_> = looks.iter().filter(|(_, look)| look.is_err()).collect();
     assert!(failed.len() == 10 || failed.len() == 2, "{} failed", failed.len());
-    assert!(failed.iter().all(|(_, look)| matches!(look, Err(LookError::Transient(_)))));
+    assert!(failed.iter().all(|(_, look)| matches!(look, Err(LookError::Everywhere(_)))));
 }
 
 #[tokio::test]

@@ -37,6 +37,12 @@ pub async fn pausing() -> Stage {
     at(built.bake_time_in_minutes(BAKES).lifecycle_hooks(hook).build()).await
 }
 
+/// A service whose deployments bake for so many times [`BAKES`].
+pub async fn baking(times: i32) -> Stage {
+    let built = DeploymentConfiguration::builder().strategy(DeploymentStrategy::BlueGreen);
+    at(built.bake_time_in_minutes(times * BAKES).build()).await
+}
+
 async fn at(configuration: DeploymentConfiguration) -> Stage {
     Stage::of(Account::deployed_by(configuration).await).await
 }

@@ -2,6 +2,8 @@
 
 mod container;
 mod lint;
+#[path = "../adapters/operations.rs"]
+mod operations;
 mod permissions;
 mod start;
 mod template;

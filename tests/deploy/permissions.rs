@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::lint::python;
+use super::operations::{READS, WRITES};
 use super::template::{DAEMON, Statement, TARGET, read, statements};
 use crate::{File, source};
 
@@ -152,6 +153,26 @@ fn every_call_is_allowed_and_nothing_is_allowed_that_is_not_called() {
         }
     }
     assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn every_call_is_made_to_fail_by_the_tests_of_the_adapters() {
+    let calls = calls();
+    let failed: BTreeSet<&str> = READS
+        .iter()
+        .chain(&WRITES)
+        .map(|name| CALLED.iter().find(|(called, _)| called == name).map_or(*name, |(_, to)| to))
+        .collect();
+    for (action, place) in &calls {
+        assert!(
+            failed.contains(action.as_str()),
+            "{place} calls `{action}`: add it to tests/adapters/operations.rs, and say in \
+             tests/adapters/reads.rs or faults.rs how it is called and what its failures come to"
+        );
+    }
+    for action in failed {
+        assert!(calls.contains_key(action), "nothing under src/ calls `{action}` any more");
+    }
 }
 
 #[test]

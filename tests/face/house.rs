@@ -114,14 +114,19 @@ impl House {
 
     /// Starts the daemon, again after a kill, and waits for its first look at the platform.
     pub async fn start(&mut self) -> anyhow::Result<()> {
-        let more = [
+        self.start_with(&[]).await
+    }
+
+    /// The same with more in its environment.
+    pub async fn start_with(&mut self, more: &[(&str, &str)]) -> anyhow::Result<()> {
+        let tokens = [
             ("READ_TOKEN", READ_TOKEN),
             ("BILLING_TOKEN", BILLING_TOKEN),
             ("BILLING_OPS_TOKEN", BILLING_OPS_TOKEN),
         ];
-        self.daemon.start_with(&more).await?;
+        self.daemon.start_with(&[&tokens, more].concat()).await?;
         self.until("the first look", async |house| {
-            let ready = house.daemon.get("/readyz").await?;
+            let ready = house.ask(Method::GET, "/readyz", Some(READ_TOKEN), "").await?.body;
             Ok((!ready["detail"]["looked_at"].is_null()).then_some(()))
         })
         .await

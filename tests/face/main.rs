@@ -8,10 +8,14 @@
 mod blind;
 mod events;
 mod house;
+mod labels;
+mod passed_on;
+mod pauses;
 mod policies;
 mod post;
 mod requests;
 mod silent;
+mod stops;
 
 #[path = "../world/mod.rs"]
 mod world;

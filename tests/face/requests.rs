@@ -47,6 +47,11 @@ async fn watches(house: &House) -> anyhow::Result<Vec<Value>> {
     list.body["watches"].as_array().cloned().context("a list of watches")
 }
 
+async fn scraped(house: &House) -> anyhow::Result<String> {
+    let answer = house.ask(Method::GET, "/metrics", Some(READ_TOKEN), "").await?;
+    answer.body.as_str().map(str::to_owned).context("a text")
+}
+
 /// A hook as it should be, with `change` made to it.
 fn hook_but(change: impl FnOnce(&mut Value)) -> Value {
     let mut hook = announcement("v9", "shopflow-api:9");
@@ -206,11 +211,11 @@ async fn an_unguarded_service_is_answered_with_the_nearest_names(
         let distinct: BTreeSet<String> = nearest.iter().map(Value::to_string).collect();
         assert_eq!(distinct.len(), nearest.len(), "no name twice: {answer:?}");
     }
-    let metrics = house.daemon.text("/metrics").await?;
-    assert!(
-        metrics.contains("deployguard_announcements_total{result=\"unguarded\"} 2"),
-        "{metrics}"
-    );
+    let metrics = scraped(house).await?;
+    let counted = "deployguard_announcements_total{result=\"unguarded\"} 2";
+    assert!(metrics.contains(counted), "{metrics}");
+    let asked = "deployguard_cloudwatch_metrics_total{target=\"default\"} 0";
+    assert!(metrics.contains(asked), "what was never asked is zero, and there: {metrics}");
     Ok(())
 }
 
@@ -347,20 +352,27 @@ async fn the_command_line_says_what_went_wrong(house: &House) -> anyhow::Result<
     assert_eq!(scope.code, 1, "{scope:?}");
     assert!(scope.err.contains("`everything` is no scope"), "{scope:?}");
     let never = house.cli(&["unpause"]).await?;
-    assert_eq!((never.code, never.err.as_str()), (1, "deployguard: `all` is not paused\n"));
+    assert_eq!(
+        (never.code, never.err.as_str()),
+        (1, "deployguard: `all` is not paused; nothing is\n")
+    );
     Ok(())
 }
 
 async fn the_daemon_tells_how_it_is(house: &House) -> anyhow::Result<()> {
     assert_eq!(house.daemon.text("/healthz").await?, "ok\n");
-    let ready = house.ask(Method::GET, "/readyz", None, "").await?;
+    // A load balancer hears no names.
+    let bare = house.ask(Method::GET, "/readyz", None, "").await?;
+    assert_eq!((bare.status, bare.body), (200, json!({ "ready": true, "role": "leading" })));
+    let ready = house.ask(Method::GET, "/readyz", Some(READ_TOKEN), "").await?;
     assert_eq!(ready.status, 200, "{ready:?}");
     assert_eq!(ready.body["ready"], true, "{ready:?}");
     assert_eq!(ready.body["detail"]["policies"], 1, "{ready:?}");
     assert_eq!(ready.body["detail"]["policy_mistakes"], json!([]), "{ready:?}");
     assert_eq!(ready.body["detail"]["platform"], json!({}), "{ready:?}");
 
-    let metrics = house.daemon.text("/metrics").await?;
+    house.ask(Method::GET, "/metrics", None, "").await?.is_problem(401, "give a token");
+    let metrics = scraped(house).await?;
     let mut promtool = Command::new("promtool")
         .args(["check", "metrics"])
         .stdin(Stdio::piped())

@@ -55,6 +55,32 @@ fn file_of(alarms: &[String]) -> String {
 }
 
 #[test]
+fn more_alarms_than_a_policy_holds_are_refused_at_once_with_what_to_do() {
+    let one = |number: u32| {
+        format!(
+            r#"{{ "AlarmName": "queue-{number}", "MetricName": "NumberOfMessagesSent", "Namespace": "AWS/SQS",
+            "Statistic": "Sum", "Dimensions": [{{ "Name": "QueueName", "Value": "q{number}" }}],
+            "Period": 60, "EvaluationPeriods": 1, "Threshold": 100,
+            "ComparisonOperator": "GreaterThanThreshold" }}"#
+        )
+    };
+    let text = file_of(&(0..1_500).map(one).collect::<Vec<_>>());
+    let frame = deployguard::policy::Frame {
+        policy: None,
+        environment: "production".into(),
+        cluster: "c".into(),
+        service: "s".into(),
+    };
+    let from = deployguard::policy::ImportFrom::CloudWatchAlarms;
+    let refused = deployguard::policy::import(from, &file("alarms.json", text), &frame);
+    let said = refused.unwrap_err().to_string();
+    assert!(
+        said.contains("1500 rules would have about") && said.contains("--alarm-name-prefix"),
+        "{said}"
+    );
+}
+
+#[test]
 fn each_file_of_alarms_gives_the_policy_and_the_arguments_beside_it() {
     for (name, ending) in [("alarms", "json"), ("stack", "yaml")] {
         let (good, out, err) = imported(&format!("tests/policy/import/{name}.{ending}"), None);
@@ -62,7 +88,8 @@ fn each_file_of_alarms_gives_the_policy_and_the_arguments_beside_it() {
         let raw = told(check(&[file("draft.yaml", out.as_str())]));
         let unsaid = out.matches(UNSAID).count() - out.matches("as CHANGE-ME").count();
         assert_eq!(raw.matches("stands for a name that nobody gave").count(), unsaid, "{raw}");
-        let set = check(&[file("draft.yaml", out.replace(UNSAID, "shop"))]);
+        let dimensions = out.replace(&format!(": {UNSAID}\n"), ": '${labels.said}'\n");
+        let set = check(&[file("draft.yaml", dimensions.replace(UNSAID, "shop"))]);
         assert_eq!(told(set), "1 policies\n", "{out}");
         let said = format!("{out}\n--- and on stderr\n{err}");
         let beside = format!("tests/policy/import/{name}.txt");

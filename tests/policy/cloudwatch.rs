@@ -57,7 +57,7 @@ fn asks(check: &Check) -> (Shape, Vec<MetricAsk>) {
     (question.shape, asks.collect())
 }
 
-const ALB: &str = "namespace: AWS/ApplicationELB, dimensions: { LoadBalancer: app/web, TargetGroup: \"${labels.tg}\" }";
+const ALB: &str = "namespace: AWS/ApplicationELB, dimensions: { LoadBalancer: app/web/50dc, TargetGroup: \"${labels.tg}\" }";
 
 #[test]
 fn a_ratio_counts_the_sums_of_both_sides() {
@@ -70,7 +70,7 @@ fn a_ratio_counts_the_sums_of_both_sides() {
     let shown: Vec<String> = asks.iter().map(|ask| ask.metric.to_string()).collect();
     assert_eq!(
         shown[0],
-        "Sum of AWS/ApplicationELB HTTPCode_Target_5XX_Count (LoadBalancer=app/web, TargetGroup=group-1)"
+        "Sum of AWS/ApplicationELB HTTPCode_Target_5XX_Count (LoadBalancer=app/web/50dc, TargetGroup=group-1)"
     );
     assert!(asks.iter().all(|ask| ask.fold == Fold::Each), "{asks:?}");
     assert_eq!(asks[0].metric.delay, SignedDuration::from_mins(2));
@@ -98,7 +98,7 @@ fn a_latency_is_the_percentile_of_its_quantile_in_seconds() {
 fn percent_goes_from_0_to_100_in_cloudwatch_and_sizes_say_their_unit() {
     let of = |namespace: &str, metric: &str, unit: &str, limit: &str| {
         let check = check(&format!(
-            "{{ cloudwatch: {{ namespace: {namespace}, metric: {metric}, stat: Average{unit} }}, breach: {{ SEV2: \"{limit}\" }} }}"
+            "{{ cloudwatch: {{ namespace: {namespace}, metric: {metric}, dimensions: {{ ClusterName: c }}, stat: Average{unit} }}, breach: {{ SEV2: \"{limit}\" }} }}"
         ));
         asks(&check).1[0].metric.unit
     };
@@ -135,12 +135,15 @@ fn a_count_of_a_load_balancer_is_zero_beside_requests_and_grows_with_no_stretch(
 fn an_expression_asks_for_its_metrics_by_name() {
     let check = check(
         "{ cloudwatch: { expression: \"100 * used / IF(all > 0, all, 1)\", unit: percent, metrics: { \
-         used: { namespace: ECS/ContainerInsights, metric: MemoryUtilized, dimensions: { ServiceName: \"${service}\" }, stat: Average }, \
-         all: { namespace: ECS/ContainerInsights, metric: MemoryReserved, stat: Average } } }, breach: { SEV2: \"> 85% for 5m\" } }",
+         used: { namespace: ECS/ContainerInsights, metric: MemoryUtilized, dimensions: { ClusterName: c, ServiceName: \"${service}\" }, stat: Average }, \
+         all: { namespace: ECS/ContainerInsights, metric: MemoryReserved, dimensions: { ClusterName: c }, stat: Average } } }, breach: { SEV2: \"> 85% for 5m\" } }",
     );
     let (_, asks) = asks(&check);
     let MetricOf::Math { metrics, .. } = &asks[0].metric.of else { panic!("{asks:?}") };
-    let service = BTreeMap::from([("ServiceName".to_owned(), "shopflow-api".to_owned())]);
+    let service = BTreeMap::from([
+        ("ClusterName".to_owned(), "c".to_owned()),
+        ("ServiceName".to_owned(), "shopflow-api".to_owned()),
+    ]);
     assert_eq!(metrics["used"].dimensions, service);
     assert_eq!(asks[0].metric.stats().count(), 2);
 }

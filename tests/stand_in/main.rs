@@ -7,6 +7,7 @@ mod world;
 mod client;
 mod cloudwatch;
 mod edge;
+mod init;
 mod moto;
 mod protocol;
 mod queue;

@@ -9,7 +9,7 @@ use deployguard::model::{
 };
 use deployguard::sources::{Due, Sources, TaskHealth, measure};
 use jiff::SignedDuration;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::client::{Account, CLUSTER, SERVICE};
 use crate::protocol::{as_json, validate};
@@ -70,6 +70,32 @@ async fn dying(account: &Account, of: &str) -> Vec<TaskStop> {
     }
 }
 
+/// What the stopped task has logged is read, of a definition with `awslogs`.
+async fn logged(account: &Account, stop: TaskStop) {
+    let options = json!({ "awslogs-group": "/ecs/api", "awslogs-stream-prefix": "ecs" });
+    let logs = json!({ "logDriver": "awslogs", "options": options });
+    let container = json!({ "name": "app", "image": "api:1", "logConfiguration": logs });
+    let body = json!({
+        "family": "logs", "cpu": "256", "memory": "512", "containerDefinitions": [container],
+    });
+    account.ecs.call("RegisterTaskDefinition", &body).expect("registered");
+    let stop = TaskStop { definition: "logs:1".into(), ..stop };
+    let read = async || tasks(account).await.last_lines(&stop).await;
+    assert!(read().await.expect_err("no group").contains("ResourceNotFoundException"));
+    account.ecs.set_log("/ecs/api", &["first", "last"]);
+    assert_eq!(read().await.expect("read"), ["first", "last"]);
+    for fault in [Fault::Denied, Fault::Expired] {
+        account.ecs.fault("GetLogEvents", &fault, 1);
+        assert!(read().await.expect_err("a fault").starts_with("GetLogEvents: "), "{fault:?}");
+    }
+    // Tried again by the SDK.
+    for fault in [Fault::Throttle, Fault::Error5xx] {
+        account.ecs.fault("GetLogEvents", &fault, 1);
+        assert_eq!(read().await.expect("read").len(), 2, "{fault:?}");
+    }
+    assert_eq!(account.ecs.calls().iter().filter(|call| call.service == "logs").count(), 8);
+}
+
 #[tokio::test]
 async fn tasks_are_counted_with_what_ended_them_and_every_call_fits_the_service_models() {
     let account = Account::with_service(None).await;
@@ -93,6 +119,7 @@ async fn tasks_are_counted_with_what_ended_them_and_every_call_fits_the_service_
     let stops = dying(&account, "exit:1").await;
     let none = tasks(&account).await.last_lines(&stops[0]).await;
     assert!(none.expect_err("no awslogs").contains("awslogs"));
+    logged(&account, stops[0].clone()).await;
     let calls: Vec<Value> = account.ecs.calls().iter().map(as_json).collect();
     let verdict = validate(&calls).expect("no faults");
     assert!(verdict.contains("0 faults"), "{verdict}");

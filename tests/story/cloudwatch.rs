@@ -1,13 +1,12 @@
 //! A team with nothing but CloudWatch: no Prometheus is in the settings.
 
-use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Context;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::BINARY;
 use crate::world::aws::cloudwatch::metric::{Lag, Metric};
@@ -29,8 +28,8 @@ grace: 2s
 checks:
   error rate:
     ratio:
-      bad: { cloudwatch: { namespace: AWS/ApplicationELB, metric: HTTPCode_Target_5XX_Count, dimensions: { TargetGroup: "tg/${service}" }, period: 1s, delay: 2s } }
-      total: { cloudwatch: { namespace: AWS/ApplicationELB, metric: RequestCount, dimensions: { TargetGroup: "tg/${service}" }, period: 1s, delay: 2s } }
+      bad: { cloudwatch: { namespace: AWS/ApplicationELB, metric: HTTPCode_Target_5XX_Count, dimensions: { LoadBalancer: app/shop/1, TargetGroup: "targetgroup/${service}/1" }, period: 1s, delay: 2s } }
+      total: { cloudwatch: { namespace: AWS/ApplicationELB, metric: RequestCount, dimensions: { LoadBalancer: app/shop/1, TargetGroup: "targetgroup/${service}/1" }, period: 1s, delay: 2s } }
     normal: "< 0.1%"
     breach: { SEV1: "> 5%" }
     window: 5s
@@ -74,7 +73,7 @@ fn measured(world: &World) -> History {
         }
     };
     let cloudwatch = world.ecs.cloudwatch();
-    let group = [("TargetGroup", "tg/shopflow-api")];
+    let group = [("LoadBalancer", "app/shop/1"), ("TargetGroup", "targetgroup/shopflow-api/1")];
     let service = [("ClusterName", "shopflow-production"), ("ServiceName", "shopflow-api")];
     let requests = Metric::new("AWS/ApplicationELB", "RequestCount", &group);
     let errors = Metric::new("AWS/ApplicationELB", "HTTPCode_Target_5XX_Count", &group);
@@ -116,10 +115,10 @@ async fn a_team_with_nothing_but_cloudwatch_gets_the_whole_guard() -> anyhow::Re
     alarm(&world, "shopflow-api-5xx", "OK");
     alarm(&world, "database", "ALARM");
     let mut daemon = Daemon::at_home(Path::new(BINARY), &world, POLICY)?;
-    let file = daemon.home().join("deployguard.yaml");
-    let mut settings: Value = serde_json::from_slice(&fs::read(&file)?)?;
-    settings.as_object_mut().context("settings")?.remove("prometheus");
-    fs::write(&file, settings.to_string())?;
+    daemon.settle(|settings| {
+        let Some(settings) = settings.as_object_mut() else { return };
+        settings.remove("prometheus");
+    })?;
     daemon.start().await?;
     daemon.knows_its_world(&world).await?;
 

@@ -4,6 +4,9 @@
 use std::path::Path;
 use std::time::Duration;
 
+use anyhow::anyhow;
+use serde_json::{Value, json};
+
 use crate::world::daemon::{Daemon, STORY, announcement};
 use crate::world::{World, WorldConfig};
 use crate::{BINARY, ending};
@@ -17,8 +20,12 @@ struct Story {
 
 impl Story {
     async fn begin() -> anyhow::Result<Self> {
+        Self::begin_with(STORY).await
+    }
+
+    async fn begin_with(policy: &str) -> anyhow::Result<Self> {
         let world = World::start(WorldConfig::default()).await?;
-        let mut daemon = Daemon::at_home(Path::new(BINARY), &world, STORY)?;
+        let mut daemon = Daemon::at_home(Path::new(BINARY), &world, policy)?;
         daemon.start().await?;
         daemon.knows_its_world(&world).await?;
         daemon.terminate().await?;
@@ -29,13 +36,13 @@ impl Story {
     async fn deploy_bad(&mut self, point: &str) -> anyhow::Result<()> {
         self.start_to_die_at(point).await?;
         self.world.deploy("v2", &[("ERROR_RATE", "0.4")])?;
-        self.announce().await
+        self.announce("shopflow-api:2").await
     }
 
     /// Announces as a pipeline does: again until it is acknowledged.
-    async fn announce(&mut self) -> anyhow::Result<()> {
+    async fn announce(&mut self, definition: &str) -> anyhow::Result<()> {
         for _ in 0..100 {
-            let said = self.daemon.announce(&announcement("v2", "shopflow-api:2")).await;
+            let said = self.daemon.announce(&announcement("v2", definition)).await;
             match said {
                 Ok((202, _)) => return Ok(()),
                 Ok((status, answer)) => anyhow::bail!("{status}: {answer}"),
@@ -78,6 +85,10 @@ impl Story {
         ending::rolled_back_once(&self.world);
         ending::outbox_is_empty(&self.daemon).await?;
         ending::thread_is_whole(&self.world);
+        self.journal_is_whole(&watch).await
+    }
+
+    async fn journal_is_whole(&mut self, watch: &Value) -> anyhow::Result<()> {
         self.daemon.terminate().await?;
         let path = self.daemon.home().join("deployguard.db");
         let id = watch["id"].as_str().unwrap_or_default();
@@ -151,6 +162,47 @@ async fn killed_before_the_answer_is_kept_it_rolls_back_once() -> anyhow::Result
     killed_once_at("act-after").await
 }
 
+/// A bad image is pushed under the tag that runs, and deployed by force.
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_around_the_registration_of_a_pinned_revision_it_registers_and_rolls_back_once()
+-> anyhow::Result<()> {
+    let policy = STORY.replace("cooldown: 1h", "cooldown: 1h, pin_digests: true");
+    let mut story = Story::begin_with(&policy).await?;
+    let bad = format!("sha256:{}", "bad0".repeat(16));
+    story.start_to_die_at("ecs-before-register").await?;
+    story.world.ecs.bake(&bad, &[("ERROR_RATE", "0.4")]);
+    story.world.ecs.push_image("registry.example/shopflow-api:v1", &bad);
+    let forced = json!({
+        "cluster": "shopflow-production", "service": "shopflow-api", "forceNewDeployment": true,
+    });
+    story.world.ecs.call("UpdateService", &forced).map_err(|error| anyhow!("{error:?}"))?;
+    story.announce("shopflow-api:1").await?;
+    assert!(story.dies(Duration::from_mins(1)).await, "it comes to the registration");
+    story.start_to_die_at("ecs-after-register").await?;
+    assert!(story.dies(Duration::from_mins(1)).await, "it registers");
+    story.daemon.start().await?;
+
+    let watch = story.daemon.outcome_of("v2", Duration::from_mins(3)).await?;
+    assert_eq!(watch["outcome"], "rolled_back", "{watch:#}");
+    assert_eq!(watch["incident"]["status"], "resolved", "{watch:#}");
+    let rollbacks = story.world.mutations_by_client();
+    assert_eq!(rollbacks.len(), 1, "one effective rollback: {rollbacks:?}");
+    assert_eq!(story.world.task_definition_in_place(), "shopflow-api:2");
+    let calls = story.world.ecs.calls();
+    let registered = calls.iter().filter(|call| call.operation == "RegisterTaskDefinition");
+    let registered: Vec<_> = registered.map(|call| call.body.to_string()).collect();
+    assert_eq!(registered.len(), 1, "registered once: {registered:?}");
+    assert!(registered[0].contains("shopflow-api@sha256:"), "{registered:?}");
+    assert!(!registered[0].contains(&bad), "{registered:?}");
+    ending::outbox_is_empty(&story.daemon).await?;
+    ending::nothing_is_said_twice(&story.world);
+    let threads = story.world.slack.threads();
+    let [thread] = &threads[..] else { panic!("one deployment, one thread: {threads:#?}") };
+    let pinned = thread.replies.iter().filter(|reply| reply.contains("pinned to"));
+    assert_eq!(pinned.count(), 1, "{thread:#?}");
+    story.journal_is_whole(&watch).await
+}
+
 /// Kills at random times until the story is over.
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_random_times_it_ends_the_same() -> anyhow::Result<()> {
@@ -158,7 +210,7 @@ async fn killed_at_random_times_it_ends_the_same() -> anyhow::Result<()> {
     let mut story = Story::begin().await?;
     story.daemon.start().await?;
     story.world.deploy("v2", &[("ERROR_RATE", "0.4")])?;
-    story.announce().await?;
+    story.announce("shopflow-api:2").await?;
     for _ in 0..12 {
         random ^= random << 13;
         random ^= random >> 7;

@@ -29,15 +29,19 @@ pub async fn outbox_is_empty(daemon: &Daemon) -> anyhow::Result<()> {
         .await
 }
 
-/// One thread with each message once, in order.
-pub fn thread_is_whole(world: &World) {
-    let messages = world.slack.messages();
+/// Each message is there once.
+pub fn nothing_is_said_twice(world: &World) {
     let mut keys = BTreeMap::new();
-    for message in &messages {
+    for message in world.slack.messages() {
         let key = message.metadata["event_payload"]["key"].to_string();
         *keys.entry(key).or_insert(0) += 1;
     }
     assert!(keys.values().all(|times| *times == 1), "said twice: {keys:?}");
+}
+
+/// One thread with each message once, in order.
+pub fn thread_is_whole(world: &World) {
+    nothing_is_said_twice(world);
     let threads = world.slack.threads();
     let [thread] = &threads[..] else { panic!("one deployment, one thread: {threads:#?}") };
     assert!(thread.text.contains("rolled back: the numbers recovered"), "{thread:#?}");

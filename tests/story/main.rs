@@ -6,6 +6,7 @@ mod crash;
 mod ending;
 mod pair;
 mod stores;
+mod storm;
 mod targets;
 mod tasks;
 mod two;

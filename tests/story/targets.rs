@@ -16,6 +16,7 @@ use crate::world::{World, WorldConfig};
 
 const HERE: &str = "arn:aws:iam::123456789012:role/deployguard";
 const THERE: &str = "arn:aws:iam::111122223333:role/deployguard";
+const THERE_PLACE: &str = "there/shopflow-production/shopflow-api";
 
 struct Two {
     /// The account `here`.
@@ -74,6 +75,31 @@ impl Two {
             });
         })?;
         Ok(Self { world, there, daemon })
+    }
+
+    /// Deploys there, and waits until that is watched.
+    async fn begins_there(&self) -> anyhow::Result<()> {
+        register(&self.there)?;
+        let update = json!({
+            "cluster": "shopflow-production", "service": "shopflow-api",
+            "taskDefinition": "shopflow-api:2",
+        });
+        let begun = async |daemon: &Daemon| {
+            let watches = daemon.watches().await?;
+            Ok(watches.into_iter().find(|watch| watch["place"] == THERE_PLACE))
+        };
+        // It is a deployment only for who has seen what was in place before.
+        self.daemon
+            .wait_for("a look there", Duration::from_secs(20), async |_| {
+                let looked =
+                    self.there.calls().iter().any(|call| call.operation == "DescribeServices");
+                Ok(looked.then_some(()))
+            })
+            .await?;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        self.there.call("UpdateService", &update).map_err(|error| anyhow::anyhow!("{error:?}"))?;
+        self.daemon.wait_for("a watch there", Duration::from_secs(20), begun).await?;
+        Ok(())
     }
 
     /// Whether `/readyz` says something that begins and goes on like this.
@@ -156,27 +182,7 @@ async fn an_account_that_hangs_does_not_delay_a_rollback_in_another() -> anyhow:
     two.daemon.start().await?;
     two.daemon.knows_its_world(&two.world).await?;
 
-    register(&two.there)?;
-    let update = json!({
-        "cluster": "shopflow-production", "service": "shopflow-api",
-        "taskDefinition": "shopflow-api:2",
-    });
-    let begun = async |daemon: &Daemon| {
-        let watches = daemon.watches().await?;
-        Ok(watches
-            .into_iter()
-            .find(|watch| watch["place"] == "there/shopflow-production/shopflow-api"))
-    };
-    // It is a deployment only for who has seen what was in place before.
-    two.daemon
-        .wait_for("a look there", Duration::from_secs(20), async |_| {
-            let looked = two.there.calls().iter().any(|call| call.operation == "DescribeServices");
-            Ok(looked.then_some(()))
-        })
-        .await?;
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    two.there.call("UpdateService", &update).map_err(|error| anyhow::anyhow!("{error:?}"))?;
-    two.daemon.wait_for("a watch there", Duration::from_secs(20), begun).await?;
+    two.begins_there().await?;
 
     let hang = Fault::Hang(Duration::from_mins(2));
     for operation in ["ListServices", "ListServiceDeployments", "DescribeServices", "AssumeRole"] {
@@ -221,4 +227,53 @@ async fn a_role_that_can_not_be_taken_on_is_told_with_what_sts_said() -> anyhow:
     assert!(told.contains(THERE) && !told.contains("wrong"), "{told}");
     two.daemon.knows_its_world(&two.world).await?;
     two.doctor().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_whose_target_has_left_the_settings_is_told_and_never_acted_on()
+-> anyhow::Result<()> {
+    let mut two = Two::open("right").await?;
+    two.daemon.start().await?;
+    two.daemon.knows_its_world(&two.world).await?;
+    two.begins_there().await?;
+    two.daemon
+        .wait_for("a task in service there", Duration::from_secs(20), async |daemon| {
+            let watches = daemon.watches().await?;
+            let mut there = watches.into_iter().filter(|watch| watch["place"] == THERE_PLACE);
+            Ok(there.find(|watch| !watch["in_service_at"].is_null()))
+        })
+        .await?;
+    two.daemon.terminate().await?;
+    two.daemon.settle(|settings| {
+        let Some(targets) = settings["targets"].as_object_mut() else { return };
+        targets.remove("there");
+    })?;
+    two.daemon.start().await?;
+    let told = two.says("there/shopflow-production could not be looked at since", "").await?;
+    let why = "there/shopflow-production/shopflow-api: the settings have no target `there`: name \
+               it under `targets`, beside here";
+    assert!(told.ends_with(why), "{told}");
+    let calls = two.there.calls().len();
+    let ended = two
+        .daemon
+        .wait_for("the end of the watch", Duration::from_secs(90), async |daemon| {
+            let watches = daemon.watches().await?;
+            let mut there = watches.into_iter().filter(|watch| watch["place"] == THERE_PLACE);
+            Ok(there.find(|watch| !watch["outcome"].is_null()))
+        })
+        .await?;
+    assert_eq!(ended["outcome"], "inconclusive", "{ended:#}");
+    for check in ended["checks"].as_array().into_iter().flatten() {
+        let reason = "the settings have no target `there`: name it under `targets`";
+        assert_eq!((&check["verdict"], &check["reason"]), (&json!("no_data"), &json!(reason)));
+    }
+    crate::ending::outbox_is_empty(&two.daemon).await?;
+    let threads = two.world.slack.threads();
+    let [thread] = &threads[..] else { panic!("{threads:#?}") };
+    assert!(thread.text.contains("the settings have no target `there`"), "{thread:#?}");
+    let last = thread.replies.last().map_or("", String::as_str);
+    assert!(last.contains("inconclusive: too little was measured of error rate"), "{thread:#?}");
+    assert_eq!(two.there.mutations("shopflow-api").len(), 2, "nothing was done there");
+    assert_eq!(two.there.calls().len(), calls, "nor asked");
+    Ok(())
 }

@@ -29,7 +29,8 @@ pub(super) async fn examine(
 ) -> (Report, Vec<ServiceKey>) {
     let mut report = Report::of(&format!("target {name}"));
     let Some(region) = account.region() else {
-        report.fail("no region", &format!("give targets.{name}.region or aws.region"));
+        let settings = format!("`aws.region` (or `targets.{name}.region`) in the settings");
+        report.fail("no region", &format!("set AWS_REGION, or {settings}"));
         return (report, Vec::new());
     };
     match account.identity().await {

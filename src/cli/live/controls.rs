@@ -40,7 +40,7 @@ fn named(policy: &Policy) -> impl Iterator<Item = (&'static str, &str)> {
 async fn is_known(asked: &Asked<'_>, policy: &Policy, name: &str) -> Result<bool, Unusable> {
     let mut could_tell = false;
     for check in policy.checks.iter().filter(|check| !check.is_of_tasks()) {
-        if of_a_deployment(check).is_some() {
+        if of_a_deployment(check, &asked.labels).is_some() {
             continue;
         }
         let (question, ticks) = question(asked, policy, check, name);

@@ -7,9 +7,10 @@ use jiff::SignedDuration;
 use super::Asked;
 use super::cause::{self, Cause};
 use super::services::vars;
-use crate::model::{Ask, Measurement, Metric, Question, Reading, Shape, Ticks, Unusable};
-use crate::policy::{Bound, Check, Counted, Gauged, Measure, Part, Policy, Stated, Unit};
+use crate::model::{Ask, Measurement, Question, Reading, Shape, Ticks, Unusable};
+use crate::policy::{Bound, Check, Measure, Part, Policy, Unit};
 use crate::sources::{Fetched, Track, assemble};
+use crate::watch::{lacking, variables};
 
 /// The stretch that is asked about.
 const STRETCH: SignedDuration = SignedDuration::from_mins(15);
@@ -74,9 +75,9 @@ pub(super) async fn at(
     let said = String::new();
     let mut finding =
         Finding { check: check.name.clone(), status: Status::Ok, said, notes: Vec::new() };
-    if let Some(variable) = of_a_deployment(check) {
+    if let Some(why) = of_a_deployment(check, &asked.labels) {
         finding.status = Status::Skipped;
-        finding.said = format!("asks for `${{{variable}}}`, which only a deployment has");
+        finding.said = why;
         return Ok(finding);
     }
     let (question, ticks) = question(asked, policy, check, service);
@@ -119,35 +120,16 @@ pub(super) fn question(
     (policy.question(check, &vars(asked, policy, service), window, None, None), ticks)
 }
 
-/// A variable of the check that is known only where something is deployed.
-pub(super) fn of_a_deployment(check: &Check) -> Option<String> {
-    let texts = match &check.measure {
-        Measure::Ratio { of, total, .. } => {
-            [of, total].into_iter().flat_map(counted_texts).collect()
-        }
-        Measure::Latency { counter, .. } => vec![counter.as_str()],
-        Measure::Gauge { of: Gauged::Query(query), .. }
-        | Measure::Status { of: Stated::Query(query) } => vec![query.as_str()],
-        Measure::Gauge { of: Gauged::Metric(watched), .. } => values(&watched.metric),
-        Measure::Gauge { of: Gauged::Tasks(_), .. } => Vec::new(),
-        Measure::Status { of: Stated::Alarms(names) } => names.iter().map(String::as_str).collect(),
-    };
-    let known = ["version", "revision", "labels."];
-    let begins = |text: &&str| known.iter().any(|name| text.starts_with(name));
-    let named = texts.iter().flat_map(|text| text.split("${").skip(1)).find(begins)?;
-    Some(named.split('}').next().unwrap_or(named).to_owned())
-}
-
-fn counted_texts(counted: &Counted) -> Vec<&str> {
-    match counted {
-        Counted::Counter(text) | Counted::Query(text) => vec![text],
-        Counted::Metric(metric) => values(metric),
+/// What the check asks for that is known only where something is deployed, in words.
+pub(super) fn of_a_deployment(check: &Check, labels: &BTreeMap<String, String>) -> Option<String> {
+    let variables = variables(check);
+    if let Some(name) = variables.iter().find(|name| ["version", "revision"].contains(*name)) {
+        return Some(format!("asks for `${{{name}}}`, which only a deployment has"));
     }
-}
-
-/// The values of a metric's dimensions: where variables stand.
-fn values(metric: &Metric) -> Vec<&str> {
-    metric.stats().flat_map(|stat| stat.dimensions.values()).map(String::as_str).collect()
+    let lacking: Vec<String> =
+        lacking(check, labels).iter().map(|name| format!("--label {name}=...")).collect();
+    let given = lacking.join(" ");
+    (!lacking.is_empty()).then(|| format!("asks for labels that a deployment announces: {given}"))
 }
 
 /// Whether there is an answer at all.

@@ -119,6 +119,6 @@ pub(super) fn vars(asked: &Asked<'_>, policy: &Policy, service: &str) -> Vars {
         started_at: asked.now,
         baseline_end: asked.now,
         undoes: RollbackSafe::Unknown,
-        facts: Facts::default(),
+        facts: Facts { labels: asked.labels.clone(), ..Facts::default() },
     })
 }

@@ -56,6 +56,7 @@ impl Ecs {
     /// `None`: it is too late to stop it.
     pub(super) async fn stop_release(
         &self,
+        permit: &Permit,
         id: &str,
         plan: &RollbackPlan,
     ) -> Result<Option<Acted>, ActFailure> {
@@ -68,6 +69,7 @@ impl Ecs {
             .customize()
             .config_override(Config::builder().retry_config(without_retries()));
         crash::point("ecs-before-act");
+        permit.stands()?;
         let sent = call.send().await;
         crash::point("ecs-after-act");
         let route = Route::StopDeployment;
@@ -101,6 +103,7 @@ impl Ecs {
             )));
         };
         crash::point("ecs-before-act");
+        permit.stands()?;
         let sent = self.create(release, content, &mark).await;
         crash::point("ecs-after-act");
         let Err(error) = sent else { return Ok(deployed()) };

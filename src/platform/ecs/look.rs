@@ -10,12 +10,12 @@ use tokio::task::JoinSet;
 
 use super::Ecs;
 use super::decode::{last_part, sighting};
-use crate::aws::Fault;
+use crate::aws::{Fault, Kind};
 use crate::model::{ServiceKey, Sighting};
 use crate::platform::LookError;
 
 /// The most services that one `DescribeServices` takes.
-const BATCH: usize = 10;
+pub(super) const BATCH: usize = 10;
 /// Batches on their way at a time: far below the API's sustained 20 a second.
 const CONCURRENT: usize = 4;
 /// `ListServices` pages of 100 names: more is refused, never cut off silently.
@@ -41,6 +41,12 @@ impl Ecs {
     }
 
     pub(super) async fn list(&self, cluster: &str) -> Result<Vec<ServiceKey>, LookError> {
+        let names = self.names(cluster).await?;
+        Ok(names.into_iter().map(|name| self.key(cluster, name)).collect())
+    }
+
+    /// The services of a cluster by their names.
+    pub(super) async fn names(&self, cluster: &str) -> Result<BTreeSet<String>, Fault> {
         let (mut names, mut token) = (BTreeSet::new(), None);
         for _ in 0..PAGES {
             let asked = self.inner.client.list_services().cluster(cluster).max_results(100);
@@ -49,13 +55,11 @@ impl Ecs {
             names.extend(page.service_arns().iter().map(|arn| last_part(arn).to_owned()));
             token = page.next_token.filter(|token| !token.is_empty());
             if token.is_none() {
-                return Ok(names.into_iter().map(|name| self.key(cluster, name)).collect());
+                return Ok(names);
             }
         }
-        Err(LookError::Permanent(format!(
-            "cluster {cluster} has more than {} services",
-            PAGES * 100
-        )))
+        let words = format!("cluster {cluster} has more than {} services", PAGES * 100);
+        Err(Fault { kind: Kind::Refused, code: None, words })
     }
 
     pub(super) async fn look_at(&self, services: &[ServiceKey], now: Timestamp) -> Vec<Look> {
@@ -168,7 +172,7 @@ impl Ecs {
         described.into_iter().next().map_or(Ok(None), |(_, look)| look)
     }
 
-    fn key(&self, cluster: &str, service: String) -> ServiceKey {
+    pub(super) fn key(&self, cluster: &str, service: String) -> ServiceKey {
         ServiceKey { target: self.inner.target.clone(), cluster: cluster.to_owned(), service }
     }
 }

@@ -22,6 +22,7 @@ mod probe;
 mod registry;
 mod release;
 mod roll_back;
+mod survey;
 
 use std::sync::Arc;
 
@@ -35,6 +36,7 @@ use crate::model::{
 };
 use history::History;
 pub use probe::Tried;
+pub use survey::Survey;
 
 /// ECS in one account and region. Cheap to clone.
 #[derive(Clone)]

@@ -50,7 +50,8 @@ pub(super) struct Looked {
 }
 
 impl Ecs {
-    /// Looks, chooses, and makes one call that has an effect. A call that comes too
+    /// Looks, chooses, and makes one call that has an effect, if the permit still stands
+    /// right before it. A call that comes too
     /// late has none: then it looks again and chooses anew, but not the same.
     pub(super) async fn act(
         &self,
@@ -65,10 +66,10 @@ impl Ecs {
             let looked = self.see(plan).await?;
             let step = instead(choose(&looked.seen, plan), &refused);
             let acted = match &step {
-                Step::Continue { arn, hook } => self.send_back(arn, hook, plan).await?,
-                Step::Stop { arn } => self.stop(arn, plan).await?,
-                Step::StopRelease { id } => self.stop_release(id, plan).await?,
-                Step::Update => return self.update(plan, looked).await,
+                Step::Continue { arn, hook } => self.send_back(permit, arn, hook, plan).await?,
+                Step::Stop { arn } => self.stop(permit, arn, plan).await?,
+                Step::StopRelease { id } => self.stop_release(permit, id, plan).await?,
+                Step::Update => return self.update(permit, plan, looked).await,
                 Step::Deploy { release } => {
                     return self.deploy(permit, plan, release, &looked.service).await;
                 }
@@ -144,14 +145,21 @@ impl Ecs {
         match self.describe_one(key).await {
             Ok(Some(service)) => Ok(service),
             Ok(None) => Err(ActFailure::Refused(format!("{key} does not exist any more"))),
-            Err(LookError::Transient(words)) => Err(ActFailure::Transient(words)),
+            Err(LookError::Everywhere(words) | LookError::Transient(words)) => {
+                Err(ActFailure::Transient(words))
+            }
             Err(LookError::Permanent(words)) => Err(ActFailure::Permanent(words)),
         }
     }
 
     /// `None`: it is too late to stop it. The ARN fences the call: it can't hit
     /// another deployment than the judged one.
-    async fn stop(&self, arn: &str, plan: &RollbackPlan) -> Result<Option<Acted>, ActFailure> {
+    async fn stop(
+        &self,
+        permit: &Permit,
+        arn: &str,
+        plan: &RollbackPlan,
+    ) -> Result<Option<Acted>, ActFailure> {
         let call = self
             .inner
             .client
@@ -161,6 +169,7 @@ impl Ecs {
             .customize()
             .config_override(Config::builder().retry_config(without_retries()));
         crash::point("ecs-before-act");
+        permit.stands()?;
         let sent = call.send().await;
         crash::point("ecs-after-act");
         let fault = sent.err().map(|error| Fault::of("StopServiceDeployment", &error));
@@ -170,6 +179,7 @@ impl Ecs {
     /// `None`: it waits at this hook no longer. Fenced like a stop, and by the hook.
     async fn send_back(
         &self,
+        permit: &Permit,
         arn: &str,
         hook: &str,
         plan: &RollbackPlan,
@@ -184,6 +194,7 @@ impl Ecs {
             .customize()
             .config_override(Config::builder().retry_config(without_retries()));
         crash::point("ecs-before-act");
+        permit.stands()?;
         let sent = call.send().await;
         crash::point("ecs-after-act");
         let fault = sent.err().map(|error| Fault::of("ContinueServiceDeployment", &error));
@@ -217,12 +228,20 @@ impl Ecs {
 
     /// `UpdateService` with the target, or with it pinned, which is registered first
     /// where that has not been done.
-    async fn update(&self, plan: &RollbackPlan, looked: Looked) -> Result<Acted, ActFailure> {
+    async fn update(
+        &self,
+        permit: &Permit,
+        plan: &RollbackPlan,
+        looked: Looked,
+    ) -> Result<Acted, ActFailure> {
         let Looked { seen, pin, .. } = looked;
         let pinned = match (pin, seen.pinned.clone()) {
             (None, _) => None,
             (Some(_), Some(registered)) => Some(registered),
-            (Some(pin), None) => Some(self.register(pin, plan).await?),
+            (Some(pin), None) => {
+                permit.stands()?;
+                Some(self.register(pin, plan).await?)
+            }
         };
         let pinned = pinned.map(|arn| pinned_revision(&plan.target, &arn));
         let placed = pinned.as_ref().unwrap_or(&plan.target);
@@ -236,6 +255,7 @@ impl Ecs {
             .customize()
             .config_override(Config::builder().retry_config(without_retries()));
         crash::point("ecs-before-act");
+        permit.stands()?;
         let sent = call.send().await;
         crash::point("ecs-after-act");
         let fault = match sent {

@@ -8,6 +8,7 @@ mod condition;
 mod draw;
 mod prometheus;
 mod shape;
+mod size;
 mod text;
 mod tree;
 mod write;
@@ -17,6 +18,7 @@ use std::collections::BTreeMap;
 use jiff::SignedDuration;
 
 pub use self::write::UNSAID;
+pub(super) use self::write::{comment, quoted, round};
 use super::diagnostic::Diagnostic;
 use super::{Part, SourceFile};
 use crate::model::Severity;
@@ -69,11 +71,13 @@ pub fn import(from: ImportFrom, file: &SourceFile, frame: &Frame) -> Result<Impo
         ImportFrom::Argo => argo::read(file, &tree::documents(file)?)?,
         ImportFrom::CloudWatchAlarms => cloudwatch::read(file, frame)?,
     };
+    if let Some(mistake) = size::too_large(file, &found) {
+        return Err(mistake);
+    }
     let drafted = write::policy(from, file, frame, found);
     if drafted.checks > 0 {
         let path = "the draft".to_owned();
-        // What nobody said is for its author to fill in.
-        let bytes = drafted.text.replace(UNSAID, "said").into_bytes();
+        let bytes = write::filled(&drafted.text).into_bytes();
         let mistakes = super::check(&[SourceFile { path, bytes }]).err().unwrap_or_default();
         if let Some(mistake) = mistakes.into_iter().next() {
             return Err(mistake);

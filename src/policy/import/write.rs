@@ -143,6 +143,17 @@ fn framed(frame: &Frame, name: &str, bundle: &str, labels: Option<&str>) -> Stri
 /// What stands for a name that nobody gave.
 pub const UNSAID: &str = "CHANGE-ME";
 
+/// The draft as if its author had filled in what nobody said. A dimension may be of any
+/// shape, as one that comes with the deployment.
+pub(super) fn filled(text: &str) -> String {
+    let dimension = |line: &str| {
+        let key = line.strip_suffix(UNSAID).filter(|key| key.starts_with("        "))?;
+        Some(format!("{key}\"${{labels.said}}\"\n"))
+    };
+    let line = |line: &str| dimension(line).unwrap_or_else(|| line.replace(UNSAID, "said") + "\n");
+    text.lines().map(line).collect()
+}
+
 /// The label that the series name their service by. `None` where every check
 /// speaks of `${service}` itself.
 fn labels(checks: &[Rule]) -> Option<&'static str> {
@@ -202,15 +213,20 @@ fn refusal(drafted: &Check) -> Option<String> {
     };
     let mut text = framed(&frame, "draft", "ecs-web", Some("service"));
     body(&mut text, "check", drafted);
-    // What nobody said is for its author to fill in.
-    let bytes = text.replace(UNSAID, "said").into_bytes();
+    let bytes = filled(&text).into_bytes();
     let file = SourceFile { path: "draft.yaml".to_owned(), bytes };
     let mistake = check(&[file]).err()?.into_iter().next()?;
     let mend = mistake.mend.map(|mend| format!("; {mend}")).unwrap_or_default();
     Some(format!("{}{mend}", mistake.message))
 }
 
-fn entry(out: &mut String, file: &SourceFile, rule: &Rule, names: &mut BTreeSet<String>) {
+/// A check with what is argued about it.
+pub(super) fn entry(
+    out: &mut String,
+    file: &SourceFile,
+    rule: &Rule,
+    names: &mut BTreeSet<String>,
+) {
     let Ok(check) = &rule.check else { return };
     out.push('\n');
     about(out, "  ", file, rule);
@@ -227,7 +243,7 @@ fn entry(out: &mut String, file: &SourceFile, rule: &Rule, names: &mut BTreeSet<
     body(out, &name, check);
 }
 
-fn about(out: &mut String, margin: &str, file: &SourceFile, rule: &Rule) {
+pub(super) fn about(out: &mut String, margin: &str, file: &SourceFile, rule: &Rule) {
     let Rule { name, line, was, arguments, .. } = rule;
     comment(out, margin, &format!("{name}, {}:{line}:", file.path));
     for line in was {
@@ -328,14 +344,14 @@ pub(super) fn bound(wanted: Wanted, unit: Unit) -> String {
 }
 
 /// Without what binary fractions leave behind: `7`, not `7.000000000000001`.
-pub(super) fn round(value: f64) -> String {
+pub(in crate::policy) fn round(value: f64) -> String {
     let text = format!("{value:.9}");
     let text = text.trim_end_matches('0').trim_end_matches('.');
     if text == "0" || text == "-0" { format!("{value}") } else { text.to_owned() }
 }
 
 /// Lines of a comment, wrapped; no text gets out of it.
-fn comment(out: &mut String, margin: &str, text: &str) {
+pub(in crate::policy) fn comment(out: &mut String, margin: &str, text: &str) {
     let indent: String = text.chars().take_while(|char| *char == ' ').collect();
     let mut line = String::new();
     let mut flush = |line: &mut String| {
@@ -361,7 +377,7 @@ fn comment(out: &mut String, margin: &str, text: &str) {
 }
 
 /// Plain where nothing in it means anything to YAML, quoted otherwise.
-pub(super) fn quoted(text: &str) -> String {
+pub(in crate::policy) fn quoted(text: &str) -> String {
     let plain = |char: char| char.is_ascii_alphanumeric() || "_- /.".contains(char);
     let word = !["null", "~", "true", "false"].contains(&text.to_lowercase().as_str());
     let ends = text.starts_with(|char: char| char.is_ascii_alphabetic()) && !text.ends_with(' ');

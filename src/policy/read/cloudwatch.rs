@@ -9,9 +9,11 @@ use serde::Deserialize;
 use super::amount::Stretch;
 use super::desk::Desk;
 use super::scalar::At;
-use super::units::{MetricWord, known_unit};
+use super::{expression, units};
 use crate::model::{Metric, MetricOf, MetricStat, MetricUnit};
-use crate::policy::diagnostic::Mistake;
+use crate::policy::cloudwatch::dimensions::{self, Finding};
+use crate::policy::cloudwatch::units::MetricWord;
+use crate::policy::diagnostic::{Mistake, Weight};
 use crate::policy::{Beside, Proof, UNSAID, Unit, Watched, plain};
 
 /// The period of a metric that names none: what AWS's own services report by.
@@ -24,7 +26,6 @@ const HIGH_RESOLUTION: [i64; 5] = [1, 5, 10, 20, 30];
 const LONGEST_PERIOD: SignedDuration = SignedDuration::from_hours(1);
 /// What CloudWatch allows.
 const MOST_DIMENSIONS: usize = 30;
-const MOST_METRICS: usize = 20;
 const MOST_ALARMS: usize = 100;
 /// Counts of a load balancer are there only where they are not zero, and this one beside
 /// them wherever requests were made.
@@ -102,6 +103,17 @@ pub(super) enum For {
     Value(Unit),
 }
 
+impl For {
+    /// The statistic that it is always read by; `None`: the one that is written.
+    pub fn stat(self) -> Option<String> {
+        match self {
+            Self::Count => Some("Sum".to_owned()),
+            Self::Latency { quantile, .. } => Some(format!("p{}", significant(quantile * 100.0))),
+            Self::Value(_) => None,
+        }
+    }
+}
+
 /// Reads what stands at `path`; `None`: the report says why not.
 pub(super) fn metric(
     path: &[&str],
@@ -111,11 +123,11 @@ pub(super) fn metric(
 ) -> Option<Watched> {
     let before = desk.report.count();
     let of = match (&text.expression, &text.metric) {
-        (Some(expression), _) => math(path, text, expression, desk),
+        (Some(expression), _) => expression::math(path, text, expression, desk),
         (None, _) => single(path, text, what, desk).map(MetricOf::Statistic),
     };
     let (period, delay) = (period(text, desk), delay(text, desk));
-    let unit = unit(path, text, what, desk);
+    let unit = units::unit(path, text, what, desk);
     let metric = Metric { of: of?, period: period?, delay: delay?, unit: unit? };
     if desk.report.count() > before {
         return None;
@@ -151,64 +163,6 @@ fn is_name(alarm: &At<String>, desk: &mut Desk) -> bool {
     false
 }
 
-fn math(
-    path: &[&str],
-    text: &CloudWatchText,
-    expression: &At<String>,
-    desk: &mut Desk,
-) -> Option<MetricOf> {
-    for (key, there) in [
-        ("metric", text.metric.is_some()),
-        ("namespace", text.namespace.is_some()),
-        ("dimensions", !text.dimensions.is_empty()),
-        ("stat", text.stat.is_some()),
-    ] {
-        if there {
-            let mistake = Mistake::new(format!("an `expression` has no `{key}` of its own"));
-            let key = [path, &[key]].concat();
-            desk.at(desk.key(&key), mistake.mend("put it into one of its `metrics`"));
-        }
-    }
-    if text.metrics.is_empty() || text.metrics.len() > MOST_METRICS {
-        let mistake = Mistake::new(format!("an `expression` needs 1 to {MOST_METRICS} `metrics`"));
-        desk.at(expression.marker, mistake);
-        return None;
-    }
-    if expression.value.contains("${") {
-        let mistake = Mistake::new("an `expression` has no variables");
-        desk.at(expression.marker, mistake.mend("they stand in the dimensions of its `metrics`"));
-    }
-    if expression.value.to_ascii_uppercase().contains("SEARCH(") {
-        let mistake = Mistake::new("`SEARCH` finds other metrics from one day to the next");
-        desk.at(expression.marker, mistake.mend("name the `metrics` that are meant"));
-    }
-    let mut metrics = BTreeMap::new();
-    for (name, one) in &text.metrics {
-        let at = [path, &["metrics", name]].concat();
-        if !is_id(name) {
-            let mistake = Mistake::new(format!("`{name}` is no name in metric math"));
-            desk.at(
-                desk.key(&at),
-                mistake.mend("begin with a small letter, go on with letters, digits and `_`"),
-            );
-        } else if !names_of(&expression.value).any(|used| used == name) {
-            let mistake = Mistake::new(format!("the `expression` does not use `{name}`"));
-            desk.at(desk.key(&at), mistake.mend("remove it, or use it"));
-        }
-        if let Some(stat) = stat(&at, one, None, desk) {
-            metrics.insert(name.clone(), stat);
-        }
-    }
-    for used in names_of(&expression.value) {
-        if used.starts_with(|c: char| c.is_ascii_lowercase()) && !text.metrics.contains_key(used) {
-            let known: Vec<&str> = text.metrics.keys().map(String::as_str).collect();
-            let mistake = Mistake::new(format!("no metric of the `expression` is named `{used}`"));
-            desk.at(expression.marker, mistake.mend_from(used, &known));
-        }
-    }
-    Some(MetricOf::Math { expression: expression.value.clone(), metrics })
-}
-
 fn single(path: &[&str], text: &CloudWatchText, what: For, desk: &mut Desk) -> Option<MetricStat> {
     if !text.metrics.is_empty() {
         let key = [path, &["metrics"]].concat();
@@ -221,11 +175,7 @@ fn single(path: &[&str], text: &CloudWatchText, what: For, desk: &mut Desk) -> O
         dimensions: dimensions.clone(),
         stat: statistic.clone(),
     };
-    let given = match what {
-        For::Count => Some("Sum".to_owned()),
-        For::Latency { quantile, .. } => Some(format!("p{}", significant(quantile * 100.0))),
-        For::Value(_) => None,
-    };
+    let given = what.stat();
     if let (Some(given), Some(statistic)) = (&given, &text.stat)
         && statistic.value.0 != *given
     {
@@ -241,7 +191,7 @@ fn significant(percent: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-fn stat(
+pub(super) fn stat(
     path: &[&str],
     text: &StatText,
     given: Option<String>,
@@ -269,6 +219,7 @@ fn stat(
         good &= named(value, 1024, desk);
     }
     good.then_some(())?;
+    known_dimensions(path, text, desk)?;
     let value = |(name, value): (&String, &At<String>)| (name.clone(), value.value.clone());
     Some(MetricStat {
         namespace: namespace.value.clone(),
@@ -276,6 +227,32 @@ fn stat(
         dimensions: text.dimensions.iter().map(value).collect(),
         stat: statistic?,
     })
+}
+
+/// What is known of a metric's dimensions; `None`: CloudWatch would have no data for them.
+fn known_dimensions(path: &[&str], text: &StatText, desk: &mut Desk) -> Option<()> {
+    let (namespace, metric) = (text.namespace.as_ref()?, text.metric.as_ref()?);
+    let given: Vec<(&str, &str)> =
+        text.dimensions.iter().map(|(name, value)| (name.as_str(), value.value.as_str())).collect();
+    let mut good = Some(());
+    for finding in dimensions::check(&namespace.value, &metric.value, &given) {
+        let key = |name: &str| desk.key(&[path, &["dimensions", name]].concat());
+        match finding {
+            Finding::Of(name, mistake) => {
+                desk.at(key(&name), mistake);
+                good = None;
+            }
+            Finding::Missing(mistake) => {
+                desk.missing(&[path, &["dimensions"]].concat(), mistake);
+                good = None;
+            }
+            Finding::Doubtful(name, mistake) => {
+                let place = name.map_or(metric.marker, |name| key(&name));
+                desk.report.remark(Weight::Warning, place, mistake);
+            }
+        }
+    }
+    good
 }
 
 /// Whether it is a name that CloudWatch takes, with variables that are known.
@@ -323,49 +300,6 @@ fn delay(text: &CloudWatchText, desk: &mut Desk) -> Option<SignedDuration> {
     None
 }
 
-fn unit(path: &[&str], text: &CloudWatchText, what: For, desk: &mut Desk) -> Option<MetricUnit> {
-    let limits = match what {
-        For::Count => return Some(MetricUnit::Base),
-        For::Latency { .. } => Unit::Seconds,
-        For::Value(unit) => unit,
-    };
-    if let Some(At { value, marker }) = &text.unit {
-        if value.measures() == limits {
-            return Some(value.unit());
-        }
-        let mistake = Mistake::new(format!(
-            "a metric in {} can't be held against limits that are {}",
-            value.as_str(),
-            super::limits::in_words(limits)
-        ));
-        desk.at(*marker, mistake);
-        return None;
-    }
-    let named = |text: &Option<At<String>>| text.as_ref().map(|text| text.value.clone());
-    let (namespace, metric) = (named(&text.namespace), named(&text.metric));
-    if text.expression.is_none() && (namespace.is_none() || metric.is_none()) {
-        // That is said already.
-        return None;
-    }
-    let of_aws = namespace.as_ref().is_some_and(|space| {
-        space.starts_with("AWS/") || ["ECS/ContainerInsights", "CWAgent"].contains(&space.as_str())
-    });
-    let known = namespace.zip(metric).and_then(|(space, name)| known_unit(&space, &name));
-    match (known, limits) {
-        (Some(word), _) if word.measures() == limits => Some(word.unit()),
-        (_, Unit::Number | Unit::Failures) => Some(MetricUnit::Base),
-        // What AWS's own services call percent goes from 0 to 100.
-        (None, Unit::Ratio) if of_aws => Some(MetricUnit::Percent),
-        (_, Unit::Ratio | Unit::Seconds | Unit::Bytes) => {
-            let mistake = Mistake::new("CloudWatch does not say which unit it keeps this in");
-            let words = MetricWord::of(limits).join("`, `");
-            let key = [path, &["unit"]].concat();
-            desk.missing(&key, mistake.mend(format!("add `unit:` and one of `{words}`")));
-            None
-        }
-    }
-}
-
 /// The count that is asked for beside a metric: proof that a missing value is a zero, or
 /// how many events a percentile is made of.
 fn beside(text: &CloudWatchText, what: For, metric: &Metric, desk: &mut Desk) -> Option<Beside> {
@@ -402,18 +336,4 @@ fn beside(text: &CloudWatchText, what: For, metric: &Metric, desk: &mut Desk) ->
     let stat = MetricStat { metric: metric_name, stat: statistic, ..stat.clone() };
     let of = MetricOf::Statistic(stat);
     Some(Beside { metric: Metric { of, unit: MetricUnit::Base, ..metric.clone() }, proves })
-}
-
-fn is_id(name: &str) -> bool {
-    name.starts_with(|c: char| c.is_ascii_lowercase())
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-}
-
-/// The names in an expression, those of functions too.
-fn names_of(expression: &str) -> impl Iterator<Item = &str> {
-    // What stands between quotes is text: every second piece.
-    let outside = expression.split(['"', '\'']).step_by(2);
-    outside
-        .flat_map(|part| part.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')))
-        .filter(|word| word.starts_with(|c: char| c.is_ascii_alphabetic()))
 }

@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
-use marked_yaml::Node;
-use marked_yaml::types::MarkedMappingNode;
+use jiff::SignedDuration;
+use marked_yaml::types::{MarkedMappingNode, MarkedScalarNode};
+use marked_yaml::{Marker, Node};
 
+use super::amount::stretch;
 use super::limit::Wall;
 use super::report::Report;
 use super::scalar::{Bundle, Scalar};
@@ -126,6 +128,47 @@ pub(super) fn merge(layers: &[&MarkedMappingNode]) -> Option<MarkedMappingNode> 
     let whole =
         rest.iter().fold((*lowest).clone(), |below, above| over(below, above, &mut Vec::new()));
     Some(without_what_is_off(whole))
+}
+
+/// With every limit of a bundle that has to hold longer than the whole watch held for half
+/// of it: who makes the watch shorter has done nothing wrong.
+pub(super) fn shortened(mut whole: MarkedMappingNode, report: &mut Report) -> MarkedMappingNode {
+    let Some((end, place)) = horizon(&whole) else { return whole };
+    let Some(Node::Mapping(checks)) = whole.get_mut("checks") else { return whole };
+    for (name, check) in checks.iter_mut() {
+        let breach = check.as_mapping_mut().and_then(|check| check.get_mut("breach"));
+        let Some(Node::Mapping(breach)) = breach else { continue };
+        for (severity, text) in breach.iter_mut() {
+            let Node::Scalar(scalar) = text else { continue };
+            let span = *scalar.span();
+            if !span.start().is_some_and(|place| report.is_built_in(*place)) {
+                continue;
+            }
+            let Ok(limit) = Limit::parse(scalar.as_str()) else { continue };
+            let Some(hold) = limit.hold.filter(|hold| *hold >= end) else { continue };
+            let half = SignedDuration::from_secs(end.as_secs() / 2);
+            let shorter = Limit { hold: Some(half), ..limit };
+            let message = format!(
+                "the bundle's `{}` is a {} `{limit}`, and the watch is {end:#} long: here it is \
+                 `for {half:#}` instead of {hold:#}",
+                name.as_str(),
+                severity.as_str()
+            );
+            report.remark(Weight::Note, place, Mistake::new(message));
+            *text = Node::Scalar(MarkedScalarNode::new(span, shorter.to_string()));
+        }
+    }
+    whole
+}
+
+/// How long the watch is, and where that stands.
+fn horizon(whole: &MarkedMappingNode) -> Option<(SignedDuration, Marker)> {
+    let phases = whole.get_mapping("phases")?;
+    let ends = phases.values().filter_map(|phase| {
+        let until = phase.as_mapping()?.get_scalar("until")?;
+        Some((stretch(until.as_str()).ok()?, *until.span().start()?))
+    });
+    ends.max_by_key(|(until, _)| *until)
 }
 
 /// A check that a layer says `off` of is not there, whatever lies below.

@@ -10,7 +10,9 @@ mod cloudwatch;
 mod decode;
 mod desk;
 mod emit;
+mod expression;
 mod foreign;
+mod home;
 mod layers;
 mod leak;
 mod limit;
@@ -152,7 +154,8 @@ impl Shelf<'_> {
             self.trees[place].as_ref().map(|tree| layers::wanted(tree, &trees, report))
         });
         trees.splice(0..0, self.trees[0].iter().chain(bundle.as_ref()));
-        let tree = layers::merge(&trees)?;
+        let tree = layers::shortened(layers::merge(&trees)?, report);
+        let before = report.count();
         let decoded = decode::<PolicyFile>(&tree, report);
         let first = own.keys().next().and_then(|key| key.span().start().copied());
         let top = first.unwrap_or_else(|| Marker::new(index, 0, 1, 1));
@@ -163,8 +166,12 @@ impl Shelf<'_> {
             lost_keys: lacks_one || sources.iter().any(|source| report.lost_keys(*source)),
             report,
         };
-        let policy = build::policy(&decoded.value, &mut desk)?;
-        sharing::check(&decoded.value, &mut desk);
+        let policy = build::policy(&decoded.value, &mut desk);
+        if policy.is_some() {
+            sharing::check(&decoded.value, &mut desk);
+        }
+        home::bring(&tree, top, before, report);
+        let policy = policy?;
         let name_at = decoded.value.policy.as_ref()?.marker;
         let service_at = decoded.value.matches.as_ref()?.service.as_ref()?.marker;
         let text = emit::yaml(&tree);

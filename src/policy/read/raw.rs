@@ -51,7 +51,8 @@ pub(super) struct PolicyFile {
     pub phases: BTreeMap<String, PhaseText>,
     /// How long the first new task is in service before evidence counts. Default: 2m.
     pub grace: Option<At<Stretch>>,
-    /// What is measured, by name.
+    /// What is measured, by name. `NAME: off` takes away a check that a bundle or a `_defaults.yaml` brings.
+    #[schemars(with = "BTreeMap<String, CheckOrOff>")]
     pub checks: BTreeMap<String, CheckText>,
     /// What is done about a breach, by severity.
     pub actions: ActionsText,
@@ -129,6 +130,23 @@ pub(super) struct CheckText {
     pub min_traffic: Option<At<Count>>,
     /// How far back a sample looks. Default: the phase's interval, at least 1m.
     pub window: Option<At<Stretch>>,
+}
+
+/// A check, or `off`, which takes away what a bundle or a `_defaults.yaml` brings.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "its schema alone: what is off is gone before a policy is read")]
+enum CheckOrOff {
+    Check(Box<CheckText>),
+    Off(Off),
+}
+
+#[derive(JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[expect(dead_code, reason = "its schema alone: what is off is gone before a policy is read")]
+enum Off {
+    /// No such check in this policy.
+    Off,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]

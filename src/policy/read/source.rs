@@ -146,14 +146,19 @@ fn scan_mistake(text: &str, at: Marker, info: &str) -> Mistake {
     if text.lines().any(|line| conflict.iter().any(|mark| line.starts_with(mark))) {
         return Mistake::new("not YAML: a merge conflict is left in the file");
     }
+    // The parser may go on to the next line before it gives up.
+    let near = text.lines().take(at.line()).skip(at.line().saturating_sub(2));
+    let is_alias = info == "while parsing node, found unknown anchor";
+    if let Some(mistake) = near.clone().filter(|_| !is_alias).find_map(unquoted) {
+        return mistake;
+    }
     let mistake = Mistake::new(format!("not YAML: {info}"));
     match info {
         "while parsing node, found unknown anchor" => {
             Mistake::new("aliases (`*name`) are not read in a policy")
                 .mend("put patterns between quotes: `\"*-api\"`")
         }
-        // The parser goes on to the next line before it gives up.
-        _ if text.lines().take(at.line()).skip(at.line().saturating_sub(2)).any(has_odd_space) => {
+        _ if near.clone().any(has_odd_space) => {
             mistake.mend("a space in this line or the one above is not a plain one")
         }
         _ if line.contains(": *") => mistake.mend("put patterns between quotes: `\"api-*\"`"),
@@ -163,6 +168,47 @@ fn scan_mistake(text: &str, at: Marker, info: &str) -> Mistake {
         "recursion limit exceeded" => Mistake::new("nested too deeply"),
         _ => mistake,
     }
+}
+
+/// A variable or a pattern that YAML takes for something of its own.
+fn unquoted(line: &str) -> Option<Mistake> {
+    let mut quote = None;
+    let mut begin = 0;
+    let mut before = ' ';
+    let is_end = |c: char| matches!(c, ',' | ']' | '}');
+    for (at, char) in line.char_indices() {
+        match quote {
+            Some(open) if open == char => quote = None,
+            None if matches!(char, '"' | '\'') && at == begin => quote = Some(char),
+            None if char == '#' && before == ' ' => return None,
+            // Between the braces of a mapping, or at the end of a list, it would be one more.
+            None if line[at..].starts_with("${") && line[..at].contains(['{', '[']) => {
+                let end = line[at..].find('}').map_or(line.len(), |end| at + end + 1);
+                let rest = line[end..].find(is_end).map_or(line.len(), |more| end + more);
+                let value = line[begin..rest].trim();
+                let name = &line[at..end];
+                let mistake = Mistake::new(format!(
+                    "`{name}` stands without quotes: to YAML its braces are a mapping"
+                ));
+                return Some(mistake.mend(format!("put quotes around it: `\"{value}\"`")));
+            }
+            None if char == '*' && at == begin => {
+                let rest = line[at..].find(is_end).map_or(line.len(), |more| at + more);
+                let value = line[at..rest].trim();
+                let mistake = Mistake::new(format!(
+                    "`{value}` stands without quotes: to YAML `*` begins an alias"
+                ));
+                return Some(mistake.mend(format!("put quotes around it: `\"{value}\"`")));
+            }
+            Some(_) | None => {}
+        }
+        if quote.is_none() && (matches!(char, '[' | '{' | ',' | ' ')) && !line[..at].ends_with('$')
+        {
+            begin = at + char.len_utf8();
+        }
+        before = char;
+    }
+    None
 }
 
 /// A space that looks like one and is none to YAML.

@@ -1,88 +1,28 @@
-//! The units and statistics of CloudWatch.
+//! The units and statistics of CloudWatch as a policy writes them.
 
 use schemars::{Schema, json_schema};
 
-use super::cloudwatch::Statistic;
-use super::scalar::Scalar;
+use super::cloudwatch::{CloudWatchText, For, Statistic};
+use super::desk::Desk;
+use super::limits;
+use super::scalar::{At, Scalar};
 use crate::model::MetricUnit;
 use crate::policy::Unit;
-use crate::policy::diagnostic::Mistake;
-
-/// A unit as a policy names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct MetricWord(&'static str, Unit, MetricUnit);
-
-const WORDS: [MetricWord; 10] = [
-    MetricWord("percent", Unit::Ratio, MetricUnit::Percent),
-    MetricWord("ratio", Unit::Ratio, MetricUnit::Base),
-    MetricWord("seconds", Unit::Seconds, MetricUnit::Base),
-    MetricWord("milliseconds", Unit::Seconds, MetricUnit::Milliseconds),
-    MetricWord("microseconds", Unit::Seconds, MetricUnit::Microseconds),
-    MetricWord("bytes", Unit::Bytes, MetricUnit::Base),
-    MetricWord("kilobytes", Unit::Bytes, MetricUnit::Kilobytes),
-    MetricWord("megabytes", Unit::Bytes, MetricUnit::Megabytes),
-    MetricWord("gigabytes", Unit::Bytes, MetricUnit::Gigabytes),
-    MetricWord("count", Unit::Number, MetricUnit::Base),
-];
-
-/// What AWS's own services say of their metrics, where it is a time or a size: by
-/// namespace, how the metric's name ends, and the unit.
-const KNOWN: [(&str, &str, &str); 14] = [
-    ("AWS/ApplicationELB", "Time", "seconds"),
-    ("AWS/ELB", "Latency", "seconds"),
-    ("AWS/RDS", "Latency", "seconds"),
-    ("AWS/RDS", "FreeStorageSpace", "bytes"),
-    ("AWS/RDS", "FreeableMemory", "bytes"),
-    ("AWS/RDS", "SwapUsage", "bytes"),
-    ("AWS/ApiGateway", "Latency", "milliseconds"),
-    ("AWS/Lambda", "Duration", "milliseconds"),
-    ("AWS/DynamoDB", "Latency", "milliseconds"),
-    ("AWS/SQS", "ApproximateAgeOfOldestMessage", "seconds"),
-    ("AWS/ElastiCache", "FreeableMemory", "bytes"),
-    ("ECS/ContainerInsights", "MemoryUtilized", "megabytes"),
-    ("ECS/ContainerInsights", "MemoryReserved", "megabytes"),
-    ("ECS/ContainerInsights", "EphemeralStorageUtilized", "gigabytes"),
-];
-
-/// The unit of a metric of AWS's own, where it is known.
-pub(super) fn known_unit(namespace: &str, metric: &str) -> Option<MetricWord> {
-    let fits = |(space, end, _): &&(&str, &str, &str)| *space == namespace && metric.ends_with(end);
-    let (_, _, word) = KNOWN.iter().find(fits)?;
-    WORDS.into_iter().find(|known| known.0 == *word)
-}
-
-impl MetricWord {
-    pub fn as_str(self) -> &'static str {
-        self.0
-    }
-
-    /// The unit of the limits that it can be held against.
-    pub fn measures(self) -> Unit {
-        self.1
-    }
-
-    pub fn unit(self) -> MetricUnit {
-        self.2
-    }
-
-    /// The words that limits of this unit can be held against.
-    pub fn of(unit: Unit) -> Vec<&'static str> {
-        WORDS.iter().filter(|word| word.1 == unit).map(|word| word.0).collect()
-    }
-}
+use crate::policy::cloudwatch::units::{MetricWord, WORDS, known};
+use crate::policy::diagnostic::{Mistake, Weight};
 
 impl Scalar for MetricWord {
     const EXPECTED: &'static str = "a unit such as `percent` or `milliseconds`";
 
     fn parse(text: &str) -> Result<Self, Mistake> {
-        WORDS.into_iter().find(|word| word.0 == text).ok_or_else(|| {
+        MetricWord::named(text).ok_or_else(|| {
             Mistake::new(format!("`{text}` is no unit of a metric"))
-                .mend_from(text, &WORDS.map(|word| word.0))
+                .mend_from(text, &WORDS.map(MetricWord::as_str))
         })
     }
 
     fn schema() -> Schema {
-        json_schema!({ "enum": WORDS.map(|word| word.0) })
+        json_schema!({ "enum": WORDS.map(MetricWord::as_str) })
     }
 }
 
@@ -101,4 +41,138 @@ impl Scalar for Statistic {
         let mistake = Mistake::new(format!("`{text}` is no statistic"));
         Err(mistake.mend_from(text, &[&WORDS[..], &["p95"]].concat()))
     }
+}
+
+/// The unit of the metric at `path`, as its limits need it; `None`: the report says why not.
+pub(super) fn unit(
+    path: &[&str],
+    text: &CloudWatchText,
+    what: For,
+    desk: &mut Desk,
+) -> Option<MetricUnit> {
+    let limits = match what {
+        For::Count => return counted(text, desk),
+        For::Latency { .. } => Unit::Seconds,
+        For::Value(unit) => unit,
+    };
+    if text.expression.is_none() && (text.namespace.is_none() || text.metric.is_none()) {
+        // That is said already.
+        return None;
+    }
+    let kept = kept(text, what);
+    if let Some(At { value, marker }) = &text.unit {
+        if let (Some(kept), Some(metric)) = (kept, &text.metric)
+            && kept != *value
+            && !may_be_a_share(text, kept, *value)
+        {
+            let (name, kept, word) = (&metric.value, kept.in_words(), value.in_words());
+            let mistake = Mistake::new(format!("CloudWatch keeps `{name}` {kept}, not {word}"));
+            desk.at(*marker, mistake.mend("remove `unit`: it is known"));
+            return None;
+        }
+        if value.measures() == limits {
+            return Some(value.unit());
+        }
+        let mut mistake = apart("the metric", *value, limits);
+        let other = MetricWord::of(limits).join("`, `");
+        mistake.mend =
+            mistake.mend.map(|mend| format!("{mend}; or the `unit` is one of `{other}`"));
+        desk.at(*marker, mistake);
+        return None;
+    }
+    match (kept, limits) {
+        (Some(word), _) if word.measures() == limits => Some(word.unit()),
+        (Some(word), Unit::Number | Unit::Failures) => {
+            bare_limits(path, text, word, desk);
+            Some(MetricUnit::Base)
+        }
+        (Some(word), Unit::Ratio | Unit::Seconds | Unit::Bytes) => {
+            let name = text.metric.as_ref().map_or("", |metric| metric.value.as_str());
+            let place = desk.key(&breach(path));
+            desk.at(place, apart(&format!("`{name}`"), word, limits));
+            None
+        }
+        (None, Unit::Number | Unit::Failures) => Some(MetricUnit::Base),
+        // What AWS's own services call percent goes from 0 to 100.
+        (None, Unit::Ratio) if is_of_aws(text) => Some(MetricUnit::Percent),
+        (None, Unit::Ratio | Unit::Seconds | Unit::Bytes) => {
+            let mistake = Mistake::new("CloudWatch does not say which unit it keeps this in");
+            let words = MetricWord::of(limits).join("`, `");
+            let key = [path, &["unit"]].concat();
+            desk.missing(&key, mistake.mend(format!("add `unit:` and one of `{words}`")));
+            None
+        }
+    }
+}
+
+/// A count has no unit but its own.
+fn counted(text: &CloudWatchText, desk: &mut Desk) -> Option<MetricUnit> {
+    match &text.unit {
+        Some(At { value, marker }) if value.as_str() != "count" => {
+            let mistake = Mistake::new(format!("a count of events is not {}", value.in_words()));
+            desk.at(*marker, mistake.mend("remove `unit`"));
+            None
+        }
+        Some(_) | None => Some(MetricUnit::Base),
+    }
+}
+
+fn kept(text: &CloudWatchText, what: For) -> Option<MetricWord> {
+    let stat = what.stat().or_else(|| Some(text.stat.as_ref()?.value.0.clone()))?;
+    known(&text.namespace.as_ref()?.value, &text.metric.as_ref()?.value, &stat)
+}
+
+/// The mean of a count that is 0 or 1 for each event is a share of them.
+fn may_be_a_share(text: &CloudWatchText, kept: MetricWord, said: MetricWord) -> bool {
+    let mean = text.stat.as_ref().is_some_and(|stat| stat.value.0 == "Average");
+    mean && kept.as_str() == "count" && said.as_str() == "ratio"
+}
+
+fn is_of_aws(text: &CloudWatchText) -> bool {
+    text.namespace.as_ref().is_some_and(|At { value, .. }| {
+        value.starts_with("AWS/") || ["ECS/ContainerInsights", "CWAgent"].contains(&value.as_str())
+    })
+}
+
+/// Where the limits of the metric at `path` stand.
+fn breach<'a>(path: &[&'a str]) -> Vec<&'a str> {
+    path.iter().take(2).copied().chain(["breach"]).collect()
+}
+
+/// A metric and limits that are in different units.
+fn apart(metric: &str, word: MetricWord, unit: Unit) -> Mistake {
+    let mistake = Mistake::new(format!(
+        "{metric} is {}, and its limits are {}",
+        word.in_words(),
+        limits::in_words(unit)
+    ));
+    mistake.mend(match word.measures() {
+        Unit::Number | Unit::Failures if unit == Unit::Ratio => {
+            "write a number such as `> 10`; for a share of all, give a `ratio` with its `total`"
+        }
+        Unit::Number | Unit::Failures => "write a number such as `> 10`",
+        Unit::Ratio => "write the limits in percent, such as `> 80%`",
+        Unit::Seconds => "write times, such as `> 500ms`",
+        Unit::Bytes => "write sizes, such as `< 5 GB`",
+    })
+}
+
+/// A time or a size against a bare number: it counts in CloudWatch's own unit.
+fn bare_limits(path: &[&str], text: &CloudWatchText, word: MetricWord, desk: &mut Desk) {
+    let mend = match word.measures() {
+        Unit::Seconds => "write times, such as `> 500ms`",
+        Unit::Bytes => "write sizes, such as `< 5 GB`",
+        // 80 of 100 is 80 % whichever way it is written.
+        Unit::Ratio | Unit::Number | Unit::Failures => return,
+    };
+    // A baseline alone has no unit, and needs none.
+    let check = desk.tree.get_mapping("checks").zip(path.get(1));
+    let check = check.and_then(|(checks, name)| checks.get_mapping(name));
+    if !check.is_some_and(|check| check.contains_key("breach") || check.contains_key("normal")) {
+        return;
+    }
+    let name = text.metric.as_ref().map_or("", |metric| metric.value.as_str());
+    let said = format!("`{name}` is {}, and its limits are bare numbers of them", word.in_words());
+    let place = desk.key(&breach(path));
+    desk.report.remark(Weight::Warning, place, Mistake::new(said).mend(mend));
 }

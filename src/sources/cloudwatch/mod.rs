@@ -15,6 +15,7 @@ mod alarms;
 mod calls;
 mod decode;
 mod probe;
+mod survey;
 
 use std::collections::HashMap;
 use std::fmt;

@@ -178,3 +178,53 @@ fn a_target_is_known_good_and_young_and_never_bad_or_the_judged_one() {
     assert_eq!(targets(5, 9), ["api:2", "api:4", "api:9"], "never watched: last");
     assert_eq!(targets(9, 2), ["api:2", "api:5", "api:4"], "of known-good ones, the source first");
 }
+
+#[test]
+fn what_was_bad_without_digests_is_every_image_of_it_that_no_later_watch_saw_well() {
+    let of = |number, digest: &str| crate::model::Revision {
+        digests: (!digest.is_empty()).then(|| format!("api:latest@{digest}")).into_iter().collect(),
+        ..revision(number)
+    };
+    let (bad, good) = (Standing::Bad, Standing::Good);
+    let (provisional, presumed) = (Standing::Provisional, Standing::Presumed);
+    // What was bad, what stands otherwise and since when: whether that may be a target.
+    // The bad one was found at 100 s.
+    let cases = [
+        ("", ("fix", good, 200), true),
+        ("", ("fix", provisional, 200), true),
+        ("", ("fix", presumed, 200), false),
+        ("", ("fix", good, 50), false),
+        ("", ("fix", good, 100), false),
+        ("", ("", good, 200), false),
+        ("bug", ("", good, 200), false),
+        ("bug", ("fix", presumed, 50), true),
+        ("bug", ("bug", good, 200), false),
+    ];
+    let (rule, judged) = (policy().rollback, revision(2));
+    for (found_bad, (digest, standing, second), may) in cases {
+        let entry = |revision, standing, second| crate::model::LedgerEntry {
+            service: key(),
+            revision,
+            standing,
+            at: at(second),
+            watch: None,
+        };
+        let target = of(1, digest);
+        let ledger = [entry(of(1, found_bad), bad, 100), entry(target.clone(), standing, second)];
+        // Known to the ledger, or what was in place before: the same holds.
+        let found = candidates(&rule, &ledger, &judged, Some(&target), at(300));
+        let found: Vec<_> = found.into_iter().map(|candidate| candidate.revision).collect();
+        let expected = if may { vec![target] } else { Vec::new() };
+        assert_eq!(found, expected, "bad {found_bad:?}, then {digest:?} {standing:?} at {second}");
+    }
+    // What was in place before and never watched proves nothing.
+    let ledger = [crate::model::LedgerEntry {
+        service: key(),
+        revision: of(1, ""),
+        standing: bad,
+        at: at(100),
+        watch: None,
+    }];
+    let found = candidates(&rule, &ledger, &judged, Some(&of(1, "fix")), at(300));
+    assert_eq!(found, []);
+}

@@ -6,11 +6,13 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::failure::{self, Protocol, Refusal};
 use super::model::EcsError;
 use super::{Call, Fault, Shared, balancers, cloudwatch, sts};
 use crate::world::server::Wire;
@@ -38,6 +40,7 @@ pub fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/", post(answer))
         .route(cloudwatch::edge::PATH, post(cloudwatch::edge::answer))
+        .layer(middleware::from_fn_with_state(Arc::clone(&shared), failure::keep_time))
         .with_state(shared)
 }
 
@@ -48,61 +51,28 @@ async fn answer(
     body: Bytes,
 ) -> Response {
     let at = now();
-    if let Some(response) = balancers::answer(&shared, &headers, &body, at) {
-        return response;
-    }
     let asked = match read(&headers, &body) {
         Ok(asked) => asked,
         Err((code, message)) => return error(StatusCode::BAD_REQUEST, code, message).1,
     };
-    let access_key = sts::access_key(&headers);
+    let protocol = Protocol::of(&headers);
     let fault = shared.faults.take(&asked.operation);
-    let (answer, response) = match &fault {
-        Some(Fault::Throttle) => {
-            error(StatusCode::BAD_REQUEST, "ThrottlingException", "Rate exceeded")
-        }
-        Some(Fault::Denied) => {
-            let message = "User is not authorized to perform this action";
-            error(StatusCode::BAD_REQUEST, "AccessDeniedException", message)
-        }
-        Some(Fault::Expired) => {
-            let message = "The security token included in the request is expired";
-            error(StatusCode::BAD_REQUEST, "ExpiredTokenException", message)
-        }
-        Some(Fault::Error5xx) => {
-            let message = "Service Unavailable. Please try again later.";
-            error(StatusCode::INTERNAL_SERVER_ERROR, "ServerException", message)
-        }
-        Some(Fault::Html(status)) => (Value::Null, html(*status)),
-        Some(Fault::Hang(pause)) => {
+    let refusal =
+        fault.as_ref().and_then(|fault| protocol.refuses((asked.service, fault), &headers, at));
+    let (answer, mut response) = match (&fault, &refusal) {
+        (_, Some(refusal)) => refused(protocol, refusal),
+        (Some(Fault::Html(status)), None) => (Value::Null, html(*status)),
+        (Some(Fault::Hang(pause)), None) => {
             shared.record(&asked, (Value::Null, 0), at);
             tokio::time::sleep(*pause).await;
             wire.cut();
             return StatusCode::GATEWAY_TIMEOUT.into_response();
         }
-        Some(Fault::DropConnectionAfterApplying) | None if asked.service == "sts" => {
-            let what = (asked.operation.as_str(), &asked.body);
-            let settings = &shared.settings;
-            let answer = lock(&shared.sts).call(what, access_key, settings, at);
-            match answer {
-                Ok(answer) => (answer, StatusCode::OK.into_response()),
-                Err((code, message)) => error(StatusCode::FORBIDDEN, code, &message),
-            }
-        }
-        Some(Fault::DropConnectionAfterApplying) | None
-            if !lock(&shared.sts).admits(access_key) =>
-        {
-            let message = "The security token included in the request is invalid.";
-            error(StatusCode::BAD_REQUEST, "UnrecognizedClientException", message)
-        }
-        Some(Fault::DropConnectionAfterApplying) | None => {
-            applied(shared.answer(asked.service, &asked.operation, &asked.body).await)
-        }
+        (_, None) => shared.carry_out(&asked, sts::access_key(&headers), at).await,
     };
-    let response = match asked.service {
-        "sts" if !answer.is_null() => sts::response(&asked.operation, response.status(), &answer),
-        _ => response,
-    };
+    if matches!(fault, Some(Fault::Skewed)) {
+        failure::date(&mut response, at + failure::AHEAD);
+    }
     if matches!(fault, Some(Fault::DropConnectionAfterApplying)) {
         wire.cut();
         shared.record(&asked, (Value::Null, 0), at);
@@ -112,9 +82,22 @@ async fn answer(
     response
 }
 
+/// A refusal as recorded, and as sent.
+pub(super) fn refused(protocol: Protocol, refusal: &Refusal) -> (Value, Response) {
+    let (answer, response) = error(refusal.status, refusal.code, &refusal.message);
+    let response = match protocol {
+        Protocol::Query => sts::failed(refusal.status, &answer),
+        Protocol::Json | Protocol::Cbor => response,
+    };
+    (answer, response)
+}
+
 /// A request, or the error code and message of a refusal.
 fn read(headers: &HeaderMap, body: &[u8]) -> Result<Asked, (&'static str, &'static str)> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    if let Some(asked) = balancers::read(headers, body) {
+        return Ok(asked);
+    }
     if sts::is_form(headers) {
         let read = sts::read(body).ok_or(("InvalidAction", "No operation of STS is named"))?;
         return Ok(Asked { service: "sts", operation: read.0, body: read.1 });
@@ -173,6 +156,33 @@ pub(super) fn html(status: u16) -> Response {
 }
 
 impl Shared {
+    /// What the service answers when nothing goes wrong.
+    async fn carry_out(&self, asked: &Asked, key: &str, at: Timestamp) -> (Value, Response) {
+        if asked.service == "sts" {
+            let what = (asked.operation.as_str(), &asked.body);
+            let answer = lock(&self.sts).call(what, key, &self.settings, at);
+            return match answer {
+                Ok(answer) => {
+                    let response = sts::response(&asked.operation, &answer);
+                    (answer, response)
+                }
+                Err((code, message)) => {
+                    let (answer, _) = error(StatusCode::FORBIDDEN, code, &message);
+                    let response = sts::failed(StatusCode::FORBIDDEN, &answer);
+                    (answer, response)
+                }
+            };
+        }
+        if !lock(&self.sts).admits(key) {
+            let message = "The security token included in the request is invalid.";
+            return error(StatusCode::BAD_REQUEST, "UnrecognizedClientException", message);
+        }
+        if asked.service == "elbv2" {
+            return balancers::answer(&lock(&self.groups), asked);
+        }
+        applied(self.answer(asked.service, &asked.operation, &asked.body).await)
+    }
+
     pub(super) fn record(&self, asked: &Asked, answer: (Value, u16), at: Timestamp) {
         let (answer, status) = answer;
         let (operation, body) = (asked.operation.clone(), asked.body.clone());

@@ -3,6 +3,7 @@
 mod balancers;
 pub mod cloudwatch;
 mod events;
+mod failure;
 mod http;
 mod logs;
 pub mod model;
@@ -17,7 +18,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
@@ -67,6 +68,8 @@ pub enum Fault {
     Denied,
     /// `ExpiredTokenException`: the credentials have run out.
     Expired,
+    /// `InvalidSignatureException`: the service's clock is an hour ahead of ours.
+    Skewed,
     /// No answer for this long, then the connection is cut; nothing is applied.
     Hang(Duration),
     /// A proxy's HTML page with this HTTP status; nothing is applied.
@@ -103,7 +106,7 @@ struct Shared {
     model: Mutex<Model>,
     cloudwatch: CloudWatch,
     logs: Mutex<logs::Logs>,
-    targets: Mutex<balancers::Targets>,
+    groups: Mutex<balancers::Groups>,
     settings: Settings,
     sts: Mutex<Sts>,
     queues: Mutex<Queues>,
@@ -112,6 +115,8 @@ struct Shared {
     mail: watch::Sender<u64>,
     calls: Mutex<Vec<Call>>,
     faults: Faults<Fault>,
+    /// How far the service's clock is ahead of ours.
+    ahead: Mutex<SignedDuration>,
     timeline: Timeline,
     wake: Notify,
     in_service: watch::Sender<Vec<RunningTask>>,
@@ -129,7 +134,7 @@ impl Ecs {
         let shared = Arc::new(Shared {
             cloudwatch: CloudWatch::default(),
             logs: Mutex::default(),
-            targets: Mutex::default(),
+            groups: Mutex::default(),
             model: Mutex::new(Model::new(settings.clone())),
             queues: Mutex::new(Queues::new(settings.clone())),
             settings,
@@ -138,6 +143,7 @@ impl Ecs {
             mail: watch::Sender::new(0),
             calls: Mutex::default(),
             faults: Faults::default(),
+            ahead: Mutex::default(),
             timeline,
             wake: Notify::new(),
             in_service: watch::Sender::new(Vec::new()),
@@ -178,7 +184,13 @@ impl Ecs {
     /// The targets behind a target group from now on, by its ARN: identifiers and states.
     pub fn set_targets(&self, group: &str, targets: &[(&str, &str)]) {
         let targets = targets.iter().map(|(id, state)| ((*id).to_owned(), (*state).to_owned()));
-        lock(&self.shared.targets).insert(group.to_owned(), targets.collect());
+        lock(&self.shared.groups).entry(group.to_owned()).or_default().targets = targets.collect();
+    }
+
+    /// Makes a target group that this load balancer sends to, by their ARNs.
+    pub fn set_balancer(&self, group: &str, balancer: Option<&str>) {
+        let balancer = balancer.map(str::to_owned);
+        lock(&self.shared.groups).entry(group.to_owned()).or_default().balancer = balancer;
     }
 
     /// Calls an operation of SQS past HTTP.
@@ -241,6 +253,17 @@ impl Ecs {
         self.shared.faults.plan(operation, fault, times);
     }
 
+    /// Every call meets `fault` from now on, whatever else is planned; `None`: no more.
+    pub fn storm(&self, fault: Option<Fault>) {
+        self.shared.faults.storm(fault);
+    }
+
+    /// The service's clock is so far ahead of ours from now on: who signs at another time is
+    /// turned away.
+    pub fn run_ahead(&self, by: SignedDuration) {
+        *lock(&self.shared.ahead) = by;
+    }
+
     /// No more faults.
     pub fn clear_faults(&self) {
         self.shared.faults.clear();
@@ -249,6 +272,12 @@ impl Ecs {
     /// Pushes an image: from now on its tag means this digest.
     pub fn push_image(&self, image: &str, digest: &str) {
         lock(&self.shared.model).push_image(image, digest);
+    }
+
+    /// What the image of this digest sets in its tasks' environment.
+    pub fn bake(&self, digest: &str, environment: &[(&str, &str)]) {
+        let pairs = environment.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+        lock(&self.shared.model).bake(digest, pairs.collect());
     }
 
     /// A CloudWatch alarm goes off, or is over.

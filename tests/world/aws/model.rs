@@ -81,6 +81,8 @@ pub struct Context {
     /// Of the call that is being answered.
     origin: Origin,
     digests: BTreeMap<String, String>,
+    /// The environment that comes with an image, by its digest.
+    baked: BTreeMap<String, BTreeMap<String, String>>,
     /// The alarms that are on.
     alarms: BTreeSet<String>,
 }
@@ -105,6 +107,7 @@ impl Model {
             mutations: Vec::new(),
             origin: Origin::Hand,
             digests: BTreeMap::new(),
+            baked: BTreeMap::new(),
             alarms: BTreeSet::new(),
         };
         Self {
@@ -220,6 +223,11 @@ impl Model {
     /// Pushes an image: from now on its tag means this digest.
     pub fn push_image(&mut self, image: &str, digest: &str) {
         self.context.digests.insert(image.into(), digest.into());
+    }
+
+    /// What the image of this digest sets in its environment; a task definition goes before it.
+    pub fn bake(&mut self, digest: &str, environment: BTreeMap<String, String>) {
+        self.context.baked.insert(digest.into(), environment);
     }
 
     /// A CloudWatch alarm goes off, or is over.

@@ -133,25 +133,29 @@ pub(super) fn access_key(headers: &HeaderMap) -> &str {
     key.and_then(|(_, rest)| rest.split('/').next()).unwrap_or_default()
 }
 
+const REQUEST: &str = "00000000-0000-4000-8000-000000000000";
+const SPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
+
 /// An answer as XML.
-pub(super) fn response(operation: &str, status: StatusCode, answer: &Value) -> Response {
-    let id = "00000000-0000-4000-8000-000000000000";
-    let space = "https://sts.amazonaws.com/doc/2011-06-15/";
-    let text = if status.is_success() {
-        format!(
-            "<{operation}Response xmlns=\"{space}\"><{operation}Result>{}</{operation}Result>\
-             <ResponseMetadata><RequestId>{id}</RequestId></ResponseMetadata></{operation}Response>",
-            xml(answer)
-        )
-    } else {
-        let word = |name: &str| escaped(answer[name].as_str().unwrap_or_default());
-        format!(
-            "<ErrorResponse xmlns=\"{space}\"><Error><Type>Sender</Type><Code>{}</Code>\
-             <Message>{}</Message></Error><RequestId>{id}</RequestId></ErrorResponse>",
-            word("__type"),
-            word("message")
-        )
-    };
+pub(super) fn response(operation: &str, answer: &Value) -> Response {
+    let text = format!(
+        "<{operation}Response xmlns=\"{SPACE}\"><{operation}Result>{}</{operation}Result>\
+         <ResponseMetadata><RequestId>{REQUEST}</RequestId></ResponseMetadata>\
+         </{operation}Response>",
+        xml(answer)
+    );
+    (StatusCode::OK, [(header::CONTENT_TYPE, "text/xml")], text).into_response()
+}
+
+/// An error of the query protocol as XML.
+pub(super) fn failed(status: StatusCode, answer: &Value) -> Response {
+    let word = |name: &str| escaped(answer[name].as_str().unwrap_or_default());
+    let text = format!(
+        "<ErrorResponse xmlns=\"{SPACE}\"><Error><Type>Sender</Type><Code>{}</Code>\
+         <Message>{}</Message></Error><RequestId>{REQUEST}</RequestId></ErrorResponse>",
+        word("__type"),
+        word("message")
+    );
     (status, [(header::CONTENT_TYPE, "text/xml")], text).into_response()
 }
 

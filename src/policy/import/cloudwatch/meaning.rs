@@ -6,6 +6,8 @@ use super::super::draw::Wanted;
 use super::super::write::bound;
 use super::alarm::Alarm;
 use super::{Asked, MetricStat, math};
+use crate::model::MetricUnit;
+use crate::policy::cloudwatch::units::{MetricWord, known};
 use crate::policy::{Part, Side, Unit};
 
 /// A check that an alarm comes to.
@@ -37,34 +39,6 @@ enum Kept {
     Size(&'static str, f64),
     Number,
 }
-
-/// By how their names end, what AWS's own metrics are kept in.
-const KNOWN: [(&str, &str, Kept); 13] = [
-    ("AWS/ApplicationELB", "Time", Kept::Time("seconds", 1.0)),
-    ("AWS/ELB", "Latency", Kept::Time("seconds", 1.0)),
-    ("AWS/RDS", "Latency", Kept::Time("seconds", 1.0)),
-    ("AWS/RDS", "FreeStorageSpace", Kept::Size("bytes", 1.0)),
-    ("AWS/RDS", "FreeableMemory", Kept::Size("bytes", 1.0)),
-    ("AWS/RDS", "SwapUsage", Kept::Size("bytes", 1.0)),
-    ("AWS/ApiGateway", "Latency", Kept::Time("milliseconds", 1e3)),
-    ("AWS/Lambda", "Duration", Kept::Time("milliseconds", 1e3)),
-    ("AWS/DynamoDB", "Latency", Kept::Time("milliseconds", 1e3)),
-    ("AWS/SQS", "ApproximateAgeOfOldestMessage", Kept::Time("seconds", 1.0)),
-    ("AWS/ElastiCache", "FreeableMemory", Kept::Size("bytes", 1.0)),
-    ("ECS/ContainerInsights", "MemoryUtilized", Kept::Size("megabytes", 1e6)),
-    ("ECS/ContainerInsights", "MemoryReserved", Kept::Size("megabytes", 1e6)),
-];
-/// What an alarm's own `Unit` says.
-const UNITS: [(&str, Kept); 8] = [
-    ("Percent", Kept::Percent),
-    ("Seconds", Kept::Time("seconds", 1.0)),
-    ("Milliseconds", Kept::Time("milliseconds", 1e3)),
-    ("Microseconds", Kept::Time("microseconds", 1e6)),
-    ("Bytes", Kept::Size("bytes", 1.0)),
-    ("Kilobytes", Kept::Size("kilobytes", 1e3)),
-    ("Megabytes", Kept::Size("megabytes", 1e6)),
-    ("Gigabytes", Kept::Size("gigabytes", 1e9)),
-];
 
 /// Draws the check that `asked` with its limit means.
 ///
@@ -144,23 +118,19 @@ fn of_math(
     Drawn { measured, word: None, limit: bound(share, Unit::Ratio) }
 }
 
+/// Where AWS does not say it, the alarm's own `Unit` does.
 fn kept(stat: &MetricStat, alarm: &Alarm) -> Kept {
-    if stat.stat == "SampleCount" {
+    let said = alarm.unit.as_deref().filter(|_| stat.stat != "SampleCount");
+    let said = said.and_then(|unit| MetricWord::named(&unit.to_lowercase()));
+    let Some(word) = known(&stat.namespace, &stat.metric, &stat.stat).or(said) else {
         return Kept::Number;
+    };
+    match (word.measures(), word.unit()) {
+        (Unit::Ratio, MetricUnit::Percent) if stat.stat != "Sum" => Kept::Percent,
+        (Unit::Seconds, _) => Kept::Time(word.as_str(), word.factor()),
+        (Unit::Bytes, _) => Kept::Size(word.as_str(), word.factor()),
+        (Unit::Ratio | Unit::Number | Unit::Failures, _) => Kept::Number,
     }
-    let MetricStat { namespace, metric, .. } = stat;
-    let fits = |(space, end, _): &&(&str, &str, Kept)| space == namespace && metric.ends_with(end);
-    if let Some((_, _, kept)) = KNOWN.iter().find(fits) {
-        return *kept;
-    }
-    let ours = namespace.starts_with("AWS/") || namespace == "CWAgent";
-    let shares = ["Utilization", "UtilizationPercentage", "_percent"];
-    if ours && stat.stat != "Sum" && shares.iter().any(|end| metric.ends_with(end)) {
-        return Kept::Percent;
-    }
-    let said = alarm.unit.as_deref();
-    let said = UNITS.iter().find(|(word, _)| Some(*word) == said);
-    said.map_or(Kept::Number, |(_, kept)| *kept)
 }
 
 /// The percent that were meant.

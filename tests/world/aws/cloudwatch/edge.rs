@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::cbor;
 use super::error::CloudWatchError;
+use crate::world::aws::failure::{self, Protocol, Refusal};
 use crate::world::aws::http::{Asked, html};
 use crate::world::aws::{Fault, Shared};
 use crate::world::now;
@@ -36,10 +37,14 @@ pub(in crate::world::aws) async fn answer(
     };
     let asked = Asked { service: "cloudwatch", operation, body };
     let fault = shared.faults.take(&asked.operation);
+    let skewed = matches!(fault, Some(Fault::Skewed));
     let answer = match &fault {
         Some(Fault::Throttle) => Err(CloudWatchError::throttled()),
         Some(Fault::Denied) => Err(CloudWatchError::denied(&asked.operation)),
-        Some(Fault::Expired) => Err(CloudWatchError::expired()),
+        Some(fault @ (Fault::Expired | Fault::Skewed)) => {
+            let refusal = Protocol::Cbor.refuses((asked.service, fault), &headers, at);
+            Err(refusal.map_or_else(CloudWatchError::internal, CloudWatchError::of))
+        }
         Some(Fault::Error5xx) => Err(CloudWatchError::internal()),
         Some(Fault::Html(status)) => {
             shared.record(&asked, (Value::Null, *status), at);
@@ -55,7 +60,10 @@ pub(in crate::world::aws) async fn answer(
             shared.cloudwatch.call(&asked.operation, &asked.body)
         }
     };
-    let (recorded, response) = response(&answer);
+    let (recorded, mut response) = response(&answer);
+    if skewed {
+        failure::date(&mut response, at + failure::AHEAD);
+    }
     if matches!(fault, Some(Fault::DropConnectionAfterApplying)) {
         wire.cut();
         shared.record(&asked, (Value::Null, 0), at);
@@ -63,6 +71,11 @@ pub(in crate::world::aws) async fn answer(
         shared.record(&asked, (recorded, response.status().as_u16()), at);
     }
     response
+}
+
+/// To a request that is turned away before it is read.
+pub(in crate::world::aws) fn refused(refusal: Refusal) -> Response {
+    response(&Err(CloudWatchError::of(refusal))).1
 }
 
 fn read(headers: &HeaderMap, body: &[u8]) -> Result<Value, CloudWatchError> {

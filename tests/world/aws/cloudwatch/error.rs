@@ -3,6 +3,8 @@
 
 use serde_json::{Value, json};
 
+use crate::world::aws::failure::Refusal;
+
 /// An error answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CloudWatchError {
@@ -58,11 +60,10 @@ impl CloudWatchError {
         Self::refusal("ThrottlingException", "Throttling", "Rate exceeded")
     }
 
-    /// The credentials have run out.
-    pub fn expired() -> Self {
-        let message = "The security token included in the request is expired";
-        let refusal = Self::refusal("ExpiredTokenException", "ExpiredToken", message);
-        Self { status: 403, ..refusal }
+    /// What every service answers so.
+    pub(in crate::world::aws) fn of(refusal: Refusal) -> Self {
+        let Refusal { status, code: shape, query_code: code, message } = refusal;
+        Self { status: status.as_u16(), shape, code, message }
     }
 
     /// A caller who may not.

@@ -3,6 +3,8 @@
 //! One task at a time, which is what `maximumPercent` does to a small service; real ECS would
 //! start as many at once as that percentage allows.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::deaths::Death;
@@ -121,7 +123,11 @@ impl Service {
         let ids = &mut context.ids;
         let containers = revision.template.containers.iter();
         let containers = containers.map(|_| ids.container(&self.cluster, &arn)).collect();
-        let environment = revision.template.environment.clone();
+        let images = revision.template.containers.iter();
+        let baked = images.filter_map(|one| context.baked.get(&one.digest));
+        let own = |(name, value): (&String, &String)| (name.clone(), value.clone());
+        let mut environment: BTreeMap<String, String> = baked.flatten().map(own).collect();
+        environment.extend(revision.template.environment.iter().map(own));
         let task = Task {
             arn: arn.clone(),
             deployment: primary.id.clone(),

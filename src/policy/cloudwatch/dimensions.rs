@@ -1,0 +1,428 @@
+//! The dimensions of AWS's own metrics. CloudWatch answers a set of dimensions that it does
+//! not have as it answers a quiet service: with nothing.
+
+use crate::policy::diagnostic::{Mistake, nearest, quoted};
+
+/// A namespace of AWS's, as its service's documentation has it.
+struct Space {
+    name: &'static str,
+    /// Every dimension that its metrics can have.
+    known: &'static [&'static str],
+    /// Of these a metric has one at least; none: it has numbers of a whole account too.
+    needs: &'static [&'static str],
+    /// Metrics that need none of them, by how they begin.
+    but: &'static [&'static str],
+}
+
+const SPACES: [Space; 11] = [
+    Space {
+        name: "AWS/ApplicationELB",
+        known: &["LoadBalancer", "TargetGroup", "AvailabilityZone"],
+        needs: &["LoadBalancer"],
+        but: &["RequestCountPerTarget", "Lambda"],
+    },
+    Space {
+        name: "AWS/NetworkELB",
+        known: &["LoadBalancer", "TargetGroup", "AvailabilityZone"],
+        needs: &["LoadBalancer"],
+        but: &[],
+    },
+    Space {
+        name: "AWS/ELB",
+        known: &["LoadBalancerName", "AvailabilityZone", "Service"],
+        needs: &[],
+        but: &[],
+    },
+    Space {
+        name: "AWS/ECS",
+        known: &["ClusterName", "ServiceName", "DiscoveryName", "TargetDiscoveryName"],
+        needs: &["ClusterName", "DiscoveryName", "TargetDiscoveryName"],
+        but: &[],
+    },
+    Space {
+        name: "ECS/ContainerInsights",
+        known: &[
+            "ClusterName",
+            "ServiceName",
+            "TaskDefinitionFamily",
+            "TaskId",
+            "ContainerName",
+            "EC2InstanceId",
+            "ContainerInstanceId",
+            "CapacityProviderName",
+            "VolumeName",
+        ],
+        needs: &["ClusterName"],
+        but: &[],
+    },
+    Space {
+        name: "AWS/RDS",
+        known: &[
+            "DBInstanceIdentifier",
+            "DBClusterIdentifier",
+            "DbClusterIdentifier",
+            "DatabaseClass",
+            "EngineName",
+            "Role",
+            "SourceRegion",
+            "ProxyName",
+            "Target",
+            "TargetGroup",
+            "TargetRole",
+        ],
+        needs: &[],
+        but: &[],
+    },
+    Space {
+        name: "AWS/Lambda",
+        known: &["FunctionName", "Resource", "ExecutedVersion", "EventSourceMappingUUID"],
+        needs: &[],
+        but: &[],
+    },
+    Space { name: "AWS/SQS", known: &["QueueName"], needs: &["QueueName"], but: &[] },
+    Space {
+        name: "AWS/ElastiCache",
+        known: &[
+            "CacheClusterId",
+            "CacheNodeId",
+            "ReplicationGroupId",
+            "NodeGroupId",
+            "clusterId",
+            "Tier",
+        ],
+        needs: &[],
+        but: &[],
+    },
+    Space {
+        name: "AWS/ApiGateway",
+        known: &["ApiName", "ApiId", "Stage", "Method", "Resource", "Route"],
+        needs: &["ApiName", "ApiId"],
+        but: &[],
+    },
+    Space {
+        name: "AWS/DynamoDB",
+        known: &[
+            "TableName",
+            "GlobalSecondaryIndexName",
+            "Operation",
+            "OperationType",
+            "DelegatedOperation",
+            "ReceivingRegion",
+            "StreamLabel",
+            "Verb",
+        ],
+        needs: &["TableName", "Operation"],
+        but: &["Account", "Max", "UserErrors"],
+    },
+];
+
+/// Dimensions that never stand without another: by namespace, the one and the other.
+const TOGETHER: [(&str, &str, &str); 7] = [
+    ("AWS/ApplicationELB", "AvailabilityZone", "LoadBalancer or TargetGroup"),
+    ("AWS/NetworkELB", "TargetGroup", "LoadBalancer"),
+    ("AWS/ECS", "ServiceName", "ClusterName"),
+    ("ECS/ContainerInsights", "ServiceName", "ClusterName"),
+    ("AWS/Lambda", "ExecutedVersion", "FunctionName"),
+    ("AWS/ElastiCache", "CacheNodeId", "CacheClusterId"),
+    ("AWS/DynamoDB", "GlobalSecondaryIndexName", "TableName"),
+];
+
+/// Metrics of a target group alone.
+const OF_A_GROUP: [&str; 2] = ["HealthyHostCount", "UnHealthyHostCount"];
+
+/// What is wrong with one dimension, or with none by name where one is missing.
+#[derive(Debug, PartialEq)]
+pub(in crate::policy) enum Finding {
+    /// Under this name.
+    Of(String, Mistake),
+    Missing(Mistake),
+    /// No mistake, or nobody knows.
+    Doubtful(Option<String>, Mistake),
+}
+
+/// Everything that is wrong with the dimensions of a metric of AWS's own.
+pub(in crate::policy) fn check(
+    namespace: &str,
+    metric: &str,
+    dimensions: &[(&str, &str)],
+) -> Vec<Finding> {
+    let Some(space) = SPACES.iter().find(|space| space.name == namespace) else {
+        return Vec::new();
+    };
+    let mut found: Vec<Finding> =
+        dimensions.iter().filter_map(|(name, _)| unknown(space, name)).collect();
+    // What is misspelt is not missing too.
+    if !found.iter().any(|one| matches!(one, Finding::Of(..))) {
+        found.extend(missing(space, metric, dimensions));
+    }
+    found.extend(dimensions.iter().filter_map(|(name, value)| {
+        let wrong = wrong_value(space, name, value)?;
+        Some(Finding::Of((*name).to_owned(), wrong))
+    }));
+    found
+}
+
+fn unknown(space: &Space, name: &str) -> Option<Finding> {
+    if space.known.contains(&name) {
+        return None;
+    }
+    let mistake = Mistake::new(format!("`{name}` is no dimension of {}", space.name));
+    let folded = name.to_lowercase();
+    let begun = |known: &&&str| name.len() > 3 && known.to_lowercase().starts_with(&folded);
+    let near = nearest(name, space.known.iter().copied()).into_iter().next();
+    if let Some(near) = near.or_else(|| space.known.iter().find(begun).copied()) {
+        let mistake = mistake.mend(format!("did you mean `{near}`?"));
+        return Some(Finding::Of(name.to_owned(), mistake));
+    }
+    let known = format!("known are {}", quoted(space.known));
+    let mistake = Mistake::new(format!("{} as far as is known", mistake.message));
+    Some(Finding::Doubtful(Some(name.to_owned()), mistake.mend(known)))
+}
+
+fn missing(space: &Space, metric: &str, dimensions: &[(&str, &str)]) -> Option<Finding> {
+    let has = |name: &str| dimensions.iter().any(|(known, _)| *known == name);
+    let excused = space.but.iter().any(|start| metric.starts_with(start));
+    let never = |what: String, mend: String| {
+        let why = format!("{what}: CloudWatch would have no data for it");
+        Some(Finding::Missing(Mistake::new(why).mend(mend)))
+    };
+    if let Some((_, name, other)) = TOGETHER
+        .iter()
+        .find(|(of, name, other)| *of == space.name && has(name) && !other.split(" or ").any(has))
+    {
+        return never(
+            format!("`{metric}` has the dimension `{name}` only together with `{other}`"),
+            format!("add `{other}: ...` to its `dimensions`"),
+        );
+    }
+    if !excused && !space.needs.is_empty() && !space.needs.iter().any(|name| has(name)) {
+        let first = space.needs.first().copied().unwrap_or_default();
+        return never(
+            format!("`{metric}` of {} needs the dimension `{first}`", space.name),
+            format!("add {}", example(space)),
+        );
+    }
+    if ["AWS/ApplicationELB", "AWS/NetworkELB"].contains(&space.name)
+        && OF_A_GROUP.contains(&metric)
+        && !has("TargetGroup")
+    {
+        return never(
+            format!("`{metric}` of {} needs the dimension `TargetGroup`", space.name),
+            "add `TargetGroup: targetgroup/NAME/ID`".to_owned(),
+        );
+    }
+    let whole = dimensions.is_empty() && !excused;
+    whole.then(|| {
+        let what = format!("`{metric}` without `dimensions` is of everything in the account");
+        Finding::Doubtful(None, Mistake::new(what).mend(format!("add {}", example(space))))
+    })
+}
+
+/// What stands in the `dimensions` of a metric of this kind.
+fn example(space: &Space) -> &'static str {
+    match space.name {
+        "AWS/ApplicationELB" => "`dimensions: { LoadBalancer: app/NAME/ID }`",
+        "AWS/NetworkELB" => "`dimensions: { LoadBalancer: net/NAME/ID }`",
+        "AWS/ELB" => "`dimensions: { LoadBalancerName: NAME }`",
+        "AWS/ECS" | "ECS/ContainerInsights" => {
+            "`dimensions: { ClusterName: \"${cluster}\", ServiceName: \"${service}\" }`"
+        }
+        "AWS/RDS" => "`dimensions: { DBInstanceIdentifier: NAME }`",
+        "AWS/Lambda" => "`dimensions: { FunctionName: NAME }`",
+        "AWS/SQS" => "`dimensions: { QueueName: NAME }`",
+        "AWS/ElastiCache" => "`dimensions: { CacheClusterId: NAME }`",
+        "AWS/ApiGateway" => "`dimensions: { ApiName: NAME }`, or `ApiId` of an HTTP API",
+        "AWS/DynamoDB" => "`dimensions: { TableName: NAME }`",
+        _ => "`dimensions`",
+    }
+}
+
+/// Values of another shape than CloudWatch's.
+fn wrong_value(space: &Space, name: &str, value: &str) -> Option<Mistake> {
+    if !space.known.contains(&name) {
+        return None;
+    }
+    let write = |meant: &str| format!("write `{name}: {meant}`");
+    if value.starts_with("arn:") {
+        let mistake = Mistake::new(format!("`{name}` is no ARN to CloudWatch"));
+        let meant = of_arn(name, value);
+        return Some(mistake.mend(meant.map_or_else(|| write("NAME"), |meant| write(&meant))));
+    }
+    if name == "QueueName" && value.starts_with("https://") {
+        let meant = value.trim_end_matches('/').rsplit('/').next().unwrap_or("NAME");
+        let mistake = Mistake::new("`QueueName` is no URL to CloudWatch");
+        return Some(mistake.mend(write(meant)));
+    }
+    // The rest of it comes with the deployment.
+    if value.contains("${") {
+        return None;
+    }
+    let start = match (space.name, name) {
+        ("AWS/ApplicationELB", "LoadBalancer") => "app",
+        ("AWS/NetworkELB", "LoadBalancer") => "net",
+        ("AWS/ApplicationELB" | "AWS/NetworkELB", "TargetGroup") => "targetgroup",
+        _ => return None,
+    };
+    let parts: Vec<&str> = value.split('/').collect();
+    if matches!(parts[..], [first, name, id] if first == start && !name.is_empty() && !id.is_empty())
+    {
+        return None;
+    }
+    let mistake = Mistake::new(format!("`{value}` is no `{name}` of {}", space.name));
+    Some(match value.strip_prefix("loadbalancer/") {
+        Some(rest) if rest.starts_with(&format!("{start}/")) => mistake.mend(write(rest)),
+        Some(_) | None => mistake
+            .mend(format!("{}, as the end of its ARN has it", write(&format!("{start}/NAME/ID")))),
+    })
+}
+
+/// What CloudWatch calls it, of its ARN.
+fn of_arn(name: &str, arn: &str) -> Option<String> {
+    // A variable may stand in it, and has no colons.
+    let resource = arn.splitn(6, ':').nth(5)?;
+    let meant = match name {
+        "LoadBalancer" => resource.strip_prefix("loadbalancer/")?,
+        "TargetGroup" => resource.starts_with("targetgroup/").then_some(resource)?,
+        "FunctionName" => resource.strip_prefix("function:")?.split(':').next()?,
+        // Its name is not in its ARN.
+        "ApiName" | "Resource" => return None,
+        "TableName" => resource.strip_prefix("table/")?.split('/').next()?,
+        _ => resource.rsplit(['/', ':']).next()?,
+    };
+    (!meant.is_empty()).then(|| meant.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALB: (&str, &str) = ("LoadBalancer", "app/web/50dc6c495c0c9188");
+    const GROUP: (&str, &str) = ("TargetGroup", "targetgroup/api/943f017f100becff");
+
+    #[test]
+    fn what_aws_documents_has_no_finding() {
+        let zone = ("AvailabilityZone", "eu-west-1a");
+        let (cluster, service) = (("ClusterName", "c"), ("ServiceName", "${service}"));
+        let good: &[Case] = &[
+            ("AWS/ApplicationELB", "RequestCount", &[ALB]),
+            ("AWS/ApplicationELB", "HTTPCode_Target_5XX_Count", &[ALB, GROUP]),
+            ("AWS/ApplicationELB", "TargetResponseTime", &[ALB, GROUP, zone]),
+            ("AWS/ApplicationELB", "RequestCountPerTarget", &[GROUP]),
+            ("AWS/ApplicationELB", "LambdaUserError", &[GROUP]),
+            ("AWS/ApplicationELB", "RequestCount", &[("LoadBalancer", "${labels.alb}")]),
+            ("AWS/NetworkELB", "ActiveFlowCount", &[("LoadBalancer", "net/a/1"), zone]),
+            ("AWS/ECS", "CPUReservation", &[cluster]),
+            ("AWS/ECS", "CPUUtilization", &[cluster, service]),
+            ("AWS/ECS", "RequestCount", &[("TargetDiscoveryName", "x")]),
+            ("ECS/ContainerInsights", "CpuUtilized", &[cluster, ("TaskDefinitionFamily", "api")]),
+            ("AWS/RDS", "CPUUtilization", &[("DBInstanceIdentifier", "main")]),
+            ("AWS/RDS", "CPUUtilization", &[("DBClusterIdentifier", "main"), ("Role", "WRITER")]),
+            ("AWS/RDS", "DatabaseConnections", &[("ProxyName", "p"), ("TargetRole", "READ")]),
+            ("AWS/Lambda", "Errors", &[("FunctionName", "f"), ("Resource", "f:live")]),
+            ("AWS/SQS", "NumberOfMessagesSent", &[("QueueName", "q.fifo")]),
+            ("AWS/ElastiCache", "CPUUtilization", &[("CacheClusterId", "a"), ("CacheNodeId", "1")]),
+            ("AWS/ApiGateway", "Count", &[("ApiId", "a1"), ("Stage", "$default")]),
+            ("AWS/DynamoDB", "ThrottledRequests", &[("TableName", "t"), ("Operation", "Query")]),
+            ("AWS/DynamoDB", "AccountMaxReads", &[]),
+            ("AWS/States", "ExecutionsFailed", &[("StateMachineArn", "arn:aws:states:x")]),
+            ("Own/Shop", "Orders", &[("LoadBalancr", "arn:x")]),
+        ];
+        for (namespace, metric, dimensions) in good {
+            let found = check(namespace, metric, dimensions);
+            assert_eq!(found, Vec::new(), "{namespace} {metric} {dimensions:?}");
+        }
+    }
+
+    type Case<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)]);
+
+    /// Of what is no mere doubt.
+    fn mends(namespace: &str, metric: &str, dimensions: &[(&str, &str)]) -> Vec<String> {
+        let sure = |finding| match finding {
+            Finding::Of(_, mistake) | Finding::Missing(mistake) => mistake.mend,
+            Finding::Doubtful(..) => None,
+        };
+        check(namespace, metric, dimensions).into_iter().filter_map(sure).collect()
+    }
+
+    #[test]
+    #[expect(clippy::type_complexity, reason = "a table")]
+    fn what_would_have_no_data_is_told_with_what_was_probably_meant() {
+        let arn = "arn:aws:elasticloadbalancing:eu-west-1:111122223333";
+        let balancer = format!("{arn}:loadbalancer/app/web/50dc");
+        let group = format!("{arn}:targetgroup/api/943f");
+        let alb = "AWS/ApplicationELB";
+        let bad: &[(&str, &str, &[(&str, &str)], &str)] = &[
+            (alb, "RequestCount", &[], "LoadBalancer: app/NAME/ID"),
+            (alb, "RequestCount", &[GROUP], "LoadBalancer: app/NAME/ID"),
+            (alb, "UnHealthyHostCount", &[ALB], "TargetGroup: targetgroup/NAME/ID"),
+            (alb, "RequestCount", &[("Loadbalancer", "app/a/1")], "did you mean `LoadBalancer`?"),
+            (alb, "RequestCount", &[("LoadBalancer", &balancer)], "LoadBalancer: app/web/50dc`"),
+            (
+                alb,
+                "RequestCount",
+                &[ALB, ("TargetGroup", &group)],
+                "TargetGroup: targetgroup/api/943f`",
+            ),
+            (alb, "RequestCount", &[("LoadBalancer", "web")], "LoadBalancer: app/NAME/ID`"),
+            (
+                alb,
+                "RequestCount",
+                &[("LoadBalancer", "loadbalancer/app/a/1")],
+                "`LoadBalancer: app/a/1`",
+            ),
+            (alb, "RequestCount", &[ALB, ("TargetGroup", "api")], "targetgroup/NAME/ID"),
+            ("AWS/NetworkELB", "ActiveFlowCount", &[("LoadBalancer", "app/a/1")], "net/NAME/ID"),
+            ("AWS/ECS", "CPUUtilization", &[("ServiceName", "api")], "add `ClusterName: ...`"),
+            (
+                "AWS/ECS",
+                "CPUUtilization",
+                &[("Cluster", "a"), ("ServiceName", "api")],
+                "ClusterName",
+            ),
+            (
+                "AWS/RDS",
+                "CPUUtilization",
+                &[("DBInstanceIdentifer", "a")],
+                "`DBInstanceIdentifier`?",
+            ),
+            (
+                "AWS/RDS",
+                "CPUUtilization",
+                &[("DBInstanceIdentifier", "arn:aws:rds:e:1:db:main")],
+                ": main`",
+            ),
+            (
+                "AWS/Lambda",
+                "Errors",
+                &[("FunctionName", "arn:aws:lambda:e:1:function:f:live")],
+                ": f`",
+            ),
+            ("AWS/SQS", "NumberOfMessagesSent", &[], "QueueName: NAME"),
+            (
+                "AWS/SQS",
+                "NumberOfMessagesSent",
+                &[("QueueName", "https://sqs.e.amazonaws.com/1/q")],
+                ": q`",
+            ),
+            ("AWS/ApiGateway", "5XXError", &[("Stage", "prod")], "ApiName: NAME"),
+            ("AWS/DynamoDB", "ReadThrottleEvents", &[], "TableName: NAME"),
+        ];
+        for (namespace, metric, dimensions, told) in bad {
+            let mends = mends(namespace, metric, dimensions);
+            assert!(
+                mends.len() == 1 && mends[0].contains(told),
+                "{metric} {dimensions:?}: {mends:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_nobody_knows_is_only_remarked() {
+        let doubtful = |namespace: &str, dimensions: &[(&str, &str)]| {
+            let found = check(namespace, "Errors", dimensions);
+            matches!(found[..], [Finding::Doubtful(..)])
+        };
+        assert!(doubtful("AWS/Lambda", &[]));
+        assert!(doubtful("AWS/Lambda", &[("SomethingNew", "x"), ("FunctionName", "f")]));
+    }
+}

@@ -1,0 +1,119 @@
+//! What is drafted, held to what `check` reads.
+
+use super::*;
+use crate::policy::{PolicySet, SourceFile, check};
+
+fn seen(name: &str) -> Seen {
+    Seen {
+        name: name.to_owned(),
+        controller: Controller::Ecs,
+        before: Before::Nothing,
+        alarms: Vec::new(),
+        shared_alarms: Vec::new(),
+        measured: BTreeMap::new(),
+    }
+}
+
+fn behind(name: &str) -> Seen {
+    let before = Before::Balancer { balancer: format!("app/{name}/1"), group: None };
+    Seen { before, ..seen(name) }
+}
+
+fn checked(drafts: &[Drafted]) -> PolicySet {
+    let file = |one: &Drafted| SourceFile {
+        path: format!("policies/{}.yaml", one.name),
+        bytes: one.text.clone().into_bytes(),
+    };
+    let files: Vec<SourceFile> = drafts.iter().map(file).collect();
+    check(&files).unwrap_or_else(|mistakes| panic!("{mistakes:?}\n{drafts:?}"))
+}
+
+fn drafted(cluster: &str, services: &[Seen]) -> Vec<(String, String)> {
+    let scene = Scene { cluster: cluster.to_owned(), ..Scene::default() };
+    let drafts = draft(&scene, services);
+    assert_eq!(checked(&drafts).len(), drafts.len());
+    drafts.into_iter().map(|one| (one.name, one.services)).collect()
+}
+
+#[test]
+fn an_environment_is_the_last_word_of_the_clusters_name_that_is_one() {
+    for (cluster, found) in [
+        ("shopflow-production", Some("production")),
+        ("unifocus-prod-cluster", Some("prod")),
+        ("Staging_1", Some("staging")),
+        ("dev-tools-prod", Some("prod")),
+        ("shop", None),
+        ("product-catalog", None),
+        ("latest", None),
+    ] {
+        assert_eq!(environment(cluster).as_deref(), found, "{cluster}");
+    }
+}
+
+#[test]
+fn services_share_a_policy_where_one_can_speak_of_all_of_them() {
+    let pair = |name: &str, services: &str| (name.to_owned(), services.to_owned());
+    assert_eq!(drafted("shop", &[]), [pair("shop", "*")]);
+    assert_eq!(drafted("shop", &[seen("api")]), [pair("api", "api")]);
+    let two = [seen("shop-api"), seen("shop-web")];
+    assert_eq!(drafted("shop", &two), [pair("shop", "shop-*")]);
+    assert_eq!(drafted("shop", &[seen("api"), seen("web")]), [pair("shop", "*")]);
+    let mixed = [behind("shop-api"), seen("shop-a"), seen("shop-b"), seen("x")];
+    assert_eq!(
+        drafted("shop-prod", &mixed),
+        [pair("shop-api-prod", "shop-api"), pair("shop-prod-others", "{shop-a,shop-b,x}")]
+    );
+    let apart = [behind("api"), seen("job-a"), seen("job-b")];
+    assert_eq!(drafted("c", &apart), [pair("api", "api"), pair("c-others", "job-*")]);
+}
+
+#[test]
+fn many_and_long_names_are_several_policies_that_guard_each_service_once() {
+    let name = |index: usize| format!("s{index}x{}", "y".repeat(index % 200));
+    let mut services: Vec<Seen> = (0..150).map(|index| seen(&name(index))).collect();
+    services.push(behind("s0"));
+    let scene = Scene { cluster: "c".to_owned(), ..Scene::default() };
+    let drafts = draft(&scene, &services);
+    let set = checked(&drafts);
+    for one in &services {
+        let globs = set.iter().map(|one| crate::policy::Glob::parse(&one.policy.matches.service));
+        let guards = globs.filter(|glob| glob.as_ref().is_ok_and(|glob| glob.matches(&one.name)));
+        assert_eq!(guards.count(), 1, "{}", one.name);
+    }
+    assert!(drafts.iter().all(|one| one.name.len() <= LONGEST + 20));
+}
+
+#[test]
+fn what_a_prometheus_measures_of_the_tasks_is_asked_of_it() {
+    let mut scene = Scene { cluster: "c".to_owned(), ..Scene::default() };
+    scene.exported.insert("a".to_owned());
+    let text = |scene: &Scene, services: &[Seen]| {
+        let drafts = draft(scene, services);
+        checked(&drafts);
+        drafts[0].text.clone()
+    };
+    assert!(text(&scene, &[behind("a")]).contains("extends: ecs-web"));
+    assert!(text(&scene, &[seen("a"), seen("b")]).contains("extends: ecs-cloudwatch"));
+}
+
+#[test]
+fn a_service_that_is_full_or_fails_a_lot_is_drafted_and_marked() {
+    let mut one = behind("a");
+    let history = |value: f64| Ok(vec![(1, value), (2, value)]);
+    one.measured.insert(Figure::Requests, history(1e9));
+    one.measured.insert(Figure::Errors, history(1e9));
+    one.measured.insert(Figure::P95, Ok(vec![(1, f64::NAN), (2, 61.0), (3, f64::INFINITY)]));
+    one.measured.insert(Figure::Cpu, history(3.7));
+    one.measured.insert(Figure::Memory, history(0.999));
+    one.measured.insert(Figure::Disk, Err("a\nmode: auto".to_owned()));
+    let scene =
+        Scene { cluster: "c".to_owned(), place: "a\nmode: auto".to_owned(), ..Scene::default() };
+    let drafts = draft(&scene, &[one]);
+    let set = checked(&drafts);
+    let policy = &set.iter().next().unwrap().policy;
+    assert_eq!(policy.mode, crate::model::Mode::Observe);
+    let text = &drafts[0].text;
+    for part in ["100% of 2000 million requests", "61s", "Nothing is to spare already", "> 375%"] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+}

@@ -1,0 +1,6 @@
+-- Who paused and unpaused what, when and why. People make it, so it stays small: it is
+-- never pruned.
+CREATE TABLE pause_history (
+    seq   BIGINT PRIMARY KEY,
+    turn  TEXT NOT NULL
+);
