@@ -85,6 +85,15 @@ impl Engine {
                 }
                 Outcome::Nothing
             }
+            Input::Untold { watch, to, because, given_up, .. } => {
+                let (to, because, given_up) = (to.clone(), because.clone(), *given_up);
+                // A watch that has ended says nothing more, and no news is none.
+                let news =
+                    step.watch(watch).is_some_and(|watch| !watch.knows_untold(&to, given_up));
+                let event = Event::Untold { to, because, given_up };
+                let told = if news { step.deliver(watch, event) } else { Ok(()) };
+                Outcome::Plain(told.map_err(|why| Refused::Conflict(why.0)))
+            }
             Input::Done { watch, event, .. } => {
                 if let Ok(event) = event
                     && let Err(why) = step.deliver(watch, (**event).clone())
