@@ -2,6 +2,7 @@
 //! what acting needs is said, not tried.
 
 mod account;
+mod called;
 mod people;
 mod report;
 
@@ -45,6 +46,10 @@ pub async fn examine(settings: &Settings, slack_post: bool) -> Vec<Line> {
     let slack = (settings.clone(), loaded.clone());
     within(&mut parts, "slack".to_owned(), async move {
         (people::examine(&slack.0, &slack.1, slack_post).await, Vec::new())
+    });
+    let called = (settings.clone(), loaded.clone());
+    within(&mut parts, "recipients".to_owned(), async move {
+        (called::examine(&called.0, &called.1).await, Vec::new())
     });
     if let Some(sqs) = settings.discover.sqs.clone() {
         let settings = settings.clone();

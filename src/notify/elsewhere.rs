@@ -1,6 +1,6 @@
 //! Those who are told elsewhere than in Slack, by the names that the settings give them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lettre::message::Mailbox;
 
@@ -34,6 +34,14 @@ impl Elsewhere {
             Recipient::Webhook(name) => self.webhooks.contains_key(name),
             Recipient::Email(name) => self.mail(name).is_some(),
         }
+    }
+
+    /// All that the settings know.
+    pub fn everybody(&self) -> BTreeSet<Recipient> {
+        let pagers = self.pagerduty.keys().cloned().map(Recipient::PagerDuty);
+        let webhooks = self.webhooks.keys().cloned().map(Recipient::Webhook);
+        let lists = self.email.iter().flat_map(|mail| mail.to.keys().cloned());
+        pagers.chain(webhooks).chain(lists.map(Recipient::Email)).collect()
     }
 
     /// Delivers one call. Bounded in time.
