@@ -1,18 +1,26 @@
 //! Whom policies call elsewhere than in Slack: whether the settings know them, and whether
-//! they can be reached. Nobody is told anything.
+//! they can be reached. Nobody is told anything but who is named for a test.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tokio::task::JoinSet;
 
 use super::report::Report;
 use crate::app::called::connect;
-use crate::model::Recipient;
+use crate::engine::clock;
+use crate::model::{
+    Deployment, Facts, Recipient, RollbackSafe, Service, ServiceKey, Severity, Signal, Turn,
+};
+use crate::notify::elsewhere::Elsewhere;
+use crate::notify::{Call, DeliverError};
 use crate::policy_repo::Loaded;
 use crate::settings::Settings;
 
-pub(super) async fn examine(settings: &Settings, loaded: &Loaded) -> Report {
+const MEND: &str = "see its address and its secret";
+
+pub(super) async fn examine(settings: &Settings, loaded: &Loaded, call: &[Recipient]) -> Report {
     let mut report = Report::of("recipients");
     let elsewhere = match connect(settings) {
         Ok(elsewhere) => Arc::new(elsewhere),
@@ -51,8 +59,55 @@ pub(super) async fn examine(settings: &Settings, loaded: &Loaded) -> Report {
     for (who, found) in found {
         match found {
             Ok(words) => report.ok(&format!("{who}: {words}")),
-            Err(why) => report.fail(&format!("{who}: {why}"), "see its address and its secret"),
+            Err(why) => report.fail(&format!("{who}: {why}"), MEND),
+        }
+    }
+    for who in call {
+        match tell(&elsewhere, who).await {
+            Ok(()) => report.ok(&format!("{who} was told of a test incident, and of its end")),
+            Err(why) => report.fail(&format!("{who}: {why}"), MEND),
         }
     }
     report
+}
+
+/// Tells of an incident that there is not, and of its end.
+async fn tell(elsewhere: &Elsewhere, who: &Recipient) -> Result<(), DeliverError> {
+    let now = clock::now();
+    for turn in [Turn::Opened, Turn::Resolved] {
+        let key = format!("doctor-{}/{turn:?}", now.as_millisecond());
+        elsewhere
+            .call(who, &Call { key, at: now, now: clock::now(), signal: test(turn, now) })
+            .await?;
+    }
+    Ok(())
+}
+
+fn test(turn: Turn, now: Timestamp) -> Signal {
+    let name = "deployguard doctor".to_owned();
+    let place = || "test".to_owned();
+    let key = ServiceKey { target: place(), cluster: place(), service: place() };
+    let deployment = Deployment {
+        id: name.clone(),
+        service: Service { name: place(), environment: place(), key },
+        platform_id: None,
+        revision: None,
+        source: None,
+        started_at: now,
+        baseline_end: now,
+        undoes: RollbackSafe::Yes,
+        facts: Facts::default(),
+    };
+    Signal {
+        incident: format!("doctor-{}", now.as_millisecond()),
+        turn,
+        severity: Severity::Sev3,
+        opened_at: now,
+        title: name,
+        headline: "A test by `deployguard doctor`: nothing is broken".to_owned(),
+        fields: Vec::new(),
+        evidence: Vec::new(),
+        deployment: Box::new(deployment),
+        policy: place(),
+    }
 }
