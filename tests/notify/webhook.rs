@@ -79,10 +79,12 @@ async fn a_repeated_delivery_keeps_its_id() {
 #[tokio::test]
 async fn a_redirect_is_not_followed_because_it_would_carry_the_token_elsewhere() {
     let (there, here) = pair(Format::Generic).await;
-    there.fault(&HttpFault::Status(307), 1);
+    let elsewhere = Receiver::start().await.unwrap();
+    there.fault(&HttpFault::Redirect(elsewhere.url()), 1);
     let error = here.call(&call(1, Turn::Opened)).await.unwrap_err();
     let DeliverError::Permanent(why) = &error else { panic!("{error:?}") };
     assert!(why.contains("give the address that it is at"), "{why}");
+    assert!(elsewhere.deliveries().is_empty() && elsewhere.refused().is_empty());
     let shown = format!("{here:?} {error:?}");
     assert!(!shown.contains("receiver-token") && !shown.contains(SECRET), "{shown}");
 }

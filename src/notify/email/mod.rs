@@ -85,7 +85,9 @@ impl Email {
         let all: Vec<Address> = to.iter().map(|to| to.email.clone()).collect();
         match self.send(&letter, all.clone()).await {
             Err(DeliverError::Permanent(why)) if all.len() > 1 => {
-                self.send_singly(&letter, all, why).await
+                // The server takes its time for each, and the queue waits for this letter.
+                let singly = self.send_singly(&letter, all, why);
+                timeout(self.time_out * 3, singly).await.unwrap_or_else(|_| Err(self.too_slow()))
             }
             sent => sent,
         }
@@ -129,11 +131,13 @@ impl Email {
         match timeout(self.time_out, self.smtp.send_raw(&envelope, &letter)).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(judge(&error)),
-            Err(_) => {
-                let reason = format!("time-out after {:?}", self.time_out);
-                Err(DeliverError::Transient { reason, retry_after: None })
-            }
+            Err(_) => Err(self.too_slow()),
         }
+    }
+
+    fn too_slow(&self) -> DeliverError {
+        let reason = format!("time-out after {:?}", self.time_out);
+        DeliverError::Transient { reason, retry_after: None }
     }
 }
 

@@ -17,6 +17,8 @@ use super::server::Wire;
 pub enum HttpFault {
     /// This status; nothing is taken.
     Status(u16),
+    /// HTTP 307 to this address; nothing is taken.
+    Redirect(String),
     /// HTTP 429, with `Retry-After` in seconds; nothing is taken.
     TooManyRequests(u64),
     /// No answer for this long, then the connection is cut; nothing is taken.
@@ -30,6 +32,9 @@ async fn meet(fault: HttpFault, wire: &Wire, take: impl FnOnce() -> Response) ->
     match fault {
         HttpFault::Status(status) => {
             StatusCode::from_u16(status).expect("a status").into_response()
+        }
+        HttpFault::Redirect(to) => {
+            (StatusCode::TEMPORARY_REDIRECT, [("location", to)]).into_response()
         }
         HttpFault::TooManyRequests(seconds) => {
             let headers = [("retry-after", seconds.to_string())];
