@@ -122,12 +122,11 @@ impl Answer {
 fn wait_asked_for(headers: &HeaderMap) -> Option<Duration> {
     let text = |name: HeaderName| headers.get(name)?.to_str().ok().map(str::trim);
     let asked = text(RETRY_AFTER)?;
-    let wait = match asked.parse::<u64>() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let read = |text| rfc2822::DateTimeParser::new().parse_timestamp(text).ok();
-            Duration::try_from(read(asked)?.duration_since(read(text(DATE)?)?)).ok()?
-        }
+    let wait = if let Ok(seconds) = asked.parse() {
+        Duration::from_secs(seconds)
+    } else {
+        let read = |text| rfc2822::DateTimeParser::new().parse_timestamp(text).ok();
+        Duration::try_from(read(asked)?.duration_since(read(text(DATE)?)?)).ok()?
     };
     Some(wait.min(LONGEST_WAIT))
 }
@@ -176,7 +175,7 @@ mod tests {
         assert_eq!(of("99999999999"), Some(LONGEST_WAIT));
         assert_eq!(of("soon"), None);
         let later = (RETRY_AFTER, "Wed, 21 Oct 2026 07:30:00 GMT");
-        assert_eq!(asked(&[later.clone()]), None, "whose clock?");
+        assert_eq!(asked(std::slice::from_ref(&later)), None, "whose clock?");
         let now = (DATE, "Wed, 21 Oct 2026 07:28:00 GMT");
         assert_eq!(asked(&[later, now]), Some(Duration::from_mins(2)));
     }

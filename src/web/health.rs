@@ -71,13 +71,17 @@ fn unheard(ways: &[Letterbox], now: Timestamp) -> Vec<String> {
         let Backlog { route, pending, count, oldest, newest, error } = one;
         let why = error.as_deref().unwrap_or("not tried yet");
         let since = oldest.strftime("%Y-%m-%d %H:%M UTC");
-        if *pending && now.duration_since(*oldest) > LATE {
-            return Some(format!(
-                "{route}: {count} messages wait, the oldest since {since}: {why}"
-            ));
+        let messages = if *count == 1 { "message" } else { "messages" };
+        if *pending {
+            let late = now.duration_since(*oldest) > LATE;
+            return late.then(|| {
+                format!(
+                    "{route}: {count} {messages} not delivered yet, the oldest of {since}: {why}"
+                )
+            });
         }
-        let given_up = !*pending && now.duration_since(*newest) < TOLD;
-        given_up.then(|| format!("{route}: {count} messages could not be delivered: {why}"))
+        let recent = now.duration_since(*newest) < TOLD;
+        recent.then(|| format!("{route}: {count} {messages} could not be delivered: {why}"))
     });
     told.collect()
 }
@@ -114,8 +118,7 @@ mod tests {
         let letterbox =
             |way, routes| Letterbox { way, pending: 0, undeliverable: 0, oldest: None, routes };
         let ways = [letterbox(Way::PagerDuty, routes), letterbox(Way::Email, lost)];
-        let wait =
-            "pagerduty:dba: 2 messages wait, the oldest since 1970-01-01 00:10 UTC: HTTP 503";
+        let wait = "pagerduty:dba: 2 messages not delivered yet, the oldest of 1970-01-01 00:10 UTC: HTTP 503";
         let gone = "email:boss: 2 messages could not be delivered: HTTP 503";
         assert_eq!(unheard(&ways, at(901)), [wait, gone]);
         assert_eq!(unheard(&ways, at(901 + 24 * 3600)).len(), 2, "a day later only what waits");

@@ -151,11 +151,10 @@ fn judge(error: &Error) -> DeliverError {
             transient(format!("{} (see user and password)", why(error)), Some(MENDING))
         }
         Some(500..) => DeliverError::Permanent(why(error)),
-        Some(_) => transient(why(error), None),
         // The server offers no STARTTLS or no login that we know, or its certificate is not
         // to be trusted: people mend that too.
         None if error.is_client() || error.is_tls() => transient(why(error), Some(MENDING)),
-        None => transient(why(error), None),
+        Some(_) | None => transient(why(error), None),
     }
 }
 

@@ -201,13 +201,11 @@ async fn take(
     if matches!(fault, None | Some(SmtpFault::TakenButNoAnswer)) {
         lock(&shared.letters).push(letter);
     }
-    match fault {
-        Some(fault) => meet(stream, fault).await,
-        None => {
-            stream.write_all(b"250 taken\r\n").await?;
-            Ok(true)
-        }
+    if let Some(fault) = fault {
+        return meet(stream, fault).await;
     }
+    stream.write_all(b"250 taken\r\n").await?;
+    Ok(true)
 }
 
 async fn read_line(stream: &mut BufReader<TcpStream>) -> io::Result<Option<String>> {
