@@ -54,12 +54,12 @@ pub fn hostile(turn: Turn) -> Call {
     let evil = "x\r\nBcc: all@evil.example\r\n\r\n<script>\u{202e}é🚢".repeat(200);
     let signal = &mut call.signal;
     signal.incident = format!("{}#1", "ä".repeat(300));
-    signal.title = evil.clone();
-    signal.headline = evil.clone();
+    signal.title.clone_from(&evil);
+    signal.headline.clone_from(&evil);
     signal.fields = vec![(evil.clone(), evil.clone()); 100];
     signal.evidence = vec![evil.clone(); 500];
-    signal.policy = evil.clone();
-    signal.deployment.id = evil.clone();
+    signal.policy.clone_from(&evil);
+    signal.deployment.id.clone_from(&evil);
     signal.deployment.facts.author = Some(evil.clone());
     signal.deployment.facts.url = Some(format!("javascript:{evil}"));
     call.key = evil;

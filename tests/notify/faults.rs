@@ -108,9 +108,9 @@ async fn each_channel_lives_through_each_failure() {
             let slow = failure != NotThere;
             let before = desk::now();
             if slow {
-                desk.round(way).await
+                desk.round(way).await;
             } else {
-                desk.round_into_nothing(way).await
+                desk.round_into_nothing(way).await;
             }
             let what = format!("{way:?}, {failure:?}");
             let (times, next) = match then {

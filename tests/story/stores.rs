@@ -239,6 +239,8 @@ async fn letters_keep_their_order(place: &Place) {
     assert_eq!((letterbox.pending, letterbox.undeliverable), (1, 1));
     assert_eq!(letterbox.oldest, Some(at(0)));
     store.outbox_prune(at(10)).await.expect("pruned");
+    let letterbox = store.letterboxes().await.expect("read").remove(0);
+    assert_eq!((letterbox.pending, letterbox.undeliverable), (1, 0), "what waits is kept");
     store.commit(&[letter("c", 1)], at(11)).await.expect("kept");
     let seqs: Vec<_> =
         store.outbox_heads(Way::Slack, 10).await.expect("read").iter().map(|h| h.seq).collect();

@@ -83,14 +83,15 @@ impl Desk {
     pub async fn queue(&self, way: Way, texts: &[&str]) {
         match way {
             Way::Slack => {
-                self.put(
-                    self.notice(Address::Slack { channel: CHANNEL.into(), mentions: vec![] }, None),
-                )
+                self.put(Self::notice(
+                    Address::Slack { channel: CHANNEL.into(), mentions: vec![] },
+                    None,
+                ))
                 .await;
                 self.round(way).await;
                 for text in texts {
                     let address = Address::Slack { channel: CHANNEL.into(), mentions: vec![] };
-                    self.put(self.notice(address, Some(text))).await;
+                    self.put(Self::notice(address, Some(text))).await;
                 }
             }
             Way::PagerDuty => self.queue_for("pagerduty:one", texts).await,
@@ -102,7 +103,7 @@ impl Desk {
     pub async fn queue_for(&self, recipient: &str, texts: &[&str]) {
         for text in texts {
             let recipient: Recipient = recipient.parse().unwrap();
-            self.put(self.notice(Address::Elsewhere { recipient }, Some(text))).await;
+            self.put(Self::notice(Address::Elsewhere { recipient }, Some(text))).await;
         }
     }
 
@@ -111,7 +112,7 @@ impl Desk {
     }
 
     /// A card where there is no text.
-    fn notice(&self, address: Address, text: Option<&str>) -> Write {
+    fn notice(address: Address, text: Option<&str>) -> Write {
         let body = match (&address, text) {
             (_, None) => Body::Card(Card {
                 tone: Tone::Quiet,
@@ -134,8 +135,8 @@ impl Desk {
             }),
             (Address::Elsewhere { .. }, Some(text)) => {
                 let mut signal = signal(Turn::Opened);
-                signal.headline = text.to_owned();
-                signal.title = text.to_owned();
+                text.clone_into(&mut signal.headline);
+                text.clone_into(&mut signal.title);
                 Body::Signal { to: vec![], signal: Box::new(signal) }
             }
         };
