@@ -1,6 +1,7 @@
 //! Puts the daemon together: the only place that constructs adapters.
 
 mod advertise;
+mod called;
 pub mod doctor;
 pub mod draft;
 mod lead;
@@ -72,7 +73,7 @@ impl Adapters {
         let sns =
             settings.discover.sns.as_ref().map(|sns| Sns::new(sns.topics.clone(), sns_stand_in()));
         let sns = sns.transpose().map_err(|why| anyhow::anyhow!("SNS: {why}"))?.map(Arc::new);
-        let elsewhere = Arc::new(Elsewhere::default());
+        let elsewhere = Arc::new(called::connect(settings)?);
         Ok(Adapters { store, targets, slack, elsewhere, sns })
     }
 }

@@ -1,6 +1,7 @@
 //! The daemon's settings: where it listens, what it talks to, who may do what.
 //! Never policy.
 
+mod called;
 mod store;
 mod targets;
 mod words;
@@ -15,6 +16,9 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Deserializer};
 
 use crate::telemetry::LogFormat;
+pub use called::{
+    EmailSettings, PagerDutySettings, Relay, SmtpSettings, WebhookFormat, WebhookSettings,
+};
 pub use store::StoreSettings;
 pub use targets::{AccountsSettings, TargetSettings};
 
@@ -42,6 +46,14 @@ pub struct Settings {
     #[serde(default)]
     pub targets: BTreeMap<String, TargetSettings>,
     pub slack: Option<SlackSettings>,
+    /// `pagerduty:NAME` of policies.
+    #[serde(default)]
+    pub pagerduty: BTreeMap<String, PagerDutySettings>,
+    /// `webhook:NAME` of policies.
+    #[serde(default)]
+    pub webhooks: BTreeMap<String, WebhookSettings>,
+    /// `email:NAME` of policies.
+    pub email: Option<EmailSettings>,
     #[serde(default)]
     pub tokens: Vec<TokenSettings>,
     /// Whether reading needs no token. Acting always does.
@@ -351,6 +363,7 @@ impl Settings {
         }
         self.discover.check()?;
         self.check_targets()?;
+        self.check_called()?;
         self.store.expose()?;
         if let Some(url) = &self.advertise {
             let read = reqwest::Url::parse(url).context("advertise")?;

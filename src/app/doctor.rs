@@ -2,6 +2,7 @@
 //! what acting needs is said, not tried.
 
 mod account;
+mod called;
 mod people;
 mod report;
 
@@ -15,7 +16,7 @@ pub use report::{Grade, Line};
 use super::prometheus;
 use super::targets::{account as account_of, own_account};
 use crate::engine::clock;
-use crate::model::{Ask, ServiceKey, Ticks};
+use crate::model::{Ask, Recipient, ServiceKey, Ticks};
 use crate::policy::Matches;
 use crate::policy_repo::{Loaded, PolicyRepo};
 use crate::settings::{PrometheusSettings, Settings};
@@ -27,8 +28,9 @@ use report::Report;
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Tries all of it; parts that have nothing to do with each other at once. `slack_post`: a
-/// message is posted to each policy's channel, and deleted.
-pub async fn examine(settings: &Settings, slack_post: bool) -> Vec<Line> {
+/// message is posted to each policy's channel, and deleted. `call`: they are told of a test
+/// incident, for real.
+pub async fn examine(settings: &Settings, slack_post: bool, call: &[Recipient]) -> Vec<Line> {
     let mut report = Report::default();
     let loaded = policies(settings, &mut report);
     let mut parts: JoinSet<(Report, Vec<ServiceKey>)> = JoinSet::new();
@@ -45,6 +47,10 @@ pub async fn examine(settings: &Settings, slack_post: bool) -> Vec<Line> {
     let slack = (settings.clone(), loaded.clone());
     within(&mut parts, "slack".to_owned(), async move {
         (people::examine(&slack.0, &slack.1, slack_post).await, Vec::new())
+    });
+    let called = (settings.clone(), loaded.clone(), call.to_vec());
+    within(&mut parts, "recipients".to_owned(), async move {
+        (called::examine(&called.0, &called.1, &called.2).await, Vec::new())
     });
     if let Some(sqs) = settings.discover.sqs.clone() {
         let settings = settings.clone();

@@ -216,6 +216,7 @@ impl Leader {
             clusters: targets.into_iter().map(|(name, one)| (name, one.clusters)).collect(),
             metrics: self.metrics.clone(),
             status: self.status.clone(),
+            elsewhere: self.adapters.elsewhere.clone(),
             mail: watch::Sender::new(0),
         }
     }
@@ -247,6 +248,7 @@ impl Leader {
                 way,
                 slack: self.adapters.slack.clone(),
                 elsewhere: self.adapters.elsewhere.clone(),
+                engine: engine.handle(),
                 metrics: parts.metrics.clone(),
                 mail: parts.mail.subscribe(),
             };

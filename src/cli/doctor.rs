@@ -5,12 +5,14 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::app::doctor::{Grade, Line, examine};
+use crate::model::Recipient;
 use crate::settings::Settings;
 
 /// 0: all of it is as it has to be, warnings aside; 1: something fails.
 pub fn run(
     config: &Path,
     slack_post: bool,
+    call: &[Recipient],
     json: bool,
     out: &mut impl Write,
 ) -> anyhow::Result<ExitCode> {
@@ -22,7 +24,7 @@ pub fn run(
         what: format!("{} read", config.display()),
         mend: None,
     }];
-    lines.extend(runtime.block_on(examine(&settings, slack_post)));
+    lines.extend(runtime.block_on(examine(&settings, slack_post, call)));
     if json {
         writeln!(out, "{}", serde_json::to_string_pretty(&lines)?)?;
     } else {

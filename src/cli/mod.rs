@@ -24,6 +24,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::model::Recipient;
+
 /// Stands behind every deployment for its first 24 hours.
 #[derive(Debug, Parser)]
 #[command(name = "deployguard", version, arg_required_else_help = true)]
@@ -48,6 +50,9 @@ enum Command {
         /// Post a test message to each policy's Slack channel, and delete it
         #[arg(long)]
         slack_post: bool,
+        /// Tell somebody of a test incident and its end, for real: it wakes whoever is on call
+        #[arg(long, value_name = "pagerduty:NAME")]
+        call: Vec<Recipient>,
         /// A list of what was tried, for programs
         #[arg(long)]
         json: bool,
@@ -175,7 +180,9 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
     let out = &mut io::stdout().lock();
     match command {
         Command::Serve { config } => serve::run(&config),
-        Command::Doctor { config, slack_post, json } => doctor::run(&config, slack_post, json, out),
+        Command::Doctor { config, slack_post, call, json } => {
+            doctor::run(&config, slack_post, &call, json, out)
+        }
         Command::Check { paths, live, .. } if live.is_wanted() => live::run(&paths, &live, out),
         Command::Check { paths, cost: true, .. } => cost::run(&paths, out),
         Command::Check { paths, diff: Some(revision), .. } => change::run(&revision, &paths, out),

@@ -8,7 +8,7 @@ use super::guard::is_about;
 use super::handle::Look;
 use super::run::Engine;
 use super::status::Status;
-use crate::model::ServiceKey;
+use crate::model::{Recipient, ServiceKey};
 use crate::policy::Glob;
 use crate::policy_repo::Loaded;
 use crate::watch::{Stage, Watch};
@@ -113,6 +113,20 @@ pub(super) fn unasked(loaded: &Loaded, has: &BTreeMap<String, bool>) -> Vec<Stri
         (!asks.is_empty() && has.iter().any(lacks)).then(|| {
             let (name, asks) = (&policy.name, asks.join(", "));
             format!("policy {name}: {asks} ask Prometheus, and the settings name none")
+        })
+    });
+    told.collect()
+}
+
+/// Whom policies call and the settings don't know, in words.
+pub(super) fn unknown(loaded: &Loaded, knows: impl Fn(&Recipient) -> bool) -> Vec<String> {
+    let told = loaded.set.iter().filter_map(|written| {
+        let mut nobody = written.policy.notify.called();
+        nobody.retain(|who| !knows(who));
+        let names: Vec<String> = nobody.iter().map(|who| format!("`{who}`")).collect();
+        (!names.is_empty()).then(|| {
+            let (policy, names) = (&written.policy.name, names.join(", "));
+            format!("policy {policy} calls {names}, and the settings name nobody so: nobody hears")
         })
     });
     told.collect()

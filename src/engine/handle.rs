@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{oneshot, watch};
 
 use super::helm::Standing;
-use crate::model::{Announcement, ServiceKey, Sighting, WatchId};
+use crate::model::{Announcement, Recipient, ServiceKey, Sighting, WatchId};
 use crate::platform::LookError;
 use crate::policy_repo::Reload;
 use crate::store::Pause;
@@ -39,6 +39,14 @@ pub(super) enum Input {
         reply: Reply<()>,
     },
     Policies(Box<Reload>),
+    /// Somebody could not be told of an incident: for a while, or for good.
+    Untold {
+        watch: WatchId,
+        to: Recipient,
+        because: String,
+        given_up: bool,
+        reply: Reply<()>,
+    },
     /// What a want came to; no event: to be tried again after the pause.
     Done {
         watch: WatchId,
@@ -137,6 +145,17 @@ impl EngineHandle {
     /// Brings what the policy folder holds now.
     pub async fn policies(&self, reload: Reload) {
         self.send(Input::Policies(Box::new(reload))).await;
+    }
+
+    /// Tells that somebody has not heard of an incident. Returns once it is kept.
+    pub(super) async fn untold(
+        &self,
+        watch: WatchId,
+        to: Recipient,
+        because: String,
+        given_up: bool,
+    ) -> Result<(), Refused> {
+        self.call(|reply| Input::Untold { watch, to, because, given_up, reply }).await
     }
 
     pub(super) async fn looked(&self, looks: Vec<Look>) {

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::clock;
+use super::handle::EngineHandle;
 use super::tenure::Tenure;
 use crate::crash;
 use crate::model::{Address, Body, Notice, Way};
@@ -24,7 +25,9 @@ const AT_ONCE: u32 = 8;
 const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(5);
 /// After this long a letter is news no longer.
 const TOO_OLD: SignedDuration = SignedDuration::from_hours(24);
-/// How long a delivered letter is kept.
+/// After this long the thread hears that somebody has not been reached.
+const LATE: SignedDuration = SignedDuration::from_mins(5);
+/// How long a letter is kept that was delivered, or can't be.
 const KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// Looks at the outbox even if nobody rings.
 const IDLE: Duration = Duration::from_secs(30);
@@ -39,6 +42,8 @@ pub struct Postman {
     pub way: Way,
     pub slack: Option<Arc<Slack>>,
     pub elsewhere: Arc<Elsewhere>,
+    /// Hears who could not be told.
+    pub engine: EngineHandle,
     pub metrics: Arc<Metrics>,
     /// Counts up when something was put in.
     pub mail: watch::Receiver<u64>,
@@ -52,7 +57,7 @@ pub async fn deliver_forever(postman: Postman, stop: CancellationToken) {
 
 async fn deliver_until(mut postman: Postman, stop: CancellationToken) {
     while !stop.is_cancelled() {
-        let wait = match round(&postman).await {
+        let wait = match postman.round().await {
             Ok(wait) => wait,
             Err(error) => {
                 tracing::error!(%error, "the outbox can't be read");
@@ -72,41 +77,6 @@ async fn deliver_until(mut postman: Postman, stop: CancellationToken) {
     }
 }
 
-/// One round over the heads of all the watches' queues. Returns when the next
-/// one is due.
-async fn round(postman: &Postman) -> Result<Duration, StoreError> {
-    let Postman { store, metrics, way, .. } = postman;
-    loop {
-        let now = clock::now();
-        let heads = store.outbox_heads(*way, AT_ONCE).await?;
-        let (due, later): (Vec<_>, Vec<_>) =
-            heads.into_iter().partition(|queued| queued.next_at <= now);
-        metrics.letterboxes(&store.letterboxes().await?, now);
-        if due.is_empty() {
-            store.outbox_prune(now.checked_sub(KEPT).unwrap_or(now)).await?;
-            let next = later.iter().map(|queued| queued.next_at).min();
-            return Ok(next.map_or(IDLE, |at| {
-                Duration::try_from(at.duration_since(now)).unwrap_or_default().min(IDLE)
-            }));
-        }
-        let mut under_way = tokio::task::JoinSet::new();
-        for queued in due {
-            let postman = postman.clone();
-            under_way.spawn(async move {
-                // Each by itself: nothing is sent after the end, whichever task runs first.
-                let Some(result) = postman.tenure.hold(postman.deliver(&queued)).await else {
-                    return;
-                };
-                postman.metrics.delivered(postman.way, &result);
-                if let Err(error) = result {
-                    tracing::error!(watch = %queued.notice.watch, %error, "outbox");
-                }
-            });
-        }
-        while under_way.join_next().await.is_some() {}
-    }
-}
-
 /// How one try ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tried {
@@ -116,6 +86,41 @@ pub enum Tried {
 }
 
 impl Postman {
+    /// One round over the heads of all the watches' queues. Returns when the next
+    /// one is due.
+    pub async fn round(&self) -> Result<Duration, StoreError> {
+        let Self { store, metrics, way, .. } = self;
+        loop {
+            let now = clock::now();
+            let heads = store.outbox_heads(*way, AT_ONCE).await?;
+            let (due, later): (Vec<_>, Vec<_>) =
+                heads.into_iter().partition(|queued| queued.next_at <= now);
+            metrics.letterboxes(&store.letterboxes().await?, now);
+            if due.is_empty() {
+                store.outbox_prune(now.checked_sub(KEPT).unwrap_or(now)).await?;
+                let next = later.iter().map(|queued| queued.next_at).min();
+                return Ok(next.map_or(IDLE, |at| {
+                    Duration::try_from(at.duration_since(now)).unwrap_or_default().min(IDLE)
+                }));
+            }
+            let mut under_way = tokio::task::JoinSet::new();
+            for queued in due {
+                let postman = self.clone();
+                under_way.spawn(async move {
+                    // Each by itself: nothing is sent after the end, whichever task runs first.
+                    let Some(result) = postman.tenure.hold(postman.deliver(&queued)).await else {
+                        return;
+                    };
+                    postman.metrics.delivered(postman.way, &result);
+                    if let Err(error) = result {
+                        tracing::error!(watch = %queued.notice.watch, %error, "outbox");
+                    }
+                });
+            }
+            while under_way.join_next().await.is_some() {}
+        }
+    }
+
     async fn deliver(&self, queued: &Queued) -> Result<Tried, StoreError> {
         let store = &self.store;
         let notice = store.outbox_trying(queued.seq).await?;
@@ -125,8 +130,8 @@ impl Postman {
                 self.post(queued, &notice, channel, mentions).await?
             }
             (Address::Elsewhere { recipient }, Body::Signal { signal, .. }) => {
-                let call =
-                    Call { key: notice.key.clone(), at: notice.at, signal: (**signal).clone() };
+                let (key, at, now) = (notice.key.clone(), notice.at, clock::now());
+                let call = Call { key, at, now, signal: (**signal).clone() };
                 self.elsewhere.call(recipient, &call).await.map(|()| None)
             }
             (Address::Slack { .. }, Body::Signal { .. })
@@ -141,7 +146,47 @@ impl Postman {
                 store.outbox_delivered(queued.seq, &notice.watch, thread.as_deref()).await?;
                 Ok(Tried::Delivered)
             }
-            Err(error) => give_up_or_retry(store, queued, &error, clock::now()).await,
+            Err(error) => self.give_up_or_retry(queued, &error, clock::now()).await,
+        }
+    }
+
+    async fn give_up_or_retry(
+        &self,
+        queued: &Queued,
+        error: &DeliverError,
+        now: Timestamp,
+    ) -> Result<Tried, StoreError> {
+        let watch = &queued.notice.watch;
+        let age = now.duration_since(queued.queued_at);
+        match error {
+            DeliverError::Transient { reason, retry_after } if age <= TOO_OLD => {
+                let pause = retry_after
+                    .and_then(|after| SignedDuration::try_from(after).ok())
+                    .unwrap_or_else(|| pause_after(queued.attempts));
+                let next = now.checked_add(pause).unwrap_or(now);
+                tracing::warn!(watch = %watch, reason, retry_in = %pause, "a message waits");
+                self.store.outbox_retry(queued.seq, next, reason).await?;
+                if age >= LATE {
+                    self.say_untold(queued, reason, false).await;
+                }
+                Ok(Tried::Again)
+            }
+            DeliverError::Transient { reason, .. } | DeliverError::Permanent(reason) => {
+                tracing::error!(watch = %watch, reason, "a message can't be delivered");
+                // First, so that a crash between the two tells it twice and not never.
+                self.say_untold(queued, reason, true).await;
+                self.store.outbox_undeliverable(queued.seq, reason).await?;
+                Ok(Tried::GivenUp)
+            }
+        }
+    }
+
+    /// Lets the thread hear that somebody elsewhere has not.
+    async fn say_untold(&self, queued: &Queued, because: &str, given_up: bool) {
+        let Address::Elsewhere { recipient } = &queued.address else { return };
+        let (watch, to) = (queued.notice.watch.clone(), recipient.clone());
+        if let Err(why) = self.engine.untold(watch, to, because.to_owned(), given_up).await {
+            tracing::warn!(watch = %queued.notice.watch, %why, "it can't be told in the thread");
         }
     }
 
@@ -170,32 +215,6 @@ impl Postman {
         };
         let is_card = matches!(notice.body, Body::Card(_));
         Ok(slack.deliver(&letter).await.map(|message| is_card.then_some(message)))
-    }
-}
-
-async fn give_up_or_retry(
-    store: &Store,
-    queued: &Queued,
-    error: &DeliverError,
-    now: Timestamp,
-) -> Result<Tried, StoreError> {
-    let watch = &queued.notice.watch;
-    let too_old = now.duration_since(queued.queued_at) > TOO_OLD;
-    match error {
-        DeliverError::Transient { reason, retry_after } if !too_old => {
-            let pause = retry_after
-                .and_then(|after| SignedDuration::try_from(after).ok())
-                .unwrap_or_else(|| pause_after(queued.attempts));
-            let next = now.checked_add(pause).unwrap_or(now);
-            tracing::warn!(watch = %watch, reason, retry_in = %pause, "a message waits");
-            store.outbox_retry(queued.seq, next, reason).await?;
-            Ok(Tried::Again)
-        }
-        DeliverError::Transient { reason, .. } | DeliverError::Permanent(reason) => {
-            tracing::error!(watch = %watch, reason, "a message can't be delivered");
-            store.outbox_undeliverable(queued.seq, reason).await?;
-            Ok(Tried::GivenUp)
-        }
     }
 }
 

@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use super::brakes::FleetBrake;
 use super::clock;
-use super::eyes::{unasked, unseen};
+use super::eyes::{unasked, unknown, unseen};
 use super::handle::{EngineHandle, Input, Refused, WantKind};
 use super::live::Live;
 use super::perform::AGAIN;
@@ -22,6 +22,7 @@ use super::take::{Known, Outcome};
 use super::tenure::Tenure;
 use crate::crash;
 use crate::model::{RollOut, StopSwitch, WatchId};
+use crate::notify::elsewhere::Elsewhere;
 use crate::platform::Accounts;
 use crate::policy_repo::{Loaded, Reload};
 use crate::sources::Sources;
@@ -56,6 +57,8 @@ pub struct Parts {
     pub clusters: BTreeMap<String, Option<Vec<String>>>,
     pub metrics: Arc<Metrics>,
     pub status: Arc<Status>,
+    /// Who can be told elsewhere than in Slack.
+    pub elsewhere: Arc<Elsewhere>,
     /// Rung when something was put into the outbox.
     pub mail: watch::Sender<u64>,
 }
@@ -235,6 +238,7 @@ impl Engine {
                 | Input::Unpause { .. }
                 | Input::Kept { .. }
                 | Input::Policies(_)
+                | Input::Untold { .. }
                 | Input::Done { .. } => {}
             }
         }
@@ -293,7 +297,10 @@ impl Engine {
                 self.parts.metrics.announced(&result);
                 let _ = reply.send(result);
             }
-            (Input::Press { reply, .. } | Input::Kept { reply }, Outcome::Plain(result)) => {
+            (
+                Input::Press { reply, .. } | Input::Untold { reply, .. } | Input::Kept { reply },
+                Outcome::Plain(result),
+            ) => {
                 let _: Result<(), Result<(), Refused>> = reply.send(result);
             }
             (Input::Pause { reply, .. }, Outcome::Paused(result)) => {
@@ -328,7 +335,8 @@ impl Engine {
     fn unseen(&self, loaded: &Loaded) -> Vec<String> {
         let sources = self.parts.sources.iter();
         let has = sources.map(|(target, one)| (target.clone(), one.prometheus.is_some())).collect();
-        [unseen(loaded, &self.parts.clusters), unasked(loaded, &has)].concat()
+        let unknown = unknown(loaded, |who| self.parts.elsewhere.knows(who));
+        [unseen(loaded, &self.parts.clusters), unasked(loaded, &has), unknown].concat()
     }
 
     /// What must be known before a batch is taken in.
@@ -374,6 +382,7 @@ impl Engine {
                 | Input::Pause { .. }
                 | Input::Unpause { .. }
                 | Input::Kept { .. }
+                | Input::Untold { .. }
                 | Input::Done { .. } => {}
             }
         }

@@ -46,7 +46,7 @@ pub struct Health {
     pub blind: BTreeMap<String, Blind>,
     /// Since when a Prometheus can't be asked, by what it is called.
     pub prometheus: BTreeMap<String, Blind>,
-    /// Policies in whose clusters nobody looks for deployments.
+    /// What policies name and the settings don't: clusters, sources, people.
     pub unseen: Vec<String>,
     /// Services in the clusters that are looked at which no policy guards.
     pub unguarded: Vec<String>,

@@ -73,6 +73,10 @@ impl Engine {
                 }
                 Outcome::Nothing
             }
+            Input::Untold { watch, to, because, given_up, .. } => {
+                let (to, because, given_up) = (to.clone(), because.clone(), *given_up);
+                untold(step, watch, Event::Untold { to, because, given_up })
+            }
             Input::Done { watch, event, .. } => {
                 if let Ok(event) = event
                     && let Err(why) = step.deliver(watch, (**event).clone())
@@ -251,4 +255,12 @@ fn carry_out(step: &mut Step<'_>, intake: IntakeStep, guarded: Option<&Guarded>,
     if let Err(why) = result {
         tracing::error!(service = %key, %why, "a look could not be taken in");
     }
+}
+
+/// A watch that has ended says nothing more, and what its thread knows is no news.
+fn untold(step: &mut Step<'_>, watch: &WatchId, event: Event) -> Outcome {
+    let Event::Untold { to, given_up, .. } = &event else { return Outcome::Nothing };
+    let is_news = step.watch(watch).is_some_and(|watch| !watch.knows_untold(to, *given_up));
+    let told = if is_news { step.deliver(watch, event) } else { Ok(()) };
+    Outcome::Plain(told.map_err(|why| Refused::Conflict(why.0)))
 }

@@ -20,6 +20,18 @@ pub enum Recipient {
     Email(String),
 }
 
+impl Recipient {
+    /// "PagerDuty `oncall`".
+    pub fn in_words(&self) -> String {
+        match self {
+            Self::Slack(id) => format!("Slack's {id}"),
+            Self::PagerDuty(name) => format!("PagerDuty `{name}`"),
+            Self::Webhook(name) => format!("the webhook `{name}`"),
+            Self::Email(name) => format!("the mailbox `{name}`"),
+        }
+    }
+}
+
 /// Why a text names no recipient.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(

@@ -1,21 +1,84 @@
 //! Those who are told elsewhere than in Slack, by the names that the settings give them.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use lettre::message::Mailbox;
+
+use super::email::Email;
+use super::pagerduty::PagerDuty;
+use super::webhook::Webhook;
 use super::{Call, DeliverError};
 use crate::model::Recipient;
 
 /// Every pager, webhook and mailbox of the settings.
 #[derive(Debug, Default)]
-pub struct Elsewhere {}
+pub struct Elsewhere {
+    pub pagerduty: BTreeMap<String, PagerDuty>,
+    pub webhooks: BTreeMap<String, Webhook>,
+    pub email: Option<Mail>,
+}
+
+/// A mail server, and who can be written to.
+#[derive(Debug)]
+pub struct Mail {
+    pub email: Email,
+    pub to: BTreeMap<String, Vec<Mailbox>>,
+}
 
 impl Elsewhere {
-    /// Whether the settings know the name.
-    pub fn knows(&self, _: &Recipient) -> bool {
-        false
+    /// Whether the settings know the name. Slack knows its ids itself.
+    pub fn knows(&self, who: &Recipient) -> bool {
+        match who {
+            Recipient::Slack(_) => true,
+            Recipient::PagerDuty(name) => self.pagerduty.contains_key(name),
+            Recipient::Webhook(name) => self.webhooks.contains_key(name),
+            Recipient::Email(name) => self.mail(name).is_some(),
+        }
+    }
+
+    /// All that the settings know.
+    pub fn everybody(&self) -> BTreeSet<Recipient> {
+        let pagers = self.pagerduty.keys().cloned().map(Recipient::PagerDuty);
+        let webhooks = self.webhooks.keys().cloned().map(Recipient::Webhook);
+        let lists = self.email.iter().flat_map(|mail| mail.to.keys().cloned());
+        pagers.chain(webhooks).chain(lists.map(Recipient::Email)).collect()
     }
 
     /// Delivers one call. Bounded in time.
-    #[expect(clippy::unused_async, reason = "the ways come one by one")]
-    pub async fn call(&self, to: &Recipient, _: &Call) -> Result<(), DeliverError> {
-        Err(DeliverError::Permanent(format!("the settings know no `{to}`")))
+    pub async fn call(&self, to: &Recipient, call: &Call) -> Result<(), DeliverError> {
+        let nobody = || DeliverError::Permanent(format!("the settings know no `{to}`"));
+        match to {
+            Recipient::Slack(_) => {
+                Err(DeliverError::Permanent(format!("`{to}` is told in the thread")))
+            }
+            Recipient::PagerDuty(name) => {
+                self.pagerduty.get(name).ok_or_else(nobody)?.call(call).await
+            }
+            Recipient::Webhook(name) => {
+                self.webhooks.get(name).ok_or_else(nobody)?.call(call).await
+            }
+            Recipient::Email(name) => {
+                let (email, to) = self.mail(name).ok_or_else(nobody)?;
+                email.call(to, call).await
+            }
+        }
+    }
+
+    /// Whether somebody can be reached, in words. Nobody is told anything.
+    pub async fn probe(&self, who: &Recipient) -> Result<String, String> {
+        let nobody = || format!("the settings know no `{who}`");
+        match who {
+            Recipient::Slack(_) => Ok("is told in the thread".to_owned()),
+            Recipient::PagerDuty(name) => {
+                self.pagerduty.get(name).ok_or_else(nobody)?.probe().await
+            }
+            Recipient::Webhook(name) => self.webhooks.get(name).ok_or_else(nobody)?.probe().await,
+            Recipient::Email(name) => self.mail(name).ok_or_else(nobody)?.0.probe().await,
+        }
+    }
+
+    fn mail(&self, name: &str) -> Option<(&Email, &[Mailbox])> {
+        let mail = self.email.as_ref()?;
+        Some((&mail.email, mail.to.get(name)?))
     }
 }

@@ -1,7 +1,12 @@
 //! Notifiers: they deliver finished words, and say whether another try may help.
 
 pub mod elsewhere;
+pub mod email;
+mod http;
+pub mod pagerduty;
 pub mod slack;
+pub mod webhook;
+mod words;
 
 use std::time::Duration;
 
@@ -9,6 +14,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Notice, Signal};
+
+/// How long to wait for people to mend a token, a password or a scope.
+const MENDING: Duration = Duration::from_mins(5);
+/// The longest wait that is accepted from a service, so that no answer parks a message for
+/// ever.
+const LONGEST_WAIT: Duration = Duration::from_hours(1);
 
 /// A notice with its address.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,5 +68,7 @@ pub struct Call {
     pub key: String,
     /// When it was said.
     pub at: Timestamp,
+    /// When this try is made: what is signed says so.
+    pub now: Timestamp,
     pub signal: Signal,
 }

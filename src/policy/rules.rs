@@ -3,7 +3,7 @@
 //! Nothing here knows YAML. A running watch keeps its policy in this form, so a
 //! later edit of the file changes nothing for it but the mode.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use jiff::SignedDuration;
@@ -284,6 +284,14 @@ pub struct NotifyRule {
     /// Told of every incident from its beginning to its end, called or not. Never Slack ids.
     #[serde(default)]
     pub tell: Vec<Recipient>,
+}
+
+impl NotifyRule {
+    /// Everybody whom it names, for whatever severity.
+    pub fn called(&self) -> BTreeSet<Recipient> {
+        let rungs = self.escalate.values().flatten();
+        rungs.flat_map(|rung| &rung.call).chain(&self.tell).cloned().collect()
+    }
 }
 
 /// A rung of the escalation.

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
+use sqlx::any::AnyRow;
 use sqlx::{Any, Row, Transaction};
 
 use super::{Store, StoreError, from_ms};
@@ -21,12 +22,27 @@ pub struct Queued {
 }
 
 /// What waits on one way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Letterbox {
     pub way: Way,
     pub pending: u32,
     pub undeliverable: u32,
     pub oldest: Option<Timestamp>,
+    pub routes: Vec<Backlog>,
+}
+
+/// What was not delivered to one recipient.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Backlog {
+    /// `slack`, or `pagerduty:oncall`.
+    pub route: String,
+    /// Whether it is tried on.
+    pub pending: bool,
+    pub count: u32,
+    pub oldest: Timestamp,
+    pub newest: Timestamp,
+    /// What a try came to, where there was one.
+    pub error: Option<String>,
 }
 
 /// Puts a notice in. A card replaces one that nobody has tried to deliver, in
@@ -179,10 +195,10 @@ impl Store {
         Ok(())
     }
 
-    /// Forgets what was delivered before `before`.
+    /// Forgets what was said before `before`, and was delivered or can't be.
     pub async fn outbox_prune(&self, before: Timestamp) -> Result<(), StoreError> {
         let mut transaction = self.begin().await?;
-        sqlx::query("DELETE FROM outbox WHERE status = 'delivered' AND queued_ms < $1")
+        sqlx::query("DELETE FROM outbox WHERE status <> 'pending' AND queued_ms < $1")
             .bind(before.as_millisecond())
             .execute(&mut *transaction)
             .await?;
@@ -202,29 +218,38 @@ impl Store {
     /// Of every way, whether something waits or not.
     pub async fn letterboxes(&self) -> Result<Vec<Letterbox>, StoreError> {
         let rows = sqlx::query(
-            "SELECT route, status, COUNT(*), MIN(queued_ms) FROM outbox \
-             WHERE status <> 'delivered' GROUP BY route, status",
+            "SELECT route, status, COUNT(*), MIN(queued_ms), MAX(queued_ms), MAX(error) \
+             FROM outbox WHERE status <> 'delivered' GROUP BY route, status ORDER BY route, status",
         )
         .fetch_all(&self.pool)
         .await?;
-        let empty = |way| Letterbox { way, pending: 0, undeliverable: 0, oldest: None };
-        let mut letterboxes: Vec<Letterbox> = Way::ALL.into_iter().map(empty).collect();
-        for row in &rows {
-            let route = row.get::<&str, _>(0);
-            let kind = route.split(':').next().unwrap_or(route);
-            let Some(letterbox) = letterboxes.iter_mut().find(|one| one.way.as_str() == kind)
-            else {
-                continue;
-            };
-            let count = u32::try_from(row.get::<i64, _>(2)).unwrap_or(u32::MAX);
-            if row.get::<&str, _>(1) == "pending" {
-                letterbox.pending = letterbox.pending.saturating_add(count);
-                let since = from_ms(row.get::<i64, _>(3));
-                letterbox.oldest = Some(letterbox.oldest.map_or(since, |known| known.min(since)));
-            } else {
-                letterbox.undeliverable = letterbox.undeliverable.saturating_add(count);
-            }
-        }
-        Ok(letterboxes)
+        let routes: Vec<Backlog> = rows.iter().map(backlog).collect();
+        Ok(Way::ALL.into_iter().map(|way| letterbox(way, &routes)).collect())
+    }
+}
+
+fn backlog(row: &AnyRow) -> Backlog {
+    Backlog {
+        route: row.get(0),
+        pending: row.get::<&str, _>(1) == "pending",
+        count: u32::try_from(row.get::<i64, _>(2)).unwrap_or(u32::MAX),
+        oldest: from_ms(row.get::<i64, _>(3)),
+        newest: from_ms(row.get::<i64, _>(4)),
+        error: row.get(5),
+    }
+}
+
+fn letterbox(way: Way, routes: &[Backlog]) -> Letterbox {
+    let ours = |one: &&Backlog| one.route.split(':').next() == Some(way.as_str());
+    let routes: Vec<Backlog> = routes.iter().filter(ours).cloned().collect();
+    let count =
+        |pending| routes.iter().filter(move |one| one.pending == pending).map(|one| one.count);
+    let pending = routes.iter().filter(|one| one.pending);
+    Letterbox {
+        way,
+        pending: count(true).sum(),
+        undeliverable: count(false).sum(),
+        oldest: pending.map(|one| one.oldest).min(),
+        routes,
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{BaselineMeasured, Ceiling, Pinned};
 use crate::judge::Rival;
 use crate::model::{
-    ActFailure, Acted, Announcement, Deployment, Facts, Inspection, Reading, Revision,
+    ActFailure, Acted, Announcement, Deployment, Facts, Inspection, Reading, Recipient, Revision,
     RollbackSafe, Sighting, TaskStop,
 };
 
@@ -59,6 +59,9 @@ pub enum Event {
     Pressed(Press),
     /// The platform's answer to the rollback.
     Acted(Result<Acted, ActFailure>),
+    /// Somebody who was to be called elsewhere has not heard of it: after a while, or for
+    /// good.
+    Untold { to: Recipient, because: String, given_up: bool },
 }
 
 /// The checks' measurements as of a tick.

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::words::{clock, full, list};
 use super::{Actor, Answer, PreflightState, RollbackRun, RunStep, Stage, Watch};
-use crate::model::{Outcome, Reply, Revision, Severity, Tone};
+use crate::model::{Outcome, Recipient, Reply, Revision, Severity, Tone};
 use crate::policy::OnTimeout;
 
 impl Watch {
@@ -206,6 +206,18 @@ impl Watch {
         let headline = format!("{}: nobody has decided about {}", self.severity(), self.title());
         let reply = self.incident_reply(Tone::Bad, headline, "waiting for a person", "not known");
         Reply { page: true, ..reply }
+    }
+
+    /// Who was to be called elsewhere, and has not heard of it.
+    pub(super) fn say_untold(&self, to: &Recipient, because: &str, given_up: bool) -> Reply {
+        let who = to.in_words();
+        let (headline, line) = if given_up {
+            (format!("{who} could not be told: {because}"), "It is not tried again.")
+        } else {
+            (format!("{who} could not be told yet: {because}"), "It is tried on.")
+        };
+        let (lines, page) = (vec![line.to_owned()], self.has_open_incident());
+        Reply { lines, page, ..self.plain(Tone::Bad, headline) }
     }
 
     pub(super) fn say_unacknowledged(&self, now: Timestamp) -> Reply {

@@ -323,6 +323,9 @@ impl Watch {
             Event::CeilingChanged(ceiling) => self.ceiling_changed(ceiling, now, &mut said),
             Event::Pressed(press) => self.pressed(press, now, &mut said)?,
             Event::Acted(result) => self.acted(result, now, &mut said)?,
+            Event::Untold { to, because, given_up } => {
+                self.untold(to, because, *given_up, now, &mut said);
+            }
         }
         self.show_card(now, &mut said);
         Ok(said)

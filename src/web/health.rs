@@ -6,15 +6,20 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::Face;
 use super::problem::Problem;
 use crate::engine::{Leads, clock};
-use crate::store::StoreError;
+use crate::store::{Backlog, Letterbox, StoreError};
 
 /// How long the store may take: whoever asks waits no longer than some seconds.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long a message may wait, and how long it is told that one could not be delivered.
+const LATE: SignedDuration = SignedDuration::from_mins(5);
+const TOLD: SignedDuration = SignedDuration::from_hours(24);
 
 pub async fn healthz() -> &'static str {
     "ok\n"
@@ -25,12 +30,13 @@ pub async fn healthz() -> &'static str {
 /// balancer asks without a token: it hears whether it is ready, and no names.
 pub async fn readyz(State(face): State<Face>, headers: HeaderMap) -> Response {
     let health = face.status.read();
-    let mut obstacles = health.obstacles();
+    let (mut obstacles, mut handicaps) = (health.obstacles(), health.handicaps(clock::now()));
     let kept = tokio::time::timeout(PATIENCE, async {
         Ok::<_, StoreError>((face.store.letterboxes().await?, face.store.pauses().await?))
     });
     let (outbox, paused) = match kept.await {
         Ok(Ok((ways, pauses))) => {
+            handicaps.extend(unheard(&ways, clock::now()));
             let outbox = json!({
                 "pending": ways.iter().map(|way| way.pending).sum::<u32>(),
                 "undeliverable": ways.iter().map(|way| way.undeliverable).sum::<u32>(),
@@ -49,7 +55,7 @@ pub async fn readyz(State(face): State<Face>, headers: HeaderMap) -> Response {
         }
     };
     let ready = obstacles.is_empty();
-    obstacles.extend(health.handicaps(clock::now()));
+    obstacles.extend(handicaps);
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let (role, leader) = match face.engine.leads() {
         Leads::Here => ("leading", None),
@@ -66,6 +72,28 @@ pub async fn readyz(State(face): State<Face>, headers: HeaderMap) -> Response {
     (status, Json(body)).into_response()
 }
 
+/// Who does not hear what is said, in words.
+fn unheard(ways: &[Letterbox], now: Timestamp) -> Vec<String> {
+    let routes = ways.iter().flat_map(|way| &way.routes);
+    let told = routes.filter_map(|one: &Backlog| {
+        let Backlog { route, pending, count, oldest, newest, error } = one;
+        let why = error.as_deref().unwrap_or("not tried yet");
+        let since = oldest.strftime("%Y-%m-%d %H:%M UTC");
+        let messages = if *count == 1 { "message" } else { "messages" };
+        if *pending {
+            let late = now.duration_since(*oldest) > LATE;
+            return late.then(|| {
+                format!(
+                    "{route}: {count} {messages} not delivered yet, the oldest of {since}: {why}"
+                )
+            });
+        }
+        let recent = now.duration_since(*newest) < TOLD;
+        recent.then(|| format!("{route}: {count} {messages} could not be delivered: {why}"))
+    });
+    told.collect()
+}
+
 pub async fn metrics(State(face): State<Face>, headers: HeaderMap) -> Response {
     if let Err(problem) = face.may_scrape(&headers) {
         return problem.into_response();
@@ -76,5 +104,34 @@ pub async fn metrics(State(face): State<Face>, headers: HeaderMap) -> Response {
         Err(error) => {
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Way;
+
+    #[test]
+    fn a_channel_that_nobody_hears_is_told_after_five_minutes_and_a_lost_message_at_once() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let backlog = |route: &str, pending, since| Backlog {
+            route: route.to_owned(),
+            pending,
+            count: 2,
+            oldest: at(since),
+            newest: at(since),
+            error: Some("HTTP 503".to_owned()),
+        };
+        let routes =
+            vec![backlog("pagerduty:dba", true, 600), backlog("pagerduty:oncall", true, 601)];
+        let lost = vec![backlog("email:boss", false, 901)];
+        let letterbox =
+            |way, routes| Letterbox { way, pending: 0, undeliverable: 0, oldest: None, routes };
+        let ways = [letterbox(Way::PagerDuty, routes), letterbox(Way::Email, lost)];
+        let wait = "pagerduty:dba: 2 messages not delivered yet, the oldest of 1970-01-01 00:10 UTC: HTTP 503";
+        let gone = "email:boss: 2 messages could not be delivered: HTTP 503";
+        assert_eq!(unheard(&ways, at(901)), [wait, gone]);
+        assert_eq!(unheard(&ways, at(901 + 24 * 3600)).len(), 2, "a day later only what waits");
     }
 }

@@ -4,4 +4,9 @@
 #[path = "../world/mod.rs"]
 mod world;
 
+mod call;
+mod email;
+mod faults;
+mod pagerduty;
 mod slack;
+mod webhook;

@@ -4,6 +4,7 @@
 mod cloudwatch;
 mod crash;
 mod ending;
+mod ladder;
 mod pair;
 mod stores;
 mod storm;

@@ -5,6 +5,7 @@
 #![allow(clippy::expect_used, clippy::missing_panics_doc)] // A world that breaks fails its test.
 
 pub mod aws;
+pub mod called;
 pub mod daemon;
 pub mod faults;
 pub mod http;

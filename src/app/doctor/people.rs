@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::report::Report;
+use crate::model::Recipient;
 use crate::notify::slack::Probe;
 use crate::policy_repo::Loaded;
 use crate::settings::Settings;
@@ -56,7 +57,13 @@ pub(super) async fn examine(settings: &Settings, loaded: &Loaded, post: bool) ->
             }
         }
     }
-    pages(&probe, rules.iter().flat_map(|rule| &rule.page).collect(), &mut report).await;
+    let on_ladders: Vec<_> = rules.iter().flat_map(|rule| rule.called()).collect();
+    let on_ladders = on_ladders.iter().filter_map(|who| match who {
+        Recipient::Slack(id) => Some(id),
+        Recipient::PagerDuty(_) | Recipient::Webhook(_) | Recipient::Email(_) => None,
+    });
+    let ids = rules.iter().flat_map(|rule| &rule.page).chain(on_ladders).collect();
+    pages(&probe, ids, &mut report).await;
     report
 }
 

@@ -5,12 +5,7 @@ use std::time::Duration;
 
 use slack_morphism::errors::SlackClientError;
 
-use crate::notify::DeliverError;
-
-/// How long to wait for people to mend a token or a scope.
-const MENDING: Duration = Duration::from_mins(5);
-/// The longest wait we accept from Slack, so that no answer parks a message for ever.
-const LONGEST_WAIT: Duration = Duration::from_hours(1);
+use crate::notify::{DeliverError, LONGEST_WAIT, MENDING};
 
 /// One call that failed. Holds neither the request nor the answer: they may be
 /// long, and a proxy's answer may repeat our headers.

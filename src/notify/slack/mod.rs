@@ -7,7 +7,7 @@ mod api;
 mod fault;
 mod probe;
 pub mod render;
-mod text;
+pub(super) mod text;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;

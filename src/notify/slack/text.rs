@@ -5,7 +5,7 @@ const JOINER: char = '\u{2060}';
 
 /// One line of at most `max` characters: control characters become spaces,
 /// marks that turn the writing direction go, an ellipsis shows what was cut.
-pub(super) fn line(text: &str, max: usize) -> String {
+pub(in crate::notify) fn line(text: &str, max: usize) -> String {
     let visible: String = text
         .chars()
         .filter(|c| !turns_direction(*c))

@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use super::world::{Guard, policy};
 use crate::model::{Body, Mode, Notice, Recipient, Severity, Turn};
 use crate::policy::{Policy, Rung};
-use crate::watch::{Command, Press};
+use crate::watch::{Command, Event, Press};
 
 fn to(text: &str) -> Recipient {
     text.parse().unwrap()
@@ -170,4 +170,31 @@ fn a_hold_that_ends_without_a_decision_calls_people_anew() {
     assert_eq!(mentions(&guard.notices), ["S0ONCALL", "S0ONCALL"], "{:?}", guard.said());
     guard.waits(5 * 60);
     assert_eq!(mentions(&guard.notices), ["S0ONCALL", "S0ONCALL", "U0MANAGER"]);
+}
+
+#[test]
+fn who_could_not_be_told_is_told_of_in_the_thread_once_an_incident() {
+    let mut guard = asked(ladder());
+    let untold = |given_up| Event::Untold {
+        to: to("pagerduty:oncall"),
+        because: "HTTP 503".to_owned(),
+        given_up,
+    };
+    let replies = |guard: &Guard| -> Vec<(String, bool)> {
+        let replies = guard.notices.iter().filter_map(|notice| match &notice.body {
+            Body::Reply(reply) => Some((reply.headline.clone(), reply.page)),
+            Body::Card(_) | Body::Signal { .. } => None,
+        });
+        replies.filter(|(headline, _)| headline.contains("told")).collect()
+    };
+    for _ in 0..2 {
+        guard.take(untold(false)).unwrap();
+        guard.take(untold(true)).unwrap();
+    }
+    let late = ("PagerDuty `oncall` could not be told yet: HTTP 503".to_owned(), true);
+    let lost = ("PagerDuty `oncall` could not be told: HTTP 503".to_owned(), true);
+    assert_eq!(replies(&guard), [late, lost]);
+    assert!(guard.watch.knows_untold(&to("pagerduty:oncall"), false));
+    assert!(!guard.watch.knows_untold(&to("email:manager"), true));
+    assert_eq!(heard(&guard, "pagerduty:oncall"), [Turn::Opened], "it is no turn of the incident");
 }

@@ -1,0 +1,53 @@
+//! The pagers, webhooks and mailboxes of the settings.
+
+use anyhow::Context;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::notify::elsewhere::{Elsewhere, Mail};
+use crate::notify::email::{Email, Security};
+use crate::notify::pagerduty::PagerDuty;
+use crate::notify::webhook::{Format, Webhook};
+use crate::settings::{EmailSettings, Settings, WebhookFormat, WebhookSettings};
+
+/// All of them; nothing is sent.
+pub(super) fn connect(settings: &Settings) -> anyhow::Result<Elsewhere> {
+    let mut elsewhere = Elsewhere::default();
+    for (name, one) in &settings.pagerduty {
+        let pager = PagerDuty::connect(&one.url, one.routing_key.expose());
+        let pager = pager.with_context(|| format!("pagerduty.{name}"))?;
+        elsewhere.pagerduty.insert(name.clone(), pager);
+    }
+    for (name, one) in &settings.webhooks {
+        let webhook = webhook(one).with_context(|| format!("webhooks.{name}"))?;
+        elsewhere.webhooks.insert(name.clone(), webhook);
+    }
+    elsewhere.email = settings.email.as_ref().map(mail).transpose().context("email")?;
+    Ok(elsewhere)
+}
+
+fn webhook(settings: &WebhookSettings) -> anyhow::Result<Webhook> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in &settings.headers {
+        let mut value = HeaderValue::from_str(value.expose())?;
+        value.set_sensitive(true);
+        headers.insert(HeaderName::try_from(name.as_str())?, value);
+    }
+    let format = match settings.format {
+        WebhookFormat::Generic => Format::Generic,
+        WebhookFormat::CdEvents => Format::CdEvents,
+    };
+    Ok(Webhook::connect(&settings.url, settings.secret.expose(), format, headers)?)
+}
+
+fn mail(settings: &EmailSettings) -> anyhow::Result<Mail> {
+    let relay = settings.smtp.relay()?;
+    let security = match (relay.implicit_tls, relay.clear) {
+        (true, _) => Security::Tls,
+        (false, false) => Security::StartTls,
+        (false, true) => Security::Clear,
+    };
+    let smtp = &settings.smtp;
+    let login = smtp.user.clone().zip(smtp.password.as_ref().map(|one| one.expose().to_owned()));
+    let email = Email::connect((&relay.host, relay.port), security, login, settings.from.clone())?;
+    Ok(Mail { email, to: settings.to.clone() })
+}

@@ -1,0 +1,170 @@
+//! E-mail, by one SMTP server. A letter that is repeated keeps its Message-ID, by which
+//! mailboxes tell that they have it.
+
+pub mod render;
+
+use std::error::Error as _;
+use std::fmt;
+use std::time::Duration;
+
+use lettre::address::Envelope;
+use lettre::message::Mailbox;
+use lettre::transport::smtp::Error;
+use lettre::transport::smtp::authentication::Credentials;
+use lettre::transport::smtp::client::{Tls, TlsParameters};
+use lettre::transport::smtp::extension::ClientId;
+use lettre::{Address, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
+use tokio::time::timeout;
+
+use super::slack::text::line;
+use super::{Call, DeliverError, MENDING};
+
+const TIME_OUT: Duration = Duration::from_secs(10);
+
+/// How the server is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Security {
+    /// TLS from the first byte on.
+    Tls,
+    /// STARTTLS, or nothing is sent.
+    StartTls,
+    /// In clear, within one machine or network.
+    Clear,
+}
+
+/// A mail server, and as whom it is written.
+pub struct Email {
+    smtp: AsyncSmtpTransport<Tokio1Executor>,
+    from: Mailbox,
+    time_out: Duration,
+}
+
+/// Shows nothing of the password.
+impl fmt::Debug for Email {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Email").field("from", &self.from).finish_non_exhaustive()
+    }
+}
+
+impl Email {
+    /// Sends nothing yet. `login`: user and password.
+    pub fn connect(
+        (host, port): (&str, u16),
+        security: Security,
+        login: Option<(String, String)>,
+        from: Mailbox,
+    ) -> Result<Self, Error> {
+        let tls = || TlsParameters::new(host.to_owned());
+        let tls = match security {
+            Security::Tls => Tls::Wrapper(tls()?),
+            Security::StartTls => Tls::Required(tls()?),
+            Security::Clear => Tls::None,
+        };
+        let mut builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(host)
+            .port(port)
+            .tls(tls)
+            .timeout(Some(TIME_OUT))
+            .hello_name(ClientId::Domain(from.email.domain().to_owned()));
+        if let Some((user, password)) = login {
+            builder = builder.credentials(Credentials::new(user, password));
+        }
+        Ok(Self { smtp: builder.build(), from, time_out: TIME_OUT })
+    }
+
+    /// The same with another bound for one letter.
+    #[must_use]
+    pub fn with_time_out(self, time_out: Duration) -> Self {
+        Self { time_out, ..self }
+    }
+
+    /// Sends one letter to all of `to`. Where the server takes it for some of them only,
+    /// those get it.
+    pub async fn call(&self, to: &[Mailbox], call: &Call) -> Result<(), DeliverError> {
+        let letter = render::letter(call, &self.from, to);
+        let letter = letter.map_err(|error| DeliverError::Permanent(error.to_string()))?;
+        let all: Vec<Address> = to.iter().map(|to| to.email.clone()).collect();
+        match self.send(&letter, all.clone()).await {
+            Err(DeliverError::Permanent(why)) if all.len() > 1 => {
+                // The server takes its time for each, and the queue waits for this letter.
+                let singly = self.send_singly(&letter, all, why);
+                timeout(self.time_out * 3, singly).await.unwrap_or_else(|_| Err(self.too_slow()))
+            }
+            sent => sent,
+        }
+    }
+
+    /// Connects, signs on and leaves. Nobody gets anything.
+    pub async fn probe(&self) -> Result<String, String> {
+        match timeout(self.time_out, self.smtp.test_connection()).await {
+            Ok(Ok(_)) => Ok("takes the connection and the login".to_owned()),
+            Ok(Err(error)) => Err(why(&error)),
+            Err(_) => Err(format!("time-out after {:?}", self.time_out)),
+        }
+    }
+
+    /// To each by itself, because one address was refused. Whoever is refused is named; what
+    /// may get better is tried again with all of them.
+    async fn send_singly(
+        &self,
+        letter: &Message,
+        all: Vec<Address>,
+        mut refused: String,
+    ) -> Result<(), DeliverError> {
+        let mut taken = false;
+        for address in all {
+            match self.send(letter, vec![address.clone()]).await {
+                Ok(()) => taken = true,
+                Err(again @ DeliverError::Transient { .. }) => return Err(again),
+                Err(DeliverError::Permanent(why)) => {
+                    tracing::warn!(%address, why, "an address is refused");
+                    refused = why;
+                }
+            }
+        }
+        if taken { Ok(()) } else { Err(DeliverError::Permanent(refused)) }
+    }
+
+    async fn send(&self, letter: &Message, to: Vec<Address>) -> Result<(), DeliverError> {
+        let envelope = Envelope::new(Some(self.from.email.clone()), to);
+        let envelope = envelope.map_err(|error| DeliverError::Permanent(error.to_string()))?;
+        let letter = letter.formatted();
+        match timeout(self.time_out, self.smtp.send_raw(&envelope, &letter)).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(judge(&error)),
+            Err(_) => Err(self.too_slow()),
+        }
+    }
+
+    fn too_slow(&self) -> DeliverError {
+        let reason = format!("time-out after {:?}", self.time_out);
+        DeliverError::Transient { reason, retry_after: None }
+    }
+}
+
+/// Whether another try may help.
+fn judge(error: &Error) -> DeliverError {
+    let transient = |reason, retry_after| DeliverError::Transient { reason, retry_after };
+    let code = error.status().map(u16::from);
+    match code {
+        // Of the login: people mend it.
+        Some(530 | 534 | 535 | 538) => {
+            transient(format!("{} (see user and password)", why(error)), Some(MENDING))
+        }
+        Some(500..) => DeliverError::Permanent(why(error)),
+        // The server offers no STARTTLS or no login that we know, or its certificate is not
+        // to be trusted: people mend that too.
+        None if error.is_client() || error.is_tls() => transient(why(error), Some(MENDING)),
+        Some(_) | None => transient(why(error), None),
+    }
+}
+
+/// What the server said, or the system.
+fn why(error: &Error) -> String {
+    let mut said = vec![error.to_string()];
+    let mut cause = error.source().and_then(|source| source.source());
+    while let Some(error) = cause {
+        said.push(error.to_string());
+        cause = error.source();
+    }
+    line(&said.join(": "), 300)
+}

@@ -1,0 +1,256 @@
+//! A desk with a store, four postmen and four stand-ins.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use deployguard::engine::{Helm, Postman, Tenure, Turn as Lead, turn};
+use deployguard::model::{Address, Body, Card, Notice, Recipient, Reply, Tone, Turn, WatchId, Way};
+use deployguard::notify::elsewhere::{Elsewhere, Mail};
+use deployguard::notify::email::{Email, Security};
+use deployguard::notify::pagerduty::PagerDuty;
+use deployguard::notify::slack::Slack;
+use deployguard::notify::webhook::{Format, Webhook};
+use deployguard::store::{Queued, Store, Write};
+use deployguard::telemetry::Metrics;
+use reqwest::header::HeaderMap;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::sync::watch;
+
+pub use crate::call::now;
+use crate::call::signal;
+use crate::world::called::pagerduty::{PagerDuty as PagerStandIn, ROUTING_KEY};
+use crate::world::called::smtp::{MailServer, PASSWORD, USER};
+use crate::world::called::webhook::{Receiver, SECRET};
+use crate::world::http::client_builder;
+use crate::world::slack::{CHANNEL, Slack as Workspace, TOKEN};
+use crate::world::timeline::Timeline;
+
+/// Longer than anybody waits.
+pub const LONG: Duration = Duration::from_mins(10);
+/// Where nobody listens.
+const NOWHERE: &str = "http://127.0.0.1:1/in";
+
+pub struct Desk {
+    pub slack: Workspace,
+    pub pager: PagerStandIn,
+    pub hook: Receiver,
+    pub mail: MailServer,
+    pub metrics: Arc<Metrics>,
+    time_out: Duration,
+    store: Store,
+    tenure: Tenure,
+    helm: Helm,
+    _folder: TempDir,
+}
+
+impl Desk {
+    /// Whose postmen wait for half a second.
+    pub async fn new() -> Self {
+        Self::with_time_out(Duration::from_millis(500)).await
+    }
+
+    /// Whose postmen wait for ever.
+    pub async fn patient() -> Self {
+        Self::with_time_out(LONG).await
+    }
+
+    async fn with_time_out(time_out: Duration) -> Self {
+        drop(client_builder());
+        let folder = TempDir::new().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("guard.db").display());
+        let store = Store::open(&url).await.unwrap();
+        let Lead::Ours(tenure, store, _) = turn(&store, "desk", "").await.unwrap() else {
+            panic!("nobody else leads");
+        };
+        Self {
+            slack: Workspace::start(Timeline::default()).await.unwrap(),
+            pager: PagerStandIn::start().await.unwrap(),
+            hook: Receiver::start().await.unwrap(),
+            mail: MailServer::start().await.unwrap(),
+            metrics: Arc::new(Metrics::new().unwrap()),
+            time_out,
+            store,
+            tenure,
+            helm: Helm::default(),
+            _folder: folder,
+        }
+    }
+
+    /// Messages of one watch to whoever is on the other end of `way`. Slack's come under the
+    /// deployment's message.
+    pub async fn queue(&self, way: Way, texts: &[&str]) {
+        match way {
+            Way::Slack => {
+                self.put(Self::notice(
+                    Address::Slack { channel: CHANNEL.into(), mentions: vec![] },
+                    None,
+                ))
+                .await;
+                self.round(way).await;
+                for text in texts {
+                    let address = Address::Slack { channel: CHANNEL.into(), mentions: vec![] };
+                    self.put(Self::notice(address, Some(text))).await;
+                }
+            }
+            Way::PagerDuty => self.queue_for("pagerduty:one", texts).await,
+            Way::Webhook => self.queue_for("webhook:one", texts).await,
+            Way::Email => self.queue_for("email:one", texts).await,
+        }
+    }
+
+    pub async fn queue_for(&self, recipient: &str, texts: &[&str]) {
+        for text in texts {
+            let recipient: Recipient = recipient.parse().unwrap();
+            self.put(Self::notice(Address::Elsewhere { recipient }, Some(text))).await;
+        }
+    }
+
+    async fn put(&self, write: Write) {
+        self.store.commit(&[write], now()).await.unwrap();
+    }
+
+    /// A card where there is no text.
+    fn notice(address: Address, text: Option<&str>) -> Write {
+        let body = match (&address, text) {
+            (_, None) => Body::Card(Card {
+                tone: Tone::Quiet,
+                title: "card".to_owned(),
+                status: "watching".to_owned(),
+                about: vec![],
+                url: None,
+                checks: vec![],
+                footer: "mode auto".to_owned(),
+            }),
+            (Address::Slack { .. }, Some(text)) => Body::Reply(Reply {
+                tone: Tone::Bad,
+                headline: text.to_owned(),
+                fields: vec![],
+                lines: vec![],
+                code: vec![],
+                broadcast: false,
+                page: false,
+                mentions: vec![],
+            }),
+            (Address::Elsewhere { .. }, Some(text)) => {
+                let mut signal = signal(Turn::Opened);
+                text.clone_into(&mut signal.headline);
+                text.clone_into(&mut signal.title);
+                Body::Signal { to: vec![], signal: Box::new(signal) }
+            }
+        };
+        let watch = WatchId::typed("shopflow-api-1a2b3c4d");
+        let key = format!("{watch}/{}", text.unwrap_or("card"));
+        Write::Outbox { notice: Notice { watch, key, at: now(), body }, address }
+    }
+
+    pub fn postman(&self, way: Way) -> Postman {
+        self.postman_to(way, true)
+    }
+
+    /// `there`: whether anybody listens where it goes.
+    fn postman_to(&self, way: Way, there: bool) -> Postman {
+        let limit = self.time_out;
+        let at = |url: String| if there { url } else { NOWHERE.to_owned() };
+        let pager = |url: &str| PagerDuty::connect(url, ROUTING_KEY).unwrap().with_time_out(limit);
+        let pagerduty = BTreeMap::from([
+            ("one".to_owned(), pager(&at(self.pager.url()))),
+            ("nobody-answers".to_owned(), pager(NOWHERE)),
+        ]);
+        let hook = at(self.hook.url());
+        let hook = Webhook::connect(&hook, SECRET, Format::Generic, HeaderMap::new()).unwrap();
+        let slack = Slack::connect(&at(self.slack.url()), TOKEN).unwrap();
+        let elsewhere = Elsewhere {
+            pagerduty,
+            webhooks: BTreeMap::from([("one".to_owned(), hook.with_time_out(limit))]),
+            email: Some(self.mailbox(there)),
+        };
+        Postman {
+            store: self.store.clone(),
+            tenure: self.tenure.clone(),
+            way,
+            slack: Some(Arc::new(slack.with_time_out(limit))),
+            elsewhere: Arc::new(elsewhere),
+            engine: self.helm.handle(),
+            metrics: self.metrics.clone(),
+            mail: watch::Sender::new(0).subscribe(),
+        }
+    }
+
+    fn mailbox(&self, there: bool) -> Mail {
+        let port = if there { self.mail.address().port() } else { 1 };
+        let login = Some((USER.to_owned(), PASSWORD.to_owned()));
+        let from = "deployguard@guard.example".parse().unwrap();
+        let email = Email::connect(("127.0.0.1", port), Security::Clear, login, from).unwrap();
+        let to = BTreeMap::from([("one".to_owned(), vec!["a@example.com".parse().unwrap()])]);
+        Mail { email: email.with_time_out(self.time_out), to }
+    }
+
+    /// One round: until nothing is due.
+    pub async fn round(&self, way: Way) {
+        self.postman(way).round().await.unwrap();
+    }
+
+    /// The same while nobody is there.
+    pub async fn round_into_nothing(&self, way: Way) {
+        self.postman_to(way, false).round().await.unwrap();
+    }
+
+    /// What goes next.
+    pub async fn head(&self, way: Way) -> Option<Queued> {
+        self.store.outbox_heads(way, 1).await.unwrap().into_iter().next()
+    }
+
+    /// Lets the time pass that the next message waits for.
+    pub async fn make_due(&self, way: Way) {
+        if let Some(head) = self.head(way).await {
+            self.store.outbox_retry(head.seq, now(), "due").await.unwrap();
+        }
+    }
+
+    /// What waits, and what can't be delivered.
+    pub async fn backlog(&self, way: Way) -> (u32, u32) {
+        let letterboxes = self.store.letterboxes().await.unwrap();
+        let ours = letterboxes.iter().find(|one| one.way == way).unwrap();
+        (ours.pending, ours.undeliverable)
+    }
+
+    pub fn clear_faults(&self) {
+        self.slack.clear_faults();
+        self.pager.clear_faults();
+        self.hook.clear_faults();
+        self.mail.clear_faults();
+    }
+
+    /// What has arrived, in order, by the texts that were put in.
+    pub fn taken(&self, way: Way) -> Vec<String> {
+        let texts: Vec<String> = match way {
+            Way::Slack => self.slack.messages().iter().map(|one| one.text.clone()).collect(),
+            Way::PagerDuty => {
+                let alerts = self.pager.alerts();
+                assert!(alerts.len() <= 1, "one alert an incident: {alerts:?}");
+                alerts.into_iter().flat_map(|alert| alert.log).collect()
+            }
+            Way::Webhook => {
+                let deliveries = self.hook.deliveries();
+                let ids: BTreeSet<&str> = deliveries.iter().map(|one| one.id.as_str()).collect();
+                let again = deliveries.iter().filter(|one| one.repeated).count();
+                assert_eq!(ids.len() + again, deliveries.len(), "a repeated one has the same id");
+                let headline = |body: &Value| body["incident"]["headline"].to_string();
+                deliveries.iter().map(|one| headline(&one.body)).collect()
+            }
+            Way::Email => {
+                let letters = self.mail.letters();
+                let of = |name: &str| -> BTreeSet<String> {
+                    letters.iter().map(|one| one.header(name).to_owned()).collect()
+                };
+                assert_eq!(of("Message-ID").len(), of("Subject").len(), "repeated: the same id");
+                letters.iter().map(|one| one.header("Subject").to_owned()).collect()
+            }
+        };
+        let known = ["first", "second", "card"];
+        let name = |text: &String| known.into_iter().find(|name| text.contains(name));
+        texts.iter().map(|text| name(text).unwrap_or(text).to_owned()).collect()
+    }
+}
