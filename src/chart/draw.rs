@@ -55,6 +55,11 @@ impl<'a> Sight<'a> {
     }
 }
 
+/// Title and description.
+pub fn words(chart: &Chart) -> String {
+    format!("{}. {}", chart.title, header::description(&Sight::new(chart)))
+}
+
 /// The whole picture; with a style sheet of its own if there is a theme.
 pub fn document(chart: &Chart, width: Width, theme: Option<Theme>) -> String {
     let sight = Sight::new(chart);

@@ -26,6 +26,7 @@ mod log;
 mod measuring;
 mod outbox;
 mod perform;
+pub mod picture;
 mod place;
 mod poller;
 mod pulse;

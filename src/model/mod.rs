@@ -18,7 +18,7 @@ mod signal;
 mod tasks;
 mod verdict;
 
-pub use address::{Address, Way};
+pub use address::{Address, FILES, Lane, Way};
 pub use deployment::{Announcement, Deployment, Facts, Revision, RollbackSafe, repository};
 pub use ident::{Service, ServiceKey, WatchId};
 pub use incident::{Acked, Incident, IncidentStatus};

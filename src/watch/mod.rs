@@ -20,11 +20,14 @@ mod explain;
 mod harm;
 mod intake;
 mod phase;
+mod pictures;
 mod press;
 mod replies;
+mod report;
 mod sampling;
 mod sight;
 mod state;
+mod story;
 mod target;
 mod tasks;
 mod undo;
@@ -44,10 +47,12 @@ pub use explain::{
     chance, explain,
 };
 pub use intake::{Poison, Seen, Step as IntakeStep, on_announcement, on_sighting};
+pub use report::report;
 pub use state::{
     Actor, Ceiling, Entry, Pending, Pinned, PreflightState, RollbackRun, RunStep, Said, Stage,
     Watch,
 };
+pub use story::{Deed, Heard, Story, tell};
 pub use target::{Candidate, candidates};
 pub use tasks::Tasks;
 pub use wants::Want;

@@ -86,6 +86,9 @@ pub struct Watch {
     pub told: BTreeSet<String>,
     /// What happened, for people; the journal has it all.
     pub timeline: Vec<Entry>,
+    /// Messages with files so far.
+    #[serde(default)]
+    pub pictures: u32,
     /// Notices said so far: part of each one's key.
     pub notices: u32,
     /// What the last card showed, so that only a change edits it.
@@ -274,6 +277,7 @@ impl Watch {
             last_tick: None,
             told: BTreeSet::new(),
             timeline: Vec::new(),
+            pictures: 0,
             notices: 0,
             card_shown: String::new(),
         };

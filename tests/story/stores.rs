@@ -7,7 +7,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use deployguard::model::{Address, Body, Notice, Reply, ServiceKey, Tone, WatchId, Way};
+use deployguard::model::{Address, Body, Lane, Notice, Reply, ServiceKey, Tone, WatchId, Way};
 use deployguard::store::{Claim, Fence, Pause, Store, StoreError, WatchRow, Write};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -221,7 +221,7 @@ async fn letters_keep_their_order(place: &Place) {
     let store = place.open().await;
     let letters = [letter("a", 1), letter("a", 2), letter("b", 1)];
     store.commit(&letters, at(0)).await.expect("kept");
-    let heads = store.outbox_heads(Way::Slack, 10).await.expect("read");
+    let heads = store.outbox_heads(Lane::Words(Way::Slack), 10).await.expect("read");
     let keys: Vec<_> = heads.iter().map(|head| head.notice.key.as_str()).collect();
     assert_eq!(keys, ["a/1", "b/1"]);
     let (first, other) = (&heads[0], &heads[1]);
@@ -230,18 +230,26 @@ async fn letters_keep_their_order(place: &Place) {
     store.outbox_delivered(first.seq, &first.notice.watch, Some("T1")).await.expect("kept");
     store.outbox_undeliverable(other.seq, "no \0 channel").await.expect("kept");
     assert_eq!(store.thread(&WatchId::typed("a")).await.expect("read").as_deref(), Some("T1"));
-    let heads = store.outbox_heads(Way::Slack, 10).await.expect("read");
+    let heads = store.outbox_heads(Lane::Words(Way::Slack), 10).await.expect("read");
     let keys: Vec<_> = heads.iter().map(|head| head.notice.key.as_str()).collect();
     assert_eq!(keys, ["a/2"]);
     store.outbox_retry(heads[0].seq, at(9), "later").await.expect("kept");
-    assert_eq!(store.outbox_heads(Way::Slack, 10).await.expect("read")[0].next_at, at(9));
+    assert_eq!(
+        store.outbox_heads(Lane::Words(Way::Slack), 10).await.expect("read")[0].next_at,
+        at(9)
+    );
     let letterbox = store.letterboxes().await.expect("read")[0];
     assert_eq!((letterbox.pending, letterbox.undeliverable), (1, 1));
     assert_eq!(letterbox.oldest, Some(at(0)));
     store.outbox_prune(at(10)).await.expect("pruned");
     store.commit(&[letter("c", 1)], at(11)).await.expect("kept");
-    let seqs: Vec<_> =
-        store.outbox_heads(Way::Slack, 10).await.expect("read").iter().map(|h| h.seq).collect();
+    let seqs: Vec<_> = store
+        .outbox_heads(Lane::Words(Way::Slack), 10)
+        .await
+        .expect("read")
+        .iter()
+        .map(|h| h.seq)
+        .collect();
     assert_eq!(seqs.len(), 2);
 }
 
@@ -315,7 +323,7 @@ async fn deposed_writes_nothing(place: &Place) {
     let fence = granted(claim(&one, "one", VALID).await);
     let (leader, waiting) = (one.under(fence.clone()), WatchId::typed("a"));
     leader.commit(&[watch("a", 0, &["opened"]), letter("a", 1)], at(0)).await.expect("kept");
-    let seq = leader.outbox_heads(Way::Slack, 1).await.expect("read")[0].seq;
+    let seq = leader.outbox_heads(Lane::Words(Way::Slack), 1).await.expect("read")[0].seq;
     one.release(&fence).await.expect("given back");
     granted(claim(&other, "other", VALID).await);
     let tried = [
@@ -332,5 +340,5 @@ async fn deposed_writes_nothing(place: &Place) {
     }
     assert_eq!(other.open_watches::<Value>().await.expect("read")[0].1, 1);
     assert_eq!(other.permit_holder(&key(), "ecs-svc/1").await.expect("read"), None);
-    assert_eq!(other.outbox_heads(Way::Slack, 1).await.expect("read")[0].attempts, 0);
+    assert_eq!(other.outbox_heads(Lane::Words(Way::Slack), 1).await.expect("read")[0].attempts, 0);
 }

@@ -281,7 +281,7 @@ impl Guard {
             .iter()
             .filter_map(|notice| match &notice.body {
                 Body::Reply(reply) => Some(reply.headline.clone()),
-                Body::Card(_) | Body::Signal { .. } => None,
+                Body::Card(_) | Body::Signal { .. } | Body::Files { .. } => None,
             })
             .collect()
     }
