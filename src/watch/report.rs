@@ -5,6 +5,8 @@
 mod impact;
 mod markdown;
 mod next;
+#[cfg(test)]
+mod tests;
 
 use jiff::Timestamp;
 
@@ -152,31 +154,34 @@ fn evidence(story: &Story, harms: &[Harm<'_>]) -> String {
 
 fn deeds(story: &Story) -> String {
     let mut rows: Vec<(Timestamp, Vec<String>)> = Vec::new();
-    for (at, deed) in &story.deeds {
-        rows.extend(row(*at, deed).map(|row| (*at, row)));
-    }
     for decided in &story.watch.decided {
-        let what = answer(decided.answer);
-        let what =
-            if decided.would { format!("mode auto would have {what}") } else { what.to_owned() };
+        let (what, would) = answer(decided.answer);
+        let severity = decided.severity;
+        let what = if decided.would {
+            format!("{severity}: mode auto would have {would}")
+        } else {
+            format!("{severity}: decided to {what}")
+        };
         let why = decided.because.as_deref().map(plain).unwrap_or_default();
-        let what = format!("{}: {what}", decided.severity);
         rows.push((decided.at, vec![time(decided.at), "deployguard".to_owned(), what, why]));
     }
-    // Of one moment the decision stands before what came of it.
-    rows.sort_by_key(|(at, row)| (*at, row[2].starts_with("began")));
+    let done = story.deeds.iter().filter_map(|(at, deed)| Some((*at, row(*at, deed)?)));
+    rows.extend(done);
+    // Stable: of one moment the decision stands before what came of it.
+    rows.sort_by_key(|(at, _)| *at);
     let mut rows: Vec<Vec<String>> = rows.into_iter().map(|(_, row)| row).collect();
     rows.drain(..rows.len().saturating_sub(MOST_DEEDS));
     table(&["time", "who", "what", "why"], &rows)
 }
 
-fn answer(answer: Answer) -> &'static str {
+/// What was decided, and what would have been done.
+fn answer(answer: Answer) -> (&'static str, &'static str) {
     match answer {
-        Answer::RollBack => "rolled back",
-        Answer::Ask => "asked people",
-        Answer::Page => "paged people: it can't be rolled back by itself",
-        Answer::Note => "noted it",
-        Answer::NotOurs => "left it alone: not this deployment's doing",
+        Answer::RollBack => ("roll back", "rolled back"),
+        Answer::Ask => ("ask people", "asked people"),
+        Answer::Page => ("page people: no rollback by itself", "paged people"),
+        Answer::Note => ("note it", "noted it"),
+        Answer::NotOurs => ("leave it alone: not this deployment's doing", "left it alone"),
     }
 }
 

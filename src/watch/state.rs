@@ -336,6 +336,11 @@ impl Watch {
         }
     }
 
+    /// Whether a rollback is on its way.
+    pub(super) fn is_rolling_back(&self) -> bool {
+        matches!(self.stage, Stage::RollingBack(_))
+    }
+
     /// Whether an incident is open.
     pub fn has_open_incident(&self) -> bool {
         self.incident.as_ref().is_some_and(|incident| incident.resolved_at.is_none())

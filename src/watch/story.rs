@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::{Actor, Event, Illegal, Press, RunStep, Sampled, Stage, Tick, Watch};
-use crate::judge::{Judgement, value_of};
+use crate::judge::{Blame, Judgement, value_of};
 use crate::model::{Acted, Counts, Incident, Measurement, Outcome, Reading, Severity, Unusable};
 
 /// A journal, folded.
@@ -215,6 +215,9 @@ impl Story {
 
     /// Takes down what a tick measured; of the `latest` what was made of it too.
     fn hear(&mut self, tick: &Tick, latest: bool) {
+        // What fits another deployment better is known of all the checks together.
+        let breaches = self.watch.breaches();
+        let another = breaches.filter(|found| matches!(found.blame, Blame::Another { .. }));
         for check in &self.watch.pinned.policy.checks {
             let Some(reading) = tick.readings.get(&check.name) else { continue };
             // The source measures less often than it is asked: no gap.
@@ -223,7 +226,10 @@ impl Story {
             }
             let kept = self.samples.entry(check.name.clone()).or_default();
             let last = self.watch.checks.get(&check.name).and_then(|state| state.last.as_ref());
-            let said = last.filter(|_| latest).cloned();
+            let mut said = last.filter(|_| latest).cloned();
+            if let Some(found) = another.as_ref().filter(|one| one.checks.contains(&check.name)) {
+                said.iter_mut().for_each(|said| said.blame = Some(found.blame.clone()));
+            }
             // A tick that the watch did not take, because it had a later one.
             let at = said.as_ref().map_or(tick.at, |said| said.at);
             if kept.last().is_some_and(|known| known.at >= at) {

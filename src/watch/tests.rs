@@ -7,6 +7,7 @@ mod harm;
 mod intake;
 mod invariants;
 mod late;
+mod pictures;
 mod preflight;
 mod rivals;
 mod tasks;

@@ -8,6 +8,7 @@
 mod blind;
 mod events;
 mod house;
+mod pictures;
 mod policies;
 mod post;
 mod requests;

@@ -34,7 +34,10 @@ pub fn thread_is_whole(world: &World) {
     let messages = world.slack.messages();
     let mut keys = BTreeMap::new();
     for message in &messages {
-        let key = message.metadata["event_payload"]["key"].to_string();
+        let key = match message.files.first() {
+            Some(file) => file.name.clone(),
+            None => message.metadata["event_payload"]["key"].to_string(),
+        };
         *keys.entry(key).or_insert(0) += 1;
     }
     assert!(keys.values().all(|times| *times == 1), "said twice: {keys:?}");

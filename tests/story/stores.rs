@@ -31,12 +31,13 @@ type Holding<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 type Promise = (&'static str, for<'a> fn(&'a Place) -> Holding<'a>);
 
 /// Each gets a database of its own.
-const PROMISES: [Promise; 8] = [
+const PROMISES: [Promise; 9] = [
     ("migrated by two at once", |place| Box::pin(migrated_by_two_at_once(place))),
     ("a step is kept whole or not at all", |place| Box::pin(whole_or_not_at_all(place))),
     ("what was kept comes back as it was", |place| Box::pin(comes_back_as_it_was(place))),
     ("a permit is one watch's for ever", |place| Box::pin(one_permit(place))),
     ("letters keep their order", |place| Box::pin(letters_keep_their_order(place))),
+    ("files hold up no words", |place| Box::pin(files_hold_up_no_words(place))),
     ("names that no index takes", |place| Box::pin(names_that_no_index_takes(place))),
     ("one leads", |place| Box::pin(one_leads(place))),
     ("a deposed leader writes nothing", |place| Box::pin(deposed_writes_nothing(place))),
@@ -215,6 +216,30 @@ async fn one_permit(place: &Place) {
     assert_eq!(holder, Some(mine.clone()));
     let of_others = store.recent_permits(&key(), &another, at(0)).await.expect("read");
     assert_eq!((of_others.last_of_service, of_others.of_fleet), (Some(at(5)), 1));
+}
+
+/// Files keep an order of their own, and count to their way.
+async fn files_hold_up_no_words(place: &Place) {
+    let store = place.open().await;
+    let files = |number: u32| {
+        let Write::Outbox { mut notice, address } = letter("a", number) else { unreachable!() };
+        notice.body = Body::Files { charts: vec!["errors".into()], report: false };
+        Write::Outbox { notice, address }
+    };
+    let letters = [letter("a", 1), files(2), files(3), letter("a", 4)];
+    store.commit(&letters, at(0)).await.expect("kept");
+    let heads = async |lane| {
+        let heads = store.outbox_heads(lane, 10).await.expect("read");
+        heads.into_iter().map(|head| head.notice.key).collect::<Vec<_>>()
+    };
+    let words = Lane::Words(Way::Slack);
+    assert_eq!(heads(words).await, ["a/1"]);
+    assert_eq!(heads(Lane::Files).await, ["a/2"]);
+    assert_eq!(heads(Lane::Words(Way::Email)).await, [""; 0]);
+    let first = store.outbox_heads(words, 1).await.expect("read")[0].seq;
+    store.outbox_delivered(first, &WatchId::typed("a"), None).await.expect("kept");
+    assert_eq!(heads(words).await, ["a/4"], "behind the files, and not held up");
+    assert_eq!(store.letterboxes().await.expect("read")[0].pending, 3);
 }
 
 async fn letters_keep_their_order(place: &Place) {

@@ -47,7 +47,9 @@ impl Slack {
         }
         crash::point("share-before");
         let comment = text::mrkdwn(&parcel.comment, MOST_COMMENT);
-        match self.api.complete(files, thread, &comment).await {
+        let completed = self.api.complete(files, thread, &comment).await;
+        crash::point("share-after");
+        match completed {
             Ok(()) => Ok(thread.clone()),
             Err(fault @ Fault::Unanswered(_)) => Err(DeliverError::Transient {
                 reason: fault.into_file_error(COMPLETE).to_string(),

@@ -24,7 +24,7 @@ pub fn plain(text: &str) -> String {
             break;
         }
         count += 1;
-        if is_mark(c, before, rest.as_str(), safe.is_empty()) {
+        if is_mark(c, before, rest.as_str(), &safe) {
             safe.push('\\');
         }
         safe.push(c);
@@ -34,7 +34,7 @@ pub fn plain(text: &str) -> String {
 }
 
 /// Whether a character would be more than itself there.
-fn is_mark(c: char, before: char, rest: &str, first: bool) -> bool {
+fn is_mark(c: char, before: char, rest: &str, line: &str) -> bool {
     let after = rest.chars().next().unwrap_or(' ');
     match c {
         '\\' | '`' | '*' | '[' | ']' | '|' | '~' | '$' => true,
@@ -44,9 +44,11 @@ fn is_mark(c: char, before: char, rest: &str, first: bool) -> bool {
         '<' => after.is_ascii_alphabetic() || matches!(after, '/' | '!' | '?'),
         '&' => after == '#' || after.is_ascii_alphanumeric(),
         ':' => rest.starts_with("//"),
-        '#' | '>' | '-' | '+' | '=' => first,
+        '#' | '>' | '-' | '+' | '=' => line.is_empty(),
         // `1. ` at the beginning would be a list.
-        '.' | ')' => before.is_ascii_digit() && after == ' ',
+        '.' | ')' => {
+            before.is_ascii_digit() && after == ' ' && line.chars().all(|c| c.is_ascii_digit())
+        }
         _ => false,
     }
 }

@@ -3,7 +3,7 @@
 
 use super::impact::Harm;
 use super::markdown::{plain, time};
-use crate::model::{Metric, MetricOf, Outcome, RollbackSafe};
+use crate::model::{Metric, MetricOf, Mode, Outcome, RollbackSafe};
 use crate::policy::{Check, Counted, Gauged, Measure, Unit};
 use crate::watch::story::{Deed, Story};
 use crate::watch::words::list;
@@ -155,20 +155,25 @@ fn done(story: &Story) -> String {
         | Deed::Pressed(_)
         | Deed::Ended(_) => None,
     });
-    match (in_place, &story.watch.rollback_spent) {
-        (Some((at, target)), _) => {
-            format!("it was, to {}, in place since {} UTC", plain(target), time(*at))
-        }
-        (None, Some(why)) => format!("it was NOT ({}): a person has to do it now", plain(why)),
-        (None, None) => {
-            let hint = if story.watch.is_open() {
-                let id = plain(story.watch.id.as_str());
-                format!("; to do it: `deployguard rollback {id}`")
-            } else {
-                String::new()
-            };
-            format!("it was not{hint}")
-        }
+    let watch = &story.watch;
+    let incident = watch.incident.as_ref();
+    if let Some((at, target)) = in_place {
+        format!("it was, to {}, in place since {} UTC", plain(target), time(*at))
+    } else if let Some(why) = &watch.rollback_spent {
+        format!("it was NOT ({}): a person has to do it now", plain(why))
+    } else if watch.is_rolling_back() {
+        "it is under way".to_owned()
+    } else if watch.ceiling.mode == Mode::Observe {
+        "it was not, because the mode is observe".to_owned()
+    } else if let Some(why) = incident.and_then(|one| one.excused.as_ref()) {
+        format!("it was not, because {}", plain(why))
+    } else if incident.is_some_and(|one| one.resolved_at.is_some()) {
+        "it was not, and the numbers came back by themselves".to_owned()
+    } else if watch.is_open() {
+        let id = plain(watch.id.as_str());
+        format!("it is not yet; to do it now: `deployguard rollback {id}`")
+    } else {
+        "it was not".to_owned()
     }
 }
 
@@ -199,7 +204,7 @@ fn errors(facts: &Facts) -> Vec<String> {
         format!(
             "What was deployed: {version}{by}, from {deployed} UTC on; at the same time: {rivals}."
         ),
-        format!("It was deployed lately, so it is to be rolled back: {done}."),
+        format!("What was deployed so lately is to be rolled back: {done}."),
         match &facts.blame {
             Some(blame) => format!("It may not be the deployment: {blame}. Look there first."),
             None => "Where the numbers stay bad on the former revision, the deployment is not the \
