@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use crate::house::{House, READ_TOKEN};
 use crate::world::daemon::STORY;
-use crate::world::slack::{File, Message, SlackFault, UPLOAD};
+use crate::world::slack::files::{File, UPLOAD};
+use crate::world::slack::{Message, SlackFault};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_incident_is_shown_in_pictures_and_told_in_a_report() -> anyhow::Result<()> {

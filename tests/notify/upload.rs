@@ -7,7 +7,8 @@ use deployguard::notify::slack::Slack;
 use deployguard::notify::{DeliverError, Enclosure, Letter, Notifier, Parcel, Thread};
 use jiff::Timestamp;
 
-use crate::world::slack::{CHANNEL, File, Slack as Workspace, SlackFault, TOKEN, UPLOAD};
+use crate::world::slack::files::{File, UPLOAD};
+use crate::world::slack::{CHANNEL, Slack as Workspace, SlackFault, TOKEN};
 use crate::world::timeline::Timeline;
 
 const PLACE: &str = "files.getUploadURLExternal";
@@ -100,7 +101,7 @@ async fn a_report_and_its_chart_are_one_message_under_the_deployments() {
     let messages = test.workspace.messages();
     let message = messages.last().unwrap();
     assert_eq!(message.thread_ts.as_deref(), Some(test.thread.ts.as_str()));
-    assert_eq!(message.text, "error rate of &lt;!channel&gt; up to 10:41:00 UTC");
+    assert_eq!(message.text, "error rate of &lt;!channel&gt; up to 10:\u{2060}41:00 UTC");
     let files = &message.files;
     assert_eq!(files.len(), 2);
     assert!(files[0].name.starts_with("incident-w-"), "{:?}", files[0].name);

@@ -1,7 +1,7 @@
 //! A Slack workspace that records what is said in it, and how.
 
 mod api;
-mod files;
+pub mod files;
 mod limits;
 mod render;
 
@@ -17,7 +17,7 @@ use super::server::Server;
 use super::timeline::{Side, Timeline};
 use super::{lock, now};
 
-pub use files::{File, UPLOAD};
+use files::File;
 pub use render::render;
 
 /// The token of the bot.

@@ -131,7 +131,8 @@ pub async fn bring(
     match shared.faults.take(UPLOAD) {
         None => shared.keep(&id, &body),
         Some(SlackFault::TooManyRequests(seconds)) => {
-            (StatusCode::TOO_MANY_REQUESTS, [("retry-after", seconds.to_string())]).into_response()
+            let headers = [("retry-after", seconds.to_string())];
+            (StatusCode::TOO_MANY_REQUESTS, headers, "too many").into_response()
         }
         Some(SlackFault::ServerError | SlackFault::Error(_)) => {
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
