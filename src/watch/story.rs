@@ -235,10 +235,7 @@ impl Story {
             if kept.last().is_some_and(|known| known.at >= at) {
                 continue;
             }
-            let read = |reading: &Reading| {
-                let value = value_of(check, reading.as_ref().ok()?);
-                value.filter(|value| value.is_finite())
-            };
+            let read = |reading: &Reading| value_of(check, reading.as_ref().ok()?);
             let value = match &said {
                 Some(said) => said.value.filter(|value| value.is_finite()),
                 None => read(reading),

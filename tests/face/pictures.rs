@@ -13,10 +13,7 @@ use crate::world::slack::{Message, SlackFault};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_incident_is_shown_in_pictures_and_told_in_a_report() -> anyhow::Result<()> {
-    let house = House::open(STORY, |settings| {
-        settings["open_reads"] = serde_json::json!(false);
-    })
-    .await?;
+    let house = House::open(STORY, |_| ()).await?;
     // The first upload is dead for longer than the whole story of words takes.
     house.world.slack.fault(UPLOAD, &SlackFault::Hang(Duration::from_mins(2)), 3);
     let id = house.deploy("v2", &[("ERROR_RATE", "0.5")]).await?;
@@ -106,7 +103,6 @@ async fn the_api_gives_the_same(house: &House, id: &str, shared: &[Message]) -> 
     let png = get("chart/memory.png?theme=dark&width=phone").await?;
     assert_eq!(png.headers()[header::CONTENT_TYPE], "image/png");
     ensure!(png.bytes().await?.starts_with(b"\x89PNG"), "a PNG");
-    house.ask(Method::GET, &path, None, "").await?.is_problem(401, "give a token");
     Ok(())
 }
 

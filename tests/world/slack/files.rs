@@ -104,7 +104,7 @@ impl Shared {
     }
 }
 
-pub fn shown(file: &File) -> Value {
+pub(super) fn shown(file: &File) -> Value {
     json!({
         "id": file.id, "name": file.name, "title": file.title, "size": file.length,
         "alt_txt": file.alt, "mode": "hosted", "is_external": false, "created": 1_700_000_000,
@@ -112,7 +112,7 @@ pub fn shown(file: &File) -> Value {
 }
 
 /// The second step: no token is asked for, and one that comes is a mistake.
-pub async fn bring(
+pub(super) async fn bring(
     State(shared): State<Arc<Shared>>,
     ConnectInfo(wire): ConnectInfo<Wire>,
     Path(id): Path<String>,
