@@ -5,7 +5,6 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Semaphore;
 
 use crate::chart::{self, Band, Chart, Line, LineKind, Mark, MarkKind, Theme, Width};
-use crate::judge::Reference;
 use crate::model::{Notice, Verdict};
 use crate::notify::{Enclosure, Parcel};
 use crate::policy::{Against, Check};
@@ -120,13 +119,8 @@ pub fn chart_of(story: &Story, check: &Check) -> Chart {
 fn baseline(story: &Story, check: &Check) -> Option<Band> {
     let state = story.watch.checks.get(&check.name)?;
     let before = state.baselines.get(&Against::Before).and_then(|one| one.reference());
-    let (against, reference): (Against, &Reference) = match before {
-        Some(reference) => (Against::Before, reference),
-        None => {
-            let (against, reference) = state.references().next()?;
-            (against, reference)
-        }
-    };
+    let of_before = before.map(|reference| (Against::Before, reference));
+    let (against, reference) = of_before.or_else(|| state.references().next())?;
     let (low, high) = reference.band(check);
     Some(Band { label: against.in_words().to_owned(), low, high })
 }

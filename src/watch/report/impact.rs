@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use super::markdown::{plain, span, table, time};
-use crate::judge::Judgement;
+use crate::judge::{CheckState, Judgement};
 use crate::model::{Counts, Incident, Verdict};
 use crate::policy::Check;
 use crate::watch::explain::chance;
@@ -35,7 +35,7 @@ pub fn harms(story: &Story) -> Vec<Harm<'_>> {
 fn harm<'a>(check: &'a Check, samples: &[Heard]) -> Option<Harm<'a>> {
     let breaches = || samples.iter().filter_map(breach);
     let first = breaches().next()?;
-    let last = breaches().last()?;
+    let last = breaches().next_back()?;
     let since = first.weight.and_then(|weight| weight.since).unwrap_or(first.at).min(first.at);
     let back = samples
         .iter()
@@ -71,7 +71,7 @@ pub fn impact(story: &Story, harms: &[Harm<'_>]) -> String {
 fn row(story: &Story, harm: &Harm<'_>) -> Vec<String> {
     let Harm { check, since, back, worst, counts, .. } = harm;
     let state = story.watch.checks.get(&check.name);
-    let usual = state.into_iter().flat_map(|state| state.references());
+    let usual = state.into_iter().flat_map(CheckState::references);
     let usual: Vec<String> = usual
         .map(|(against, one)| format!("{}: {}", against.in_words(), check.unit().show(one.value)))
         .collect();
