@@ -30,6 +30,7 @@ const BESIDE: &[(&str, &[&str])] = &[
     (
         "engine",
         &[
+            "chart",
             "crash",
             "notify",
             "platform",

@@ -20,7 +20,7 @@ use crate::engine::{
     Ear, Engine, FleetBrake, Helm, Hinted, Hints, Parts, PollSettings, Postman, Status, Tenure,
     Turn, between_turns, deliver_forever, hear_forever, poll_forever, tell_strays_forever, turn,
 };
-use crate::model::Way;
+use crate::model::Lane;
 use crate::policy_repo::{Loaded, Reload};
 use crate::settings::{Settings, TargetSettings};
 use crate::store::{Fence, Store, StoreError};
@@ -241,11 +241,11 @@ impl Leader {
             };
             around.spawn(hear_forever(ear, ending.clone()));
         }
-        for way in Way::ALL {
+        for lane in Lane::all() {
             let postman = Postman {
                 store: parts.store.clone(),
                 tenure: tenure.clone(),
-                way,
+                lane,
                 slack: self.adapters.slack.clone(),
                 elsewhere: self.adapters.elsewhere.clone(),
                 engine: engine.handle(),

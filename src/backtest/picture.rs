@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::finding::{Action, Finding};
 use super::recorded::Series;
-use crate::chart::{Band, Chart, Limit, Line, LineKind, Mark, MarkKind};
+use crate::chart::{Band, Chart, Line, LineKind, Mark, MarkKind, limits};
 use crate::judge::Judgement;
 use crate::policy::{Against, Check, Measure};
 use crate::rehearsal::Report;
@@ -33,15 +33,6 @@ pub(super) fn chart(check: &Check, finding: &Finding, report: &Report, series: &
         kind: LineKind::Control,
         points: points.iter().map(|(at, value)| (*at, *value)).collect(),
     }));
-    let limit = |(severity, limit): (&crate::model::Severity, &crate::policy::Limit)| Limit {
-        label: format!("{severity} {limit}"),
-        value: limit.bound.value,
-    };
-    let mut limits: Vec<Limit> = check.breach.iter().map(limit).collect();
-    limits.extend(check.leak.map(|leak| Limit {
-        label: format!("wall {}", check.unit().show(leak.wall)),
-        value: leak.wall,
-    }));
     let reference = report
         .watch
         .checks
@@ -53,7 +44,7 @@ pub(super) fn chart(check: &Check, finding: &Finding, report: &Report, series: &
         from,
         to,
         lines,
-        limits,
+        limits: limits(check),
         normal: check.normal,
         baseline: reference.map(|reference| Band {
             label: "before".to_owned(),

@@ -7,8 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::runtime::Handle;
 
 use super::run::Bench;
+use crate::judge::value_of;
 use crate::model::{Ask, Measured, Measurement, Ticks, Unusable};
-use crate::policy::{Check, Measure, Part};
 use crate::rehearsal::{Asked, Readings};
 use crate::sources::{Due, Prometheus, Sources, measure};
 
@@ -108,7 +108,7 @@ impl<'a> Recorded<'a> {
                 // The source measures less often than it is asked: no gap.
                 Err(Unusable::NothingNew) => continue,
                 Err(_) => None,
-                Ok(measured) => value_of(asked.check, measured),
+                Ok(found) => value_of(asked.check, found),
             };
             kept.insert(at, value);
         }
@@ -117,25 +117,6 @@ impl<'a> Recorded<'a> {
 
 fn is_lost(why: Option<&Unusable>) -> bool {
     matches!(why, Some(Unusable::Unreachable(_)))
-}
-
-/// The value of a single sample, on the side that the check's limits speak of.
-fn value_of(check: &Check, measured: &Measurement) -> Option<f64> {
-    let value = match (measured, &check.measure) {
-        (Measurement::Counts(counts), Measure::Ratio { part: Part::Good, .. }) => {
-            counts.all.share().map(|bad| 1.0 - bad)
-        }
-        (Measurement::Counts(counts), _) => counts.all.share(),
-        (Measurement::Histogram(histogram), Measure::Latency { quantile, .. }) => {
-            histogram.all.quantile(*quantile)
-        }
-        (Measurement::Histogram(_), _) => None,
-        (Measurement::Gauge { values }, _) => {
-            let worst = if check.higher_is_worse() { f64::max } else { f64::min };
-            values.values().copied().reduce(worst)
-        }
-    };
-    value.filter(|value| value.is_finite())
 }
 
 /// Whether the source answers at all.

@@ -55,6 +55,11 @@ impl<'a> Sight<'a> {
     }
 }
 
+/// Title and description.
+pub fn words(chart: &Chart) -> String {
+    format!("{}. {}", chart.title, header::description(&Sight::new(chart)))
+}
+
 /// The whole picture; with a style sheet of its own if there is a theme.
 pub fn document(chart: &Chart, width: Width, theme: Option<Theme>) -> String {
     let sight = Sight::new(chart);
@@ -224,8 +229,14 @@ fn lines(sight: &Sight<'_>, frame: &Frame) -> String {
     let drawn = sight.lines.iter().enumerate().rev();
     drawn
         .map(|(index, (line, trace))| {
-            let path = trace.path(frame, columns);
-            format!("<path class=\"dg-line {}\" d=\"{path}\"/>", class(line, index))
+            let (path, dots) = (trace.path(frame, columns), trace.dots(frame));
+            let class = class(line, index);
+            let dots = if dots.is_empty() {
+                dots
+            } else {
+                format!("<path class=\"dg-line {class} dg-dot\" d=\"{dots}\"/>")
+            };
+            format!("{dots}<path class=\"dg-line {class}\" d=\"{path}\"/>")
         })
         .collect()
 }

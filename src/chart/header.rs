@@ -3,6 +3,7 @@
 use super::draw::{Sight, class};
 use super::frame::{Frame, Place, Taken, spread};
 use super::text::{self, escape, fit, px};
+use super::trace::millis;
 use super::{Limit, MarkKind, Width, range, times};
 use crate::policy::Side;
 
@@ -134,11 +135,21 @@ pub fn limit_words(sight: &Sight<'_>, frame: &Frame, width: Width, taken: &mut T
         let words = fit(&limit.label, WIDEST_LIMIT);
         match width {
             Width::Phone => {
-                let right = frame.right - 3.0;
-                let place = text::place(right - text::width(&words), right, y);
+                let wide = text::width(&words);
+                let (left, right) = (frame.left + 3.0, frame.right - 3.0);
+                let at_right = text::place(right - wide, right, y);
+                let at_left = text::place(left, left + wide, y);
+                // What happened last stands at the right: words go where less is to see.
+                let place = if busy(sight, frame, at_left) < busy(sight, frame, at_right) {
+                    drawn += &veil(at_left);
+                    drawn += &text::label(left, y, "dg-word dg-halo", &words);
+                    at_left
+                } else {
+                    drawn += &veil(at_right);
+                    drawn += &text::label(right, y, "dg-end dg-word dg-halo", &words);
+                    at_right
+                };
                 taken.take(place);
-                drawn += &veil(place);
-                drawn += &text::label(right, y, "dg-end dg-word dg-halo", &words);
             }
             Width::Desktop => {
                 let (from, to) = (px(frame.y(*value)), px(y - 4.0));
@@ -150,6 +161,22 @@ pub fn limit_words(sight: &Sight<'_>, frame: &Frame, width: Width, taken: &mut T
         }
     }
     drawn
+}
+
+/// Steps of lines and stems of marks that words in a place would stand on.
+fn busy(sight: &Sight<'_>, frame: &Frame, place: Place) -> usize {
+    let meets =
+        |from: f64, to: f64, low: f64, high: f64| from.min(to) <= high && from.max(to) >= low;
+    let steps =
+        sight.lines.iter().flat_map(|(_, trace)| &trace.runs).flat_map(|run| run.windows(2));
+    let steps = steps.filter(|pair| {
+        let x = |index: usize| pair.get(index).map_or(0.0, |(at, _)| frame.x(*at));
+        let y = |index: usize| pair.get(index).map_or(0.0, |(_, value)| frame.y(*value));
+        meets(x(0), x(1), place.left, place.right) && meets(y(0), y(1), place.top, place.bottom)
+    });
+    let inside = |at: f64| (place.left..=place.right).contains(&frame.x(at));
+    let marks = sight.chart.marks.iter().filter(|mark| inside(millis(mark.at)));
+    steps.count() + marks.count()
 }
 
 /// Behind words that stand on lines.

@@ -1,5 +1,5 @@
 //! One check of one deployment as a picture: pure, deterministic SVG, the same
-//! for the web, a report and a message.
+//! for the web, a report and, as pixels, a message.
 //!
 //! What is not known is not drawn: a gap in the data is a gap in the line, and a
 //! number that is none (NaN, infinite) counts as a gap. Text from outside is
@@ -18,7 +18,10 @@ mod header;
 mod listing;
 mod markers;
 mod page;
+#[cfg(test)]
+mod pixels;
 mod range;
+mod raster;
 mod text;
 mod theme;
 mod times;
@@ -29,10 +32,11 @@ mod tests;
 
 use jiff::Timestamp;
 
-use crate::policy::{Bound, Unit};
+use crate::policy::{Bound, Check, Unit};
 
 pub use listing::{Cell, Listing, listing};
 pub use page::{Link, Section, figure, linked_page, page, style};
+pub use raster::{Undrawn, png};
 pub use theme::Theme;
 
 /// What is drawn. Values are in the base unit of `unit`: ratio 0-1, seconds, bytes.
@@ -116,6 +120,24 @@ pub enum Width {
     Phone,
     /// 760 px.
     Desktop,
+}
+
+/// The limits of a check.
+pub fn limits(check: &Check) -> Vec<Limit> {
+    let limits = check.breach.iter().map(|(severity, limit)| Limit {
+        label: format!("{severity} {limit}"),
+        value: limit.bound.value,
+    });
+    let wall = check.leak.map(|leak| Limit {
+        label: format!("wall {}", check.unit().show(leak.wall)),
+        value: leak.wall,
+    });
+    limits.chain(wall).collect()
+}
+
+/// What a chart shows, in sentences.
+pub fn words(chart: &Chart) -> String {
+    draw::words(chart)
 }
 
 /// A whole SVG document, under 60 kB however many points there are.

@@ -12,6 +12,10 @@ pub struct Range {
 /// How far values may stretch the view beyond what must be in it, in heights of
 /// that: more would press the limits flat.
 const STRETCH: f64 = 1.5;
+/// The same for what lasted: an incident is to be seen whole, a spike is not.
+const LASTING_STRETCH: f64 = 4.0;
+/// Values as far out or farther that make it lasting.
+const LASTS: usize = 4;
 /// Beyond these a number is drawn at the edge and written in powers of ten.
 const HUGE: f64 = 1e30;
 const TINY: f64 = 1e-15;
@@ -27,12 +31,15 @@ pub fn range(anchors: &[f64], values: &[f64]) -> Range {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let core = core(anchors, &sorted);
-    let reach = STRETCH * (core.high - core.low);
+    let height = core.high - core.low;
+    let (reach, lasting) = (STRETCH * height, LASTING_STRETCH * height);
     let least = sorted.first().copied().unwrap_or(core.low);
     let most = sorted.last().copied().unwrap_or(core.high);
+    let lowest = sorted.get(LASTS - 1).copied().unwrap_or(core.low);
+    let highest = sorted.iter().rev().nth(LASTS - 1).copied().unwrap_or(core.high);
     let seen = Range {
-        low: core.low.min(least.max(core.low - reach)),
-        high: core.high.max(most.min(core.high + reach)),
+        low: core.low.min(least.max(core.low - reach)).min(lowest.max(core.low - lasting)),
+        high: core.high.max(most.min(core.high + reach)).max(highest.min(core.high + lasting)),
     };
     padded(from_zero(seen), least, most)
 }

@@ -74,6 +74,7 @@ const SHAPES: &str = "\
 .dg-l1{stroke-dasharray:1 4}.dg-l2{stroke-dasharray:9 3 2 3}.dg-l3{stroke-width:1.2px}\
 .dg-control{stroke-width:1.5px;stroke-dasharray:5 4;stroke-linecap:butt}\
 .dg-rule{stroke-width:1.4px;stroke-dasharray:11 3}\
+.dg-dot{stroke-width:6px;stroke-linecap:round;stroke-dasharray:none}\
 .dg-lead{stroke-width:1px}\
 .dg-edge{stroke-width:1px;stroke-dasharray:2 2}\
 .dg-mark{stroke-width:1.2px}\

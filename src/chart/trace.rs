@@ -15,6 +15,8 @@ pub struct Trace {
     pub gaps: Vec<(f64, f64)>,
 }
 
+/// Points that stand alone and are drawn as such.
+const MOST_DOTS: usize = 100;
 /// Longer than this many steps of its neighbours is a gap, though nobody said so.
 const STEPS_OF_A_GAP: f64 = 1.9;
 
@@ -53,6 +55,15 @@ impl Trace {
 
     pub fn values(&self) -> impl Iterator<Item = f64> {
         self.runs.iter().flatten().map(|(_, value)| *value)
+    }
+
+    /// The `d` of the points that stand alone, which no line shows.
+    pub fn dots(&self, frame: &Frame) -> String {
+        let alone = self.runs.iter().filter_map(|run| match run.as_slice() {
+            [(at, value)] => Some((frame.x(*at), frame.y(*value))),
+            _ => None,
+        });
+        alone.take(MOST_DOTS).map(|(x, y)| format!("M{} {}h.1", px(x), px(y))).collect()
     }
 
     /// The `d` of its path: at most four points to each of `columns`.

@@ -27,6 +27,11 @@ impl Server {
         self.call(Method::GET, &self.address(path)?, None)
     }
 
+    /// What is no JSON, as it comes.
+    pub fn text(&self, path: &[&str]) -> anyhow::Result<String> {
+        self.fetch(Method::GET, &self.address(path)?, None)
+    }
+
     /// The same with a query: `days=7`.
     pub fn ask<T: DeserializeOwned>(&self, path: &[&str], query: &str) -> anyhow::Result<T> {
         let mut url = self.address(path)?;
@@ -60,6 +65,12 @@ impl Server {
         url: &Url,
         body: Option<&Value>,
     ) -> anyhow::Result<T> {
+        let text = self.fetch(method, url, body)?;
+        let odd = |why| NotAsked(format!("{url} answered what is not deployguard's: {why}"));
+        Ok(serde_json::from_str(&text).map_err(odd)?)
+    }
+
+    fn fetch(&self, method: Method, url: &Url, body: Option<&Value>) -> anyhow::Result<String> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             let client =
@@ -75,9 +86,7 @@ impl Server {
             let status = response.status();
             let text = response.text().await.map_err(|why| self.not_reached(&why))?;
             if status.is_success() {
-                let odd =
-                    |why| NotAsked(format!("{url} answered what is not deployguard's: {why}"));
-                return Ok(serde_json::from_str(&text).map_err(odd)?);
+                return Ok(text);
             }
             let problem: Value = serde_json::from_str(&text).unwrap_or_default();
             let Some(detail) = problem["detail"].as_str() else {

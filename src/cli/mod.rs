@@ -13,6 +13,7 @@ pub mod import;
 mod init;
 mod live;
 pub mod matching;
+mod report;
 pub mod schema;
 mod serve;
 pub mod test;
@@ -101,6 +102,15 @@ enum Command {
         /// Show how the evidence of each check grew, and what it was compared with
         #[arg(long, requires = "id")]
         explain: bool,
+        #[command(flatten)]
+        server: client::Server,
+    },
+    /// Write the incident report of a watch, as Markdown
+    Report {
+        watch: String,
+        /// Into this file
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
         #[command(flatten)]
         server: client::Server,
     },
@@ -197,6 +207,9 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Watches { id: Some(id), explain, server } => {
             let code = watches::show(&server, &id, out)?;
             if explain { explain::run(&server, &id, out) } else { Ok(code) }
+        }
+        Command::Report { watch, output, server } => {
+            report::run(&server, &watch, output.as_deref(), out)
         }
         Command::Digest { days, json, server } => digest::run(&server, days, json, out),
         Command::Rollback { watch, dry_run: true, act } => act::foresee(&act, &watch, out),

@@ -11,6 +11,10 @@ pub(super) fn notice(notice: &Notice) {
         Body::Reply(reply) => {
             tracing::info!(watch = %notice.watch, page = reply.page, "{}", reply.headline);
         }
+        Body::Files { charts, report } => {
+            let charts = charts.join(", ");
+            tracing::info!(watch = %notice.watch, charts, report, "to be shown in the thread");
+        }
         Body::Signal { to, signal } => {
             let to: Vec<String> = to.iter().map(ToString::to_string).collect();
             let (to, turn) = (to.join(" "), &signal.turn);

@@ -27,6 +27,7 @@ mod measuring;
 mod outbox;
 mod pacing;
 mod perform;
+pub mod picture;
 mod place;
 mod poller;
 mod pulse;

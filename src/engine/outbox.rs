@@ -8,16 +8,17 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::clock;
 use super::handle::EngineHandle;
 use super::tenure::Tenure;
+use super::{clock, picture};
 use crate::crash;
-use crate::model::{Address, Body, Notice, Way};
+use crate::model::{Address, Body, Lane, Notice};
 use crate::notify::elsewhere::Elsewhere;
 use crate::notify::slack::Slack;
 use crate::notify::{Call, DeliverError, Letter, Notifier, Thread};
 use crate::store::{Queued, Store, StoreError};
 use crate::telemetry::Metrics;
+use crate::watch::Event;
 
 /// Letters under way at once.
 const AT_ONCE: u32 = 8;
@@ -38,8 +39,8 @@ pub struct Postman {
     /// Under the fence of the tenure: a letter is another's once another leads.
     pub store: Store,
     pub tenure: Tenure,
-    /// The way that it goes: a dead one is no other's business.
-    pub way: Way,
+    /// What it carries: a dead way is no other's business.
+    pub lane: Lane,
     pub slack: Option<Arc<Slack>>,
     pub elsewhere: Arc<Elsewhere>,
     /// Hears who could not be told.
@@ -89,10 +90,10 @@ impl Postman {
     /// One round over the heads of all the watches' queues. Returns when the next
     /// one is due.
     pub async fn round(&self) -> Result<Duration, StoreError> {
-        let Self { store, metrics, way, .. } = self;
+        let Self { store, metrics, lane, .. } = self;
         loop {
             let now = clock::now();
-            let heads = store.outbox_heads(*way, AT_ONCE).await?;
+            let heads = store.outbox_heads(*lane, AT_ONCE).await?;
             let (due, later): (Vec<_>, Vec<_>) =
                 heads.into_iter().partition(|queued| queued.next_at <= now);
             metrics.letterboxes(&store.letterboxes().await?, now);
@@ -111,7 +112,7 @@ impl Postman {
                     let Some(result) = postman.tenure.hold(postman.deliver(&queued)).await else {
                         return;
                     };
-                    postman.metrics.delivered(postman.way, &result);
+                    postman.metrics.delivered(postman.lane.way(), &result);
                     if let Err(error) = result {
                         tracing::error!(watch = %queued.notice.watch, %error, "outbox");
                     }
@@ -129,13 +130,16 @@ impl Postman {
             (Address::Slack { channel, mentions }, Body::Card(_) | Body::Reply(_)) => {
                 self.post(queued, &notice, channel, mentions).await?
             }
+            (Address::Slack { channel, .. }, Body::Files { charts, report }) => {
+                self.hand_in(queued, &notice, channel, charts, *report).await?
+            }
             (Address::Elsewhere { recipient }, Body::Signal { signal, .. }) => {
                 let (key, at, now) = (notice.key.clone(), notice.at, clock::now());
                 let call = Call { key, at, now, signal: (**signal).clone() };
                 self.elsewhere.call(recipient, &call).await.map(|()| None)
             }
             (Address::Slack { .. }, Body::Signal { .. })
-            | (Address::Elsewhere { .. }, Body::Card(_) | Body::Reply(_)) => {
+            | (Address::Elsewhere { .. }, Body::Card(_) | Body::Reply(_) | Body::Files { .. }) => {
                 Err(DeliverError::Permanent("it does not go this way".to_owned()))
             }
         };
@@ -202,19 +206,61 @@ impl Postman {
             let why = "the settings have no `slack`".to_owned();
             return Ok(Err(DeliverError::Permanent(why)));
         };
+        let letter = self.letter(queued, notice, channel, mentions).await?;
+        let is_card = matches!(notice.body, Body::Card(_));
+        Ok(slack.deliver(&letter).await.map(|message| is_card.then_some(message)))
+    }
+}
+
+impl Postman {
+    /// Files, made of the journal now that they are wanted.
+    async fn hand_in(
+        &self,
+        queued: &Queued,
+        notice: &Notice,
+        channel: &str,
+        charts: &[String],
+        report: bool,
+    ) -> Result<Result<Option<Thread>, DeliverError>, StoreError> {
+        let Some(slack) = &self.slack else {
+            let why = "the settings have no `slack`".to_owned();
+            return Ok(Err(DeliverError::Permanent(why)));
+        };
+        let letter = self.letter(queued, notice, channel, &[]).await?;
+        if letter.thread.is_none() {
+            return Ok(Err(DeliverError::Transient {
+                reason: "the deployment's message is not delivered yet".to_owned(),
+                retry_after: None,
+            }));
+        }
+        let journal = self.store.journal::<Event>(&notice.watch).await?;
+        let (notice, charts) = (notice.clone(), charts.to_vec());
+        let made = picture::drawn(move || picture::parcel(&journal, &notice, &charts, report));
+        let parcel = match made.await.and_then(|made| made) {
+            Ok(parcel) => parcel,
+            Err(why) => return Ok(Err(DeliverError::Permanent(why))),
+        };
+        Ok(slack.hand_in(&letter, &parcel).await.map(|_| None))
+    }
+
+    async fn letter(
+        &self,
+        queued: &Queued,
+        notice: &Notice,
+        channel: &str,
+        mentions: &[String],
+    ) -> Result<Letter, StoreError> {
         let thread: Option<Thread> = match self.store.thread(&notice.watch).await? {
             Some(text) => Some(serde_json::from_str(&text)?),
             None => None,
         };
-        let letter = Letter {
+        Ok(Letter {
             notice: notice.clone(),
             channel: channel.to_owned(),
             mentions: mentions.to_vec(),
             thread,
             maybe_sent: queued.attempts > 0,
-        };
-        let is_card = matches!(notice.body, Body::Card(_));
-        Ok(slack.deliver(&letter).await.map(|message| is_card.then_some(message)))
+        })
     }
 }
 

@@ -245,7 +245,7 @@ impl<'a> Step<'a> {
 /// Everybody whom a notice is for.
 fn addresses(notice: &Notice, rule: &NotifyRule) -> Vec<Address> {
     match &notice.body {
-        Body::Card(_) | Body::Reply(_) => {
+        Body::Card(_) | Body::Reply(_) | Body::Files { .. } => {
             let channel = rule.slack_channel.clone().into_iter();
             let mentions = || rule.page.clone();
             channel.map(|channel| Address::Slack { channel, mentions: mentions() }).collect()

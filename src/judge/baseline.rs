@@ -160,6 +160,29 @@ enum Keep {
 }
 
 impl Reference {
+    /// Between what it was usually, in the check's unit and in order.
+    pub fn band(&self, check: &Check) -> (f64, f64) {
+        let (low, high) = match &self.usual {
+            Usual::Share(share) => {
+                let mean = share.mean;
+                let wander = (share.upper - share.mean).max(0.0);
+                let (least, most) = ((mean - wander).max(0.0), (mean + wander).min(1.0));
+                (value::shown(check, least), value::shown(check, most))
+            }
+            Usual::Level(level) if level.log => {
+                let wander = (WANDERS * level.spread).exp();
+                (self.value / wander, self.value * wander)
+            }
+            Usual::Level(level) => {
+                let wander = WANDERS * level.spread;
+                (self.value - wander, self.value + wander)
+            }
+            // How much slower requests are than each bound gives no band of a quantile.
+            Usual::Slower { .. } => (self.value, self.value),
+        };
+        (low.min(high), low.max(high))
+    }
+
     fn of(check: &Check, samples: &[(Timestamp, Pool)], step: f64, keep: Keep) -> Option<Self> {
         let began = began(check, samples);
         let kept = match began {

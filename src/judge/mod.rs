@@ -30,6 +30,7 @@ pub use evidence::Transients;
 pub use observe::{CheckState, Judgement, OLD_REVISION, Sample, Weight, is_gap};
 pub use silence::Shortage;
 pub use streak::Streak;
+pub use value::value_of;
 
 #[cfg(test)]
 mod tests;

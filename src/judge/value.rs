@@ -182,6 +182,11 @@ pub fn of(check: &Check, pool: &Pool) -> Option<f64> {
     }
 }
 
+/// The value of one measurement alone; `None` where it has none that is a number.
+pub fn value_of(check: &Check, measurement: &Measurement) -> Option<f64> {
+    of(check, &Pool::of(check, measurement)?).filter(|value| value.is_finite())
+}
+
 /// A share of bad events on the side that the check's limits speak of.
 pub fn shown(check: &Check, bad: f64) -> f64 {
     match &check.measure {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Recipient;
+use super::{Body, Recipient};
 
 /// Where a notice goes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,12 +38,40 @@ impl Way {
     }
 }
 
+/// What one postman carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// All that goes a way but files.
+    Words(Way),
+    /// Pictures and reports in Slack's threads: an upload is slow, and words don't wait.
+    Files,
+}
+
+impl Lane {
+    pub fn way(self) -> Way {
+        match self {
+            Self::Words(way) => way,
+            Self::Files => Way::Slack,
+        }
+    }
+
+    pub fn all() -> impl Iterator<Item = Self> {
+        Way::ALL.into_iter().map(Self::Words).chain([Self::Files])
+    }
+}
+
+/// The route of files to Slack: one of its way, and in nobody's order but their own.
+pub const FILES: &str = "slack:files";
+
 impl Address {
     /// Within which messages of a watch keep their order.
-    pub fn route(&self) -> String {
-        match self {
-            Self::Slack { .. } => Way::Slack.as_str().to_owned(),
-            Self::Elsewhere { recipient } => recipient.to_string(),
+    pub fn route(&self, body: &Body) -> String {
+        match (self, body) {
+            (Self::Slack { .. }, Body::Files { .. }) => FILES.to_owned(),
+            (Self::Slack { .. }, Body::Card(_) | Body::Reply(_) | Body::Signal { .. }) => {
+                Way::Slack.as_str().to_owned()
+            }
+            (Self::Elsewhere { recipient }, _) => recipient.to_string(),
         }
     }
 }

@@ -19,7 +19,7 @@ mod survey;
 mod tasks;
 mod verdict;
 
-pub use address::{Address, Way};
+pub use address::{Address, FILES, Lane, Way};
 pub use deployment::{Announcement, Deployment, Facts, Revision, RollbackSafe, repository};
 pub use ident::{Service, ServiceKey, WatchId};
 pub use incident::{Acked, Incident, IncidentStatus};

@@ -23,6 +23,10 @@ pub enum Body {
     Card(Card),
     /// A new message in the deployment's thread.
     Reply(Reply),
+    /// Pictures of checks, and the incident's report, in the deployment's thread. Only what
+    /// is to be shown: it is made of the journal up to the notice's time when it is
+    /// delivered.
+    Files { charts: Vec<String>, report: bool },
     /// A turn of the incident, for those who are told elsewhere.
     Signal { to: Vec<Recipient>, signal: Box<Signal> },
 }

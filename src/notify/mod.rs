@@ -34,6 +34,27 @@ pub struct Letter {
     pub maybe_sent: bool,
 }
 
+/// The files of a letter, made for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parcel {
+    /// What stands over them, one line.
+    pub comment: String,
+    pub files: Vec<Enclosure>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Enclosure {
+    /// What its name begins with; need not be fit for one.
+    pub stem: String,
+    pub extension: &'static str,
+    pub title: String,
+    /// What a picture shows, for those who cannot see it.
+    pub alt: Option<String>,
+    /// `image/png`.
+    pub kind: &'static str,
+    pub bytes: Vec<u8>,
+}
+
 /// A message that replies go under.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Thread {

@@ -6,7 +6,7 @@ use sqlx::any::AnyRow;
 use sqlx::{Any, Row, Transaction};
 
 use super::{Store, StoreError, from_ms};
-use crate::model::{Address, Body, Notice, WatchId, Way};
+use crate::model::{Address, Body, FILES, Lane, Notice, WatchId, Way};
 
 /// A notice at the head of its watch's queue.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,6 +56,7 @@ pub(super) async fn queue(
     let kind = match notice.body {
         Body::Card(_) => "card",
         Body::Reply(_) => "reply",
+        Body::Files { .. } => "files",
         Body::Signal { .. } => "signal",
     };
     let document = serde_json::to_string(notice)?;
@@ -82,7 +83,7 @@ pub(super) async fn queue(
     .bind(kind)
     .bind(document)
     .bind(serde_json::to_string(address)?)
-    .bind(address.route())
+    .bind(address.route(&notice.body))
     .bind(now)
     .execute(&mut **tx)
     .await?;
@@ -95,18 +96,24 @@ fn text(words: &str) -> String {
 }
 
 impl Store {
-    /// The first undelivered notice of each watch and route of `way`, the next due first; at
+    /// The first undelivered notice of each watch and route of a lane, the next due first; at
     /// most `limit`.
-    pub async fn outbox_heads(&self, way: Way, limit: u32) -> Result<Vec<Queued>, StoreError> {
+    pub async fn outbox_heads(&self, lane: Lane, limit: u32) -> Result<Vec<Queued>, StoreError> {
+        // An exact route, all below one, and one that is another's lane.
+        let (exact, below, but) = match lane {
+            Lane::Words(way) => (way.as_str(), format!("{}:%", way.as_str()), FILES),
+            Lane::Files => (FILES, String::new(), ""),
+        };
         let rows = sqlx::query(
             "SELECT seq, notice, address, attempts, queued_ms, next_ms FROM outbox \
              WHERE seq IN (SELECT MIN(seq) FROM outbox \
-                 WHERE status = 'pending' AND (route = $1 OR route LIKE $2) \
+                 WHERE status = 'pending' AND (route = $1 OR route LIKE $2) AND route <> $3 \
                  GROUP BY watch, route) \
-             ORDER BY next_ms, seq LIMIT $3",
+             ORDER BY next_ms, seq LIMIT $4",
         )
-        .bind(way.as_str())
-        .bind(format!("{}:%", way.as_str()))
+        .bind(exact)
+        .bind(below)
+        .bind(but)
         .bind(i64::from(limit))
         .fetch_all(&self.pool)
         .await?;

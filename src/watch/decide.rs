@@ -173,6 +173,7 @@ impl Watch {
             }
         }
         self.alarm(calls, now, said);
+        self.show_breach(now, said);
     }
 
     pub(super) fn ask(

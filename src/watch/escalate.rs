@@ -234,7 +234,7 @@ impl Said {
     fn last_reply(&self) -> Option<&Reply> {
         self.notices.iter().rev().find_map(|notice| match &notice.body {
             Body::Reply(reply) => Some(reply),
-            Body::Card(_) | Body::Signal { .. } => None,
+            Body::Card(_) | Body::Signal { .. } | Body::Files { .. } => None,
         })
     }
 
@@ -242,7 +242,7 @@ impl Said {
     fn mention(&mut self, ids: Vec<String>) {
         let latest = self.notices.iter_mut().rev().find_map(|notice| match &mut notice.body {
             Body::Reply(reply) => Some(reply),
-            Body::Card(_) | Body::Signal { .. } => None,
+            Body::Card(_) | Body::Signal { .. } | Body::Files { .. } => None,
         });
         if let Some(reply) = latest {
             reply.mentions.extend(ids);

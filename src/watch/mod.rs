@@ -21,11 +21,14 @@ mod harm;
 mod intake;
 mod labels;
 mod phase;
+mod pictures;
 mod press;
 mod replies;
+mod report;
 mod sampling;
 mod sight;
 mod state;
+mod story;
 mod target;
 mod tasks;
 mod undo;
@@ -46,10 +49,12 @@ pub use explain::{
 };
 pub use intake::{Poison, Seen, Step as IntakeStep, on_announcement, on_sighting};
 pub use labels::{Unlabelled, lacking, unlabelled, variables};
+pub use report::report;
 pub use state::{
     Actor, Ceiling, Entry, LogExcerpt, Pending, Pinned, PreflightState, RollbackRun, RunStep, Said,
     Stage, Watch,
 };
+pub use story::{Deed, Heard, Story, tell};
 pub use target::{Candidate, candidates};
 pub use tasks::Tasks;
 pub use wants::Want;

@@ -153,6 +153,9 @@ impl Watch {
             } else {
                 self.call_off(now, said);
             }
+            if self.has_open_incident() {
+                self.show_end(true, now, said);
+            }
         } else {
             self.note(now, format!("watch ended: {}", outcome.as_str()));
         }

@@ -245,6 +245,7 @@ impl Watch {
                 let reply = self.say_resolved_by_itself();
                 self.reply(now, reply, said);
                 self.call_off(now, said);
+                self.show_end(false, now, said);
             }
             return;
         };

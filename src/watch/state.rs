@@ -89,6 +89,9 @@ pub struct Watch {
     pub told: BTreeSet<String>,
     /// What happened, for people; the journal has it all.
     pub timeline: Vec<Entry>,
+    /// Messages with files so far.
+    #[serde(default)]
+    pub pictures: u32,
     /// Notices said so far: part of each one's key.
     pub notices: u32,
     /// What the last card showed, so that only a change edits it.
@@ -287,6 +290,7 @@ impl Watch {
             last_tick: None,
             told: BTreeSet::new(),
             timeline: Vec::new(),
+            pictures: 0,
             notices: 0,
             card_shown: String::new(),
         };
@@ -346,6 +350,11 @@ impl Watch {
                 None
             }
         }
+    }
+
+    /// Whether a rollback is on its way.
+    pub(super) fn is_rolling_back(&self) -> bool {
+        matches!(self.stage, Stage::RollingBack(_))
     }
 
     /// Whether an incident is open.

@@ -8,6 +8,7 @@ mod intake;
 mod invariants;
 mod labels;
 mod late;
+mod pictures;
 mod preflight;
 mod rivals;
 mod tasks;

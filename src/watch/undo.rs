@@ -261,7 +261,8 @@ impl Watch {
             self.resolve(now);
             let reply = self.say_resolved_by_itself();
             self.reply(now, reply, said);
-            return self.call_off(now, said);
+            self.call_off(now, said);
+            return self.show_end(false, now, said);
         }
         let because = NOT_IN_TIME.to_owned();
         let severity = self.incident.as_ref().map_or(Severity::Sev2, |i| i.severity);
@@ -291,6 +292,7 @@ impl Watch {
             self.call_off(now, said);
             self.keep_pinned(now, said);
             self.end(Outcome::RolledBack, "the numbers recovered".to_owned(), now, said);
+            self.show_end(true, now, said);
         }
     }
 

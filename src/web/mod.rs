@@ -10,6 +10,7 @@ mod body;
 mod forward;
 mod health;
 mod hook;
+mod picture;
 mod place;
 mod problem;
 mod read;
@@ -82,6 +83,8 @@ pub fn router(face: Face) -> Router {
         .route("/api/v1/watches/{id}", get(read::watch))
         .route("/api/v1/watches/{id}/journal", get(read::journal))
         .route("/api/v1/watches/{id}/explain", get(read::explanation))
+        .route("/api/v1/watches/{id}/chart/{file}", get(picture::chart))
+        .route("/api/v1/watches/{id}/report.md", get(picture::told))
         .route("/api/v1/watches/{id}/rollback", get(read::foreseen).post(act::roll_back))
         .route("/api/v1/digest", get(read::digest))
         .route("/api/v1/watches/{id}/{command}", post(act::press))

@@ -11,6 +11,7 @@ mod house;
 mod labels;
 mod passed_on;
 mod pauses;
+mod pictures;
 mod policies;
 mod post;
 mod requests;

@@ -76,7 +76,8 @@ async fn nobody_acts_without_a_token_that_may(house: &House) -> anyhow::Result<(
     }
     let one = "/api/v1/watches/w-1";
     let (journal, explain) = (format!("{one}/journal"), format!("{one}/explain"));
-    for path in ["/api/v1/watches", one, &journal, &explain, "/api/v1/digest"] {
+    let (report, chart) = (format!("{one}/report.md"), format!("{one}/chart/memory.png"));
+    for path in ["/api/v1/watches", one, &journal, &explain, &report, &chart, "/api/v1/digest"] {
         ask(get.clone(), path, None).await?.is_problem(401, "give a token");
     }
     for path in ["/api/v1/pause", pressing] {
@@ -283,9 +284,9 @@ async fn commands_are_refused_where_they_make_no_sense(house: &House) -> anyhow:
     house
         .act(&on("explode"), &json!({}))
         .await?
-        .is_problem(404, "`explode`: known are ack, hold, rollback and cancel");
+        .is_problem(404, "`explode`: known are ack, hold, resume, rollback and cancel");
     house.act(&on("ack"), &json!({ "why": "x" })).await?.blames("why");
-    house.act(&on("ack"), &json!({})).await?.is_problem(409, "no decision is pending");
+    house.act(&on("ack"), &json!({})).await?.is_problem(409, "no incident is open");
     house.act(&on("hold"), &json!({})).await?.is_problem(409, "no decision is pending");
     house
         .act(&on("rollback"), &json!({}))

@@ -9,4 +9,5 @@ mod email;
 mod faults;
 mod pagerduty;
 mod slack;
+mod upload;
 mod webhook;

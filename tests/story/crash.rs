@@ -109,6 +109,8 @@ async fn killed_at_every_boundary_of_one_story_it_ends_the_same() -> anyhow::Res
         "commit-after@4*off->1*return->off",
         "permit-before",
         "permit-after",
+        "share-before",
+        "share-after",
         "ecs-before-act",
         "ecs-after-act",
         "act-after",

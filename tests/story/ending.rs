@@ -33,7 +33,10 @@ pub async fn outbox_is_empty(daemon: &Daemon) -> anyhow::Result<()> {
 pub fn nothing_is_said_twice(world: &World) {
     let mut keys = BTreeMap::new();
     for message in world.slack.messages() {
-        let key = message.metadata["event_payload"]["key"].to_string();
+        let key = match message.files.first() {
+            Some(file) => file.name.clone(),
+            None => message.metadata["event_payload"]["key"].to_string(),
+        };
         *keys.entry(key).or_insert(0) += 1;
     }
     assert!(keys.values().all(|times| *times == 1), "said twice: {keys:?}");

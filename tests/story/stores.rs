@@ -7,7 +7,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use deployguard::model::{Address, Body, Notice, Reply, ServiceKey, Tone, WatchId, Way};
+use deployguard::model::{Address, Body, Lane, Notice, Reply, ServiceKey, Tone, WatchId, Way};
 use deployguard::store::{Claim, Fence, Pause, Store, StoreError, WatchRow, Write};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -31,12 +31,13 @@ type Holding<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 type Promise = (&'static str, for<'a> fn(&'a Place) -> Holding<'a>);
 
 /// Each gets a database of its own.
-const PROMISES: [Promise; 8] = [
+const PROMISES: [Promise; 9] = [
     ("migrated by two at once", |place| Box::pin(migrated_by_two_at_once(place))),
     ("a step is kept whole or not at all", |place| Box::pin(whole_or_not_at_all(place))),
     ("what was kept comes back as it was", |place| Box::pin(comes_back_as_it_was(place))),
     ("a permit is one watch's for ever", |place| Box::pin(one_permit(place))),
     ("letters keep their order", |place| Box::pin(letters_keep_their_order(place))),
+    ("files hold up no words", |place| Box::pin(files_hold_up_no_words(place))),
     ("names that no index takes", |place| Box::pin(names_that_no_index_takes(place))),
     ("one leads", |place| Box::pin(one_leads(place))),
     ("a deposed leader writes nothing", |place| Box::pin(deposed_writes_nothing(place))),
@@ -217,11 +218,35 @@ async fn one_permit(place: &Place) {
     assert_eq!((of_others.last_of_service, of_others.of_fleet), (Some(at(5)), 1));
 }
 
+/// Files keep an order of their own, and count to their way.
+async fn files_hold_up_no_words(place: &Place) {
+    let store = place.open().await;
+    let files = |number: u32| {
+        let Write::Outbox { mut notice, address } = letter("a", number) else { unreachable!() };
+        notice.body = Body::Files { charts: vec!["errors".into()], report: false };
+        Write::Outbox { notice, address }
+    };
+    let letters = [letter("a", 1), files(2), files(3), letter("a", 4)];
+    store.commit(&letters, at(0)).await.expect("kept");
+    let heads = async |lane| {
+        let heads = store.outbox_heads(lane, 10).await.expect("read");
+        heads.into_iter().map(|head| head.notice.key).collect::<Vec<_>>()
+    };
+    let words = Lane::Words(Way::Slack);
+    assert_eq!(heads(words).await, ["a/1"]);
+    assert_eq!(heads(Lane::Files).await, ["a/2"]);
+    assert_eq!(heads(Lane::Words(Way::Email)).await, [""; 0]);
+    let first = store.outbox_heads(words, 1).await.expect("read")[0].seq;
+    store.outbox_delivered(first, &WatchId::typed("a"), None).await.expect("kept");
+    assert_eq!(heads(words).await, ["a/4"], "behind the files, and not held up");
+    assert_eq!(store.letterboxes().await.expect("read")[0].pending, 3);
+}
+
 async fn letters_keep_their_order(place: &Place) {
     let store = place.open().await;
     let letters = [letter("a", 1), letter("a", 2), letter("b", 1)];
     store.commit(&letters, at(0)).await.expect("kept");
-    let heads = store.outbox_heads(Way::Slack, 10).await.expect("read");
+    let heads = store.outbox_heads(Lane::Words(Way::Slack), 10).await.expect("read");
     let keys: Vec<_> = heads.iter().map(|head| head.notice.key.as_str()).collect();
     assert_eq!(keys, ["a/1", "b/1"]);
     let (first, other) = (&heads[0], &heads[1]);
@@ -230,11 +255,14 @@ async fn letters_keep_their_order(place: &Place) {
     store.outbox_delivered(first.seq, &first.notice.watch, Some("T1")).await.expect("kept");
     store.outbox_undeliverable(other.seq, "no \0 channel").await.expect("kept");
     assert_eq!(store.thread(&WatchId::typed("a")).await.expect("read").as_deref(), Some("T1"));
-    let heads = store.outbox_heads(Way::Slack, 10).await.expect("read");
+    let heads = store.outbox_heads(Lane::Words(Way::Slack), 10).await.expect("read");
     let keys: Vec<_> = heads.iter().map(|head| head.notice.key.as_str()).collect();
     assert_eq!(keys, ["a/2"]);
     store.outbox_retry(heads[0].seq, at(9), "later").await.expect("kept");
-    assert_eq!(store.outbox_heads(Way::Slack, 10).await.expect("read")[0].next_at, at(9));
+    assert_eq!(
+        store.outbox_heads(Lane::Words(Way::Slack), 10).await.expect("read")[0].next_at,
+        at(9)
+    );
     let letterbox = store.letterboxes().await.expect("read").remove(0);
     assert_eq!((letterbox.pending, letterbox.undeliverable), (1, 1));
     assert_eq!(letterbox.oldest, Some(at(0)));
@@ -242,8 +270,13 @@ async fn letters_keep_their_order(place: &Place) {
     let letterbox = store.letterboxes().await.expect("read").remove(0);
     assert_eq!((letterbox.pending, letterbox.undeliverable), (1, 0), "what waits is kept");
     store.commit(&[letter("c", 1)], at(11)).await.expect("kept");
-    let seqs: Vec<_> =
-        store.outbox_heads(Way::Slack, 10).await.expect("read").iter().map(|h| h.seq).collect();
+    let seqs: Vec<_> = store
+        .outbox_heads(Lane::Words(Way::Slack), 10)
+        .await
+        .expect("read")
+        .iter()
+        .map(|h| h.seq)
+        .collect();
     assert_eq!(seqs.len(), 2);
 }
 
@@ -317,7 +350,7 @@ async fn deposed_writes_nothing(place: &Place) {
     let fence = granted(claim(&one, "one", VALID).await);
     let (leader, waiting) = (one.under(fence.clone()), WatchId::typed("a"));
     leader.commit(&[watch("a", 0, &["opened"]), letter("a", 1)], at(0)).await.expect("kept");
-    let seq = leader.outbox_heads(Way::Slack, 1).await.expect("read")[0].seq;
+    let seq = leader.outbox_heads(Lane::Words(Way::Slack), 1).await.expect("read")[0].seq;
     one.release(&fence).await.expect("given back");
     granted(claim(&other, "other", VALID).await);
     let tried = [
@@ -334,5 +367,5 @@ async fn deposed_writes_nothing(place: &Place) {
     }
     assert_eq!(other.open_watches::<Value>().await.expect("read")[0].1, 1);
     assert_eq!(other.permit_holder(&key(), "ecs-svc/1").await.expect("read"), None);
-    assert_eq!(other.outbox_heads(Way::Slack, 1).await.expect("read")[0].attempts, 0);
+    assert_eq!(other.outbox_heads(Lane::Words(Way::Slack), 1).await.expect("read")[0].attempts, 0);
 }

@@ -1,11 +1,12 @@
 //! A Slack workspace that records what is said in it, and how.
 
 mod api;
+pub mod files;
 mod limits;
 mod render;
 
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -16,6 +17,7 @@ use super::server::Server;
 use super::timeline::{Side, Timeline};
 use super::{lock, now};
 
+use files::File;
 pub use render::render;
 
 /// The token of the bot.
@@ -66,6 +68,8 @@ pub struct Message {
     pub blocks: Value,
     /// Its metadata, or null.
     pub metadata: Value,
+    /// What was shared with it.
+    pub files: Vec<File>,
     /// Its states before this one, oldest first, rendered.
     pub former: Vec<String>,
 }
@@ -86,7 +90,7 @@ pub struct Thread {
     pub text: String,
     /// How often the top message was edited.
     pub edits: usize,
-    /// The replies in order, as they read now.
+    /// The replies in order, as they read now; without those that share files.
     pub replies: Vec<String>,
 }
 
@@ -100,6 +104,8 @@ struct Shared {
     record: Mutex<Record>,
     faults: Faults<SlackFault>,
     timeline: Timeline,
+    /// Where it listens.
+    address: OnceLock<String>,
 }
 
 #[derive(Default)]
@@ -107,6 +113,7 @@ struct Record {
     messages: Vec<Message>,
     calls: Vec<SlackCall>,
     violations: Vec<String>,
+    files: Vec<File>,
     last_ts: i64,
 }
 
@@ -114,8 +121,10 @@ impl Slack {
     /// Starts it on a free port.
     pub async fn start(timeline: Timeline) -> io::Result<Self> {
         let faults = Faults::default();
-        let shared = Arc::new(Shared { record: Mutex::default(), faults, timeline });
+        let (record, address) = (Mutex::default(), OnceLock::new());
+        let shared = Arc::new(Shared { record, faults, timeline, address });
         let server = Server::start(api::router(Arc::clone(&shared))).await?;
+        shared.address.get_or_init(|| server.url());
         Ok(Self { shared, server })
     }
 
@@ -144,6 +153,11 @@ impl Slack {
         lock(&self.shared.record).messages.clone()
     }
 
+    /// Every file that a place was asked for, in that order.
+    pub fn files(&self) -> Vec<File> {
+        lock(&self.shared.record).files.clone()
+    }
+
     /// Every limit of Slack's that a call broke.
     pub fn violations(&self) -> Vec<String> {
         lock(&self.shared.record).violations.clone()
@@ -156,6 +170,7 @@ impl Slack {
         let thread = |top: &Message| {
             let replies = record.messages.iter();
             let replies = replies.filter(|reply| reply.thread_ts.as_ref() == Some(&top.ts));
+            let replies = replies.filter(|reply| reply.files.is_empty());
             Thread {
                 ts: top.ts.clone(),
                 text: top.rendered(),

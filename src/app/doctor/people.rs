@@ -9,8 +9,9 @@ use crate::policy_repo::Loaded;
 use crate::settings::Settings;
 
 /// Scopes of the token, whether delivering needs it, and what for.
-const SCOPES: [(&str, bool, &str); 3] = [
+const SCOPES: [(&str, bool, &str); 4] = [
     ("chat:write", true, "posting"),
+    ("files:write", false, "charts and incident reports in the thread"),
     ("channels:history", false, "finding a post whose answer was lost"),
     ("channels:read", false, "seeing here whether it is in a channel"),
 ];

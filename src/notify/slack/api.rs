@@ -36,6 +36,8 @@ pub(super) struct Api {
     client: SlackHyperClient,
     token: SlackApiToken,
     time_out: Duration,
+    /// Whether the API is spoken to in the clear, as a stand-in is.
+    in_the_clear: bool,
 }
 
 /// Shows nothing of the token.
@@ -52,6 +54,16 @@ pub(super) enum Place<'a> {
     /// Everything in a thread.
     Thread(&'a Thread),
 }
+
+/// Where the bytes of a file go.
+#[derive(Deserialize)]
+pub(super) struct UploadPlace {
+    pub upload_url: String,
+    pub file_id: String,
+}
+
+#[derive(Deserialize)]
+struct Anything {}
 
 #[derive(Deserialize)]
 struct Posted {
@@ -77,10 +89,11 @@ impl Api {
         if token.is_empty() || !token.bytes().all(|b| b.is_ascii_graphic()) {
             return Err(ConnectError::Token);
         }
+        let in_the_clear = api_url.starts_with("http://");
         let builder = HttpsConnectorBuilder::new();
         let builder = if api_url.starts_with("https://") {
             builder.with_provider_and_native_roots(ring::default_provider())?
-        } else if api_url.starts_with("http://") {
+        } else if in_the_clear {
             builder.with_tls_config(without_roots()?)
         } else {
             return Err(ConnectError::Address(api_url.to_owned()));
@@ -89,7 +102,7 @@ impl Api {
         let connector = SlackClientHyperConnector::with_connector(connector)
             .with_slack_api_url(api_url.trim_end_matches('/'));
         let client = SlackClient::new(connector);
-        Ok(Self { client, token: SlackApiToken::new(token.into()), time_out })
+        Ok(Self { client, token: SlackApiToken::new(token.into()), time_out, in_the_clear })
     }
 
     pub(super) fn with_time_out(self, time_out: Duration) -> Self {
@@ -124,6 +137,57 @@ impl Api {
         let request = SlackApiChatUpdateRequest::new(channel, content, ts).with_link_names(false);
         let posted: Posted = self.call("chat.update", &request).await?;
         Ok(Thread { channel: posted.channel, ts: posted.ts })
+    }
+
+    /// `files.getUploadURLExternal`.
+    pub(super) async fn upload_place(
+        &self,
+        name: &str,
+        length: usize,
+        alt: Option<&str>,
+    ) -> Result<UploadPlace, Fault> {
+        let length = length.to_string();
+        let params =
+            vec![("filename", Some(name)), ("length", Some(length.as_str())), ("alt_txt", alt)];
+        let session = self.client.open_session(&self.token);
+        let asked = session.http_session_api.http_get("files.getUploadURLExternal", &params, None);
+        bounded(self.time_out, asked).await
+    }
+
+    /// Brings the bytes of a file to its place, which knows nothing of our token.
+    pub(super) async fn bring(&self, place: &str, kind: &str, bytes: &[u8]) -> Result<(), Fault> {
+        let odd = || Fault::Unanswered("the place for the file is no address".to_owned());
+        let url = reqwest::Url::parse(place).map_err(|_| odd())?;
+        if url.scheme() != "https" && !(self.in_the_clear && url.scheme() == "http") {
+            return Err(odd());
+        }
+        let span = tracing::Span::none();
+        let context = SlackClientApiCallContext {
+            rate_control_params: None,
+            token: None,
+            tracing_span: &span,
+            is_sensitive_url: true,
+        };
+        let connector = &self.client.http_api.connector;
+        let brought = connector.http_post_uri_binary(url, kind.to_owned(), bytes, context);
+        bounded::<Anything>(self.time_out, brought).await.map(drop)
+    }
+
+    /// `files.completeUploadExternal`: all of `files` (id and title) in one message.
+    pub(super) async fn complete(
+        &self,
+        files: Vec<(String, String)>,
+        thread: &Thread,
+        comment: &str,
+    ) -> Result<(), Fault> {
+        let files = files
+            .into_iter()
+            .map(|(id, title)| SlackApiFilesComplete::new(id.into()).with_title(title));
+        let request = SlackApiFilesCompleteUploadExternalRequest::new(files.collect())
+            .with_channel_id(thread.channel.as_str().into())
+            .with_thread_ts(thread.ts.as_str().into())
+            .with_initial_comment(comment.to_owned());
+        self.call::<_, Anything>("files.completeUploadExternal", &request).await.map(drop)
     }
 
     /// The first message in `place` that `wanted` picks, with what it made of it.

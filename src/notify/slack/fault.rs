@@ -65,6 +65,47 @@ impl Fault {
     }
 }
 
+impl Fault {
+    /// The same where files are brought: what is asked for more than words is missing until
+    /// people change the app, and a picture of yesterday helps nobody.
+    pub(super) fn into_file_error(self, method: &str) -> DeliverError {
+        match &self {
+            Self::Refused(code) if is_about_files(code) => {
+                let mend = match code.as_str() {
+                    "missing_scope" => {
+                        " (pictures and reports need the scope files:write: add it to the app \
+                         and install it anew)"
+                    }
+                    "file_uploads_disabled" | "file_uploads_except_images_disabled" => {
+                        " (the workspace allows no such files)"
+                    }
+                    _ => "",
+                };
+                DeliverError::Permanent(format!("Slack refused {method}: {code}{mend}"))
+            }
+            Self::Refused(_) | Self::Limited(_) | Self::Unanswered(_) => self.into_error(method),
+        }
+    }
+}
+
+fn is_about_files(code: &str) -> bool {
+    matches!(
+        code,
+        "missing_scope"
+            | "alt_txt_too_large"
+            | "blocked_file_type"
+            | "file_type_not_allowed"
+            | "file_upload_size_restricted"
+            | "file_uploads_disabled"
+            | "file_uploads_except_images_disabled"
+            | "message_not_found"
+            | "missing_argument"
+            | "posting_to_channel_denied"
+            | "storage_limit_reached"
+            | "thread_not_found"
+    )
+}
+
 /// What a refusal is about.
 enum Whose {
     /// This letter, as it is: it will be refused again.

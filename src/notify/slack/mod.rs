@@ -5,6 +5,7 @@
 
 mod api;
 mod fault;
+mod files;
 mod probe;
 pub mod render;
 pub(super) mod text;
@@ -164,8 +165,8 @@ impl Notifier for Slack {
             (Body::Card(_), None) => self.post_card(letter).await,
             (Body::Card(_), Some(card)) => self.edit_card(letter, card).await,
             (Body::Reply(_), Some(thread)) => self.post_reply(letter, thread).await,
-            (Body::Signal { .. }, _) => {
-                Err(DeliverError::Permanent("a signal is not for Slack".to_owned()))
+            (Body::Signal { .. } | Body::Files { .. }, _) => {
+                Err(DeliverError::Permanent("it is no message of Slack's".to_owned()))
             }
             (Body::Reply(_), None) => Err(DeliverError::Transient {
                 reason: "the deployment's message is not delivered yet".to_owned(),

@@ -31,6 +31,7 @@ pub fn message(notice: &Notice, mentions: &[String]) -> SlackMessageContent {
     let (text, blocks) = match &notice.body {
         Body::Card(card) => (card::text(card), card::blocks(card, &mark)),
         Body::Reply(reply) => (reply::text(reply, mentions), reply::blocks(reply, mentions, &mark)),
+        Body::Files { charts, .. } => (text::mrkdwn(&charts.join(", "), TEXT), Vec::new()),
         Body::Signal { signal, .. } => (text::mrkdwn(&signal.headline, TEXT), Vec::new()),
     };
     let payload = [("key", mark), ("watch", text::line(notice.watch.as_str(), BLOCK_ID))]

@@ -43,7 +43,7 @@ fn asked(policy: Policy) -> Guard {
 fn mentions(notices: &[Notice]) -> Vec<String> {
     let replies = notices.iter().filter_map(|notice| match &notice.body {
         Body::Reply(reply) => Some(reply.mentions.clone()),
-        Body::Card(_) | Body::Signal { .. } => None,
+        Body::Card(_) | Body::Signal { .. } | Body::Files { .. } => None,
     });
     replies.flatten().collect()
 }
@@ -53,7 +53,7 @@ fn signals(notices: &[Notice]) -> Vec<(String, Turn)> {
         Body::Signal { to, signal } => {
             Some(to.iter().map(|to| (to.to_string(), signal.turn.clone())))
         }
-        Body::Card(_) | Body::Reply(_) => None,
+        Body::Card(_) | Body::Reply(_) | Body::Files { .. } => None,
     });
     signals.flatten().collect()
 }

@@ -218,6 +218,12 @@ impl Guard {
         (0..3).for_each(|_| self.reads(bad));
     }
 
+    /// What a sample of now with `bad` errors of 100 is.
+    pub fn sample(&self, bad: f64) -> Sampled {
+        let readings = BTreeMap::from([("errors".to_owned(), counts(bad))]);
+        Sampled::of(Tick { readings, ..Tick::at(at(self.clock)) })
+    }
+
     pub fn reads_as(&mut self, reading: Reading) {
         self.clock += 10;
         let readings = BTreeMap::from([("errors".to_owned(), reading)]);
@@ -281,7 +287,7 @@ impl Guard {
             .iter()
             .filter_map(|notice| match &notice.body {
                 Body::Reply(reply) => Some(reply.headline.clone()),
-                Body::Card(_) | Body::Signal { .. } => None,
+                Body::Card(_) | Body::Signal { .. } | Body::Files { .. } => None,
             })
             .collect()
     }

@@ -7,11 +7,13 @@ use axum::body::Bytes;
 use axum::extract::{ConnectInfo, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::any;
+use axum::routing::{any, post};
 use axum::{Json, Router};
 use serde_json::{Map, Value, json};
 
-use super::{CHANNEL, CHANNEL_NAME, Message, Record, Shared, SlackCall, SlackFault, TOKEN, limits};
+use super::{
+    CHANNEL, CHANNEL_NAME, Message, Record, Shared, SlackCall, SlackFault, TOKEN, files, limits,
+};
 use crate::world::server::Wire;
 use crate::world::{lock, now};
 
@@ -19,11 +21,15 @@ const TEAM: &str = "T0SHOPFLOW1";
 const USER: &str = "U0GUARD0001";
 const BOT: &str = "B0GUARD0001";
 /// What the bot may do.
-const SCOPES: &str = "chat:write,channels:history,channels:read,usergroups:read,users:read";
+const SCOPES: &str =
+    "chat:write,channels:history,channels:read,files:write,usergroups:read,users:read";
 const APP: &str = "A0GUARD0001";
 
 pub fn router(shared: Arc<Shared>) -> Router {
-    Router::new().route("/api/{method}", any(answer)).with_state(shared)
+    Router::new()
+        .route("/api/{method}", any(answer))
+        .route("/upload/v1/{id}", post(files::bring))
+        .with_state(shared)
 }
 
 async fn answer(
@@ -97,7 +103,7 @@ fn arguments(
         let Query(pairs) = Query::try_from_uri(&uri).map_err(|_| "invalid_form_data")?;
         arguments.extend(texts(pairs));
     }
-    for structured in ["blocks", "metadata"] {
+    for structured in ["blocks", "metadata", "files"] {
         if let Some(Value::String(text)) = arguments.get(structured) {
             let value = serde_json::from_str(text).map_err(|_| "invalid_json")?;
             arguments.insert(structured.into(), value);
@@ -117,6 +123,8 @@ impl Shared {
             "chat.postMessage" => self.post(arguments),
             "chat.update" => self.update(arguments),
             "chat.delete" => self.delete(arguments),
+            "files.getUploadURLExternal" => self.upload_place(arguments),
+            "files.completeUploadExternal" => self.complete(arguments),
             "usergroups.list" => Ok(json!({ "usergroups": [
                 { "id": "S0ONCALL", "team_id": TEAM, "handle": "oncall", "is_usergroup": true },
             ] })),
@@ -156,6 +164,7 @@ impl Shared {
             text: text(arguments, "text"),
             blocks: arguments.get("blocks").cloned().unwrap_or_else(|| json!([])),
             metadata: arguments["metadata"].clone(),
+            files: Vec::new(),
             former: Vec::new(),
         };
         record.messages.push(message.clone());
@@ -284,6 +293,9 @@ fn shown(message: &Message, metadata: bool) -> Value {
         "bot_profile": { "id": BOT, "app_id": APP, "name": "deployguard", "team_id": TEAM,
             "deleted": false, "updated": 1_700_000_000 },
     });
+    if !message.files.is_empty() {
+        shown["files"] = message.files.iter().map(files::shown).collect();
+    }
     if let Some(top) = &message.thread_ts {
         shown["thread_ts"] = json!(top);
         shown["parent_user_id"] = json!(USER);
@@ -306,12 +318,12 @@ fn info(id: &str) -> Value {
     })
 }
 
-fn channel(arguments: &Value) -> Result<&'static str, &'static str> {
+pub fn channel(arguments: &Value) -> Result<&'static str, &'static str> {
     let asked = text(arguments, "channel");
     let name = asked.strip_prefix('#').unwrap_or(&asked);
     if name == CHANNEL || name == CHANNEL_NAME { Ok(CHANNEL) } else { Err("channel_not_found") }
 }
 
-fn text(arguments: &Value, name: &str) -> String {
+pub fn text(arguments: &Value, name: &str) -> String {
     arguments[name].as_str().unwrap_or_default().to_owned()
 }
