@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deployguard::engine::{Helm, Postman, Tenure, Turn as Lead, turn};
-use deployguard::model::{Address, Body, Card, Notice, Recipient, Reply, Tone, Turn, WatchId, Way};
+use deployguard::model::{
+    Address, Body, Card, Lane, Notice, Recipient, Reply, Tone, Turn, WatchId, Way,
+};
 use deployguard::notify::elsewhere::{Elsewhere, Mail};
 use deployguard::notify::email::{Email, Security};
 use deployguard::notify::pagerduty::PagerDuty;
@@ -169,7 +171,7 @@ impl Desk {
         Postman {
             store: self.store.clone(),
             tenure: self.tenure.clone(),
-            way,
+            lane: Lane::Words(way),
             slack: Some(Arc::new(slack.with_time_out(limit))),
             elsewhere: Arc::new(elsewhere),
             engine: self.helm.handle(),
@@ -199,7 +201,7 @@ impl Desk {
 
     /// What goes next.
     pub async fn head(&self, way: Way) -> Option<Queued> {
-        self.store.outbox_heads(way, 1).await.unwrap().into_iter().next()
+        self.store.outbox_heads(Lane::Words(way), 1).await.unwrap().into_iter().next()
     }
 
     /// Lets the time pass that the next message waits for.
