@@ -183,7 +183,7 @@ fn who_could_not_be_told_is_told_of_in_the_thread_once_an_incident() {
     let replies = |guard: &Guard| -> Vec<(String, bool)> {
         let replies = guard.notices.iter().filter_map(|notice| match &notice.body {
             Body::Reply(reply) => Some((reply.headline.clone(), reply.page)),
-            Body::Card(_) | Body::Signal { .. } => None,
+            Body::Card(_) | Body::Signal { .. } | Body::Files { .. } => None,
         });
         replies.filter(|(headline, _)| headline.contains("told")).collect()
     };
