@@ -31,6 +31,25 @@ pub struct Incident {
     /// Who has it in hand. Stops the escalation, and nothing else.
     #[serde(default)]
     pub acked: Option<Acked>,
+    /// Times that it has come back after it was well again.
+    #[serde(default)]
+    pub returns: u32,
+    /// When it last came back.
+    #[serde(default)]
+    pub again_at: Option<Timestamp>,
+    /// Since when it is well again, while it is open only until that has lasted.
+    #[serde(default)]
+    pub calm_at: Option<Timestamp>,
+    /// The worst severity that others have heard of since they last heard that it is over.
+    #[serde(default)]
+    pub alarmed: Option<Severity>,
+}
+
+impl Incident {
+    /// When it began, or last came back.
+    pub fn spell_began(&self) -> Timestamp {
+        self.again_at.unwrap_or(self.opened_at)
+    }
 }
 
 fn first() -> u32 {

@@ -9,6 +9,7 @@ mod import;
 mod measure;
 mod plain;
 mod question;
+mod quiet;
 mod read;
 mod rhythm;
 mod rules;
@@ -22,6 +23,7 @@ pub use glob::Glob;
 pub use import::{Frame, ImportFrom, Imported, MAX_IMPORT_BYTES, UNSAID, import};
 pub use measure::{Beside, Counted, Gauged, Measure, Part, Proof, Stated, Watched};
 pub use question::{INSTANCE, Vars};
+pub use quiet::Hours;
 pub use read::{MAX_BYTES, SourceFile, check, duration, nothing_there, read, read_other, schema};
 pub use rhythm::Stretches;
 pub use rules::{

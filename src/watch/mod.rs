@@ -21,6 +21,7 @@ mod harm;
 mod intake;
 mod phase;
 mod press;
+mod quiet;
 mod replies;
 mod sampling;
 mod sight;
@@ -29,6 +30,7 @@ mod target;
 mod tasks;
 mod undo;
 mod wants;
+mod weigh;
 mod words;
 
 pub use baselines::{BaselineAsk, BaselineMeasured, Purpose, Samples};
@@ -44,6 +46,7 @@ pub use explain::{
     chance, explain,
 };
 pub use intake::{Poison, Seen, Step as IntakeStep, on_announcement, on_sighting};
+pub use quiet::Hushed;
 pub use state::{
     Actor, Ceiling, Entry, Pending, Pinned, PreflightState, RollbackRun, RunStep, Said, Stage,
     Watch,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::baselines::controls;
 use super::intake::JOIN_WITHIN;
-use super::{Decided, Escalation, Event, Illegal, Tasks};
+use super::{Decided, Escalation, Event, Hushed, Illegal, Tasks};
 use crate::judge::{CheckState, Rival, Role};
 use crate::model::{
     Announcement, Body, Deployment, Incident, LedgerEntry, Mode, Notice, Outcome, Reply, Revision,
@@ -63,6 +63,9 @@ pub struct Watch {
     /// The calls about the open incident.
     #[serde(default)]
     pub escalation: Option<Escalation>,
+    /// What waits for the end of the quiet hours.
+    #[serde(default)]
+    pub hushed: Option<Hushed>,
     /// Presses that were taken, by their keys: one that comes again is none.
     #[serde(default)]
     pub presses: BTreeSet<String>,
@@ -262,6 +265,7 @@ impl Watch {
             decided: Vec::new(),
             pending: None,
             escalation: None,
+            hushed: None,
             presses: BTreeSet::new(),
             preflight: PreflightState::Unknown,
             rollback_spent: None,

@@ -2,12 +2,15 @@
 
 mod asking;
 mod escalate;
+mod flapping;
 mod flow;
 mod harm;
 mod intake;
 mod invariants;
 mod late;
 mod preflight;
+mod quiet;
 mod rivals;
+mod severities;
 mod tasks;
 pub(crate) mod world;

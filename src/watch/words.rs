@@ -58,9 +58,10 @@ impl Watch {
                 let rolling = if self.is_rolling_out() { ", rolling out" } else { "" };
                 match &self.incident {
                     Some(incident) if incident.resolved_at.is_none() => format!(
-                        "{} incident since {}{}; {}",
+                        "{} incident {}{}; {}",
                         incident.severity,
-                        clock(incident.opened_at),
+                        self.again_in_words()
+                            .unwrap_or_else(|| format!("since {}", clock(incident.opened_at))),
                         seen_by(incident),
                         self.next_step()
                     ),
@@ -89,6 +90,16 @@ impl Watch {
     }
 
     fn next_step(&self) -> String {
+        if !self.is_in_breach() {
+            let until = self.calm_until().map(|until| format!("; over at {}", clock(until)));
+            return format!("back to normal{}", until.unwrap_or_default());
+        }
+        if let Some(hushed) = &self.hushed {
+            return format!(
+                "people are told at the end of the quiet hours, {}",
+                clock(hushed.until)
+            );
+        }
         match &self.pending {
             Some(pending) => match (pending.until, pending.on_timeout) {
                 (Some(until), OnTimeout::Rollback) => {

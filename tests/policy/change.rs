@@ -116,6 +116,11 @@ fn every_change_is_said_with_the_way_it_goes() {
                 "a page mentions S0ONCALL too: stricter",
             ],
         ),
+        (
+            "checks:\n",
+            "notify: { quiet: { SEV3: \"22:00-07:00 Europe/Berlin\" } }\nchecks:\n",
+            &["notify.quiet.SEV3: none -> 22:00-07:00 Europe/Berlin: looser"],
+        ),
     ];
     for (old, new, expected) in cases {
         assert_eq!(changes(&[(old, new)]), *expected, "{old} -> {new}");
