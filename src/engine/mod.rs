@@ -20,6 +20,7 @@ mod handle;
 mod hear;
 mod helm;
 mod hints;
+mod joins;
 mod land;
 mod live;
 mod log;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Severity;
+use super::{Companion, Lead, Severity};
 
 /// Opened by the first breach of a watch; a watch has at most one open.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,9 +43,24 @@ pub struct Incident {
     /// The worst severity that others have heard of since they last heard that it is over.
     #[serde(default)]
     pub alarmed: Option<Severity>,
+    /// The incident of another service that it is part of.
+    #[serde(default)]
+    pub with: Option<Lead>,
+    /// Incidents of other services that are part of this one.
+    #[serde(default)]
+    pub joins: Vec<Companion>,
+    /// The worst severity of those, where people would be called about it.
+    #[serde(default)]
+    pub raised: Option<Severity>,
 }
 
 impl Incident {
+    /// What people are called at: the worst of its own and of those that joined it. What is
+    /// decided goes by its own.
+    pub fn called_at(&self) -> Severity {
+        self.raised.map_or(self.severity, |raised| raised.min(self.severity))
+    }
+
     /// When it began, or last came back.
     pub fn spell_began(&self) -> Timestamp {
         self.again_at.unwrap_or(self.opened_at)

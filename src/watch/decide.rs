@@ -151,6 +151,7 @@ impl Watch {
             Decision::Would | Decision::NotOurs(_) | Decision::Notify => false,
         };
         let hushed = self.hush(severity, loud, now);
+        let from = said.notices.len();
         let says = !hushed && self.is_worth_saying(severity);
         self.note(now, self.decided_in_words(&decision, now));
         match decision {
@@ -181,6 +182,10 @@ impl Watch {
                 self.reply(now, reply, said);
             }
             Decision::Would | Decision::NotOurs(_) | Decision::Notify => {}
+        }
+        if let Some(lead) = self.lead().cloned() {
+            said.call_nobody(from);
+            self.reply_once(&format!("part of {}", lead.key()), now, |w| w.say_joined(&lead), said);
         }
         self.alarm(calls && !hushed, now, said);
     }

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{Illegal, Said, Watch};
-use crate::model::{Acked, Body, Incident, Recipient, Reply, Severity, Signal, Turn};
+use crate::model::{Acked, Body, Incident, Lead, Recipient, Reply, Severity, Signal, Turn};
 use crate::policy::Rung;
 
 /// The calls about one incident.
@@ -32,7 +32,9 @@ impl Watch {
             return;
         };
         let (severity, acked, again) =
-            (incident.severity, incident.acked.is_some(), incident.returns > 0);
+            (incident.called_at(), incident.acked.is_some(), incident.returns > 0);
+        // People are called by the incident that this one is part of.
+        let calls = calls && incident.with.is_none();
         let heard = incident.alarmed.is_some_and(|worst| worst <= severity);
         if again && heard && (!calls || self.escalation.is_some()) {
             return;
@@ -58,7 +60,8 @@ impl Watch {
 
     /// The first rungs are called with the latest reply, where nobody was called before.
     pub(super) fn call_from_now(&mut self, calls: bool, now: Timestamp, said: &mut Said) {
-        let severity = self.open_incident().map(|incident| incident.severity);
+        let alone = self.open_incident().filter(|incident| incident.with.is_none());
+        let severity = alone.map(Incident::called_at);
         let Some(severity) = severity.filter(|_| calls && self.escalation.is_none()) else {
             return;
         };
@@ -216,10 +219,19 @@ impl Watch {
     /// Words as in the thread: those of the latest reply of this change, where there is one.
     fn signal(&mut self, turn: Turn, to: BTreeSet<Recipient>, now: Timestamp, said: &mut Said) {
         let Some(incident) = self.incident.as_ref().filter(|_| !to.is_empty()) else { return };
+        let of_its_own = match turn {
+            Turn::Called | Turn::Acknowledged { .. } | Turn::Resolved => true,
+            Turn::Opened | Turn::RolledBack { .. } | Turn::NeedsHelp => false,
+        };
+        // Elsewhere there is but the lead's incident, and it ends when that does.
+        if incident.with.is_some() && of_its_own {
+            return;
+        }
+        let own = || format!("{}#{}", self.id, incident.number);
         let reply = said.last_reply();
         let signal = Signal {
-            incident: format!("{}#{}", self.id, incident.number),
-            severity: incident.severity,
+            incident: incident.with.as_ref().map_or_else(own, Lead::key),
+            severity: incident.called_at(),
             opened_at: incident.opened_at,
             title: self.title(),
             headline: match (&turn, reply) {
@@ -246,6 +258,16 @@ impl Said {
             Body::Reply(reply) => Some(reply),
             Body::Card(_) | Body::Signal { .. } => None,
         })
+    }
+
+    /// What was said from `first` on calls nobody.
+    pub(super) fn call_nobody(&mut self, first: usize) {
+        for notice in self.notices.iter_mut().skip(first) {
+            if let Body::Reply(reply) = &mut notice.body {
+                (reply.page, reply.broadcast) = (false, false);
+                reply.mentions.clear();
+            }
+        }
     }
 
     /// The latest reply mentions them too.

@@ -19,6 +19,8 @@ mod event;
 mod explain;
 mod harm;
 mod intake;
+mod joined;
+mod lost;
 mod phase;
 mod press;
 mod quiet;
@@ -46,6 +48,7 @@ pub use explain::{
     chance, explain,
 };
 pub use intake::{Poison, Seen, Step as IntakeStep, on_announcement, on_sighting};
+pub use lost::Lost;
 pub use quiet::Hushed;
 pub use state::{
     Actor, Ceiling, Entry, Pending, Pinned, PreflightState, RollbackRun, RunStep, Said, Stage,

@@ -14,7 +14,7 @@ impl Watch {
         let field = |name: &str, value: String| (name.to_owned(), value);
         vec![
             field("Status", incident.status.in_template().to_owned()),
-            field("Severity", incident.severity.to_string()),
+            field("Severity", incident.called_at().to_string()),
             field(
                 "Impact",
                 list(&incident.checks.iter().cloned().collect::<Vec<_>>()) + " outside the limits",
@@ -39,14 +39,14 @@ impl Watch {
     }
 
     fn is_sev1(&self) -> bool {
-        self.incident.as_ref().is_some_and(|incident| incident.severity == Severity::Sev1)
+        self.incident.as_ref().is_some_and(|incident| incident.called_at() == Severity::Sev1)
     }
 
     fn severity(&self) -> String {
         let Some(incident) = &self.incident else { return "incident".to_owned() };
         match self.again_in_words() {
-            Some(again) => format!("{} {again}", incident.severity),
-            None => incident.severity.to_string(),
+            Some(again) => format!("{} {again}", incident.called_at()),
+            None => incident.called_at().to_string(),
         }
     }
 
@@ -337,13 +337,15 @@ impl Watch {
     }
 
     pub(super) fn say_missing_data(&self, names: &[String]) -> Reply {
-        let lines = names
-            .iter()
-            .filter_map(|name| {
-                let last = self.checks.get(name)?.last.as_ref()?;
-                Some(format!("{name}: {} ({})", last.verdict.as_str(), last.reason))
-            })
-            .collect();
+        let lines = names.iter().filter_map(|name| {
+            let last = self.checks.get(name)?.last.as_ref()?;
+            Some(format!("{name}: {} ({})", last.verdict.as_str(), last.reason))
+        });
+        let target = &self.deployment.service.key.target;
+        let once = self.lost.as_ref().map(|_| {
+            format!("said once for all deployments of target {target}; their cards show the same")
+        });
+        let lines = lines.chain(once).collect();
         let headline = format!("{}: {} can't be judged right now", self.title(), list(names));
         Reply { lines, ..self.plain(Tone::Warn, headline) }
     }
@@ -421,7 +423,7 @@ impl Watch {
         Reply { page, broadcast: false, ..reply }
     }
 
-    fn plain(&self, tone: Tone, headline: String) -> Reply {
+    pub(super) fn plain(&self, tone: Tone, headline: String) -> Reply {
         let broadcast = tone == Tone::Bad && self.is_sev1();
         let (fields, lines, code) = (Vec::new(), Vec::new(), Vec::new());
         Reply { tone, headline, fields, lines, code, broadcast, page: false, mentions: Vec::new() }

@@ -28,6 +28,7 @@ impl Watch {
         for tick in sampled.earlier.iter().chain([&sampled.latest]) {
             self.observe(tick, interval);
         }
+        self.note_source(sampled, now);
         self.note_born(&sampled.born, now);
         self.tell_of_alarms(&sampled.alarms_before, now, said);
         self.rivals.clone_from(&sampled.rivals);
@@ -49,6 +50,7 @@ impl Watch {
             Stage::Starting => self.weigh(now, said),
             Stage::Announced { .. } | Stage::Ended { .. } => {}
         }
+        self.joining = None;
     }
 
     /// Judges one tick.
@@ -253,7 +255,7 @@ impl Watch {
     fn tell_of_missing_data(&mut self, now: Timestamp, said: &mut Said) {
         let (patience, measured) = (self.policy().no_data_notify_after, self.measured_by(now));
         let interval = self.interval();
-        let mut newly = Vec::new();
+        let mut newly = BTreeSet::new();
         for (name, state) in &self.checks {
             let topic = format!("no data: {name}");
             let late = self
@@ -264,7 +266,7 @@ impl Watch {
             match state.unmeasured_since {
                 Some(since) if measured.duration_since(since) >= patience => {
                     if self.told.insert(topic) {
-                        newly.push(name.clone());
+                        newly.insert(name.clone());
                     }
                 }
                 Some(_) => {}
@@ -274,8 +276,7 @@ impl Watch {
             }
         }
         if !newly.is_empty() {
-            let reply = self.say_missing_data(&newly);
-            self.reply(now, reply, said);
+            self.tell_of_silence(&newly, now, said);
         }
     }
 }

@@ -7,6 +7,7 @@ mod flow;
 mod harm;
 mod intake;
 mod invariants;
+mod joined;
 mod late;
 mod preflight;
 mod quiet;

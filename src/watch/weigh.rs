@@ -82,6 +82,7 @@ impl Watch {
                 }
             }
             last => {
+                let with = self.joining.take();
                 let number = last.map_or(1, |last| last.number.saturating_add(1));
                 self.escalation = None;
                 self.incident = Some(Incident {
@@ -99,6 +100,9 @@ impl Watch {
                     again_at: None,
                     calm_at: None,
                     alarmed: None,
+                    with,
+                    joins: Vec::new(),
+                    raised: None,
                 });
             }
         }

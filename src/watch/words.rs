@@ -43,6 +43,7 @@ impl Watch {
         let verdicts: Vec<_> = self.checks.values().map(CheckState::verdict).collect();
         let status = self.incident.as_ref().map(|incident| (incident.status, incident.severity));
         let found = (&self.changes_in_words(), matches!(self.preflight, PreflightState::Unknown));
+        let found = (found, self.joins_in_words(), self.lead_in_words());
         let facts = (&self.deployment.facts, &self.ceiling, &self.pending, found);
         format!("{}|{verdicts:?}|{status:?}|{facts:?}", self.status_line())
     }
@@ -59,7 +60,7 @@ impl Watch {
                 match &self.incident {
                     Some(incident) if incident.resolved_at.is_none() => format!(
                         "{} incident {}{}; {}",
-                        incident.severity,
+                        incident.called_at(),
                         self.again_in_words()
                             .unwrap_or_else(|| format!("since {}", clock(incident.opened_at))),
                         seen_by(incident),
@@ -149,6 +150,8 @@ impl Watch {
             },
             self.unannounced_in_words(),
             self.changes_in_words(),
+            self.lead_in_words(),
+            self.joins_in_words(),
         ];
         let pinned = &self.pinned;
         let commit = match (&pinned.commit, pinned.dirty) {

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Facts, IncidentStatus, Mode, Outcome, Severity, Verdict};
+use crate::model::{Companion, Facts, IncidentStatus, Lead, Mode, Outcome, Severity, Verdict};
 use crate::watch::{Entry, PreflightState, Watch};
 
 /// A watch in a list.
@@ -54,6 +54,15 @@ pub struct IncidentView {
     pub status: IncidentStatus,
     pub opened_at: Timestamp,
     pub resolved_at: Option<Timestamp>,
+    /// Times that it has come back.
+    #[serde(default)]
+    pub returns: u32,
+    /// The incident of another service that it is part of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub with: Option<Lead>,
+    /// Incidents of other services that are part of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub joins: Vec<Companion>,
 }
 
 /// A watch alone, with everything that explains it.
@@ -109,6 +118,9 @@ impl WatchView {
                 status: incident.status,
                 opened_at: incident.opened_at,
                 resolved_at: incident.resolved_at,
+                returns: incident.returns,
+                with: incident.with.clone(),
+                joins: incident.joins.clone(),
             }),
             decision_due: watch.pending.as_ref().and_then(|pending| pending.until),
         }

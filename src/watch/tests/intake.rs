@@ -178,3 +178,22 @@ fn a_target_is_known_good_and_young_and_never_bad_or_the_judged_one() {
     assert_eq!(targets(5, 9), ["api:2", "api:4", "api:9"], "never watched: last");
     assert_eq!(targets(9, 2), ["api:2", "api:5", "api:4"], "of known-good ones, the source first");
 }
+
+#[test]
+fn what_supersedes_is_called_by_the_version_that_was_announced() {
+    let mut guard = Guard::over(policy());
+    guard.sees(sighting(5, "ecs-svc/2", 2, RollOut::Completed));
+    let mut fix = announced("fix", Some("api:3"));
+    fix.deployment.facts.version = Some("v1.5.1".into());
+    let primary = sighting(600, "ecs-svc/3", 3, RollOut::InProgress);
+    let steps =
+        on_sighting(&primary, Some(&seen("ecs-svc/2", 2)), &[&guard.watch, &fix], &service());
+    let by = steps.iter().find_map(|step| match step {
+        IntakeStep::Deliver(_, event) => match &**event {
+            Event::Superseded { by } => Some(by.clone()),
+            _ => None,
+        },
+        IntakeStep::Adopt(_) | IntakeStep::Open(..) => None,
+    });
+    assert_eq!(by.as_deref(), Some("v1.5.1 (api:3, ecs-svc/3)"));
+}
