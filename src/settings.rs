@@ -1,6 +1,7 @@
 //! The daemon's settings: where it listens, what it talks to, who may do what.
 //! Never policy.
 
+mod digest;
 mod store;
 mod targets;
 
@@ -14,6 +15,7 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Deserializer};
 
 use crate::telemetry::LogFormat;
+pub use digest::DigestSettings;
 pub use store::StoreSettings;
 pub use targets::TargetSettings;
 
@@ -41,6 +43,8 @@ pub struct Settings {
     #[serde(default)]
     pub targets: BTreeMap<String, TargetSettings>,
     pub slack: Option<SlackSettings>,
+    /// What the policies did, or would have done, posted every week or day.
+    pub digest: Option<DigestSettings>,
     #[serde(default)]
     pub tokens: Vec<TokenSettings>,
     /// Whether reading needs no token. Acting always does.
@@ -341,6 +345,9 @@ impl Settings {
             bail!("the token of `{}` is shorter than 16 characters", short.name);
         }
         self.discover.check()?;
+        if let Some(digest) = &self.digest {
+            digest.check(self.slack.is_some())?;
+        }
         self.check_targets()?;
         self.store.expose()?;
         if let Some(url) = &self.advertise {
@@ -400,6 +407,19 @@ mod tests {
         let path = folder.path().join("deployguard.yaml");
         std::fs::write(&path, text).unwrap();
         Settings::read(&path).map_err(|error| format!("{error:#}"))
+    }
+
+    #[test]
+    fn a_digest_names_a_channel_and_a_time_that_comes_again() {
+        let with = |digest: &str| {
+            read(&format!("slack: {{ token: {{ env: PATH }} }}\ndigest: {digest}\n"))
+        };
+        let settings = with("{ slack: C0123ABC, every: Mon 09:00 Europe/Berlin }").unwrap();
+        assert_eq!(settings.digest.unwrap().every.to_string(), "Mon 09:00 Europe/Berlin");
+        let wrong = with("{ slack: C0123ABC, every: sometimes }").unwrap_err();
+        assert!(wrong.contains("`sometimes` is not such as"), "{wrong}");
+        let wrong = with("{ slack: '#ops', every: daily 09:00 UTC }").unwrap_err();
+        assert!(wrong.contains("a channel's id"), "{wrong}");
     }
 
     const LEAST: &str = "prometheus: { url: 'http://127.0.0.1:9090' }\n";

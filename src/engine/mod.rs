@@ -13,6 +13,7 @@
 pub mod clock;
 
 mod brakes;
+mod digests;
 mod eyes;
 mod foresee;
 mod guard;
@@ -37,6 +38,7 @@ mod take;
 mod tenure;
 
 pub use brakes::FleetBrake;
+pub use digests::{Digests, post_digests_forever, read_digest};
 pub use foresee::{Foreseen, Foresight};
 pub use handle::{Announced, EngineHandle, Refused};
 pub use hear::{Ear, hear_forever};

@@ -4,6 +4,7 @@
 
 mod diagnostic;
 mod diff;
+mod every;
 mod glob;
 mod import;
 mod measure;
@@ -19,6 +20,7 @@ mod template;
 
 pub use diagnostic::{Diagnostic, Remark, Weight, nearest};
 pub use diff::{Change, Effect, diff};
+pub use every::{Every, Period};
 pub use glob::Glob;
 pub use import::{Frame, ImportFrom, Imported, MAX_IMPORT_BYTES, UNSAID, import};
 pub use measure::{Beside, Counted, Gauged, Measure, Part, Proof, Stated, Watched};

@@ -63,7 +63,7 @@ impl FromStr for Hours {
 }
 
 /// "22:00".
-fn time(text: &str) -> Result<Time, String> {
+pub(super) fn time(text: &str) -> Result<Time, String> {
     Time::strptime("%H:%M", text).map_err(|_| format!("`{text}` is not a time of day"))
 }
 

@@ -183,7 +183,7 @@ impl Watch {
             }
             Decision::Would | Decision::NotOurs(_) | Decision::Notify => {}
         }
-        if let Some(lead) = self.lead().cloned() {
+        if let Some(lead) = self.lead().cloned().filter(|_| !hushed) {
             said.call_nobody(from);
             self.reply_once(&format!("part of {}", lead.key()), now, |w| w.say_joined(&lead), said);
         }

@@ -72,6 +72,7 @@ impl Watch {
             return;
         };
         let (before, first) = (incident.called_at(), incident.joins.is_empty());
+        let excused = incident.excused.is_some();
         match incident.joins.iter_mut().find(|one| one.watch == companion.watch) {
             Some(known) => known.clone_from(companion),
             // How many may join is for `leads` to say; here none must be lost.
@@ -87,7 +88,8 @@ impl Watch {
         let state = if companion.over { "is over" } else { "breaks too" };
         self.note(now, format!("{} {state} ({})", companion.title, companion.severity));
         if (first || worse) && !companion.over {
-            let page = worse && !self.is_acknowledged();
+            // Nobody was called about what was not the lead's own doing.
+            let page = companion.calls && (worse || excused) && !self.is_acknowledged();
             let reply = Reply { page, ..self.say_together(companion, worse) };
             self.reply(now, reply, said);
             if calls {
