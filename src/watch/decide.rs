@@ -153,7 +153,7 @@ impl Watch {
         let hushed = self.hush(severity, loud, now);
         let from = said.notices.len();
         let says = !hushed && self.is_worth_saying(severity);
-        self.note(now, self.decided_in_words(&decision, now));
+        self.note(now, Self::decided_in_words(&decision, now));
         match decision {
             Decision::RollBack => {
                 let because = self.breach_in_words();
@@ -191,7 +191,7 @@ impl Watch {
     }
 
     /// The step of the way from the breach to its end that this decision is.
-    fn decided_in_words(&self, decision: &Decision, now: Timestamp) -> String {
+    fn decided_in_words(decision: &Decision, now: Timestamp) -> String {
         match decision {
             Decision::RollBack => "decided: immediate rollback".to_owned(),
             Decision::Ask { wait, because, .. } => {

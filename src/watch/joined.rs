@@ -181,9 +181,12 @@ impl Watch {
         let joins = &self.incident.as_ref()?.joins;
         let names: Vec<String> = joins
             .iter()
-            .map(|one| match one.over {
-                true => format!("{} (over)", one.title),
-                false => format!("{} ({})", one.title, one.severity),
+            .map(|one| {
+                if one.over {
+                    format!("{} (over)", one.title)
+                } else {
+                    format!("{} ({})", one.title, one.severity)
+                }
             })
             .collect();
         (!names.is_empty()).then(|| format!("with {}; {}", named(names), self.common_cause()))
