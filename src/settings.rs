@@ -2,6 +2,7 @@
 //! Never policy.
 
 mod called;
+mod digest;
 mod store;
 mod targets;
 mod words;
@@ -19,6 +20,7 @@ use crate::telemetry::LogFormat;
 pub use called::{
     EmailSettings, PagerDutySettings, Relay, SmtpSettings, WebhookFormat, WebhookSettings,
 };
+pub use digest::DigestSettings;
 pub use store::StoreSettings;
 pub use targets::{AccountsSettings, TargetSettings};
 
@@ -54,6 +56,8 @@ pub struct Settings {
     pub webhooks: BTreeMap<String, WebhookSettings>,
     /// `email:NAME` of policies.
     pub email: Option<EmailSettings>,
+    /// What the policies did, or would have done, posted every week or day.
+    pub digest: Option<DigestSettings>,
     #[serde(default)]
     pub tokens: Vec<TokenSettings>,
     /// Whether reading needs no token. Acting always does.
@@ -362,6 +366,9 @@ impl Settings {
             bail!("the token of `{}` is shorter than 16 characters", short.name);
         }
         self.discover.check()?;
+        if let Some(digest) = &self.digest {
+            digest.check(self.slack.is_some())?;
+        }
         self.check_targets()?;
         self.check_called()?;
         self.store.expose()?;
@@ -440,6 +447,19 @@ mod tests {
         let path = folder.path().join("deployguard.yaml");
         std::fs::write(&path, text).unwrap();
         Settings::read(&path).map_err(|error| format!("{error:#}"))
+    }
+
+    #[test]
+    fn a_digest_names_a_channel_and_a_time_that_comes_again() {
+        let with = |digest: &str| {
+            read(&format!("slack: {{ token: {{ env: PATH }} }}\ndigest: {digest}\n"))
+        };
+        let settings = with("{ slack: C0123ABC, every: Mon 09:00 Europe/Berlin }").unwrap();
+        assert_eq!(settings.digest.unwrap().every.to_string(), "Mon 09:00 Europe/Berlin");
+        let wrong = with("{ slack: C0123ABC, every: sometimes }").unwrap_err();
+        assert!(wrong.contains("`sometimes` is not such as"), "{wrong}");
+        let wrong = with("{ slack: '#ops', every: daily 09:00 UTC }").unwrap_err();
+        assert!(wrong.contains("a channel's id"), "{wrong}");
     }
 
     const LEAST: &str = "prometheus: { url: 'http://127.0.0.1:9090' }\n";

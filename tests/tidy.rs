@@ -71,6 +71,7 @@ const BESIDE: &[(&str, &[&str])] = &[
     ("policy_test", &["model", "policy", "judge", "watch", "sources", "rehearsal"]),
     ("backtest", &["chart", "model", "policy", "judge", "watch", "sources", "rehearsal"]),
     ("settings", &["telemetry"]),
+    ("settings::digest", &["policy"]),
     ("telemetry", &["engine", "model", "store", "watch"]),
     ("notify", &["crash"]),
     ("platform", &["aws", "crash"]),

@@ -17,8 +17,9 @@ use tokio_util::task::TaskTracker;
 
 use super::Adapters;
 use crate::engine::{
-    Ear, Engine, FleetBrake, Helm, Hinted, Hints, Parts, PollSettings, Postman, Status, Tenure,
-    Turn, between_turns, deliver_forever, hear_forever, poll_forever, tell_strays_forever, turn,
+    Digests, Ear, Engine, FleetBrake, Helm, Hinted, Hints, Parts, PollSettings, Postman, Status,
+    Tenure, Turn, between_turns, deliver_forever, hear_forever, poll_forever, post_digests_forever,
+    tell_strays_forever, turn,
 };
 use crate::model::Lane;
 use crate::policy_repo::{Loaded, Reload};
@@ -253,6 +254,16 @@ impl Leader {
                 mail: parts.mail.subscribe(),
             };
             around.spawn(deliver_forever(postman, ending.clone()));
+        }
+        if let Some(digest) = &self.settings.digest {
+            let digests = Digests {
+                store: parts.store.clone(),
+                channel: digest.slack.clone(),
+                every: digest.every.clone(),
+                mail: parts.mail.clone(),
+            };
+            let (posting, held) = (post_digests_forever(digests, ending.clone()), tenure.clone());
+            around.spawn(async move { held.hold(posting).await });
         }
         around.close();
         around

@@ -13,6 +13,7 @@
 pub mod clock;
 
 mod brakes;
+mod digests;
 mod eyes;
 mod foresee;
 mod guard;
@@ -20,6 +21,7 @@ mod handle;
 mod hear;
 mod helm;
 mod hints;
+mod joins;
 mod land;
 mod live;
 mod log;
@@ -39,6 +41,7 @@ mod tenure;
 
 pub use crate::store::{Pause, PauseTurn};
 pub use brakes::FleetBrake;
+pub use digests::{Digests, post_digests_forever, read_digest};
 pub use foresee::{Foreseen, Foresight};
 pub use handle::{Announced, EngineHandle, Paused, Refused};
 pub use hear::{Ear, hear_forever};

@@ -198,6 +198,7 @@ impl Engine {
         let mut step = Step::at(now, &self.live, &self.parts.query_offsets);
         let outcomes = batch.iter().map(|input| self.take(&mut step, input, known, now)).collect();
         self.wake(&mut step, now);
+        step.level_joins();
         crash::point("commit-before");
         let done = step.commit(&self.parts.store).await?;
         crash::point("commit-after");

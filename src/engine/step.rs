@@ -97,6 +97,12 @@ impl<'a> Step<'a> {
         {
             self.touched.insert(id.clone(), Touched { watch, version, events: Vec::new() });
         }
+        if let Some(lead) = self.lead_for(id, &event, now) {
+            self.deliver(id, Event::Joined(Box::new(lead)))?;
+        }
+        if let Some(by) = self.told_of_source(id, &event, now) {
+            self.deliver(id, Event::SourceTold { by })?;
+        }
         let touched = self
             .touched
             .get_mut(id)
@@ -212,6 +218,18 @@ impl<'a> Step<'a> {
             let seen = Seen { poison, ..seen.clone() };
             self.see(seen);
         }
+    }
+
+    /// How many events each watch was brought.
+    #[cfg(test)]
+    pub(super) fn news(&self) -> Vec<(WatchId, usize)> {
+        self.touched.iter().map(|(id, touched)| (id.clone(), touched.events.len())).collect()
+    }
+
+    #[cfg(test)]
+    pub(super) fn into_kept(self) -> Vec<Kept> {
+        let touched = self.touched.into_values();
+        touched.map(|one| Kept { watch: one.watch, version: one.version }).collect()
     }
 
     /// Keeps the step in the store.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Severity;
+use super::{Companion, Lead, Severity};
 
 /// Opened by the first breach of a watch; a watch has at most one open.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,6 +31,40 @@ pub struct Incident {
     /// Who has it in hand. Stops the escalation, and nothing else.
     #[serde(default)]
     pub acked: Option<Acked>,
+    /// Times that it has come back after it was well again.
+    #[serde(default)]
+    pub returns: u32,
+    /// When it last came back.
+    #[serde(default)]
+    pub again_at: Option<Timestamp>,
+    /// Since when it is well again, while it is open only until that has lasted.
+    #[serde(default)]
+    pub calm_at: Option<Timestamp>,
+    /// The worst severity that others have heard of since they last heard that it is over.
+    #[serde(default)]
+    pub alarmed: Option<Severity>,
+    /// The incident of another service that it is part of.
+    #[serde(default)]
+    pub with: Option<Lead>,
+    /// Incidents of other services that are part of this one.
+    #[serde(default)]
+    pub joins: Vec<Companion>,
+    /// The worst severity of those, where people would be called about it.
+    #[serde(default)]
+    pub raised: Option<Severity>,
+}
+
+impl Incident {
+    /// What people are called at: the worst of its own and of those that joined it. What is
+    /// decided goes by its own.
+    pub fn called_at(&self) -> Severity {
+        self.raised.map_or(self.severity, |raised| raised.min(self.severity))
+    }
+
+    /// When it began, or last came back.
+    pub fn spell_began(&self) -> Timestamp {
+        self.again_at.unwrap_or(self.opened_at)
+    }
 }
 
 fn first() -> u32 {

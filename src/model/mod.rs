@@ -7,6 +7,7 @@ mod address;
 mod deployment;
 mod ident;
 mod incident;
+mod joined;
 mod ledger;
 mod measure;
 mod metric;
@@ -23,6 +24,7 @@ pub use address::{Address, FILES, Lane, Way};
 pub use deployment::{Announcement, Deployment, Facts, Revision, RollbackSafe, repository};
 pub use ident::{Service, ServiceKey, WatchId};
 pub use incident::{Acked, Incident, IncidentStatus};
+pub use joined::{Companion, Lead};
 pub use ledger::{LedgerEntry, Standing};
 pub use measure::{
     ArmRule, Arms, Ask, Births, Counts, Histogram, Measured, Measurement, Newer, Question, Reading,

@@ -9,6 +9,7 @@ use std::fmt;
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
+use super::quiet::Hours;
 use super::{Gauged, Measure};
 use crate::model::{Mode, Recipient, Severity};
 
@@ -284,6 +285,9 @@ pub struct NotifyRule {
     /// Told of every incident from its beginning to its end, called or not. Never Slack ids.
     #[serde(default)]
     pub tell: Vec<Recipient>,
+    /// When what is only noted waits; of SEV3 alone.
+    #[serde(default)]
+    pub quiet: BTreeMap<Severity, Hours>,
 }
 
 impl NotifyRule {

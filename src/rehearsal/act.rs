@@ -106,12 +106,12 @@ impl Mark {
                 false
             }
         };
-        let open = |incident: &&Incident| incident.resolved_at.is_none();
+        let open = |one: &&Incident| one.resolved_at.is_none() && one.calm_at.is_none();
         Self {
             rolling,
             asked_at: watch.pending.as_ref().map(|pending| pending.asked_at),
             incident: watch.incident.as_ref().filter(open).map(|incident| {
-                (incident.opened_at, incident.severity, incident.excused.is_some())
+                (incident.spell_began(), incident.severity, incident.excused.is_some())
             }),
         }
     }

@@ -146,6 +146,15 @@ impl Store {
         Ok(serde_json::from_str(row.get::<&str, _>(0))?)
     }
 
+    /// Whether there is, or lately was, mail of a watch.
+    pub async fn has_mail_of(&self, watch: &WatchId) -> Result<bool, StoreError> {
+        let row = sqlx::query("SELECT 1 FROM outbox WHERE watch = $1 LIMIT 1")
+            .bind(watch.as_str())
+            .fetch_optional(&self.pool)
+            .await?;
+        Ok(row.is_some())
+    }
+
     /// A notice has arrived; `thread` is the deployment's message.
     pub async fn outbox_delivered(
         &self,

@@ -127,7 +127,7 @@ impl Watch {
     fn excuse(&self, now: Timestamp) -> Option<Excuse<'_>> {
         let incident = self.incident.as_ref().filter(|_| self.has_open_incident())?;
         let because = incident.excused.as_deref()?;
-        let lasting = incident.shared && now.duration_since(incident.opened_at) >= SHARED_HOLD;
+        let lasting = incident.shared && now.duration_since(incident.spell_began()) >= SHARED_HOLD;
         Some(Excuse { because, lasting })
     }
 
@@ -146,6 +146,14 @@ impl Watch {
             }
             Decision::Would | Decision::NotOurs(_) => false,
         };
+        let loud = match decision {
+            Decision::RollBack | Decision::Ask { .. } | Decision::Page(_) => true,
+            Decision::Would | Decision::NotOurs(_) | Decision::Notify => false,
+        };
+        let hushed = self.hush(severity, loud, now);
+        let from = said.notices.len();
+        let says = !hushed && self.is_worth_saying(severity);
+        self.note(now, Self::decided_in_words(&decision, now));
         match decision {
             Decision::RollBack => {
                 let because = self.breach_in_words();
@@ -154,26 +162,52 @@ impl Watch {
             Decision::Ask { wait, on_timeout, because } => {
                 self.ask(severity, wait, on_timeout, because, now, said);
             }
-            Decision::Would => {
+            Decision::Page(because) => {
+                self.identify();
+                if says {
+                    let reply = self.say_cannot_roll_back(&because);
+                    self.reply(now, reply, said);
+                }
+            }
+            Decision::Would if says => {
                 let reply = self.say_would();
                 self.reply(now, reply, said);
             }
-            Decision::NotOurs(because) => {
+            Decision::NotOurs(because) if says => {
                 let reply = self.say_not_ours(&because);
                 self.reply(now, reply, said);
             }
-            Decision::Notify => {
+            Decision::Notify if says => {
                 let reply = self.say_noted();
                 self.reply(now, reply, said);
             }
-            Decision::Page(because) => {
-                self.identify();
-                let reply = self.say_cannot_roll_back(&because);
-                self.reply(now, reply, said);
-            }
+            Decision::Would | Decision::NotOurs(_) | Decision::Notify => {}
         }
-        self.alarm(calls, now, said);
-        self.show_breach(now, said);
+        if let Some(lead) = self.lead().cloned().filter(|_| !hushed) {
+            said.call_nobody(from);
+            self.reply_once(&format!("part of {}", lead.key()), now, |w| w.say_joined(&lead), said);
+        }
+        self.alarm(calls && !hushed, now, said);
+        if says {
+            self.show_breach(now, said);
+        }
+    }
+
+    /// The step of the way from the breach to its end that this decision is.
+    fn decided_in_words(decision: &Decision, now: Timestamp) -> String {
+        match decision {
+            Decision::RollBack => "decided: immediate rollback".to_owned(),
+            Decision::Ask { wait, because, .. } => {
+                let until = wait.and_then(|wait| now.checked_add(wait).ok());
+                let until = until.map(|until| format!(" until {}", super::words::full(until)));
+                let until = until.unwrap_or_default();
+                format!("decided: evaluate the fix time, hotfix or rollback{until}, as {because}")
+            }
+            Decision::Would => "decided: nothing is done, the mode is observe".to_owned(),
+            Decision::Notify => "decided: noted only".to_owned(),
+            Decision::NotOurs(because) => format!("decided: nothing is done, as {because}"),
+            Decision::Page(because) => format!("decided: a person has to act, as {because}"),
+        }
     }
 
     pub(super) fn ask(
@@ -261,7 +295,7 @@ impl Watch {
             Decision::Ask { wait, on_timeout, because } if self.pending.is_none() => {
                 self.ask(severity, wait, on_timeout, because, now, said);
             }
-            Decision::Would if is_news => {
+            Decision::Would if is_news && self.hushed.is_none() => {
                 let reply = self.say_would();
                 self.reply(now, reply, said);
             }

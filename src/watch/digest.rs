@@ -11,6 +11,8 @@ use crate::model::{Mode, Outcome};
 
 /// Deployments of one policy that are listed; all are counted.
 const LISTED: usize = 200;
+/// Policies, and the worst deployments, that a message names.
+const WORST: usize = 10;
 
 /// The policies of a stretch of days, by name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -92,6 +94,49 @@ impl Digest {
         if let Some(policy) = self.policies.get_mut(place) {
             policy.add(watch);
         }
+    }
+
+    /// Deployments that were watched.
+    pub fn watched(&self) -> usize {
+        self.policies.iter().map(|policy| policy.watched).sum()
+    }
+
+    /// "would have rolled back 2 of 41 deployments this week".
+    pub fn headline(&self, period: &str) -> String {
+        let count = |of: fn(&PolicyDigest) -> &BTreeMap<Came, usize>| {
+            let counts = self.policies.iter().filter_map(|one| of(one).get(&Came::RolledBack));
+            counts.sum::<usize>()
+        };
+        let would = count(|one| &one.would);
+        let did = count(|one| &one.came).saturating_sub(would);
+        let observes = self.policies.iter().any(|policy| policy.mode == Mode::Observe);
+        let would_have = (would > 0 || observes).then(|| format!("would have rolled back {would}"));
+        let has = (did > 0 || would_have.is_none()).then(|| format!("rolled back {did}"));
+        let said: Vec<String> = would_have.into_iter().chain(has).collect();
+        let (all, cut) = (self.watched(), if self.cut { " or more" } else { "" });
+        let deployments = if all == 1 { "deployment" } else { "deployments" };
+        format!("{} of {all}{cut} {deployments} {period}", said.join(" and "))
+    }
+
+    /// Each policy in a line, and the worst deployments.
+    pub fn lines(&self) -> Vec<String> {
+        let mut worst: Vec<&Digested> =
+            self.policies.iter().flat_map(|policy| &policy.deployments).collect();
+        worst.retain(|one| one.came < Came::Noted);
+        worst.sort_by_key(|one| (one.came, std::cmp::Reverse(one.at)));
+        let named = worst.iter().take(WORST).map(|one| {
+            let would = if one.would { "would have been: " } else { "" };
+            format!(
+                "{} {} in {}: {would}{}; {}",
+                one.service,
+                one.version,
+                one.environment,
+                one.came.in_words(),
+                one.reason
+            )
+        });
+        let policies = self.policies.iter().take(WORST).map(PolicyDigest::in_words);
+        policies.chain(named).collect()
     }
 
     /// With the policies by name, and the newest deployments first.

@@ -4,11 +4,11 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{Illegal, Said, Watch};
-use crate::model::{Acked, Body, Incident, Recipient, Reply, Severity, Signal, Turn};
+use crate::model::{Acked, Body, Incident, Lead, Recipient, Reply, Severity, Signal, Turn};
 use crate::policy::Rung;
 
 /// The calls about one incident.
@@ -28,15 +28,45 @@ impl Watch {
     /// An incident began, or got worse: `tell` hears of it, and where people are to act,
     /// the first rungs are called with the reply that says so.
     pub(super) fn alarm(&mut self, calls: bool, now: Timestamp, said: &mut Said) {
-        let Some(severity) = self.open_incident().map(|incident| incident.severity) else {
+        let Some(incident) = self.incident.as_mut().filter(|one| one.resolved_at.is_none()) else {
             return;
         };
+        let (severity, acked, again) =
+            (incident.called_at(), incident.acked.is_some(), incident.returns > 0);
+        // People are called by the incident that this one is part of.
+        let calls = calls && incident.with.is_none();
+        let heard = incident.alarmed.is_some_and(|worst| worst <= severity);
+        if again && heard && (!calls || self.escalation.is_some()) {
+            return;
+        }
+        incident.alarmed = incident.alarmed.min(Some(severity)).or(Some(severity));
         if calls && self.escalation.as_ref().is_none_or(|one| severity < one.severity) {
             let reached = self.escalation.take().map(|one| one.reached).unwrap_or_default();
             self.escalation = Some(Escalation { severity, since: now, called: 0, reached });
         }
-        let tell: BTreeSet<Recipient> = self.told_of_all().collect();
+        let mut tell: BTreeSet<Recipient> = self.told_of_all().collect();
+        if again && !acked {
+            // What comes back is opened again where it was closed.
+            tell.extend(self.escalation.iter().flat_map(|one| one.reached.iter().cloned()));
+        }
         self.signal(Turn::Opened, tell, now, said);
+        if said.last_reply().is_none() {
+            return self.climb(now, said);
+        }
+        let due = self.rungs_due(now);
+        self.call(&due, Turn::Opened, now, said);
+        said.mention(slack_ids(&due));
+    }
+
+    /// The first rungs are called with the latest reply, where nobody was called before.
+    pub(super) fn call_from_now(&mut self, calls: bool, now: Timestamp, said: &mut Said) {
+        let alone = self.open_incident().filter(|incident| incident.with.is_none());
+        let severity = alone.map(Incident::called_at);
+        let Some(severity) = severity.filter(|_| calls && self.escalation.is_none()) else {
+            return;
+        };
+        let reached = BTreeSet::new();
+        self.escalation = Some(Escalation { severity, since: now, called: 0, reached });
         let due = self.rungs_due(now);
         self.call(&due, Turn::Opened, now, said);
         said.mention(slack_ids(&due));
@@ -111,7 +141,12 @@ impl Watch {
     /// Whether somebody has said that they see to it.
     pub(super) fn is_in_hands(&self) -> bool {
         let held = self.pending.as_ref().is_some_and(|pending| pending.held);
-        held || self.is_acknowledged()
+        // Who acknowledged it before it came back has not seen what is decided now.
+        let seen = self.open_incident().is_some_and(|incident| {
+            let acked = incident.acked.as_ref().filter(|acked| !acked.by_hold);
+            acked.is_some_and(|acked| acked.at >= incident.spell_began())
+        });
+        held || seen
     }
 
     /// The same of somebody who has not only asked for time.
@@ -129,7 +164,9 @@ impl Watch {
 
     /// The incident is over for those who were called.
     pub(super) fn call_off(&mut self, now: Timestamp, said: &mut Said) {
-        if self.incident.is_some() {
+        if let Some(opened_at) = self.incident.as_ref().map(|incident| incident.opened_at) {
+            let lasted = SignedDuration::from_secs(now.duration_since(opened_at).as_secs());
+            self.note(now, format!("the incident is over after {lasted:#}"));
             self.pass_on(Turn::Resolved, now, said);
         }
         self.escalation = None;
@@ -167,6 +204,7 @@ impl Watch {
 
     fn climbing(&self) -> Option<&Escalation> {
         let unseen = self.open_incident().is_some_and(|incident| incident.acked.is_none());
+        let unseen = unseen && self.is_in_breach();
         self.escalation.as_ref().filter(|_| unseen && self.is_open())
     }
 
@@ -207,15 +245,25 @@ impl Watch {
     /// Words as in the thread: those of the latest reply of this change, where there is one.
     fn signal(&mut self, turn: Turn, to: BTreeSet<Recipient>, now: Timestamp, said: &mut Said) {
         let Some(incident) = self.incident.as_ref().filter(|_| !to.is_empty()) else { return };
+        let of_its_own = match turn {
+            Turn::Called | Turn::Acknowledged { .. } | Turn::Resolved => true,
+            Turn::Opened | Turn::RolledBack { .. } | Turn::NeedsHelp => false,
+        };
+        // Elsewhere there is but the lead's incident, and it ends when that does.
+        if incident.with.is_some() && of_its_own {
+            return;
+        }
+        let own = || format!("{}#{}", self.id, incident.number);
         let reply = said.last_reply();
         let signal = Signal {
-            incident: format!("{}#{}", self.id, incident.number),
-            severity: incident.severity,
+            incident: incident.with.as_ref().map_or_else(own, Lead::key),
+            severity: incident.called_at(),
             opened_at: incident.opened_at,
             title: self.title(),
             headline: match (&turn, reply) {
                 (Turn::Acknowledged { by }, _) => format!("{by} acknowledged {}", self.title()),
                 (_, Some(reply)) => reply.headline.clone(),
+                (Turn::Resolved, None) => format!("{} is back to normal by itself", self.title()),
                 (_, None) => format!("{}: {}", self.title(), self.status_line()),
             },
             fields: reply.map(|reply| reply.fields.clone()).unwrap_or_default(),
@@ -236,6 +284,16 @@ impl Said {
             Body::Reply(reply) => Some(reply),
             Body::Card(_) | Body::Signal { .. } | Body::Files { .. } => None,
         })
+    }
+
+    /// What was said from `first` on calls nobody.
+    pub(super) fn call_nobody(&mut self, first: usize) {
+        for notice in self.notices.iter_mut().skip(first) {
+            if let Body::Reply(reply) = &mut notice.body {
+                (reply.page, reply.broadcast) = (false, false);
+                reply.mentions.clear();
+            }
+        }
     }
 
     /// The latest reply mentions them too.

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::{BaselineMeasured, Ceiling, Pinned};
 use crate::judge::Rival;
 use crate::model::{
-    ActFailure, Acted, Announcement, Deployment, Facts, Inspection, Reading, Recipient, Revision,
-    RollbackSafe, Sighting, TaskStop,
+    ActFailure, Acted, Announcement, Companion, Deployment, Facts, Inspection, Lead, Reading,
+    Recipient, Revision, RollbackSafe, Sighting, TaskStop,
 };
 
 /// Everything that can happen to a watch. This is what the journal keeps.
@@ -57,6 +57,14 @@ pub enum Event {
     CeilingChanged(Ceiling),
     /// A person acts.
     Pressed(Press),
+    /// The incident that is about to open is part of another service's.
+    Joined(Box<Lead>),
+    /// Another service's incident is part of this one, or stands otherwise than before.
+    Leads(Box<Companion>),
+    /// The incident that this one is part of is over.
+    LeadOver,
+    /// The source is lost, and the thread of another deployment has said so.
+    SourceTold { by: String },
     /// The platform's answer to the rollback.
     Acted(Result<Acted, ActFailure>),
     /// Somebody who was to be called elsewhere has not heard of it: after a while, or for

@@ -72,7 +72,13 @@ pub fn on_sighting(
         None | Some(_) => {
             let mut steps = Vec::new();
             if let Some(watch) = bound {
-                let by = format!("{} ({})", primary.revision.short(), primary.id);
+                let definition = primary.revision.short();
+                let version = announced_for(sighting, open)
+                    .and_then(|announced| announced.deployment.facts.version.as_deref());
+                let by = match version {
+                    Some(version) => format!("{version} ({definition}, {})", primary.id),
+                    None => format!("{definition} ({})", primary.id),
+                };
                 let event = Event::Superseded { by };
                 steps.push(Step::Deliver(watch.id.clone(), Box::new(event)));
             }

@@ -19,10 +19,13 @@ mod event;
 mod explain;
 mod harm;
 mod intake;
+mod joined;
 mod labels;
+mod lost;
 mod phase;
 mod pictures;
 mod press;
+mod quiet;
 mod replies;
 mod report;
 mod sampling;
@@ -33,6 +36,7 @@ mod target;
 mod tasks;
 mod undo;
 mod wants;
+mod weigh;
 mod words;
 
 pub use baselines::{BaselineAsk, BaselineMeasured, Purpose, Samples};
@@ -49,6 +53,8 @@ pub use explain::{
 };
 pub use intake::{Poison, Seen, Step as IntakeStep, on_announcement, on_sighting};
 pub use labels::{Unlabelled, lacking, unlabelled, variables};
+pub use lost::Lost;
+pub use quiet::Hushed;
 pub use report::report;
 pub use state::{
     Actor, Ceiling, Entry, LogExcerpt, Pending, Pinned, PreflightState, RollbackRun, RunStep, Said,

@@ -48,7 +48,7 @@ impl Watch {
     /// ends mid-roll-out, but a watch must.
     pub(super) fn give_up_roll_out(&mut self, now: Timestamp, said: &mut Said) {
         if self.is_rolling_out() && self.horizon_at().is_some_and(|end| now >= end) {
-            if self.has_open_incident() || self.rollback_spent.is_some() {
+            if self.is_in_breach() || self.rollback_spent.is_some() {
                 self.conclude(now, said);
             } else {
                 let because = "the roll-out has not come to its end".to_owned();
@@ -66,7 +66,7 @@ impl Watch {
         if let Some(why) = self.rollback_spent.clone() {
             return self.end(Outcome::RollbackFailed, why, now, said);
         }
-        if self.has_open_incident() {
+        if self.is_in_breach() {
             let because = self.breach_in_words();
             return self.end(Outcome::Breached, because, now, said);
         }
@@ -132,6 +132,7 @@ impl Watch {
         now: Timestamp,
         said: &mut Said,
     ) {
+        self.close_calm(now, said);
         let grave = self.has_open_incident()
             && self.incident.as_ref().is_some_and(|incident| {
                 incident.severity < Severity::Sev3 && incident.excused.is_none()
@@ -141,6 +142,11 @@ impl Watch {
         }
         self.pending = None;
         self.next_tick = None;
+        self.tell_of_steadiness(now, said);
+        if let Some(hushed) = self.hushed.clone().filter(|_| !self.has_open_incident()) {
+            let reply = self.say_came_and_went(&hushed);
+            self.reply(now, reply, said);
+        }
         let loud = self.has_open_incident() || outcome == Outcome::Inconclusive;
         self.stage = Stage::Ended { outcome, at: now, because };
         if loud {
@@ -173,6 +179,10 @@ impl Watch {
     /// What time alone brings about.
     pub(super) fn woke(&mut self, now: Timestamp, said: &mut Said) {
         self.climb(now, said);
+        self.end_quiet(now, said);
+        if self.steady_at().is_some_and(|at| now >= at) {
+            self.tell_of_steadiness(now, said);
+        }
         match &self.stage {
             Stage::Announced { until } if now >= *until => {
                 let because = "announced, never appeared".to_owned();
@@ -203,8 +213,10 @@ impl Watch {
     /// When the watch must be woken, if nothing happens before. Ticks are wants,
     /// not wakes.
     pub fn next_wake(&self) -> Option<Timestamp> {
-        let calls = self.next_call_at();
-        self.stage_wake().into_iter().chain(calls).min()
+        let steady = self.steady_at().filter(|_| matches!(self.stage, Stage::Watching));
+        let quiet = self.hushed.as_ref().filter(|_| self.is_open()).map(|hushed| hushed.until);
+        let wakes = [self.stage_wake(), self.next_call_at(), steady, quiet];
+        wakes.into_iter().flatten().min()
     }
 
     fn stage_wake(&self) -> Option<Timestamp> {

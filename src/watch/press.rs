@@ -159,6 +159,7 @@ impl Watch {
         pending.held = true;
         pending.held_from = Some(until);
         pending.until = Some(asked.max(until));
+        self.note(now, format!("hotfix: {} says that a fix is on the way", press.by));
         let reply = self.say_held(&press.by, reason);
         self.reply(now, reply, said);
         let acked_before = self.open_incident().is_some_and(|incident| incident.acked.is_some());

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::words::{clock, full, list};
-use super::{Actor, Answer, PreflightState, RollbackRun, RunStep, Stage, Watch};
+use super::{Actor, Answer, Hushed, PreflightState, RollbackRun, RunStep, Stage, Watch};
 use crate::model::{Outcome, Recipient, Reply, Revision, Severity, Tone};
 use crate::policy::OnTimeout;
 
@@ -14,7 +14,7 @@ impl Watch {
         let field = |name: &str, value: String| (name.to_owned(), value);
         vec![
             field("Status", incident.status.in_template().to_owned()),
-            field("Severity", incident.severity.to_string()),
+            field("Severity", incident.called_at().to_string()),
             field(
                 "Impact",
                 list(&incident.checks.iter().cloned().collect::<Vec<_>>()) + " outside the limits",
@@ -39,11 +39,15 @@ impl Watch {
     }
 
     fn is_sev1(&self) -> bool {
-        self.incident.as_ref().is_some_and(|incident| incident.severity == Severity::Sev1)
+        self.incident.as_ref().is_some_and(|incident| incident.called_at() == Severity::Sev1)
     }
 
     fn severity(&self) -> String {
-        self.incident.as_ref().map_or("incident".to_owned(), |i| i.severity.to_string())
+        let Some(incident) = &self.incident else { return "incident".to_owned() };
+        match self.again_in_words() {
+            Some(again) => format!("{} {again}", incident.called_at()),
+            None => incident.called_at().to_string(),
+        }
     }
 
     fn target_in_words(&self) -> String {
@@ -192,13 +196,19 @@ impl Watch {
             (None, _) => ("not known".to_owned(), "nothing happens by itself".to_owned()),
         };
         let headline =
-            format!("{}: roll {} back? A person has to decide", pending.severity, self.title());
+            format!("{}: roll {} back? A person has to decide", self.severity(), self.title());
         let resolution = format!("proposed: back to {}", self.target_in_words());
         let mut reply = self.incident_reply(Tone::Bad, headline, &resolution, &eta);
         reply.lines.push(format!("asked because {}", pending.because));
+        let left = pending.until.map(|until| until.duration_since(pending.asked_at));
+        reply.lines.extend(left.filter(|left| !left.is_zero()).map(|left| {
+            let hold = self.policy().actions.hold;
+            format!("{left:#} to fix it or to decide; hold it, for {hold:#} at most, if a fix is on the way")
+        }));
         reply.lines.push(then);
         reply.lines.push(format!("to roll back: deployguard rollback {}", self.id));
-        reply.page = true;
+        // Who acknowledged it knows of it.
+        reply.page = !self.is_acknowledged();
         reply
     }
 
@@ -239,7 +249,15 @@ impl Watch {
     pub(super) fn say_held(&self, by: &str, reason: &str) -> Reply {
         let until = self.pending.as_ref().and_then(|pending| pending.until);
         let until = until.map(full).unwrap_or_default();
-        self.plain(Tone::Warn, format!("{by} holds the decision until {until}{reason}"))
+        let headline = format!("{by} holds the decision until {until}{reason}");
+        let then = match self.pending.as_ref().map(|pending| pending.on_timeout) {
+            Some(OnTimeout::Rollback) => "it is rolled back then, unless a fix is in place",
+            Some(OnTimeout::Escalate) | None => "people are paged again then",
+        };
+        Reply {
+            lines: vec![format!("a fix is on the way; {then}")],
+            ..self.plain(Tone::Warn, headline)
+        }
     }
 
     pub(super) fn say_resumed(&self, by: &str, reason: &str) -> Reply {
@@ -292,7 +310,7 @@ impl Watch {
         let mut reply =
             self.incident_reply(Tone::Bad, headline, "a person has to act now", "not known");
         reply.lines.push(format!("no automatic rollback: {because}"));
-        reply.page = true;
+        reply.page = !self.is_acknowledged();
         reply
     }
 
@@ -301,14 +319,45 @@ impl Watch {
         self.incident_reply(Tone::Good, headline, "none needed", "recovered")
     }
 
+    /// An incident that kept coming back has stayed away.
+    pub(super) fn say_steady(&self) -> Reply {
+        let headline = format!("{} is back to normal by itself, and has stayed so", self.title());
+        let incident = self.incident.as_ref();
+        let lines = incident.map(|incident| {
+            let since = incident.calm_at.or(incident.resolved_at).map(full).unwrap_or_default();
+            let times = incident.returns.saturating_add(1);
+            format!(
+                "it came {times} times from {} on; well since {since}",
+                full(incident.opened_at)
+            )
+        });
+        Reply { lines: lines.into_iter().collect(), ..self.plain(Tone::Good, headline) }
+    }
+
+    /// What the quiet hours kept from people, and is over.
+    pub(super) fn say_came_and_went(&self, hushed: &Hushed) -> Reply {
+        let times = match hushed.times {
+            1 => "once".to_owned(),
+            more => format!("{more} times"),
+        };
+        let headline = format!(
+            "{}: a SEV3 came and went in the quiet hours, {times} since {}",
+            self.title(),
+            full(hushed.since)
+        );
+        Reply { lines: self.evidence(), broadcast: false, ..self.plain(Tone::Quiet, headline) }
+    }
+
     pub(super) fn say_missing_data(&self, names: &[String]) -> Reply {
-        let lines = names
-            .iter()
-            .filter_map(|name| {
-                let last = self.checks.get(name)?.last.as_ref()?;
-                Some(format!("{name}: {} ({})", last.verdict.as_str(), last.reason))
-            })
-            .collect();
+        let lines = names.iter().filter_map(|name| {
+            let last = self.checks.get(name)?.last.as_ref()?;
+            Some(format!("{name}: {} ({})", last.verdict.as_str(), last.reason))
+        });
+        let target = &self.deployment.service.key.target;
+        let once = self.lost.as_ref().map(|_| {
+            format!("said once for all deployments of target {target}; their cards show the same")
+        });
+        let lines = lines.chain(once).collect();
         let headline = format!("{}: {} can't be judged right now", self.title(), list(names));
         Reply { lines, ..self.plain(Tone::Warn, headline) }
     }
@@ -379,10 +428,21 @@ impl Watch {
 
     pub(super) fn say_ended_open(&self) -> Reply {
         let headline = format!("{}: {}", self.title(), self.status_line());
+        let superseded = self.outcome() == Some(Outcome::Superseded);
         let page = self.has_open_incident()
+            && self.hushed.is_none()
             && !matches!(self.outcome(), Some(Outcome::Superseded | Outcome::Cancelled));
-        let resolution = "open when the watch ended";
-        let reply = self.incident_reply(Tone::Warn, headline, resolution, "not known");
+        let resolution = match &self.stage {
+            Stage::Ended { because, .. } if superseded => {
+                format!("{because}; what is measured from now on is judged as that deployment's")
+            }
+            Stage::Announced { .. }
+            | Stage::Starting
+            | Stage::Watching
+            | Stage::RollingBack(_)
+            | Stage::Ended { .. } => "open when the watch ended".to_owned(),
+        };
+        let reply = self.incident_reply(Tone::Warn, headline, &resolution, "not known");
         Reply { page, broadcast: false, ..reply }
     }
 

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Said, Sampled, Stage, Tick, Watch};
 use crate::judge::{Blame, CheckState, Rival, Sample, is_gap, rank};
-use crate::model::{Incident, IncidentStatus, Severity, Verdict};
+use crate::model::{Severity, Verdict};
 use crate::policy::Check;
 
 impl Watch {
@@ -28,6 +28,7 @@ impl Watch {
         for tick in sampled.earlier.iter().chain([&sampled.latest]) {
             self.observe(tick, interval);
         }
+        self.note_source(sampled, now);
         self.note_born(&sampled.born, now);
         self.tell_of_alarms(&sampled.alarms_before, now, said);
         self.rivals.clone_from(&sampled.rivals);
@@ -49,6 +50,7 @@ impl Watch {
             Stage::Starting => self.weigh(now, said),
             Stage::Announced { .. } | Stage::Ended { .. } => {}
         }
+        self.joining = None;
     }
 
     /// Judges one tick.
@@ -236,102 +238,6 @@ impl Watch {
         if self.query_offset.is_some() { self.settled(now) } else { now }
     }
 
-    /// Opens, widens or resolves the incident, and decides where it got worse.
-    fn weigh(&mut self, now: Timestamp, said: &mut Said) {
-        let Some(breaches) = self.breaches() else {
-            if self.has_open_incident() && self.came_back(now) {
-                self.resolve(now);
-                self.pending = None;
-                let reply = self.say_resolved_by_itself();
-                self.reply(now, reply, said);
-                self.call_off(now, said);
-                self.show_end(false, now, said);
-            }
-            return;
-        };
-        let Breaches { severity, blame, checks } = breaches;
-        let excused = (!blame.is_ours()).then(|| blame.in_words());
-        // What began before can't be helped by waiting; the others may turn out otherwise.
-        let shared = matches!(
-            blame,
-            Blame::Shared { .. } | Blame::Dependency { .. } | Blame::Another { .. }
-        );
-        let known = self.incident.as_ref().filter(|_| self.has_open_incident());
-        let turned = known.is_some_and(|incident| incident.excused.is_some()) && blame.is_ours();
-        let worse = turned || known.is_none_or(|incident| severity < incident.severity);
-        if known.is_none() {
-            let number = self.incident.as_ref().map_or(1, |last| last.number.saturating_add(1));
-            self.incident = Some(Incident {
-                number,
-                acked: None,
-                opened_at: now,
-                severity,
-                status: IncidentStatus::Investigating,
-                checks: checks.into_iter().collect(),
-                resolved_at: None,
-                evidence: Vec::new(),
-                excused,
-                shared,
-            });
-        } else if let Some(incident) = self.incident.as_mut() {
-            incident.severity = if turned { severity } else { incident.severity.min(severity) };
-            incident.checks.extend(checks);
-            // What was found to be the deployment's doing once stays so.
-            if incident.excused.is_some() {
-                (incident.excused, incident.shared) = (excused, shared);
-            }
-        }
-        let waits_anew =
-            self.pending.as_ref().is_none_or(|p| p.because == super::undo::NOT_IN_TIME);
-        if !worse && waits_anew {
-            self.reconsider(now, said);
-        }
-        if worse && !(turned && self.is_in_hands()) {
-            let evidence = self.measured_evidence();
-            self.note(now, format!("{severity}: {}", evidence.join("; ")));
-            if let Some(incident) = self.incident.as_mut() {
-                incident.evidence = evidence;
-            }
-            self.respond(severity, now, said);
-        }
-    }
-
-    /// Whether every check of the incident has been back for two windows.
-    pub(super) fn came_back(&self, now: Timestamp) -> bool {
-        let Some(incident) = &self.incident else { return false };
-        self.are_back(&incident.checks, None, now)
-    }
-
-    /// Whether all of `checks` have been back for two windows, counted not from before
-    /// `since`, and by what was measured of each.
-    pub(super) fn are_back<'a>(
-        &self,
-        checks: impl IntoIterator<Item = &'a String> + Clone,
-        since: Option<Timestamp>,
-        now: Timestamp,
-    ) -> bool {
-        let (interval, now) = (self.interval(), self.measured_by(now));
-        let known = checks.clone().into_iter().filter_map(|name| self.policy().check(name));
-        let windows = known.map(|check| check.window(check.pace(interval)) * 2);
-        let needed = windows.max().unwrap_or_default();
-        checks.into_iter().all(|name| {
-            let delay = self.policy().check(name).map(Check::delay).unwrap_or_default();
-            let measured_by = now.checked_sub(delay).unwrap_or(now);
-            let back = self.checks.get(name).and_then(|state| state.back_since);
-            back.is_some_and(|back| {
-                let from = since.map_or(back, |since| back.max(since));
-                measured_by.duration_since(from) >= needed
-            })
-        })
-    }
-
-    pub(super) fn resolve(&mut self, now: Timestamp) {
-        if let Some(incident) = self.incident.as_mut() {
-            incident.status = IncidentStatus::Resolved;
-            incident.resolved_at = Some(now);
-        }
-    }
-
     /// What was in ALARM before is told once: it is not held against the deployment.
     fn tell_of_alarms(&mut self, before: &BTreeSet<String>, now: Timestamp, said: &mut Said) {
         let news: Vec<String> = before
@@ -349,7 +255,7 @@ impl Watch {
     fn tell_of_missing_data(&mut self, now: Timestamp, said: &mut Said) {
         let (patience, measured) = (self.policy().no_data_notify_after, self.measured_by(now));
         let interval = self.interval();
-        let mut newly = Vec::new();
+        let mut newly = BTreeSet::new();
         for (name, state) in &self.checks {
             let topic = format!("no data: {name}");
             let late = self
@@ -360,7 +266,7 @@ impl Watch {
             match state.unmeasured_since {
                 Some(since) if measured.duration_since(since) >= patience => {
                     if self.told.insert(topic) {
-                        newly.push(name.clone());
+                        newly.insert(name.clone());
                     }
                 }
                 Some(_) => {}
@@ -370,8 +276,7 @@ impl Watch {
             }
         }
         if !newly.is_empty() {
-            let reply = self.say_missing_data(&newly);
-            self.reply(now, reply, said);
+            self.tell_of_silence(&newly, now, said);
         }
     }
 }

@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use super::baselines::controls;
 use super::intake::JOIN_WITHIN;
-use super::{Decided, Escalation, Event, Illegal, Tasks};
+use super::{Decided, Escalation, Event, Hushed, Illegal, Lost, Tasks};
 use crate::judge::{CheckState, Rival, Role};
 use crate::model::{
-    Announcement, Body, Deployment, Incident, LedgerEntry, Mode, Notice, Outcome, Reply, Revision,
-    RollbackPlan, Route, Severity, Sighting, TaskStop, WatchId,
+    Announcement, Body, Deployment, Incident, Lead, LedgerEntry, Mode, Notice, Outcome, Reply,
+    Revision, RollbackPlan, Route, Severity, Sighting, TaskStop, WatchId,
 };
 use crate::policy::{Against, OnTimeout, Policy};
 
@@ -63,6 +63,15 @@ pub struct Watch {
     /// The calls about the open incident.
     #[serde(default)]
     pub escalation: Option<Escalation>,
+    /// Since when nothing can be asked.
+    #[serde(default)]
+    pub lost: Option<Lost>,
+    /// What the incident that the next sample opens is part of.
+    #[serde(default)]
+    pub joining: Option<Lead>,
+    /// What waits for the end of the quiet hours.
+    #[serde(default)]
+    pub hushed: Option<Hushed>,
     /// Presses that were taken, by their keys: one that comes again is none.
     #[serde(default)]
     pub presses: BTreeSet<String>,
@@ -277,6 +286,9 @@ impl Watch {
             decided: Vec::new(),
             pending: None,
             escalation: None,
+            lost: None,
+            joining: None,
+            hushed: None,
             presses: BTreeSet::new(),
             preflight: PreflightState::Unknown,
             rollback_spent: None,
@@ -326,6 +338,10 @@ impl Watch {
             Event::Woke => self.woke(now, &mut said),
             Event::CeilingChanged(ceiling) => self.ceiling_changed(ceiling, now, &mut said),
             Event::Pressed(press) => self.pressed(press, now, &mut said)?,
+            Event::Joined(lead) => self.joining = Some((**lead).clone()),
+            Event::Leads(companion) => self.led(companion, now, &mut said),
+            Event::SourceTold { by } => self.source_told_by(by, now),
+            Event::LeadOver => self.lead_over(now, &mut said),
             Event::Acted(result) => self.acted(result, now, &mut said)?,
             Event::Untold { to, because, given_up } => {
                 self.untold(to, because, *given_up, now, &mut said);

@@ -2,14 +2,18 @@
 
 mod asking;
 mod escalate;
+mod flapping;
 mod flow;
 mod harm;
 mod intake;
 mod invariants;
+mod joined;
 mod labels;
 mod late;
 mod pictures;
 mod preflight;
+mod quiet;
 mod rivals;
+mod severities;
 mod tasks;
 pub(crate) mod world;

@@ -216,6 +216,7 @@ impl Watch {
                     }
                     let by = run.by.name();
                     let to = run.plan.target.short().to_owned();
+                    self.note(now, "verify: the target is in place, its numbers are measured");
                     let reply = self.say_in_place();
                     self.reply(now, reply, said);
                     self.pass_on(Turn::RolledBack { to, by }, now, said);
@@ -258,11 +259,7 @@ impl Watch {
             self.withdrawn = Some(run);
         }
         if self.has_open_incident() && self.came_back(now) {
-            self.resolve(now);
-            let reply = self.say_resolved_by_itself();
-            self.reply(now, reply, said);
-            self.call_off(now, said);
-            return self.show_end(false, now, said);
+            return self.resolve_by_itself(now, said);
         }
         let because = NOT_IN_TIME.to_owned();
         let severity = self.incident.as_ref().map_or(Severity::Sev2, |i| i.severity);

@@ -43,6 +43,7 @@ impl Watch {
         let verdicts: Vec<_> = self.checks.values().map(CheckState::verdict).collect();
         let status = self.incident.as_ref().map(|incident| (incident.status, incident.severity));
         let found = (&self.changes_in_words(), matches!(self.preflight, PreflightState::Unknown));
+        let found = (found, self.joins_in_words(), self.lead_in_words());
         let facts = (&self.deployment.facts, &self.ceiling, &self.pending, found);
         format!("{}|{verdicts:?}|{status:?}|{facts:?}", self.status_line())
     }
@@ -58,9 +59,10 @@ impl Watch {
                 let rolling = if self.is_rolling_out() { ", rolling out" } else { "" };
                 match &self.incident {
                     Some(incident) if incident.resolved_at.is_none() => format!(
-                        "{} incident since {}{}; {}",
-                        incident.severity,
-                        clock(incident.opened_at),
+                        "{} incident {}{}; {}",
+                        incident.called_at(),
+                        self.again_in_words()
+                            .unwrap_or_else(|| format!("since {}", clock(incident.opened_at))),
                         seen_by(incident),
                         self.next_step()
                     ),
@@ -89,6 +91,16 @@ impl Watch {
     }
 
     fn next_step(&self) -> String {
+        if !self.is_in_breach() {
+            let until = self.calm_until().map(|until| format!("; over at {}", clock(until)));
+            return format!("back to normal{}", until.unwrap_or_default());
+        }
+        if let Some(hushed) = &self.hushed {
+            return format!(
+                "people are told at the end of the quiet hours, {}",
+                clock(hushed.until)
+            );
+        }
         match &self.pending {
             Some(pending) => match (pending.until, pending.on_timeout) {
                 (Some(until), OnTimeout::Rollback) => {
@@ -139,6 +151,8 @@ impl Watch {
             self.unannounced_in_words(),
             self.unlabelled_in_words(),
             self.changes_in_words(),
+            self.lead_in_words(),
+            self.joins_in_words(),
         ];
         let pinned = &self.pinned;
         let commit = match (&pinned.commit, pinned.dirty) {

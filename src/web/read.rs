@@ -12,7 +12,7 @@ use super::Face;
 use super::act::find;
 use super::problem::Problem;
 use super::view::{WatchDetail, WatchView};
-use crate::engine::{Foreseen, clock};
+use crate::engine::{Foreseen, clock, read_digest};
 use crate::store::{Pause, PauseTurn};
 use crate::watch::{Digest, Event, Explanation, Watch, explain};
 
@@ -20,10 +20,6 @@ use crate::watch::{Digest, Event, Explanation, Watch, explain};
 const MOST: u32 = 1000;
 /// The days that a digest may look back over.
 const MOST_DAYS: u32 = 90;
-/// Watches that a digest reads at once, and how often it does: between two of these the
-/// engine has its turn at the store.
-const PAGE: u32 = 100;
-const MOST_PAGES: u32 = 50;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -119,20 +115,7 @@ pub async fn digest(
     let now = clock::now();
     let back = SignedDuration::from_hours(24 * i64::from(days));
     let since = now.checked_sub(back).map_err(|error| bad(error.to_string()))?;
-    let mut digest = Digest::new(since, now);
-    let mut after = (since, String::new());
-    for _ in 0..MOST_PAGES {
-        let page = face.store.watches_since::<Watch>(&after, PAGE).await?;
-        for watch in &page {
-            digest.add(watch);
-        }
-        digest.cut = page.len() >= PAGE as usize;
-        match page.last() {
-            Some(last) if digest.cut => after = (last.opened_at, last.id.to_string()),
-            Some(_) | None => break,
-        }
-    }
-    Ok(Json(digest.finished()))
+    Ok(Json(read_digest(&face.store, since, now).await?))
 }
 
 pub async fn pauses(

@@ -4,7 +4,9 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Facts, IncidentStatus, Mode, Outcome, Severity, TaskStop, Verdict};
+use crate::model::{
+    Companion, Facts, IncidentStatus, Lead, Mode, Outcome, Severity, TaskStop, Verdict,
+};
 use crate::watch::{Entry, LogExcerpt, PreflightState, Unlabelled, Watch};
 
 /// A watch in a list.
@@ -57,6 +59,15 @@ pub struct IncidentView {
     /// What was measured when it was at its worst, one line a check or kind of stop.
     #[serde(default)]
     pub evidence: Vec<String>,
+    /// Times that it has come back.
+    #[serde(default)]
+    pub returns: u32,
+    /// The incident of another service that it is part of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub with: Option<Lead>,
+    /// Incidents of other services that are part of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub joins: Vec<Companion>,
 }
 
 /// A watch alone, with everything that explains it.
@@ -131,6 +142,9 @@ impl WatchView {
                 opened_at: incident.opened_at,
                 resolved_at: incident.resolved_at,
                 evidence: incident.evidence.clone(),
+                returns: incident.returns,
+                with: incident.with.clone(),
+                joins: incident.joins.clone(),
             }),
             decision_due: watch.pending.as_ref().and_then(|pending| pending.until),
         }

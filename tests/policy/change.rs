@@ -123,6 +123,13 @@ fn every_change_is_said_with_the_way_it_goes() {
 }
 
 #[test]
+fn quiet_hours_are_looser() {
+    let new = "notify: { quiet: { SEV3: \"22:00-07:00 Europe/Berlin\" } }\nchecks:\n";
+    let told = ["notify.quiet.SEV3: none -> 22:00-07:00 Europe/Berlin: looser"];
+    assert_eq!(changes(&[("checks:\n", new)]), told);
+}
+
+#[test]
 fn a_pattern_that_leaves_services_out_is_looser() {
     let with = |service: &str| {
         read_one(BASE.replace("service: api", &format!("service: \"{service}\""))).unwrap()

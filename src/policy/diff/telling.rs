@@ -9,7 +9,7 @@ use crate::policy::{NotifyRule, Rung};
 
 pub(super) fn telling(old: &NotifyRule, new: &NotifyRule, told: &mut Told) {
     // The rungs are compared severity by severity.
-    let NotifyRule { slack_channel, page, logs, escalate: _, tell } = old;
+    let NotifyRule { slack_channel, page, logs, escalate: _, tell, quiet: _ } = old;
     told.changed("notify.logs", logs, new.logs, Ordering::Equal);
     let none = |channel: &Option<String>| channel.clone().unwrap_or_else(|| "none".to_owned());
     let heard = new.slack_channel.is_some().cmp(&slack_channel.is_some());
@@ -25,6 +25,12 @@ pub(super) fn telling(old: &NotifyRule, new: &NotifyRule, told: &mut Told) {
         let (before, after) = (rungs(old), rungs(new));
         let more = after.len().cmp(&before.len());
         told.changed(&format!("notify.escalate.{severity}"), ladder(&before), ladder(&after), more);
+    }
+    for severity in [Severity::Sev1, Severity::Sev2, Severity::Sev3] {
+        let hours = |rule: &NotifyRule| rule.quiet.get(&severity).map(ToString::to_string);
+        let (before, after) = (hours(old), hours(new));
+        let less = before.is_some().cmp(&after.is_some());
+        told.changed(&format!("notify.quiet.{severity}"), none(&before), none(&after), less);
     }
     let more = new.tell.len().cmp(&tell.len());
     told.changed("notify.tell", names(tell), names(&new.tell), more);

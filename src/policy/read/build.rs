@@ -210,8 +210,17 @@ fn notify(text: &NotifyText, desk: &mut Desk) -> NotifyRule {
         }
         Some((severity, rungs.iter().map(|rung| rung.value.0.clone()).collect()))
     });
+    let escalate = escalate.collect();
+    for (severity, hours) in [("SEV1", &text.quiet.sev1), ("SEV2", &text.quiet.sev2)] {
+        if let Some(hours) = hours {
+            let mistake = Mistake::new(format!("a {severity} is said at any hour"));
+            desk.at(hours.marker, mistake.mend("quiet hours are for SEV3: `{ SEV3: ... }`"));
+        }
+    }
+    let quiet = text.quiet.sev3.iter().map(|hours| (Severity::Sev3, hours.value.clone()));
     NotifyRule {
-        escalate: escalate.collect(),
+        quiet: quiet.collect(),
+        escalate,
         tell: text.tell.iter().flatten().map(|told| told.value.0.clone()).collect(),
         slack_channel: text.slack.channel.as_ref().map(|channel| channel.value.0.clone()),
         logs: text.logs.as_ref().is_some_and(|logs| logs.value),

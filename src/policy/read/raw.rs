@@ -18,7 +18,7 @@ use super::scalar::{
     Pattern, Query, RungText, Scalar, ServiceName, SlackId, Told, Version,
 };
 use crate::model::{Mode, Severity, TaskGauge};
-use crate::policy::{Against, Bound, Fallback, Limit, LowTraffic, OnTimeout, Unannounced};
+use crate::policy::{Against, Bound, Fallback, Hours, Limit, LowTraffic, OnTimeout, Unannounced};
 
 /// Which services are guarded, and how. A `_defaults.yaml` has the same keys
 /// and gives its values to every policy in its folder and below.
@@ -290,6 +290,23 @@ pub(super) struct NotifyText {
     /// Who is told of every incident from its beginning to its end: `webhook:NAME`,
     /// `pagerduty:NAME` or `email:NAME` of the daemon's settings.
     pub tell: Option<Vec<At<Told>>>,
+    /// Hours in which what is only noted waits for the morning.
+    pub quiet: QuietText,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, expecting = "`{ SEV3: \"22:00-07:00 Europe/Berlin\" }`")]
+pub(super) struct QuietText {
+    #[serde(rename = "SEV1")]
+    #[schemars(skip)]
+    pub sev1: Option<At<Hours>>,
+    #[serde(rename = "SEV2")]
+    #[schemars(skip)]
+    pub sev2: Option<At<Hours>>,
+    /// In them a SEV3 only edits the card. At their end it is said if it is still so, or that
+    /// it came and went.
+    #[serde(rename = "SEV3")]
+    pub sev3: Option<At<Hours>>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]

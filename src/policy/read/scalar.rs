@@ -12,7 +12,7 @@ use crate::model::{Mode, Recipient, Severity, TaskGauge};
 use crate::policy::diagnostic::{Mistake, quoted};
 use crate::policy::glob::Glob;
 use crate::policy::selector;
-use crate::policy::{Against, Fallback, LowTraffic, OnTimeout, Rung, Unannounced};
+use crate::policy::{Against, Fallback, Hours, LowTraffic, OnTimeout, Rung, Unannounced};
 
 /// Parts a message and its mend on their way through serde, which carries one string.
 pub(super) const MEND: char = '\u{1f}';
@@ -341,6 +341,16 @@ impl Scalar for RungText {
         }
         let call = call.into_iter().map(recipient).collect::<Result<_, _>>()?;
         Ok(Self(Rung { after: stretch(&time.join(" "))?, call }))
+    }
+}
+
+impl Scalar for Hours {
+    const EXPECTED: &'static str = "hours and a zone, such as `22:00-07:00 Europe/Berlin`";
+
+    fn parse(text: &str) -> Result<Self, Mistake> {
+        text.parse().map_err(|why: String| {
+            Mistake::new(why).mend("write them as `22:00-07:00 Europe/Berlin`")
+        })
     }
 }
 

@@ -20,7 +20,7 @@ fn rung(minutes: i64, call: &[&str]) -> Rung {
 
 /// As document 002 has it: on-call, after 5 minutes the manager, after 5 more the product
 /// manager.
-fn ladder() -> Policy {
+pub(super) fn ladder() -> Policy {
     let mut policy = policy();
     let rungs = vec![
         rung(0, &["S0ONCALL", "pagerduty:oncall"]),
@@ -58,7 +58,7 @@ fn signals(notices: &[Notice]) -> Vec<(String, Turn)> {
     signals.flatten().collect()
 }
 
-fn heard(guard: &Guard, who: &str) -> Vec<Turn> {
+pub(super) fn heard(guard: &Guard, who: &str) -> Vec<Turn> {
     signals(&guard.notices).into_iter().filter(|(to, _)| to == who).map(|(_, turn)| turn).collect()
 }
 

@@ -228,3 +228,22 @@ fn what_was_bad_without_digests_is_every_image_of_it_that_no_later_watch_saw_wel
     let found = candidates(&rule, &ledger, &judged, Some(&of(1, "fix")), at(300));
     assert_eq!(found, []);
 }
+
+#[test]
+fn what_supersedes_is_called_by_the_version_that_was_announced() {
+    let mut guard = Guard::over(policy());
+    guard.sees(sighting(5, "ecs-svc/2", 2, RollOut::Completed));
+    let mut fix = announced("fix", Some("api:3"));
+    fix.deployment.facts.version = Some("v1.5.1".into());
+    let primary = sighting(600, "ecs-svc/3", 3, RollOut::InProgress);
+    let steps =
+        on_sighting(&primary, Some(&seen("ecs-svc/2", 2)), &[&guard.watch, &fix], &service());
+    let by = steps.iter().find_map(|step| match step {
+        IntakeStep::Deliver(_, event) => match &**event {
+            Event::Superseded { by } => Some(by.clone()),
+            _ => None,
+        },
+        IntakeStep::Adopt(_) | IntakeStep::Open(..) => None,
+    });
+    assert_eq!(by.as_deref(), Some("v1.5.1 (api:3, ecs-svc/3)"));
+}

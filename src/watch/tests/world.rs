@@ -154,9 +154,15 @@ impl Guard {
     }
 
     pub fn with(policy: Policy, rollback_safe: RollbackSafe) -> Guard {
+        Guard::of("api", policy, rollback_safe)
+    }
+
+    /// The same of another service.
+    pub fn of(name: &str, policy: Policy, rollback_safe: RollbackSafe) -> Guard {
+        let key = ServiceKey { service: name.into(), ..key() };
         let deployment = Deployment {
             id: "ecs-svc/2".into(),
-            service: service(),
+            service: Service { name: name.into(), key, ..service() },
             platform_id: Some("ecs-svc/2".into()),
             revision: Some(revision(2)),
             source: Some(revision(1)),

@@ -1,0 +1,186 @@
+//! Which incidents are one: what each watch must hear of the others, within one step.
+//!
+//! A watch whose sample opens an incident hears of its lead before that sample, so that
+//! it calls nobody from the first word on. Whether it will open one is found by taking the
+//! sample on a copy: a watch is pure. All else is levelled at the end of each step, from
+//! what the watches know of each other, so nothing is lost by a crash.
+
+use jiff::Timestamp;
+
+use super::step::Step;
+use crate::model::{Companion, Lead, WatchId};
+use crate::watch::{Event, Watch};
+
+impl Step<'_> {
+    /// The incident that the one which `event` opens joins.
+    pub(super) fn lead_for(&self, id: &WatchId, event: &Event, now: Timestamp) -> Option<Lead> {
+        let Event::Sampled(_) = event else { return None };
+        let watch = self.watch(id)?;
+        if watch.has_open_incident() {
+            return None;
+        }
+        let open = self.open_watches();
+        let leads = open.into_iter().filter_map(|other| other.leads(watch, now));
+        let lead = leads.min_by(|a, b| (a.opened_at, &a.watch).cmp(&(b.opened_at, &b.watch)))?;
+        let number = |watch: &Watch| watch.incident.as_ref().map_or(0, |incident| incident.number);
+        let mut trial = watch.clone();
+        trial.handle(event, now).ok()?;
+        (trial.has_open_incident() && number(&trial) > number(watch)).then_some(lead)
+    }
+
+    /// The deployment whose thread has told of the lost source that `event` would tell of.
+    pub(super) fn told_of_source(
+        &self,
+        id: &WatchId,
+        event: &Event,
+        now: Timestamp,
+    ) -> Option<String> {
+        let Event::Sampled(_) = event else { return None };
+        let watch = self.watch(id).filter(|watch| !watch.tells_of_lost_source())?;
+        let open = self.open_watches();
+        let tells = |other: &&Watch| other.tells_of_lost_source() && other.is_told_beside(watch);
+        let title = open.into_iter().find(tells)?.title();
+        let mut trial = watch.clone();
+        trial.handle(event, now).ok()?;
+        trial.tells_of_lost_source().then_some(title)
+    }
+
+    /// Tells each lead how those stand that joined it, and them when it is over.
+    pub(super) fn level_joins(&mut self) {
+        let mut events: Vec<(WatchId, Event)> = Vec::new();
+        for watch in self.open_watches() {
+            let Some(incident) = &watch.incident else { continue };
+            if let Some(lead) = &incident.with {
+                match self.watch(&lead.watch).filter(|one| one.still_leads(lead)) {
+                    Some(one) => events.extend(news_for(one, watch)),
+                    None => events.push((watch.id.clone(), Event::LeadOver)),
+                }
+            }
+            for joined in incident.joins.iter().filter(|joined| !joined.over) {
+                let follows = self.watch(&joined.watch).is_some_and(|one| is_with(one, watch));
+                if !follows && incident.resolved_at.is_none() {
+                    let over = Companion { over: true, ..joined.clone() };
+                    events.push((watch.id.clone(), Event::Leads(Box::new(over))));
+                }
+            }
+        }
+        for (id, event) in events {
+            if self.watch(&id).is_some_and(Watch::is_open)
+                && let Err(why) = self.deliver(&id, event)
+            {
+                tracing::error!(watch = %id, %why, "could not hear of what breaks together");
+            }
+        }
+    }
+}
+
+/// What `lead` does not know yet of `joined`.
+fn news_for(lead: &Watch, joined: &Watch) -> Option<(WatchId, Event)> {
+    let companion = joined.companion()?;
+    let known = &lead.incident.as_ref()?.joins;
+    let news = !known.contains(&companion);
+    news.then(|| (lead.id.clone(), Event::Leads(Box::new(companion))))
+}
+
+/// Whether `joined` is open and its incident is part of the one of `lead`.
+fn is_with(joined: &Watch, lead: &Watch) -> bool {
+    let with = joined.incident.as_ref().and_then(|incident| incident.with.as_ref());
+    joined.is_open() && with.is_some_and(|with| with.watch == lead.id)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::engine::live::{Kept, Live};
+    use crate::model::RollbackSafe;
+    use crate::watch::tests::world::{Guard, at, counts, policy};
+    use crate::watch::{Command, Press, Sampled, Tick};
+
+    fn guard(name: &str) -> Guard {
+        let mut guard = Guard::of(name, policy(), RollbackSafe::Yes);
+        guard.settle();
+        guard
+    }
+
+    fn live(guards: Vec<Guard>) -> Live {
+        let watches = guards.into_iter().map(|guard| {
+            let version = i64::try_from(guard.journal.len()).unwrap();
+            (guard.watch.id.clone(), Kept { watch: guard.watch, version })
+        });
+        Live { watches: watches.collect(), ..Live::default() }
+    }
+
+    fn bad_at(second: i64) -> Event {
+        let readings = BTreeMap::from([("errors".to_owned(), counts(5.0))]);
+        Event::Sampled(Box::new(Sampled::of(Tick { readings, ..Tick::at(at(second)) })))
+    }
+
+    #[test]
+    fn of_two_services_that_break_together_the_later_one_joins_before_it_says_a_word() {
+        let (mut api, mut web) = (guard("api"), guard("web"));
+        api.breaks(5.0);
+        web.reads(5.0);
+        web.reads(5.0);
+        let (lead, joined) = (api.watch.id.clone(), web.watch.id.clone());
+        let mut live = live(vec![api, web]);
+        let offsets = BTreeMap::new();
+        let mut step = Step::at(at(60), &live, &offsets);
+        step.deliver(&joined, bad_at(60)).unwrap();
+        step.level_joins();
+        let with = |step: &Step<'_>| {
+            let watch = step.watch(&joined).unwrap();
+            watch.incident.as_ref().unwrap().with.as_ref().map(|lead| lead.watch.clone())
+        };
+        assert_eq!(with(&step), Some(lead.clone()));
+        let leads = step.watch(&lead).unwrap().incident.clone().unwrap();
+        assert_eq!(leads.joins.len(), 1);
+        let (news, kept) = (step.news(), step.into_kept());
+        assert_eq!(news, [(lead.clone(), 1), (joined.clone(), 2)]);
+        for kept in kept {
+            live.watches.insert(kept.watch.id.clone(), kept);
+        }
+        // Nothing more to say, until the lead ends.
+        let mut step = Step::at(at(70), &live, &offsets);
+        step.level_joins();
+        assert_eq!(step.news(), []);
+        let cancel = Event::Pressed(Press::new(Command::Cancel, "dana", None));
+        step.deliver(&lead, cancel).unwrap();
+        step.level_joins();
+        assert_eq!(with(&step), None);
+    }
+
+    #[test]
+    fn a_source_that_is_down_is_told_of_once_a_target() {
+        let lost = |second| {
+            let down = Err(crate::model::Unusable::Unreachable("connection refused".to_owned()));
+            let readings = BTreeMap::from([("errors".to_owned(), down)]);
+            Event::Sampled(Box::new(Sampled::of(Tick { readings, ..Tick::at(at(second)) })))
+        };
+        let (api, web) = (guard("api"), guard("web"));
+        let ids = [api.watch.id.clone(), web.watch.id.clone()];
+        let mut live = live(vec![api, web]);
+        let offsets = BTreeMap::new();
+        for round in 0..20 {
+            let second = 40 + round * 10;
+            let mut step = Step::at(at(second), &live, &offsets);
+            for id in &ids {
+                step.deliver(id, lost(second)).unwrap();
+            }
+            for kept in step.into_kept() {
+                live.watches.insert(kept.watch.id.clone(), kept);
+            }
+        }
+        let lines = |id: &WatchId| {
+            let timeline = &live.watches[id].watch.timeline;
+            let about = timeline.iter().filter(|line| line.text.contains("can't be judged"));
+            about.map(|line| line.text.clone()).collect::<Vec<_>>()
+        };
+        let (first, second) = (lines(&ids[0]), lines(&ids[1]));
+        assert_eq!((first.len(), second.len()), (1, 1), "{first:?} {second:?}");
+        assert!(!first[0].contains("told of in"), "{first:?}");
+        assert!(second[0].contains("told of in the thread of api api:2"), "{second:?}");
+        assert!(!live.watches[&ids[1]].watch.tells_of_lost_source());
+    }
+}

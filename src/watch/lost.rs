@@ -1,0 +1,80 @@
+//! A source that can't be asked: said once for all the deployments of its target, in the
+//! thread of the first one that misses it. The others show it on their cards.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Said, Sampled, Watch};
+use crate::model::Unusable;
+use crate::policy::Check;
+
+/// That nothing of what a watch asks can be asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lost {
+    pub since: Timestamp,
+    /// People were told here.
+    pub told: bool,
+    /// The deployment in whose thread people were told before.
+    pub told_by: Option<String>,
+}
+
+impl Watch {
+    /// Whether people were told here that the source is lost, and it still is.
+    pub fn tells_of_lost_source(&self) -> bool {
+        self.is_open() && self.lost.as_ref().is_some_and(|lost| lost.told)
+    }
+
+    /// Whether who reads this thread reads that of `other`, and both ask the same source.
+    pub fn is_told_beside(&self, other: &Watch) -> bool {
+        let channel = |watch: &Watch| watch.policy().notify.slack_channel.clone();
+        self.id != other.id
+            && self.deployment.service.key.target == other.deployment.service.key.target
+            && channel(self) == channel(other)
+    }
+
+    /// Keeps whether the source answers. What is asked of the platform is none of it.
+    pub(super) fn note_source(&mut self, sampled: &Sampled, now: Timestamp) {
+        let of_tasks = |name: &String| self.policy().check(name).is_some_and(Check::is_of_tasks);
+        let mut asked =
+            sampled.latest.readings.iter().filter(|(name, _)| !of_tasks(name)).peekable();
+        if asked.peek().is_none() {
+            return;
+        }
+        let lost = asked.all(|(_, reading)| matches!(reading, Err(Unusable::Unreachable(_))));
+        if !lost {
+            self.lost = None;
+        } else if self.lost.is_none() {
+            self.lost = Some(Lost { since: now, told: false, told_by: None });
+        }
+    }
+
+    /// Another deployment's thread tells of it already.
+    pub(super) fn source_told_by(&mut self, title: &str, now: Timestamp) {
+        let lost = self.lost.get_or_insert(Lost { since: now, told: false, told_by: None });
+        lost.told_by = Some(title.to_owned());
+    }
+
+    /// Tells of checks without data, unless their source is lost and that has been said.
+    pub(super) fn tell_of_silence(
+        &mut self,
+        names: &BTreeSet<String>,
+        now: Timestamp,
+        said: &mut Said,
+    ) {
+        let names: Vec<String> = names.iter().cloned().collect();
+        let reply = self.say_missing_data(&names);
+        match self.lost.as_mut() {
+            Some(Lost { told_by: Some(by), .. }) => {
+                let by = by.clone();
+                self.note(now, format!("{}; told of in the thread of {by}", reply.headline));
+            }
+            Some(lost) => {
+                lost.told = true;
+                self.reply(now, reply, said);
+            }
+            None => self.reply(now, reply, said),
+        }
+    }
+}

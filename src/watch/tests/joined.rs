@@ -1,0 +1,159 @@
+//! Services that break together.
+
+use super::escalate::{heard, ladder};
+use super::world::{Guard, at, policy};
+use crate::model::{Body, Companion, Lead, RollbackSafe, Severity, Turn};
+use crate::policy::Policy;
+use crate::watch::{Command, Event};
+
+fn settled(name: &str, policy: Policy) -> Guard {
+    let mut guard = Guard::of(name, policy, RollbackSafe::Yes);
+    guard.settle();
+    guard
+}
+
+/// Of `lead`, as the engine finds it.
+fn lead_of(lead: &Guard, other: &Guard) -> Option<Lead> {
+    lead.watch.leads(&other.watch, at(lead.clock))
+}
+
+/// api breaks, and web a minute later; web joins.
+fn together(bad: f64) -> (Guard, Guard) {
+    let (mut api, mut web) = (settled("api", ladder()), settled("web", ladder()));
+    api.breaks(5.0);
+    let lead = lead_of(&api, &web).expect("it is open, and of this minute");
+    web.reads(bad);
+    web.reads(bad);
+    web.take(Event::Joined(Box::new(lead))).unwrap();
+    web.reads(bad);
+    assert!(web.watch.has_open_incident());
+    level(&mut api, &web);
+    (api, web)
+}
+
+fn level(lead: &mut Guard, joined: &Guard) {
+    let companion: Companion = joined.watch.companion().unwrap();
+    lead.take(Event::Leads(Box::new(companion))).unwrap();
+}
+
+fn replies(guard: &Guard) -> Vec<crate::model::Reply> {
+    let replies = guard.notices.iter().filter_map(|notice| match &notice.body {
+        Body::Reply(reply) => Some(reply.clone()),
+        Body::Card(_) | Body::Signal { .. } => None,
+    });
+    replies.collect()
+}
+
+#[test]
+fn the_one_that_joins_calls_nobody_and_names_the_lead_and_decides_as_ever() {
+    let (api, web) = together(5.0);
+    assert_eq!(web.pages(), 0, "{:?}", web.said());
+    assert!(replies(&web).iter().all(|reply| reply.mentions.is_empty() && !reply.broadcast));
+    assert_eq!(heard(&web, "pagerduty:oncall"), []);
+    assert_eq!(web.watch.next_call_at(), None);
+    let said = web.said();
+    assert!(said.iter().any(|line| line.contains("part of the incident of api api:2")), "{said:?}");
+    assert!(web.watch.pending.is_some(), "its own question stands");
+    let key = format!("{}#1", api.watch.id);
+    let keys = web.notices.iter().filter_map(|notice| match &notice.body {
+        Body::Signal { signal, .. } => Some(signal.incident.clone()),
+        Body::Card(_) | Body::Reply(_) => None,
+    });
+    assert!(keys.clone().count() > 0 && keys.clone().all(|one| one == key));
+    assert_eq!(web.replayed(), web.watch);
+}
+
+#[test]
+fn the_lead_names_the_deployments_in_question_and_what_they_may_have_in_common() {
+    let (mut api, web) = together(5.0);
+    let last = replies(&api).pop().unwrap();
+    assert!(last.headline.contains("web api:2 in production breaks too"), "{}", last.headline);
+    assert_eq!(
+        last.lines[..2],
+        [
+            "deployments in question: api api:2 in production and web api:2 in production",
+            "suspected common cause: deployed within 1m of each other: api api:2 in production \
+             and web api:2 in production",
+        ]
+    );
+    let said = api.said().len();
+    level(&mut api, &web);
+    assert_eq!(api.said().len(), said, "said once");
+    let mut companion = web.watch.companion().unwrap();
+    companion.excused = Some("db, which it needs, broke first, at 10:31:00 UTC".into());
+    api.take(Event::Leads(Box::new(companion.clone()))).unwrap();
+    assert!(api.watch.common_cause().contains("web api:2 in production: db, which it needs"));
+    (companion.excused, companion.started_at) = (None, at(-7200));
+    api.take(Event::Leads(Box::new(companion))).unwrap();
+    assert!(api.watch.common_cause().contains("no common deployment is known"));
+    assert_eq!(api.replayed(), api.watch);
+}
+
+#[test]
+fn a_worse_one_that_joins_raises_the_lead_and_not_its_decision() {
+    let mut policy = ladder();
+    let rungs = policy.notify.escalate[&Severity::Sev2].clone();
+    policy.notify.escalate.insert(Severity::Sev1, rungs);
+    let (mut api, mut web) = (settled("api", policy.clone()), settled("web", policy));
+    api.breaks(5.0);
+    let lead = lead_of(&api, &web).unwrap();
+    web.take(Event::Joined(Box::new(lead))).unwrap();
+    for _ in 0..3 {
+        web.reads(40.0);
+        if web.watch.incident.is_none() {
+            let lead = lead_of(&api, &web).unwrap();
+            web.take(Event::Joined(Box::new(lead))).unwrap();
+        }
+    }
+    assert!(web.wants_rollback(), "a rollback is each deployment's own");
+    level(&mut api, &web);
+    let incident = api.watch.incident.as_ref().unwrap();
+    assert_eq!((incident.severity, incident.called_at()), (Severity::Sev2, Severity::Sev1));
+    assert!(!api.wants_rollback());
+    let last = replies(&api).pop().unwrap();
+    assert!(last.headline.starts_with("raised to SEV1") && last.page, "{last:?}");
+    assert_eq!(last.mentions, ["S0ONCALL"]);
+    assert_eq!(heard(&api, "pagerduty:oncall"), [Turn::Opened, Turn::Opened]);
+    assert_eq!(heard(&web, "pagerduty:oncall"), []);
+}
+
+#[test]
+fn what_is_still_open_when_the_lead_is_over_calls_people_by_itself_once() {
+    let (mut api, mut web) = together(5.0);
+    let lead = web.watch.incident.as_ref().unwrap().with.clone().unwrap();
+    api.presses(Command::Cancel).unwrap();
+    assert!(!api.watch.still_leads(&lead));
+    web.take(Event::LeadOver).unwrap();
+    let said = web.said();
+    assert!(said.last().unwrap().contains("is over, web api:2 in production is still in breach"));
+    assert_eq!(web.pages(), 1);
+    assert_eq!(heard(&web, "pagerduty:oncall"), [Turn::Opened]);
+    web.take(Event::LeadOver).unwrap();
+    assert_eq!(web.said(), said);
+    web.lives(5.0, 310);
+    assert_eq!(heard(&web, "email:manager"), [Turn::Called]);
+    web.lives(0.0, 120);
+    assert_eq!(heard(&web, "pagerduty:oncall").last(), Some(&Turn::Resolved));
+}
+
+#[test]
+fn the_end_of_one_that_joined_ends_nothing_elsewhere() {
+    let (mut api, mut web) = together(5.0);
+    web.lives(0.0, 120);
+    assert!(!web.watch.has_open_incident());
+    assert!(!heard(&web, "webhook:audit").contains(&Turn::Resolved));
+    level(&mut api, &web);
+    assert!(api.watch.has_open_incident());
+    assert!(api.watch.incident.as_ref().unwrap().joins[0].over);
+}
+
+#[test]
+fn who_tells_others_or_comes_later_does_not_join() {
+    let (mut api, web) = (settled("api", ladder()), settled("web", policy()));
+    api.breaks(5.0);
+    assert_eq!(lead_of(&api, &web), None, "other people are to be called");
+    let web = settled("web", ladder());
+    assert!(lead_of(&api, &web).is_some());
+    api.lives(5.0, 310);
+    assert_eq!(lead_of(&api, &web), None, "more than five minutes later");
+}
