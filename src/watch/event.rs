@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{BaselineMeasured, Ceiling, Pinned};
 use crate::judge::Rival;
 use crate::model::{
-    ActFailure, Acted, Announcement, Deployment, Facts, Inspection, Reading, Revision,
+    ActFailure, Acted, Announcement, Command, Deployment, Facts, Inspection, Reading, Revision,
     RollbackSafe, Sighting, TaskStop,
 };
 
@@ -127,7 +127,8 @@ pub struct Press {
     /// How long from now a hold is to last; `None`: as long as the policy allows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub for_: Option<SignedDuration>,
-    /// The incident that the person saw when they pressed; `None`: whatever is open.
+    /// The incident that the person saw open when they pressed, 0 for none; `None`: they
+    /// mean whatever is open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incident: Option<u32>,
     /// Of this one press, where it may be delivered twice.
@@ -139,21 +140,6 @@ impl Press {
     pub fn new(command: Command, by: impl Into<String>, reason: Option<String>) -> Self {
         Self { command, by: by.into(), reason, for_: None, incident: None, key: None }
     }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Command {
-    /// Seen; stops escalation only.
-    Ack,
-    /// A fix is on the way: stops the timer, once, for a time that the policy bounds.
-    Hold,
-    /// The timer goes on as if nobody had held it.
-    Resume,
-    /// Put the target back now.
-    Rollback,
-    /// Watch no longer.
-    Cancel,
 }
 
 /// Why an event was not taken; the watch is unchanged.

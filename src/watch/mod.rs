@@ -10,6 +10,7 @@
 
 mod baselines;
 mod beside;
+mod card;
 mod cost;
 mod decide;
 mod decided;
@@ -19,6 +20,7 @@ mod event;
 mod explain;
 mod harm;
 mod intake;
+mod offers;
 mod phase;
 mod press;
 mod replies;
@@ -31,6 +33,7 @@ mod undo;
 mod wants;
 mod words;
 
+pub use crate::model::Command;
 pub use baselines::{BaselineAsk, BaselineMeasured, Purpose, Samples};
 pub use beside::{is_unsettled, rivals, settled_beside};
 pub use cost::{Cost, DOLLARS};
@@ -38,7 +41,7 @@ pub use decide::{Decision, Standpoint, decide};
 pub use decided::{Answer, Decided, DecidedCheck};
 pub use digest::{Came, Digest, Digested, PolicyDigest};
 pub use escalate::Escalation;
-pub use event::{Command, Event, Illegal, Press, Sampled, Tick};
+pub use event::{Event, Illegal, Press, Sampled, Tick};
 pub use explain::{
     BaselineStory, CheckStory, ControlStory, EvidenceStory, Explanation, Moment, Spell, Turn,
     chance, explain,

@@ -13,6 +13,7 @@ mod hook;
 mod place;
 mod problem;
 mod read;
+mod slack;
 mod sns;
 mod view;
 
@@ -33,6 +34,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 pub use auth::Tokens;
 pub use forward::relay;
+pub use slack::Counter;
 pub use view::{CheckView, WatchDetail, WatchView};
 
 use crate::engine::{EngineHandle, Foresight, Hints, Place, Status};
@@ -60,6 +62,8 @@ pub struct Face {
     pub foresight: Foresight,
     /// Checks what SNS posts; `None`: no topic is taken.
     pub sns: Option<Arc<Sns>>,
+    /// Takes what is pressed in Slack; `None`: there are no buttons.
+    pub counter: Option<Counter>,
     /// For passing on to the leader.
     pub relay: reqwest::Client,
 }
@@ -74,6 +78,7 @@ pub fn router(face: Face) -> Router {
     Router::new()
         .route("/hooks/deployments", post(hook::announce))
         .route("/hooks/sns", post(sns::post))
+        .route("/slack/interactivity", post(slack::post))
         .route("/api/v1/watches", get(read::watches))
         .route("/api/v1/watches/{id}", get(read::watch))
         .route("/api/v1/watches/{id}/journal", get(read::journal))
