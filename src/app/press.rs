@@ -12,7 +12,9 @@ use crate::triggers::slack::{Buttons, Config, OperatorRule};
 /// # Errors
 /// What of the settings is no use, in words.
 pub(super) fn buttons(settings: &Settings) -> Result<Option<Arc<Buttons>>, String> {
-    let Some(slack) = settings.slack.as_ref().filter(|slack| slack.takes_presses()) else {
+    let slack = settings.slack.as_ref().filter(|slack| slack.takes_presses());
+    let Some((slack, secret)) = slack.and_then(|one| Some((one, one.signing_secret.as_ref()?)))
+    else {
         return Ok(None);
     };
     let rule = |rule: crate::settings::Operators| OperatorRule {
@@ -23,7 +25,7 @@ pub(super) fn buttons(settings: &Settings) -> Result<Option<Arc<Buttons>>, Strin
     let config = Config {
         api_url: &slack.api_url,
         token: slack.token.expose(),
-        signing_secret: slack.signing_secret.as_ref().map(|secret| secret.expose()),
+        signing_secret: secret.expose(),
         team: slack.team.clone(),
         operators: slack.operators.iter().map(|one| rule(one.rule())).collect(),
     };

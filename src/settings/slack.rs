@@ -13,8 +13,6 @@ pub struct SlackSettings {
     pub api_url: String,
     /// What Slack signs presses with, posted to `/slack/interactivity`.
     pub signing_secret: Option<Secret>,
-    /// For Socket Mode, `xapp-...`: presses come without a public address.
-    pub app_token: Option<Secret>,
     /// The workspace that presses are taken from; `None`: the token's.
     pub team: Option<String>,
     /// Who may press; empty: nobody, and there are no buttons.
@@ -61,8 +59,7 @@ impl OperatorSettings {
 impl SlackSettings {
     /// Whether presses can be taken, so that it makes sense to show buttons.
     pub fn takes_presses(&self) -> bool {
-        let comes_in = self.signing_secret.is_some() || self.app_token.is_some();
-        comes_in && !self.operators.is_empty()
+        self.signing_secret.is_some() && !self.operators.is_empty()
     }
 
     pub(super) fn check(&self) -> anyhow::Result<()> {
@@ -70,9 +67,6 @@ impl SlackSettings {
         let here = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
         if url.scheme() != "https" && !here {
             bail!("slack.api_url must be https: the token would travel in clear");
-        }
-        if self.app_token.as_ref().is_some_and(|token| !token.expose().starts_with("xapp-")) {
-            bail!("slack.app_token is no app-level token: those begin with xapp-");
         }
         for operators in &self.operators {
             let who = operators.rule().who;
@@ -105,7 +99,7 @@ mod tests {
     fn of(more: &str) -> Result<crate::settings::Settings, String> {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("secret");
-        std::fs::write(&file, "xapp-1-secret").unwrap();
+        std::fs::write(&file, "a-secret").unwrap();
         let file = format!("{{ file: {} }}", file.display());
         let more = more.replace("SECRET", &file);
         read(&format!(
@@ -139,7 +133,7 @@ mod tests {
         for (more, takes) in [
             ("operators: [U0DANA]", false),
             ("signing_secret: SECRET", false),
-            ("app_token: SECRET, operators: [U0DANA]", true),
+            ("signing_secret: SECRET, operators: [U0DANA]", true),
         ] {
             assert_eq!(of(more).unwrap().slack.unwrap().takes_presses(), takes, "{more}");
         }

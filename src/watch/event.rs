@@ -42,7 +42,12 @@ pub enum Event {
     /// The platform shows something else than at the last look.
     Sighted(Box<Sighting>),
     /// A newer deployment is in place.
-    Superseded { by: String },
+    Superseded {
+        by: String,
+        /// It is an older revision: somebody has rolled back by hand.
+        #[serde(default)]
+        older: bool,
+    },
     /// A target was looked for: what was found, and why none where none was.
     Inspected { target: Result<(Revision, String), String>, inspection: Inspection },
     /// The checks were measured as of `tick`.

@@ -73,7 +73,9 @@ pub fn on_sighting(
             let mut steps = Vec::new();
             if let Some(watch) = bound {
                 let by = format!("{} ({})", primary.revision.short(), primary.id);
-                let event = Event::Superseded { by };
+                let older = watch.deployment.revision.as_ref();
+                let older = older.is_some_and(|judged| primary.revision.is_before(judged));
+                let event = Event::Superseded { by, older };
                 steps.push(Step::Deliver(watch.id.clone(), Box::new(event)));
             }
             let begun = begin(sighting, seen, open, service);

@@ -92,6 +92,12 @@ impl Watch {
         Reply { lines, ..self.plain(Tone::Warn, headline) }
     }
 
+    pub(super) fn say_rolled_back_by_hand(&self, to: &str) -> Reply {
+        let headline = format!("Somebody has rolled {} back to {to}", self.title());
+        let lines = vec!["not deployguard's doing; the older revision is watched anew".to_owned()];
+        Reply { lines, ..self.plain(Tone::Warn, headline) }
+    }
+
     pub(super) fn say_in_place(&self) -> Reply {
         let Stage::RollingBack(run) = &self.stage else {
             return self.plain(Tone::Warn, "the target is in place".to_owned());

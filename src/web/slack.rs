@@ -56,8 +56,7 @@ pub async fn post(
         Problem::new(StatusCode::UNAUTHORIZED, why.to_string())
     };
     let text = std::str::from_utf8(&bytes).map_err(|error| forged(&error))?;
-    let checked = counter.presses.buttons.check(signature, timestamp, text).ok_or_else(none)?;
-    checked.map_err(|why| forged(&why))?;
+    counter.presses.buttons.check(signature, timestamp, text).map_err(|why| forged(&why))?;
     let pressed = match payload(text).as_deref().map(read) {
         Some(Ok(pressed)) => pressed,
         // Another app's, or a button without a command: Slack wants its 200.

@@ -4,4 +4,6 @@
 #[path = "../world/mod.rs"]
 mod world;
 
+mod pictures;
 mod slack;
+mod states;

@@ -5,6 +5,7 @@ mod cloudwatch;
 mod crash;
 mod ending;
 mod pair;
+mod presses;
 mod stores;
 mod targets;
 mod tasks;

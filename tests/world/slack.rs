@@ -1,7 +1,9 @@
 //! A Slack workspace that records what is said in it, and how.
 
 mod api;
-mod limits;
+pub mod html;
+pub mod limits;
+pub mod press;
 mod render;
 
 use std::io;
@@ -107,6 +109,8 @@ struct Record {
     messages: Vec<Message>,
     calls: Vec<SlackCall>,
     violations: Vec<String>,
+    presses: usize,
+    told: Vec<String>,
     last_ts: i64,
 }
 

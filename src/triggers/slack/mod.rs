@@ -1,9 +1,9 @@
 //! Buttons pressed in Slack: whether Slack says so, what was pressed, and whether that
 //! person may. What is done about it is the engine's.
 //!
-//! A press comes over HTTP, signed ([`Buttons::check`]), or over Socket Mode, whose
-//! connection is ours alone. Who presses is a user of the bot's own workspace, named in
-//! the settings or member of a group that is. A group that can't be read lets nobody in.
+//! A press comes over HTTP, signed ([`Buttons::check`]). Who presses is a user of the bot's
+//! own workspace, named in the settings or member of a group that is. A group that can't
+//! be read lets nobody in.
 
 mod operators;
 mod payload;
@@ -25,8 +25,7 @@ use wire::Wire;
 pub struct Config<'a> {
     pub api_url: &'a str,
     pub token: &'a str,
-    /// `None`: nothing is taken over HTTP.
-    pub signing_secret: Option<&'a str>,
+    pub signing_secret: &'a str,
     /// The workspace; `None`: the token's.
     pub team: Option<String>,
     pub operators: Vec<OperatorRule>,
@@ -34,7 +33,7 @@ pub struct Config<'a> {
 
 /// Slack's buttons.
 pub struct Buttons {
-    signature: Option<Signature>,
+    signature: Signature,
     wire: Wire,
     team: OnceCell<String>,
     rules: Vec<Rule>,
@@ -57,7 +56,7 @@ impl Buttons {
         let api = Url::parse(api_url).map_err(|error| format!("slack.api_url: {error}"))?;
         let rules = operators.into_iter().map(Rule::of).collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
-            signature: signing_secret.map(Signature::by),
+            signature: Signature::by(signing_secret),
             wire: Wire::new(api_url, token)?,
             team: OnceCell::new_with(team),
             rules,
@@ -66,14 +65,9 @@ impl Buttons {
         })
     }
 
-    /// Whether Slack has sent the body, lately. `None`: nothing is taken over HTTP.
-    pub fn check(
-        &self,
-        signature: &str,
-        timestamp: &str,
-        body: &str,
-    ) -> Option<Result<(), Forged>> {
-        self.signature.as_ref().map(|one| one.check(signature, timestamp, body))
+    /// Whether Slack has sent the body, lately.
+    pub fn check(&self, signature: &str, timestamp: &str, body: &str) -> Result<(), Forged> {
+        self.signature.check(signature, timestamp, body)
     }
 
     /// Whether the press is of our workspace. Asks Slack once whose token it is.
