@@ -79,7 +79,7 @@ pub struct Tile {
     pub trend: Option<Trend>,
     /// "+40%, before 0.04%", "normal", "stable".
     pub note: String,
-    /// "normal < 0.1% · SEV1 > 10%".
+    /// "limit > 10%"; without a breach all of them: "normal < 0.1% · SEV1 > 10%".
     pub limits: String,
 }
 

@@ -38,6 +38,8 @@ impl Watch {
             (Some(commit), true) => format!(" at {}, edited", commit.get(..8).unwrap_or(commit)),
             (None, _) => ", not in git".to_owned(),
         };
+        // A box of nothing but question marks says nothing.
+        let is_measured = self.checks.values().any(|state| state.last.is_some());
         let mode = match &self.ceiling.because {
             Some(because) => format!("{} ({because})", self.ceiling.mode),
             None => self.ceiling.mode.to_string(),
@@ -53,8 +55,8 @@ impl Watch {
             about: about.into_iter().flatten().collect(),
             url: facts.url.clone(),
             incident: self.incident_on_card(),
-            tiles: self.tiles(),
-            health: self.health(),
+            tiles: if is_measured { self.tiles() } else { Vec::new() },
+            health: if is_measured { self.health() } else { Vec::new() },
             footer: format!(
                 "watch {} · policy {} ({}{commit}) · mode {mode}",
                 self.id, pinned.policy.name, pinned.file
@@ -150,23 +152,24 @@ impl Watch {
             Some((None, judgement)) => (judgement.reason.clone(), None, String::new()),
             None => ("not measured yet".to_owned(), None, String::new()),
         };
-        Tile {
-            name: check.name.clone(),
-            verdict,
-            value,
-            trend,
-            note,
-            limits: limits_in_words(check),
-        }
+        let limits = match last.and_then(|last| last.limit.as_ref()) {
+            Some(limit) => format!("limit {limit}"),
+            None => limits_in_words(check),
+        };
+        Tile { name: check.name.clone(), verdict, value, trend, note, limits }
     }
 
     /// Requests a second, of the ratio that counts the most of them.
-    fn requests(&self) -> Option<Tile> {
+    pub(super) fn requests(&self) -> Option<Tile> {
         let interval = self.interval();
         let rates = self.policy().checks.iter().filter_map(|check| {
             let Measure::Ratio { .. } = check.measure else { return None };
             let state = self.checks.get(&check.name)?;
             let seconds = check.window(interval).as_secs_f64();
+            // The first samples cover a part of the window only.
+            if interval.as_secs_f64() * f64::from(state.answered) < seconds {
+                return None;
+            }
             let rate = state.last.as_ref()?.traffic? / seconds;
             let before = before(state).map(|reference| reference.events_per_second);
             (rate.is_finite() && seconds > 0.0).then_some((rate, before))

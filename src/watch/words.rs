@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{PreflightState, RunStep, Said, Stage, Watch};
 use crate::judge::{Baseline, CheckState};
 use crate::model::{
-    Body, Command, Incident, IncidentStatus, Mode, Offer, Outcome, RollbackSafe, Tone,
+    Body, Command, Incident, IncidentStatus, Mode, Offer, Outcome, RollbackSafe, Severity, Tone,
 };
 use crate::policy::{Check, OnTimeout, Unannounced};
 
@@ -29,7 +29,8 @@ impl Watch {
     /// Edits the deployment's message when what it shows has changed.
     pub(super) fn show_card(&mut self, now: Timestamp, said: &mut Said) {
         let offers = self.offers(now);
-        let shown = format!("{}|{:?}", self.visible(), offered(&offers));
+        let shown =
+            format!("{}|{}|{:?}", self.visible(), self.requests().is_some(), offered(&offers));
         if shown == self.card_shown {
             return;
         }
@@ -117,8 +118,12 @@ impl Watch {
                 RunStep::Recovering { .. } => Tone::Warn,
                 RunStep::Acting { .. } | RunStep::Settling { .. } => Tone::Bad,
             },
-            Stage::Watching if self.has_open_incident() => Tone::Bad,
-            Stage::Watching | Stage::Starting | Stage::Announced { .. } => Tone::Quiet,
+            Stage::Watching => match self.open_incident().map(|incident| incident.severity) {
+                Some(Severity::Sev1 | Severity::Sev2) => Tone::Bad,
+                Some(Severity::Sev3) => Tone::Warn,
+                None => Tone::Quiet,
+            },
+            Stage::Starting | Stage::Announced { .. } => Tone::Quiet,
         }
     }
 

@@ -10,7 +10,7 @@ use crate::world::slack::html::html;
 
 const STYLE: &str = "
 body { font: 15px/1.46 Lato, 'Noto Sans', 'DejaVu Sans', sans-serif; color: #1d1c1d; margin: 16px;
-  columns: 2; column-gap: 24px }
+  columns: 3; column-gap: 24px }
 article { break-inside: avoid; border: 1px solid #ddd; border-radius: 8px; padding: 12px;
   margin-bottom: 16px }
 h1 { font-size: 12px; color: #888; margin: 0 0 8px } h2 { font-size: 18px; margin: 2px 0 }
@@ -36,7 +36,7 @@ fn the_states_as_pictures() {
     fs::write(&file, page).unwrap();
     let shot = Command::new("chromium")
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"])
-        .arg("--window-size=1200,4200")
+        .arg("--window-size=1650,3400")
         .arg(format!("--screenshot={}", folder.join("states.png").display()))
         .arg(format!("file://{}", file.display()))
         .output();

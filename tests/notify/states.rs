@@ -141,7 +141,9 @@ impl Play {
         play.sees("ecs-svc/2", 42, RollOut::Completed);
         play.wait(30);
         play.compare();
-        play.live(0.5, 4);
+        play.live(0.5, 2);
+        // A phase's end edits the card, and so does this: the values are not enough to.
+        play.live(0.5, 8);
         play
     }
 
@@ -206,10 +208,13 @@ impl Play {
         }
     }
 
-    /// Some samples in which so many of 1,000 requests fail.
+    /// Some samples in which so many of 1,000 requests fail, up to the watch's end.
     fn live(&mut self, bad: f64, samples: usize) {
         for _ in 0..samples {
             self.wait(15);
+            if !self.watch.is_open() {
+                return;
+            }
             let checks = self.watch.policy().checks.iter();
             let readings =
                 checks.map(|check| (check.name.clone(), reading(&check.name, bad, 5_130.0)));
@@ -332,7 +337,8 @@ fn what_cannot_be_done_any_more_is_not_offered() {
     assert_eq!(buttons("card: SEV2 asked"), "rollback ack hold cancel");
     assert_eq!(buttons("reply: SEV2 decision due"), "rollback ack hold");
     assert_eq!(buttons("card: SEV2 held"), "rollback resume cancel");
-    for over in ["card: SEV1 rolling back", "card: rolled back", "card: passed"] {
+    assert_eq!(buttons("card: SEV1 rolling back"), "ack", "somebody may have seen it");
+    for over in ["card: rolled back", "card: passed"] {
         assert_eq!(buttons(over), "", "{over}");
     }
 }
