@@ -20,7 +20,7 @@ use crate::triggers::slack::{Unread, read};
 /// The largest body, in bytes: Slack sends the whole message with each press.
 const LIMIT: usize = 256 * 1024;
 /// How long Slack is kept waiting for what was pressed.
-const PATIENCE: Duration = Duration::from_millis(2000);
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Presses under way at once.
 const AT_ONCE: usize = 32;
 

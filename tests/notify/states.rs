@@ -86,6 +86,7 @@ fn key() -> ServiceKey {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "a reading is what the judge takes in")]
 fn gauge(value: f64) -> Reading {
     Ok(Measurement::Gauge { values: BTreeMap::from([(String::new(), value)]) })
 }
@@ -137,7 +138,7 @@ impl Play {
     fn watching() -> Play {
         let mut play = Play::open(true);
         let target = Ok((revision(41), "known-good since 2024-01-12".to_owned()));
-        play.take(Event::Inspected { target, inspection: Inspection::default() });
+        play.take(&Event::Inspected { target, inspection: Inspection::default() });
         play.sees("ecs-svc/2", 42, RollOut::Completed);
         play.wait(30);
         play.compare();
@@ -147,15 +148,15 @@ impl Play {
         play
     }
 
-    fn take(&mut self, event: Event) {
-        let said = self.watch.handle(&event, self.now).unwrap();
+    fn take(&mut self, event: &Event) {
+        let said = self.watch.handle(event, self.now).unwrap();
         self.notices.extend(said.notices);
     }
 
     fn wait(&mut self, seconds: i64) {
         self.now += SignedDuration::from_secs(seconds);
         if self.watch.next_wake().is_some_and(|at| self.now >= at) && self.watch.is_open() {
-            self.take(Event::Woke);
+            self.take(&Event::Woke);
         }
     }
 
@@ -170,7 +171,7 @@ impl Play {
             running: 3,
             failed: 0,
         };
-        self.take(Event::Sighted(Box::new(Sighting {
+        self.take(&Event::Sighted(Box::new(Sighting {
             service: key(),
             at: self.now,
             controller: Controller::Ecs,
@@ -204,7 +205,7 @@ impl Play {
                 })
                 .collect();
             let measured = BaselineMeasured::of(&policy, ask.clone(), &samples, BTreeMap::new());
-            self.take(Event::BaselineMeasured(Box::new(measured)));
+            self.take(&Event::BaselineMeasured(Box::new(measured)));
         }
     }
 
@@ -219,20 +220,20 @@ impl Play {
             let readings =
                 checks.map(|check| (check.name.clone(), reading(&check.name, bad, 5_130.0)));
             let latest = Tick { readings: readings.collect(), ..Tick::at(self.now) };
-            self.take(Event::Sampled(Box::new(Sampled::of(latest))));
+            self.take(&Event::Sampled(Box::new(Sampled::of(latest))));
         }
     }
 
     fn press(&mut self, command: Command) {
         let by = "dana (U0DANA0001)";
-        self.take(Event::Pressed(Press::new(command, by, None)));
+        self.take(&Event::Pressed(Press::new(command, by, None)));
     }
 
     /// ECS takes the rollback and puts the target in place.
     fn rolled_back(&mut self) {
         let deployment = Some("ecs-svc/3".into());
         let route = Route::UpdateService;
-        self.take(Event::Acted(Ok(Acted { route, deployment, mismatch: None, pinned: None })));
+        self.take(&Event::Acted(Ok(Acted { route, deployment, mismatch: None, pinned: None })));
         self.wait(20);
         self.sees("ecs-svc/3", 41, RollOut::Completed);
     }
@@ -298,7 +299,7 @@ pub fn all() -> Vec<(&'static str, Value)> {
     states.push(("reply: recovered", broken.last(true)));
 
     let mut superseded = Play::watching();
-    superseded.take(Event::Superseded { by: "shopflow-api:40 (ecs-svc/4)".into(), older: true });
+    superseded.take(&Event::Superseded { by: "shopflow-api:40 (ecs-svc/4)".into(), older: true });
     states.push(("card: rolled back by hand", superseded.last(false)));
     states.push(("reply: rolled back by hand", superseded.last(true)));
     states.push(("card: passed", passed().last(false)));

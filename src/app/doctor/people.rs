@@ -131,7 +131,7 @@ async fn people(
         if id.starts_with('S') {
             match &groups {
                 Some(groups) if groups.contains(id) => {
-                    report.ok(&format!("{role} {id} is a group"))
+                    report.ok(&format!("{role} {id} is a group"));
                 }
                 Some(_) => report.fail(&format!("{role} {id} is no user group"), &mend),
                 None => {}

@@ -101,7 +101,7 @@ impl Buttons {
                     Ok(true) => return Ok(()),
                     Ok(false) => {}
                     Err(why) => {
-                        unread = Some(format!("the group {group} could not be read: {why}"))
+                        unread = Some(format!("the group {group} could not be read: {why}"));
                     }
                 }
             }

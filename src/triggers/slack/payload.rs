@@ -68,11 +68,12 @@ struct Message {
 
 #[derive(Deserialize)]
 struct Action {
-    action_id: String,
+    #[serde(rename = "action_id")]
+    id: String,
     #[serde(default)]
     block_id: String,
-    #[serde(default)]
-    action_ts: String,
+    #[serde(default, rename = "action_ts")]
+    ts: String,
     value: Option<String>,
     selected_option: Option<Choice>,
 }
@@ -100,10 +101,9 @@ pub fn read(text: &str) -> Result<Pressed, Unread> {
     let [action] = payload.actions.as_slice() else {
         return Err(Unread::NotSlacks(format!("{} actions", payload.actions.len())));
     };
-    let name = action.action_id.strip_prefix("deployguard.");
+    let name = action.id.strip_prefix("deployguard.");
     let command = name.and_then(Command::named);
-    let command =
-        command.ok_or_else(|| Unread::NotOurs(format!("the action `{}`", action.action_id)))?;
+    let command = command.ok_or_else(|| Unread::NotOurs(format!("the action `{}`", action.id)))?;
     let chosen = action.selected_option.as_ref().map(|choice| choice.value.as_str());
     let value = action.value.as_deref().unwrap_or(&action.block_id);
     let about = About::read(value).ok_or_else(|| missing("watch in the button's value"))?;
@@ -114,8 +114,7 @@ pub fn read(text: &str) -> Result<Pressed, Unread> {
         (Command::Hold, None)
         | (Command::Ack | Command::Resume | Command::Rollback | Command::Cancel, _) => None,
     };
-    let parts =
-        [&message.ts, &action.action_ts, &user.id, &action.action_id, value, chosen.unwrap_or("")];
+    let parts = [&message.ts, &action.ts, &user.id, &action.id, value, chosen.unwrap_or("")];
     let key = digest(&parts);
     Ok(Pressed {
         command,

@@ -127,7 +127,8 @@ fn tile(tile: &Tile) -> String {
         None => format!("*{name}*"),
     };
     let value = or_dash(mrkdwn(&tile.value, VALUE));
-    words.push_str(&if loud { format!("\n*{value}*") } else { format!("\n{value}") });
+    let star = if loud { "*" } else { "" };
+    words.extend(["\n", star, &value, star]);
     let trend = tile.trend.map_or("", arrow);
     let note = mrkdwn(&tile.note, NOTE);
     let mut rest: Vec<String> = Vec::new();
