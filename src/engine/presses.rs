@@ -57,7 +57,7 @@ impl Presses {
         let id = &pressed.about.watch;
         let watch = self.watch(id).await?;
         let service = &watch.deployment.service;
-        let may = self.buttons.may_act(&pressed.user, &service.name, &service.environment);
+        let may = self.buttons.may_act(&pressed.user, &service.name, &service.environment, now);
         may.await.map_err(|why| why.to_string())?;
         if !watch.is_open() {
             return Err(format!("the watch has ended. {}", stands(&watch)));

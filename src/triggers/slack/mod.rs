@@ -10,6 +10,7 @@ mod payload;
 mod signature;
 mod wire;
 
+use jiff::Timestamp;
 use reqwest::Url;
 use tokio::sync::OnceCell;
 
@@ -89,6 +90,7 @@ impl Buttons {
         user: &str,
         service: &str,
         environment: &str,
+        now: Timestamp,
     ) -> Result<(), NotAllowed> {
         let rules = self.rules.iter().filter(|rule| rule.is_for(service, environment));
         let mut unread = None;
@@ -97,7 +99,7 @@ impl Buttons {
                 return Ok(());
             }
             for group in &rule.groups {
-                match self.groups.has(&self.wire, group, user).await {
+                match self.groups.has(&self.wire, group, user, now).await {
                     Ok(true) => return Ok(()),
                     Ok(false) => {}
                     Err(why) => {

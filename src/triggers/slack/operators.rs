@@ -1,10 +1,9 @@
 //! Who may press.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex;
-use tokio::time::Instant;
 
 use super::wire::Wire;
 use crate::policy::Glob;
@@ -49,30 +48,36 @@ impl Rule {
 }
 
 /// How long the members of a group are taken for what they were.
-const FRESH: Duration = Duration::from_mins(3);
+const FRESH: SignedDuration = SignedDuration::from_mins(3);
 
 /// The members of user groups, as lately read.
 #[derive(Default)]
 pub(super) struct Groups {
     /// Bounded by the groups of the settings.
-    known: Mutex<BTreeMap<String, (Instant, BTreeSet<String>)>>,
+    known: Mutex<BTreeMap<String, (Timestamp, BTreeSet<String>)>>,
 }
 
 impl Groups {
     /// Whether the group has the user. What is known too long is read again, and where that
     /// fails it is not known.
-    pub(super) async fn has(&self, wire: &Wire, group: &str, user: &str) -> Result<bool, String> {
+    pub(super) async fn has(
+        &self,
+        wire: &Wire,
+        group: &str,
+        user: &str,
+        now: Timestamp,
+    ) -> Result<bool, String> {
         // Held while reading: many presses at once ask Slack once.
         let mut known = self.known.lock().await;
         if let Some((at, members)) = known.get(group)
-            && at.elapsed() < FRESH
+            && now.duration_since(*at).abs() < FRESH
         {
             return Ok(members.contains(user));
         }
         known.remove(group);
         let members = wire.members(group).await?;
         let has = members.contains(user);
-        known.insert(group.to_owned(), (Instant::now(), members));
+        known.insert(group.to_owned(), (now, members));
         Ok(has)
     }
 }
