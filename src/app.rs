@@ -5,6 +5,7 @@ mod called;
 pub mod doctor;
 pub mod draft;
 mod lead;
+mod press;
 mod targets;
 
 use std::sync::Arc;
@@ -26,8 +27,9 @@ pub use crate::sources::prometheus::Prometheus;
 use crate::sources::{CloudWatch, Sources, TaskHealth};
 use crate::store::Store;
 use crate::telemetry::Metrics;
+use crate::triggers::slack::Buttons;
 use crate::triggers::sns::Sns;
-use crate::web::{self, Face, Tokens};
+use crate::web::{self, Counter, Face, Tokens};
 use lead::{Leader, Stops};
 use targets::Targets;
 
@@ -54,6 +56,8 @@ struct Adapters {
     slack: Option<Arc<Slack>>,
     elsewhere: Arc<Elsewhere>,
     sns: Option<Arc<Sns>>,
+    /// `None`: nobody may press, or there is no way in.
+    buttons: Option<Arc<Buttons>>,
 }
 
 impl Adapters {
@@ -65,8 +69,12 @@ impl Adapters {
         let slack = settings
             .slack
             .as_ref()
-            .map(|slack| Slack::connect(&slack.api_url, slack.token.expose()).map(Arc::new))
+            .map(|slack| {
+                let connected = Slack::connect(&slack.api_url, slack.token.expose())?;
+                anyhow::Ok(Arc::new(connected.with_buttons(slack.takes_presses())))
+            })
             .transpose()?;
+        let buttons = press::buttons(settings).map_err(|why| anyhow::anyhow!(why))?;
         if slack.is_none() {
             tracing::warn!("no slack in the settings: what is said is only logged");
         }
@@ -74,7 +82,7 @@ impl Adapters {
             settings.discover.sns.as_ref().map(|sns| Sns::new(sns.topics.clone(), sns_stand_in()));
         let sns = sns.transpose().map_err(|why| anyhow::anyhow!("SNS: {why}"))?.map(Arc::new);
         let elsewhere = Arc::new(called::connect(settings)?);
-        Ok(Adapters { store, targets, slack, elsewhere, sns })
+        Ok(Adapters { store, targets, slack, elsewhere, sns, buttons })
     }
 }
 
@@ -148,6 +156,7 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
         tokens: Arc::new(Tokens::of(&leader.settings)?),
         hints,
         sns: leader.adapters.sns.clone(),
+        counter: leader.presses().map(Counter::of),
         place: leader.adapters.targets.place.clone(),
         foresight: Foresight::new(leader.adapters.targets.platform.clone()),
         address,

@@ -3,6 +3,7 @@
 
 mod called;
 mod digest;
+mod slack;
 mod store;
 mod targets;
 mod words;
@@ -21,6 +22,7 @@ pub use called::{
     EmailSettings, PagerDutySettings, Relay, SmtpSettings, WebhookFormat, WebhookSettings,
 };
 pub use digest::DigestSettings;
+pub use slack::{OperatorSettings, Operators, SlackSettings};
 pub use store::StoreSettings;
 pub use targets::{AccountsSettings, TargetSettings};
 
@@ -131,17 +133,6 @@ pub struct AwsSettings {
     /// The name of this account and region in policies and messages, where there are no
     /// `targets`.
     pub target: Option<String>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "`{ token: { env: NAME } }`")]
-pub struct SlackSettings {
-    pub token: Secret,
-    #[serde(default = "slack_api")]
-    pub api_url: String,
-    /// For Slack's buttons, which this version does not have yet: it is read, so
-    /// that a mistake in it shows now.
-    pub signing_secret: Option<Secret>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -379,11 +370,7 @@ impl Settings {
             }
         }
         if let Some(slack) = &self.slack {
-            let url = reqwest::Url::parse(&slack.api_url).context("slack.api_url")?;
-            let here = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
-            if url.scheme() != "https" && !here {
-                bail!("slack.api_url must be https: the token would travel in clear");
-            }
+            slack.check()?;
         }
         Ok(())
     }
@@ -432,10 +419,6 @@ fn five_seconds() -> Span {
 
 fn eight() -> usize {
     8
-}
-
-fn slack_api() -> String {
-    "https://slack.com/api/".to_owned()
 }
 
 #[cfg(test)]

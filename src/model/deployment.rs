@@ -99,6 +99,17 @@ impl Revision {
                 || self.digests == other.digests)
     }
 
+    /// Whether it was registered before `other` in the same family.
+    pub fn is_before(&self, other: &Revision) -> bool {
+        let parts = |revision: &Revision| -> Option<(String, u64)> {
+            let (family, number) = revision.task_definition.rsplit_once(':')?;
+            Some((family.to_owned(), number.parse().ok()?))
+        };
+        parts(self)
+            .zip(parts(other))
+            .is_some_and(|((family, number), (others, judged))| family == others && number < judged)
+    }
+
     /// Whether both run the same images, whatever tags and task definitions name
     /// them. Unknown digests are the same as none.
     pub fn same_images(&self, other: &Revision) -> bool {

@@ -13,6 +13,7 @@ mod measure;
 mod metric;
 mod notice;
 mod platform;
+mod press;
 mod recipient;
 mod rollback;
 mod signal;
@@ -33,8 +34,9 @@ pub use measure::{
 pub use metric::{
     ALARM, ALARM_BEFORE, AlarmsAsk, Fold, Metric, MetricAsk, MetricOf, MetricStat, MetricUnit,
 };
-pub use notice::{Body, Card, CardCheck, Notice, Reply, Tone};
+pub use notice::{Body, Card, Health, Notice, Reply, Tile, Tone, Trend};
 pub use platform::{Controller, PlatformDeployment, RollOut, Sighting};
+pub use press::{About, Command, Confirm, HoldTime, Offer};
 pub use recipient::{Nobody, Recipient};
 pub use rollback::{ActFailure, Acted, Inspection, Permit, RollbackPlan, Route, StopSwitch};
 pub use signal::{Signal, Turn};

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Recipient, Signal, Verdict, WatchId};
+use super::{Offer, Recipient, Signal, Verdict, WatchId};
 
 /// One message to people, kept in the outbox until it is delivered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -49,25 +49,61 @@ pub struct Card {
     pub title: String,
     /// Where it stands, one line: "watching, short-term phase until 11:30 UTC".
     pub status: String,
+    /// Version and time, label and value: the first line of the box.
+    #[serde(default)]
+    pub head: Vec<(String, String)>,
     /// "by dana · commit 4f1c2aa · shopflow-api:42 (was :41)".
     pub about: Vec<String>,
     /// Link to the pipeline or release, if announced.
     pub url: Option<String>,
-    pub checks: Vec<CardCheck>,
+    /// The open incident in ShopFlow's six fields; empty without one.
+    #[serde(default)]
+    pub incident: Vec<(String, String)>,
+    /// What is measured, in order.
+    #[serde(default)]
+    pub tiles: Vec<Tile>,
+    /// What is well or not.
+    #[serde(default)]
+    pub health: Vec<Health>,
     /// "policy shopflow-production (policies/shopflow.yaml at 4f1c2aa), mode auto".
     pub footer: String,
+    /// What can be done about it now.
+    #[serde(default)]
+    pub offers: Vec<Offer>,
 }
 
+/// One measured thing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct CardCheck {
+pub struct Tile {
     pub name: String,
     pub verdict: Verdict,
     /// "0.05%", or why there is no value.
     pub value: String,
-    /// "normal < 0.1% · SEV1 > 10%".
+    /// Against what it was before; `None` where that is not known.
+    pub trend: Option<Trend>,
+    /// "+40%, before 0.04%", "normal", "stable".
+    pub note: String,
+    /// "limit > 10%"; without a breach all of them: "normal < 0.1% · SEV1 > 10%".
     pub limits: String,
-    /// "before: 0.04%".
-    pub baseline: Option<String>,
+}
+
+/// Which way a value has gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trend {
+    Up,
+    Down,
+    Flat,
+}
+
+/// Whether something is well.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    pub name: String,
+    /// `None`: it is not known.
+    pub well: Option<bool>,
+    /// Why it is not, or not known.
+    pub why: Option<String>,
 }
 
 /// A new message in the thread.
@@ -90,4 +126,7 @@ pub struct Reply {
     /// Slack ids that are mentioned beside them: whose turn it is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mentions: Vec<String>,
+    /// What can be done about it now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub offers: Vec<Offer>,
 }

@@ -157,7 +157,7 @@ impl Drive<'_> {
                     self.report.refused.push((now, format!("{command:?} by {by}: {why}")));
                 }
             }
-            Cue::Supersede(by) => self.take(&Event::Superseded { by }, now),
+            Cue::Supersede(by) => self.take(&Event::Superseded { by, older: false }, now),
         }
     }
 

@@ -230,7 +230,7 @@ impl Watch {
             held_from: None,
             because,
         });
-        let reply = self.say_decision_due();
+        let reply = self.say_decision_due(now);
         self.reply(now, reply, said);
     }
 

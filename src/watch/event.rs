@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::{BaselineMeasured, Ceiling, Pinned};
 use crate::judge::Rival;
 use crate::model::{
-    ActFailure, Acted, Announcement, Companion, Deployment, Facts, Inspection, Lead, Reading,
-    Recipient, Revision, RollbackSafe, Sighting, TaskStop,
+    ActFailure, Acted, Announcement, Command, Companion, Deployment, Facts, Inspection, Lead,
+    Reading, Recipient, Revision, RollbackSafe, Sighting, TaskStop,
 };
 
 /// Everything that can happen to a watch. This is what the journal keeps.
@@ -42,7 +42,12 @@ pub enum Event {
     /// The platform shows something else than at the last look.
     Sighted(Box<Sighting>),
     /// A newer deployment is in place.
-    Superseded { by: String },
+    Superseded {
+        by: String,
+        /// It is an older revision: somebody has rolled back by hand.
+        #[serde(default)]
+        older: bool,
+    },
     /// A target was looked for: what was found, and why none where none was.
     Inspected { target: Result<(Revision, String), String>, inspection: Inspection },
     /// The checks were measured as of `tick`.
@@ -138,7 +143,8 @@ pub struct Press {
     /// How long from now a hold is to last; `None`: as long as the policy allows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub for_: Option<SignedDuration>,
-    /// The incident that the person saw when they pressed; `None`: whatever is open.
+    /// The incident that the person saw open when they pressed, 0 for none; `None`: they
+    /// mean whatever is open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incident: Option<u32>,
     /// Of this one press, where it may be delivered twice.
@@ -150,21 +156,6 @@ impl Press {
     pub fn new(command: Command, by: impl Into<String>, reason: Option<String>) -> Self {
         Self { command, by: by.into(), reason, for_: None, incident: None, key: None }
     }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Command {
-    /// Seen; stops escalation only.
-    Ack,
-    /// A fix is on the way: stops the timer, once, for a time that the policy bounds.
-    Hold,
-    /// The timer goes on as if nobody had held it.
-    Resume,
-    /// Put the target back now.
-    Rollback,
-    /// Watch no longer.
-    Cancel,
 }
 
 /// Why an event was not taken; the watch is unchanged.

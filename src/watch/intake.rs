@@ -79,7 +79,9 @@ pub fn on_sighting(
                     Some(version) => format!("{version} ({definition}, {})", primary.id),
                     None => format!("{definition} ({})", primary.id),
                 };
-                let event = Event::Superseded { by };
+                let older = watch.deployment.revision.as_ref();
+                let older = older.is_some_and(|judged| primary.revision.is_before(judged));
+                let event = Event::Superseded { by, older };
                 steps.push(Step::Deliver(watch.id.clone(), Box::new(event)));
             }
             let begun = begin(sighting, seen, open, service);

@@ -10,6 +10,7 @@
 
 mod baselines;
 mod beside;
+mod card;
 mod cost;
 mod decide;
 mod decided;
@@ -22,6 +23,7 @@ mod intake;
 mod joined;
 mod labels;
 mod lost;
+mod offers;
 mod phase;
 mod pictures;
 mod press;
@@ -39,6 +41,7 @@ mod wants;
 mod weigh;
 mod words;
 
+pub use crate::model::Command;
 pub use baselines::{BaselineAsk, BaselineMeasured, Purpose, Samples};
 pub use beside::{is_unsettled, rivals, settled_beside};
 pub use cost::{Cost, DOLLARS};
@@ -46,7 +49,7 @@ pub use decide::{Decision, Standpoint, decide};
 pub use decided::{Answer, Decided, DecidedCheck};
 pub use digest::{Came, Digest, Digested, PolicyDigest};
 pub use escalate::Escalation;
-pub use event::{Command, Event, Illegal, Press, Sampled, Tick};
+pub use event::{Event, Illegal, Press, Sampled, Tick};
 pub use explain::{
     BaselineStory, CheckStory, ControlStory, EvidenceStory, Explanation, Moment, Spell, Turn,
     chance, explain,

@@ -60,6 +60,11 @@ impl Watch {
         }
         let Some(seen) = press.incident else { return Ok(()) };
         match &self.incident {
+            _ if seen == 0 && !self.has_open_incident() => Ok(()),
+            Some(_) if seen == 0 => Err(Illegal::because(format!(
+                "an incident has opened since; now: {}",
+                self.status_line()
+            ))),
             Some(incident) if incident.number == seen => match incident.resolved_at {
                 None => Ok(()),
                 Some(at) => Err(Illegal::because(format!("it was resolved at {}", full(at)))),
@@ -81,7 +86,7 @@ impl Watch {
         (self.plan(now), refused)
     }
 
-    fn may_be_rolled_back(&self) -> Result<(), Illegal> {
+    pub(super) fn may_be_rolled_back(&self) -> Result<(), Illegal> {
         if self.ceiling.mode == Mode::Observe {
             let because = self.ceiling.because.as_deref().unwrap_or("the policy's mode");
             return Err(Illegal::because(format!(
@@ -110,7 +115,7 @@ impl Watch {
 
     /// Whether a rollback was decided, and the ceiling was lowered before the
     /// platform accepted it: then a person may take over, or cancel.
-    fn is_stopped(&self) -> bool {
+    pub(super) fn is_stopped(&self) -> bool {
         matches!(&self.stage, Stage::RollingBack(run)
             if matches!(run.step, RunStep::Acting { .. }) && !self.may_act(&run.by))
     }

@@ -4,12 +4,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::words::{clock, full, list};
 use super::{Actor, Answer, Hushed, PreflightState, RollbackRun, RunStep, Stage, Watch};
-use crate::model::{Outcome, Recipient, Reply, Revision, Severity, Tone};
+use crate::model::{Command, Outcome, Recipient, Reply, Revision, Severity, Tone};
 use crate::policy::OnTimeout;
 
 impl Watch {
     /// The incident in ShopFlow's six fields.
-    fn template(&self, resolution: &str, eta: &str) -> Vec<(String, String)> {
+    pub(super) fn template(&self, resolution: &str, eta: &str) -> Vec<(String, String)> {
         let Some(incident) = &self.incident else { return Vec::new() };
         let field = |name: &str, value: String| (name.to_owned(), value);
         vec![
@@ -35,6 +35,7 @@ impl Watch {
             broadcast: self.is_sev1(),
             page: false,
             mentions: Vec::new(),
+            offers: Vec::new(),
         }
     }
 
@@ -50,7 +51,7 @@ impl Watch {
         }
     }
 
-    fn target_in_words(&self) -> String {
+    pub(super) fn target_in_words(&self) -> String {
         match &self.preflight {
             PreflightState::Ready { target, because, .. } => {
                 format!("{} ({because})", target.short())
@@ -92,6 +93,12 @@ impl Watch {
             "{} is coming back; deployguard watches the recovery",
             run.plan.target.short()
         )];
+        Reply { lines, ..self.plain(Tone::Warn, headline) }
+    }
+
+    pub(super) fn say_rolled_back_by_hand(&self, to: &str) -> Reply {
+        let headline = format!("Somebody has rolled {} back to {to}", self.title());
+        let lines = vec!["not deployguard's doing; the older revision is watched anew".to_owned()];
         Reply { lines, ..self.plain(Tone::Warn, headline) }
     }
 
@@ -179,7 +186,7 @@ impl Watch {
         Reply { lines, ..self.plain(Tone::Warn, headline) }
     }
 
-    pub(super) fn say_decision_due(&self) -> Reply {
+    pub(super) fn say_decision_due(&self, now: Timestamp) -> Reply {
         let Some(pending) = &self.pending else { return self.plain(Tone::Warn, String::new()) };
         let (eta, then) = match (pending.until, pending.on_timeout) {
             (Some(until), OnTimeout::Rollback) => (
@@ -207,6 +214,8 @@ impl Watch {
         }));
         reply.lines.push(then);
         reply.lines.push(format!("to roll back: deployguard rollback {}", self.id));
+        reply.offers = self.offers(now);
+        reply.offers.retain(|offer| offer.command != Command::Cancel);
         // Who acknowledged it knows of it.
         reply.page = !self.is_acknowledged();
         reply
@@ -448,7 +457,16 @@ impl Watch {
 
     pub(super) fn plain(&self, tone: Tone, headline: String) -> Reply {
         let broadcast = tone == Tone::Bad && self.is_sev1();
-        let (fields, lines, code) = (Vec::new(), Vec::new(), Vec::new());
-        Reply { tone, headline, fields, lines, code, broadcast, page: false, mentions: Vec::new() }
+        Reply {
+            tone,
+            headline,
+            fields: Vec::new(),
+            lines: Vec::new(),
+            code: Vec::new(),
+            broadcast,
+            page: false,
+            mentions: Vec::new(),
+            offers: Vec::new(),
+        }
     }
 }

@@ -156,6 +156,15 @@ impl Watch {
         self.end(Outcome::Superseded, because, now, said);
     }
 
+    /// Somebody has put an older revision in place than the one that was replaced. It is a
+    /// deployment of its own, so this watch ends; that it is a rollback is said.
+    pub(super) fn rolled_back_by_hand(&mut self, to: &str, now: Timestamp, said: &mut Said) {
+        let reply = self.say_rolled_back_by_hand(to);
+        self.reply(now, reply, said);
+        let because = format!("superseded by {to}, an older revision: somebody rolled back");
+        self.end(Outcome::Superseded, because, now, said);
+    }
+
     /// Whether the roll-out is still going on: no phase ends before it has ended.
     pub(super) fn is_rolling_out(&self) -> bool {
         self.sighting.as_ref().is_some_and(|sighting| {

@@ -328,7 +328,8 @@ impl Watch {
                 self.sighted(sighting, now, &mut said);
             }
             Event::Sighted(sighting) => self.sighted(sighting, now, &mut said),
-            Event::Superseded { by } => self.superseded(by, now, &mut said),
+            Event::Superseded { by, older: false } => self.superseded(by, now, &mut said),
+            Event::Superseded { by, older: true } => self.rolled_back_by_hand(by, now, &mut said),
             Event::Inspected { target, inspection } => {
                 self.inspected(target, inspection, now, &mut said);
             }

@@ -4,9 +4,9 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{PreflightState, RunStep, Said, Stage, Watch};
-use crate::judge::{Baseline, CheckState, Judgement};
+use crate::judge::{Baseline, CheckState};
 use crate::model::{
-    Body, Card, CardCheck, Incident, IncidentStatus, Mode, Outcome, RollbackSafe, Tone, Verdict,
+    Body, Command, Incident, IncidentStatus, Mode, Offer, Outcome, RollbackSafe, Severity, Tone,
 };
 use crate::policy::{Check, OnTimeout, Unannounced};
 
@@ -28,12 +28,14 @@ impl Watch {
 
     /// Edits the deployment's message when what it shows has changed.
     pub(super) fn show_card(&mut self, now: Timestamp, said: &mut Said) {
-        let shown = self.visible();
+        let offers = self.offers(now);
+        let shown =
+            format!("{}|{}|{:?}", self.visible(), self.requests().is_some(), offered(&offers));
         if shown == self.card_shown {
             return;
         }
         self.card_shown = shown;
-        let card = self.card();
+        let card = self.card(offers);
         let notice = self.notice(now, Body::Card(card));
         said.notices.push(notice);
     }
@@ -90,7 +92,7 @@ impl Watch {
         }
     }
 
-    fn next_step(&self) -> String {
+    pub(super) fn next_step(&self) -> String {
         if !self.is_in_breach() {
             let until = self.calm_until().map(|until| format!("; over at {}", clock(until)));
             return format!("back to normal{}", until.unwrap_or_default());
@@ -116,7 +118,7 @@ impl Watch {
         }
     }
 
-    fn tone(&self) -> Tone {
+    pub(super) fn tone(&self) -> Tone {
         match &self.stage {
             Stage::Ended { outcome, .. } => match outcome {
                 Outcome::Passed | Outcome::RolledBack => Tone::Good,
@@ -128,58 +130,17 @@ impl Watch {
                 RunStep::Recovering { .. } => Tone::Warn,
                 RunStep::Acting { .. } | RunStep::Settling { .. } => Tone::Bad,
             },
-            Stage::Watching if self.has_open_incident() => Tone::Bad,
-            Stage::Watching | Stage::Starting | Stage::Announced { .. } => Tone::Quiet,
-        }
-    }
-
-    fn card(&self) -> Card {
-        let facts = &self.deployment.facts;
-        let revision = self.deployment.revision.as_ref().map(|to| match &self.deployment.source {
-            Some(from) => format!("{} (was {})", to.short(), from.short()),
-            None => to.short().to_owned(),
-        });
-        let about = [
-            facts.author.as_ref().map(|author| format!("by {author}")),
-            facts.commit.as_ref().map(|commit| format!("commit {commit}")),
-            revision,
-            match &self.preflight {
-                PreflightState::Ready { target, .. } => Some(format!("back to {}", target.short())),
-                PreflightState::Impossible { .. } => Some("can't be rolled back".to_owned()),
-                PreflightState::Unknown => None,
+            Stage::Watching => match self.open_incident().map(|incident| incident.severity) {
+                Some(Severity::Sev1 | Severity::Sev2) => Tone::Bad,
+                Some(Severity::Sev3) => Tone::Warn,
+                None => Tone::Quiet,
             },
-            self.unannounced_in_words(),
-            self.unlabelled_in_words(),
-            self.changes_in_words(),
-            self.lead_in_words(),
-            self.joins_in_words(),
-        ];
-        let pinned = &self.pinned;
-        let commit = match (&pinned.commit, pinned.dirty) {
-            (Some(commit), false) => format!(" at {}", commit.get(..8).unwrap_or(commit)),
-            (Some(commit), true) => format!(" at {}, edited", commit.get(..8).unwrap_or(commit)),
-            (None, _) => ", not in git".to_owned(),
-        };
-        let mode = match &self.ceiling.because {
-            Some(because) => format!("{} ({because})", self.ceiling.mode),
-            None => self.ceiling.mode.to_string(),
-        };
-        Card {
-            tone: self.tone(),
-            title: self.title(),
-            status: self.status_line(),
-            about: about.into_iter().flatten().collect(),
-            url: facts.url.clone(),
-            checks: self.policy().checks.iter().map(|check| self.card_check(check)).collect(),
-            footer: format!(
-                "watch {} · policy {} ({}{commit}) · mode {mode}",
-                self.id, pinned.policy.name, pinned.file
-            ),
+            Stage::Starting | Stage::Announced { .. } => Tone::Quiet,
         }
     }
 
     /// That a rollback would wait for a person, because nobody said whether it is safe.
-    fn unannounced_in_words(&self) -> Option<String> {
+    pub(super) fn unannounced_in_words(&self) -> Option<String> {
         let unknown = self.deployment.facts.rollback_safe == RollbackSafe::Unknown;
         let asks = self.policy().rollback.unannounced == Unannounced::Ask;
         (unknown && asks && self.policy().mode == Mode::Auto && self.is_open())
@@ -187,27 +148,9 @@ impl Watch {
     }
 
     /// What the deployment changed, as the pre-flight saw it.
-    fn changes_in_words(&self) -> Option<String> {
+    pub(super) fn changes_in_words(&self) -> Option<String> {
         let PreflightState::Ready { differences, .. } = &self.preflight else { return None };
         (!differences.is_empty()).then(|| format!("changes {}", differences.join("; ")))
-    }
-
-    fn card_check(&self, check: &Check) -> CardCheck {
-        let state = self.checks.get(&check.name);
-        let last = state.and_then(|state| state.last.as_ref());
-        let value = match last {
-            Some(Judgement { value: Some(value), .. }) => check.unit().show(*value),
-            Some(judgement) => judgement.reason.clone(),
-            None => "not measured yet".to_owned(),
-        };
-        let baseline = state.and_then(|state| baselines_in_words(check, state));
-        CardCheck {
-            name: check.name.clone(),
-            verdict: last.map_or(Verdict::NoData, |judgement| judgement.verdict),
-            value,
-            limits: limits_in_words(check),
-            baseline,
-        }
     }
 
     /// The checks in breach with value against limit against baseline, one line.
@@ -275,6 +218,11 @@ impl Watch {
     pub fn incident_status(&self) -> Option<IncidentStatus> {
         self.incident.as_ref().map(|incident| incident.status)
     }
+}
+
+/// What is offered, but for the times, which pass.
+fn offered(offers: &[Offer]) -> Vec<(Command, &str, u32)> {
+    offers.iter().map(|offer| (offer.command, offer.label.as_str(), offer.incident)).collect()
 }
 
 /// ", acknowledged by dana".

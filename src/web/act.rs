@@ -12,10 +12,10 @@ use super::body::{optional_json, read_json};
 use super::problem::Problem;
 use super::view::WatchView;
 use crate::engine::{Paused, Refused, clock};
-use crate::model::WatchId;
+use crate::model::{Command, WatchId};
 use crate::settings::{Role, Span};
 use crate::store::Pause;
-use crate::watch::{Command, Press, Watch};
+use crate::watch::{Press, Watch};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -45,16 +45,9 @@ pub async fn press(
     body: Body,
 ) -> Result<Json<WatchView>, Problem> {
     let caller = face.caller(&headers, Role::Operate)?;
-    let command = match command.as_str() {
-        "ack" => Command::Ack,
-        "hold" => Command::Hold,
-        "resume" => Command::Resume,
-        "rollback" => Command::Rollback,
-        "cancel" => Command::Cancel,
-        other => {
-            let detail = format!("`{other}`: known are ack, hold, resume, rollback and cancel");
-            return Err(Problem::new(StatusCode::NOT_FOUND, detail));
-        }
+    let Some(command) = Command::named(&command) else {
+        let detail = format!("`{command}`: known are ack, hold, resume, rollback and cancel");
+        return Err(Problem::new(StatusCode::NOT_FOUND, detail));
     };
     let why: Why = optional_json(&headers, body).await?;
     let watch = find(&face, &id).await?;

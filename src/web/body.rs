@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Reads a bounded JSON object, with the digest of its bytes.
 pub async fn read_json<T: DeserializeOwned>(body: Body) -> Result<(T, String), Problem> {
-    let bytes = read(body).await?;
+    let bytes = read_up_to(LIMIT, body).await?;
     let value = decode(&bytes)?;
     let digest = Sha256::digest(&bytes).iter().fold(String::new(), |mut text, byte| {
         use std::fmt::Write as _;
@@ -29,16 +29,16 @@ pub async fn read_json<T: DeserializeOwned>(body: Body) -> Result<(T, String), P
     Ok((value, digest))
 }
 
-/// Reads a body up to [`LIMIT`].
-async fn read(mut body: Body) -> Result<Vec<u8>, Problem> {
+/// Reads a body of at most `limit` bytes.
+pub async fn read_up_to(limit: usize, mut body: Body) -> Result<Vec<u8>, Problem> {
     let mut bytes = Vec::new();
     while let Some(data) = next(&mut body).await {
         let data = data.map_err(|error| {
             Problem::new(StatusCode::BAD_REQUEST, format!("the body broke off: {error}"))
         })?;
-        if bytes.len() + data.len() > LIMIT {
+        if bytes.len() + data.len() > limit {
             let _ = tokio::time::timeout(PATIENCE, drop_rest(body)).await;
-            let detail = format!("the body is larger than {} KiB", LIMIT / 1024);
+            let detail = format!("the body is larger than {} KiB", limit / 1024);
             return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
         }
         bytes.extend_from_slice(&data);

@@ -14,6 +14,7 @@ mod picture;
 mod place;
 mod problem;
 mod read;
+mod slack;
 mod sns;
 mod view;
 mod vouch;
@@ -35,6 +36,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 pub use auth::Tokens;
 pub use forward::relay;
+pub use slack::Counter;
 pub use view::{CheckView, StopView, WatchDetail, WatchView};
 
 use crate::engine::{EngineHandle, Foresight, Hints, Place, Status};
@@ -63,6 +65,8 @@ pub struct Face {
     pub foresight: Foresight,
     /// Checks what SNS posts; `None`: no topic is taken.
     pub sns: Option<Arc<Sns>>,
+    /// Takes what is pressed in Slack; `None`: there are no buttons.
+    pub counter: Option<Counter>,
     /// For passing on to the leader.
     pub relay: reqwest::Client,
     /// What others vouched for lately.
@@ -79,6 +83,7 @@ pub fn router(face: Face) -> Router {
     Router::new()
         .route("/hooks/deployments", post(hook::announce))
         .route("/hooks/sns", post(sns::post))
+        .route("/slack/interactivity", post(slack::post))
         .route("/api/v1/watches", get(read::watches))
         .route("/api/v1/watches/{id}", get(read::watch))
         .route("/api/v1/watches/{id}/journal", get(read::journal))

@@ -8,6 +8,8 @@ mod call;
 mod email;
 mod faults;
 mod pagerduty;
+mod pictures;
 mod slack;
+mod states;
 mod upload;
 mod webhook;

@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use deployguard::model::{Body, Card, CardCheck, Notice, Reply, Tone, Verdict, WatchId};
+use deployguard::model::{Body, Card, Notice, Reply, Tile, Tone, Trend, Verdict, WatchId};
 use deployguard::notify::slack::{ConnectError, Slack};
 use deployguard::notify::{DeliverError, Letter, Notifier, Thread};
 use jiff::Timestamp;
@@ -48,12 +48,13 @@ fn now() -> Timestamp {
 }
 
 fn card(key: &str, thread: Option<Thread>) -> Letter {
-    let check = CardCheck {
+    let tile = Tile {
         name: "error rate".to_owned(),
         verdict: Verdict::Healthy,
         value: "0.05%".to_owned(),
+        trend: Some(Trend::Flat),
+        note: "stable".to_owned(),
         limits: "normal < 0.1%".to_owned(),
-        baseline: None,
     };
     let body = Body::Card(Card {
         tone: Tone::Quiet,
@@ -61,8 +62,12 @@ fn card(key: &str, thread: Option<Thread>) -> Letter {
         status: "watching".to_owned(),
         about: vec!["by dana".to_owned()],
         url: None,
-        checks: vec![check],
+        head: Vec::new(),
+        incident: Vec::new(),
+        tiles: vec![tile],
+        health: Vec::new(),
         footer: "mode auto".to_owned(),
+        offers: Vec::new(),
     });
     letter(key, body, thread)
 }
@@ -77,6 +82,7 @@ fn reply(key: &str, thread: Option<Thread>) -> Letter {
         broadcast: true,
         page: true,
         mentions: Vec::new(),
+        offers: Vec::new(),
     });
     letter(key, body, thread)
 }

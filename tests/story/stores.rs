@@ -135,6 +135,7 @@ fn letter(watch: &str, number: u32) -> Write {
         broadcast: false,
         page: false,
         mentions: Vec::new(),
+        offers: Vec::new(),
     };
     let notice = Notice {
         watch: WatchId::typed(watch),

@@ -71,6 +71,8 @@ impl Daemon {
         let mut environment: BTreeMap<String, String> =
             world.environment().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         environment.insert("SLACK_BOT_TOKEN".into(), super::slack::TOKEN.into());
+        environment
+            .insert("SLACK_SIGNING_SECRET".into(), super::slack::press::SIGNING_SECRET.into());
         environment.insert("CI_TOKEN".into(), CI_TOKEN.into());
         environment.insert("OPS_TOKEN".into(), OPS_TOKEN.into());
         let daemon = Self {

@@ -2,7 +2,9 @@
 
 mod api;
 pub mod files;
-mod limits;
+pub mod html;
+pub mod limits;
+pub mod press;
 mod render;
 
 use std::io;
@@ -114,6 +116,8 @@ struct Record {
     calls: Vec<SlackCall>,
     violations: Vec<String>,
     files: Vec<File>,
+    presses: usize,
+    told: Vec<String>,
     last_ts: i64,
 }
 

@@ -6,7 +6,7 @@ use super::report::Report;
 use crate::model::Recipient;
 use crate::notify::slack::Probe;
 use crate::policy_repo::Loaded;
-use crate::settings::Settings;
+use crate::settings::{OperatorSettings, Settings, SlackSettings};
 
 /// Scopes of the token, whether delivering needs it, and what for.
 const SCOPES: [(&str, bool, &str); 4] = [
@@ -63,9 +63,39 @@ pub(super) async fn examine(settings: &Settings, loaded: &Loaded, post: bool) ->
         Recipient::Slack(id) => Some(id),
         Recipient::PagerDuty(_) | Recipient::Webhook(_) | Recipient::Email(_) => None,
     });
-    let ids = rules.iter().flat_map(|rule| &rule.page).chain(on_ladders).collect();
-    pages(&probe, ids, &mut report).await;
+    let paged = rules.iter().flat_map(|rule| &rule.page).chain(on_ladders).collect();
+    people(&probe, ("page", "notify.slack.page"), paged, &mut report).await;
+    let rules: Vec<_> = slack.operators.iter().map(OperatorSettings::rule).collect();
+    let operators: BTreeSet<&String> = rules.iter().flat_map(|rule| &rule.who).collect();
+    buttons(slack, &operators, &mut report);
+    for group in operators.iter().filter(|id| id.starts_with('S')) {
+        match probe.members(group).await {
+            Ok(0) => report.warn(&format!("nobody is in {group}"), "let somebody be in the group"),
+            Ok(count) => report.ok(&format!("operator {group} has {count} members")),
+            Err(why) => {
+                let mend = "add the scope usergroups:read: until then none of them may press";
+                report.fail(&format!("who is in {group} can't be read: {why}"), mend);
+            }
+        }
+    }
+    people(&probe, ("operator", "slack.operators"), operators, &mut report).await;
     report
+}
+
+/// Whether there are buttons, and why not.
+fn buttons(slack: &SlackSettings, operators: &BTreeSet<&String>, report: &mut Report) {
+    match (&slack.signing_secret, operators.is_empty()) {
+        (Some(_), false) => {
+            report.ok("buttons: let the app's interactivity post to /slack/interactivity here");
+        }
+        (Some(_), true) => {
+            report.warn("no buttons: nobody may press", "give slack.operators");
+        }
+        (None, false) => {
+            report.warn("no buttons: presses can't be checked", "give slack.signing_secret");
+        }
+        (None, true) => report.ok("no buttons: no slack.signing_secret, no slack.operators"),
+    }
 }
 
 fn scopes(has: Option<&BTreeSet<String>>, report: &mut Report) {
@@ -84,7 +114,14 @@ fn scopes(has: Option<&BTreeSet<String>>, report: &mut Report) {
     }
 }
 
-async fn pages(probe: &Probe, ids: BTreeSet<&String>, report: &mut Report) {
+/// Who is named somewhere as something: `(as, where)`.
+async fn people(
+    probe: &Probe,
+    (role, place): (&str, &str),
+    ids: BTreeSet<&String>,
+    report: &mut Report,
+) {
+    let mend = format!("see {place}");
     let groups = if ids.iter().any(|id| id.starts_with('S')) {
         match probe.groups().await {
             Ok(groups) => Some(groups),
@@ -100,20 +137,22 @@ async fn pages(probe: &Probe, ids: BTreeSet<&String>, report: &mut Report) {
     for id in ids {
         if id.starts_with('S') {
             match &groups {
-                Some(groups) if groups.contains(id) => report.ok(&format!("page {id} is a group")),
-                Some(_) => report.fail(&format!("page {id} is no user group"), "see notify.page"),
+                Some(groups) if groups.contains(id) => {
+                    report.ok(&format!("{role} {id} is a group"));
+                }
+                Some(_) => report.fail(&format!("{role} {id} is no user group"), &mend),
                 None => {}
             }
             continue;
         }
         match probe.user(id).await {
-            Ok(true) => report.ok(&format!("page {id} is a person")),
-            Ok(false) => report.fail(&format!("page {id} has left"), "see notify.slack.page"),
+            Ok(true) => report.ok(&format!("{role} {id} is a person")),
+            Ok(false) => report.fail(&format!("{role} {id} has left"), &mend),
             Err(why) if why.ends_with("missing_scope") => {
                 let mend = "see it here with scope users:read";
-                report.warn(&format!("page {id} can't be looked up: {why}"), mend);
+                report.warn(&format!("{role} {id} can't be looked up: {why}"), mend);
             }
-            Err(why) => report.fail(&format!("page {id}: {why}"), "see notify.slack.page"),
+            Err(why) => report.fail(&format!("{role} {id}: {why}"), &mend),
         }
     }
 }

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
+use slack_morphism::SlackMessageContent;
 use tracing::debug;
 
 pub use api::ConnectError;
@@ -35,6 +36,8 @@ const POST: &str = "chat.postMessage";
 #[derive(Debug)]
 pub struct Slack {
     api: Api,
+    /// Whether what is offered becomes buttons: whether anybody's press is taken.
+    buttons: bool,
     /// Said once: without the right to read, a repeated message can't be recognised.
     said_unreadable: AtomicBool,
 }
@@ -52,7 +55,7 @@ impl Slack {
     /// token. Sends nothing yet.
     pub fn connect(api_url: &str, token: &str) -> Result<Self, ConnectError> {
         let api = Api::connect(api_url, token, TIME_OUT)?;
-        Ok(Self { api, said_unreadable: AtomicBool::new(false) })
+        Ok(Self { api, buttons: false, said_unreadable: AtomicBool::new(false) })
     }
 
     /// The same with another bound for one call.
@@ -61,8 +64,18 @@ impl Slack {
         Self { api: self.api.with_time_out(time_out), ..self }
     }
 
+    /// The same with buttons, or without.
+    #[must_use]
+    pub fn with_buttons(self, buttons: bool) -> Self {
+        Self { buttons, ..self }
+    }
+
+    fn content(&self, letter: &Letter) -> SlackMessageContent {
+        render::message(&letter.notice, &letter.mentions, self.buttons)
+    }
+
     async fn post_card(&self, letter: &Letter) -> Result<Thread, DeliverError> {
-        let content = render::message(&letter.notice, &letter.mentions);
+        let content = self.content(letter);
         if letter.maybe_sent {
             match self.earlier_card(letter).await? {
                 Some(Earlier::Same(message)) => return Ok(message),
@@ -79,7 +92,7 @@ impl Slack {
 
     /// Edits the deployment's message; posts it anew if somebody deleted it.
     async fn edit_card(&self, letter: &Letter, card: &Thread) -> Result<Thread, DeliverError> {
-        let content = render::message(&letter.notice, &letter.mentions);
+        let content = self.content(letter);
         match self.api.update(card, content).await {
             Err(fault) if fault.is_gone() => self.post_card(letter).await,
             updated => updated.map_err(|fault| fault.into_error("chat.update")),
@@ -94,7 +107,7 @@ impl Slack {
         {
             return Ok(message);
         }
-        let content = render::message(&letter.notice, &letter.mentions);
+        let content = self.content(letter);
         let broadcast = matches!(&letter.notice.body, Body::Reply(reply) if reply.broadcast);
         let under = Some(thread.ts.as_str());
         let posted = self.api.post(&thread.channel, content.clone(), under, broadcast).await;

@@ -66,6 +66,12 @@ impl Probe {
         Ok(groups.filter_map(|group| group["id"].as_str().map(str::to_owned)).collect())
     }
 
+    /// How many are in a user group.
+    pub async fn members(&self, group: &str) -> Result<usize, String> {
+        let (answer, _) = self.call("usergroups.users.list", &[("usergroup", group)]).await?;
+        Ok(answer["users"].as_array().map_or(0, Vec::len))
+    }
+
     /// Posts a test message, and deletes it.
     pub async fn post(&self, channel: &str) -> Result<(), String> {
         let text = "deployguard doctor: a test, gone in a moment";

@@ -5,6 +5,7 @@
 //! own bound, small enough that the sum stays inside Slack's.
 
 mod card;
+mod offers;
 mod reply;
 
 #[cfg(test)]
@@ -25,15 +26,24 @@ const BLOCK_ID: usize = 255;
 const TEXT: usize = 600;
 
 /// The message for a notice. `mentions` are ids of people (U, W) and groups (S),
-/// used where a reply pages; others are left out.
-pub fn message(notice: &Notice, mentions: &[String]) -> SlackMessageContent {
+/// used where a reply pages; others are left out. `buttons`: whether what is offered
+/// can be pressed.
+pub fn message(notice: &Notice, mentions: &[String], buttons: bool) -> SlackMessageContent {
     let mark = mark(&notice.key);
-    let (text, blocks) = match &notice.body {
+    let (text, mut blocks) = match &notice.body {
         Body::Card(card) => (card::text(card), card::blocks(card, &mark)),
         Body::Reply(reply) => (reply::text(reply, mentions), reply::blocks(reply, mentions, &mark)),
         Body::Files { charts, .. } => (text::mrkdwn(&charts.join(", "), TEXT), Vec::new()),
         Body::Signal { signal, .. } => (text::mrkdwn(&signal.headline, TEXT), Vec::new()),
     };
+    if buttons {
+        let offers = match &notice.body {
+            Body::Card(card) => card.offers.as_slice(),
+            Body::Reply(reply) => reply.offers.as_slice(),
+            Body::Signal { .. } => &[],
+        };
+        blocks.extend(offers::block(&notice.watch, offers));
+    }
     let payload = [("key", mark), ("watch", text::line(notice.watch.as_str(), BLOCK_ID))]
         .map(|(name, value)| (name.to_owned(), value));
     SlackMessageContent::new().with_text(text).with_blocks(blocks).with_metadata(

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
 
-use super::world::{Guard, policy};
+use super::world::{Guard, at, policy};
 use crate::model::{Body, Mode, Notice, Recipient, Severity, Turn};
 use crate::policy::{Policy, Rung};
 use crate::watch::{Command, Event, Press};
@@ -197,4 +197,49 @@ fn who_could_not_be_told_is_told_of_in_the_thread_once_an_incident() {
     assert!(guard.watch.knows_untold(&to("pagerduty:oncall"), false));
     assert!(!guard.watch.knows_untold(&to("email:manager"), true));
     assert_eq!(heard(&guard, "pagerduty:oncall"), [Turn::Opened], "it is no turn of the incident");
+}
+
+#[test]
+fn what_is_offered_is_what_would_be_taken() {
+    let mut guard = Guard::settled(policy());
+    let offered = |guard: &Guard| -> Vec<Command> {
+        guard.watch.offers(at(guard.clock)).iter().map(|offer| offer.command).collect()
+    };
+    assert_eq!(offered(&guard), [Command::Rollback, Command::Cancel]);
+    guard.breaks(5.0);
+    let asked = [Command::Rollback, Command::Ack, Command::Hold, Command::Cancel];
+    assert_eq!(offered(&guard), asked);
+    let offers = guard.watch.offers(at(guard.clock));
+    let confirm = offers[0].confirm.as_ref().unwrap();
+    assert!(confirm.text.starts_with("prod/api: api:2 → api:1, by UpdateService"), "{confirm:?}");
+    let times: Vec<_> = offers[2].times.iter().map(|time| time.until).collect();
+    assert_eq!(times.len(), 3, "5 and 10 minutes more, and the policy's 15: {offers:?}");
+    guard
+        .take_press(Press { incident: Some(1), ..Press::new(Command::Hold, "dana", None) })
+        .unwrap();
+    assert_eq!(
+        offered(&guard),
+        [Command::Rollback, Command::Ack, Command::Resume, Command::Cancel]
+    );
+    for offer in guard.watch.offers(at(guard.clock)) {
+        let mut other = guard.watch.clone();
+        let incident = Some(offer.incident);
+        let press = Press { incident, ..Press::new(offer.command, "dana", None) };
+        assert_eq!(other.handle(&Event::Pressed(press), at(guard.clock)).err(), None, "{offer:?}");
+    }
+    guard.presses(Command::Rollback).unwrap();
+    assert_eq!(offered(&guard), [], "it is on its way");
+}
+
+#[test]
+fn a_button_of_a_quiet_card_is_stale_once_an_incident_is_open() {
+    let mut guard = Guard::settled(policy());
+    let quiet = |command| Press { incident: Some(0), ..Press::new(command, "dana", None) };
+    guard.breaks(5.0);
+    let refused = guard.take_press(quiet(Command::Cancel)).unwrap_err();
+    assert!(refused.0.starts_with("an incident has opened since; now: SEV2"), "{refused}");
+    assert!(guard.watch.is_open());
+    let mut other = Guard::settled(policy());
+    other.take_press(quiet(Command::Cancel)).unwrap();
+    assert!(!other.watch.is_open());
 }

@@ -129,7 +129,7 @@ fn days_that_nobody_looked_at_are_not_passed() {
 fn a_revision_that_was_superseded_in_breach_is_bad() {
     let mut guard = Guard::settled(crate::policy::Policy { mode: Mode::Ask, ..policy() });
     guard.breaks(5.0);
-    guard.take(Event::Superseded { by: "api:3".into() }).unwrap();
+    guard.take(Event::Superseded { by: "api:3".into(), older: false }).unwrap();
     assert!(guard.ledger.iter().any(|entry| entry.standing == Standing::Bad));
 }
 
@@ -274,7 +274,7 @@ fn a_breach_that_goes_away_by_itself_is_resolved_and_withdraws_the_question() {
 #[test]
 fn a_superseded_or_cancelled_watch_does_nothing_more() {
     let mut guard = Guard::settled(policy());
-    guard.take(Event::Superseded { by: "api:3".into() }).unwrap();
+    guard.take(Event::Superseded { by: "api:3".into(), older: false }).unwrap();
     assert_eq!(guard.watch.outcome(), Some(Outcome::Superseded));
     assert!(guard.wants().is_empty());
     assert!(guard.watch.next_wake().is_none());

@@ -149,6 +149,29 @@ fn a_newer_deployment_supersedes_and_inherits_what_was_never_clean() {
 }
 
 #[test]
+fn an_older_revision_that_somebody_puts_in_place_is_told_as_a_rollback_by_hand() {
+    let by_hand = |number, id: &str| {
+        let mut guard = Guard::over(policy());
+        guard.watch.deployment.revision = Some(revision(5));
+        guard.watch.deployment.source = Some(revision(4));
+        let mut other = sighting(500, id, number, RollOut::InProgress);
+        other.primary.created_at = at(490);
+        let steps = on_sighting(&other, Some(&seen("ecs-svc/2", 5)), &[&guard.watch], &service());
+        let IntakeStep::Deliver(_, event) = &steps[0] else { panic!("{steps:?}") };
+        guard.take((**event).clone()).unwrap();
+        (guard.said(), guard.watch.status_line())
+    };
+    let (said, status) = by_hand(3, "ecs-svc/6");
+    assert!(
+        said[0].starts_with("Somebody has rolled api api:5 in production back to api:3"),
+        "{said:?}"
+    );
+    assert!(status.contains("somebody rolled back"), "{status}");
+    let (said, status) = by_hand(6, "ecs-svc/6");
+    assert_eq!((said.len(), status.as_str()), (0, "superseded by api:6 (ecs-svc/6)"));
+}
+
+#[test]
 fn a_target_is_known_good_and_young_and_never_bad_or_the_judged_one() {
     let entry = |number, standing, second| crate::model::LedgerEntry {
         service: key(),

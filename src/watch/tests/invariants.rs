@@ -93,7 +93,7 @@ fn happen(guard: &mut Guard, what: &Happens, seen: &mut Seen) {
             seen.accepted |= accepted && taken;
             return;
         }
-        Happens::Superseded => Event::Superseded { by: "api:3".into() },
+        Happens::Superseded => Event::Superseded { by: "api:3".into(), older: false },
     };
     let _ = guard.take(event);
 }

@@ -11,25 +11,36 @@ use axum::routing::{any, post};
 use axum::{Json, Router};
 use serde_json::{Map, Value, json};
 
+use super::press::DANA;
 use super::{
     CHANNEL, CHANNEL_NAME, Message, Record, Shared, SlackCall, SlackFault, TOKEN, files, limits,
 };
 use crate::world::server::Wire;
 use crate::world::{lock, now};
 
-const TEAM: &str = "T0SHOPFLOW1";
+pub const TEAM: &str = "T0SHOPFLOW1";
 const USER: &str = "U0GUARD0001";
 const BOT: &str = "B0GUARD0001";
 /// What the bot may do.
 const SCOPES: &str =
     "chat:write,channels:history,channels:read,files:write,usergroups:read,users:read";
-const APP: &str = "A0GUARD0001";
+pub const APP: &str = "A0GUARD0001";
 
 pub fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/api/{method}", any(answer))
         .route("/upload/v1/{id}", post(files::bring))
+        .route("/actions/{number}", any(tell))
         .with_state(shared)
+}
+
+/// A `response_url`: what whoever pressed is told.
+async fn tell(State(shared): State<Arc<Shared>>, Json(said): Json<Value>) -> StatusCode {
+    if said["response_type"] != "ephemeral" || said["replace_original"] != false {
+        lock(&shared.record).violations.push(format!("an answer for all to see: {said}"));
+    }
+    lock(&shared.record).told.push(text(&said, "text"));
+    StatusCode::OK
 }
 
 async fn answer(
@@ -128,6 +139,10 @@ impl Shared {
             "usergroups.list" => Ok(json!({ "usergroups": [
                 { "id": "S0ONCALL", "team_id": TEAM, "handle": "oncall", "is_usergroup": true },
             ] })),
+            "usergroups.users.list" => match text(arguments, "usergroup").as_str() {
+                "S0ONCALL" => Ok(json!({ "users": [DANA.id] })),
+                _ => Err("no_such_subteam"),
+            },
             "conversations.history" => self.history(arguments),
             "conversations.replies" => self.replies(arguments),
             "conversations.info" => channel(arguments).map(|id| json!({ "channel": info(id) })),

@@ -29,6 +29,14 @@ pub fn broken(arguments: &Value) -> Vec<Broken> {
         let place = |fault| ("invalid_blocks", format!("block {index}: {fault}"));
         found.extend(faults.into_iter().map(place));
     }
+    let total: usize = blocks.iter().map(characters).sum();
+    if total > 13_000 {
+        found.push(("msg_blocks_too_long", format!("{total} characters in all blocks")));
+    }
+    let ids: Vec<&str> = blocks.iter().filter_map(|block| block["block_id"].as_str()).collect();
+    if ids.iter().enumerate().any(|(index, id)| ids[..index].contains(id)) {
+        found.push(("invalid_blocks", "two blocks of one id".into()));
+    }
     let metadata = &arguments["metadata"];
     let complete = metadata["event_type"].is_string() && metadata["event_payload"].is_object();
     if !metadata.is_null() && !complete {
@@ -59,7 +67,11 @@ fn check_block(block: &Value, faults: &mut Vec<String>) {
         }
         "actions" => {
             for element in list(block, "elements", 25, faults) {
-                check_button(element, faults);
+                match element["type"].as_str().unwrap_or_default() {
+                    "button" => check_button(element, faults),
+                    "static_select" => check_select(element, faults),
+                    other => faults.push(format!("an action of type `{other}`")),
+                }
             }
         }
         "rich_text" => {
@@ -119,6 +131,38 @@ fn check_button(element: &Value, faults: &mut Vec<String>) {
     length(&element["action_id"], "action_id", 255, faults);
     length(&element["value"], "button value", 2000, faults);
     length(&element["url"], "button url", 3000, faults);
+    check_confirm(&element["confirm"], faults);
+}
+
+fn check_select(element: &Value, faults: &mut Vec<String>) {
+    text_object(&element["placeholder"], "placeholder", 150, faults);
+    length(&element["action_id"], "action_id", 255, faults);
+    for option in list(element, "options", 100, faults) {
+        text_object(&option["text"], "option text", 75, faults);
+        length(&option["value"], "option value", 150, faults);
+    }
+    check_confirm(&element["confirm"], faults);
+}
+
+fn check_confirm(confirm: &Value, faults: &mut Vec<String>) {
+    if confirm.is_null() {
+        return;
+    }
+    for (part, most) in [("title", 100), ("text", 300), ("confirm", 30), ("deny", 30)] {
+        text_object(&confirm[part], &format!("confirm {part}"), most, faults);
+    }
+}
+
+/// Of all texts inside.
+fn characters(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => items.iter().map(characters).sum(),
+        Value::Object(members) => {
+            let own = members.get("text").and_then(Value::as_str).map_or(0, |t| t.chars().count());
+            own + members.values().map(characters).sum::<usize>()
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
+    }
 }
 
 fn check_image(image: &Value, faults: &mut Vec<String>) {

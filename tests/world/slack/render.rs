@@ -46,6 +46,7 @@ fn rich(element: &Value) -> String {
 fn element(element: &Value) -> String {
     match element["type"].as_str().unwrap_or_default() {
         "button" => format!("[{}]", object(&element["text"])),
+        "static_select" => format!("[{} ▾]", object(&element["placeholder"])),
         "image" => format!("(image: {})", element["alt_text"].as_str().unwrap_or_default()),
         _ => object(element),
     }

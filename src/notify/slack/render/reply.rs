@@ -12,10 +12,10 @@ const HEADLINE: usize = 300;
 /// Slack's bound for one section; further fields become lines.
 const FIELDS: usize = 10;
 const LABEL: usize = 60;
-const VALUE: usize = 400;
+const VALUE: usize = 300;
 const LINE: usize = 300;
 const LINES: usize = 24;
-const LINES_CHARS: usize = 4000;
+const LINES_CHARS: usize = 3000;
 /// All of a code block is one text, of which Slack takes 3,000.
 const CODE_CHARS: usize = 2000;
 const MENTIONS: usize = 20;
@@ -38,13 +38,16 @@ pub(super) fn blocks(reply: &Reply, mentions: &[String], mark: &str) -> Vec<Slac
         let called = markdown(called).as_block_text();
         blocks.push(SlackSectionBlock::new().with_text(called).into());
     }
-    let fields: Vec<_> = reply.fields.iter().take(FIELDS).map(field).collect();
-    if !fields.is_empty() {
-        blocks.push(SlackSectionBlock::new().with_fields(fields).into());
-    }
+    blocks.extend(fields(&reply.fields));
     blocks.extend(lines(reply));
     blocks.extend(code(reply));
     blocks
+}
+
+/// Labels with their values, in two columns.
+pub(super) fn fields(all: &[(String, String)]) -> Option<SlackBlock> {
+    let fields: Vec<_> = all.iter().take(FIELDS).map(field).collect();
+    (!fields.is_empty()).then(|| SlackSectionBlock::new().with_fields(fields).into())
 }
 
 fn field((label, value): &(String, String)) -> SlackBlockText {
