@@ -310,7 +310,7 @@ mod tests {
             let begun = Instant::now();
             let looks = [(key(), Err(LookError::Transient("odd".to_owned())))];
             hinted.pacing.looked(&looks, Round::Part, begun, begun, |_| Duration::from_hours(1));
-            assert!(!hinted.pacing.is_rested(&key(), begun + Duration::from_mins(59)));
+            assert!(!hinted.pacing.is_rested(&key(), begun + Duration::from_mins(4)));
             let asked = asked(&hints, None);
             tokio::task::yield_now().await;
             hinted.due().await;

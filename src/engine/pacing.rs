@@ -15,7 +15,7 @@ use crate::platform::LookError;
 
 /// The longest pause after failures that pass, in looks.
 const SLOWEST: u32 = 8;
-/// The longest pause between two rounds that is due to failures.
+/// The longest pause that is due to failures.
 const LONGEST: Duration = Duration::from_mins(5);
 /// Between two looks at one service that hints cause.
 const APART: Duration = Duration::from_secs(1);
@@ -55,7 +55,7 @@ impl Pacing {
     /// How long to pause between looks at the account that are `usual` apart: up to
     /// [`SLOWEST`] times as long, and up to [`LONGEST`] where it is not longer anyway.
     pub(super) fn pause(&self, usual: Duration) -> Duration {
-        usual.max((usual * self.slow).min(LONGEST))
+        slowed(usual, self.slow)
     }
 
     /// Whether the service does not pause after a failure of its own.
@@ -92,7 +92,7 @@ impl Pacing {
             let (slow, rested) = match look {
                 Err(LookError::Transient(_)) => {
                     let slow = slower(known);
-                    (slow, now + usual(key) * slow)
+                    (slow, now + slowed(usual(key), slow))
                 }
                 // It says nothing about the service.
                 Err(LookError::Everywhere(_)) => (known, now),
@@ -103,6 +103,10 @@ impl Pacing {
         }
         self.services.retain(|_, pace| now < pace.rested.max(pace.looked) + FORGOTTEN);
     }
+}
+
+fn slowed(usual: Duration, slow: u32) -> Duration {
+    usual.max((usual * slow).min(LONGEST))
 }
 
 #[cfg(test)]
