@@ -12,8 +12,8 @@ use crate::world::daemon::announcement;
 /// Half of all requests fail.
 const BAD: &[(&str, &str)] = &[("ERROR_RATE", "0.5")];
 /// Of the first rollback the way from the permit to the call takes long, of the second the
-/// answer: longer than a busy machine takes to pause by the command line.
-const SLOW: &str = "permit-after=1*sleep(12000)->off;ecs-after-act=1*off->1*sleep(12000)->off";
+/// answer.
+const SLOW: &str = "permit-after=1*sleep(4000)->off;ecs-after-act=1*off->1*sleep(4000)->off";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pause_is_shown_kept_and_stops_what_is_not_called_yet() -> anyhow::Result<()> {
