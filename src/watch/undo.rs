@@ -123,10 +123,7 @@ impl Watch {
             Err(stopped @ ActFailure::Stopped(_)) => {
                 self.note(now, format!("try {attempt} of the rollback: {stopped}"));
             }
-            Err(ActFailure::Superseded(by)) => {
-                let by = by.clone();
-                self.superseded(&by, now, said);
-            }
+            Err(ActFailure::Superseded(by)) => self.superseded(by, now, said),
             Err(ActFailure::Refused(why)) => self.rollback_refused(why, now, said),
             Err(ActFailure::Permanent(why) | ActFailure::Transient(why)) => {
                 self.rollback_failed(why, now, said);

@@ -59,7 +59,7 @@ impl Used {
 }
 
 /// Why nobody is believed to be asking.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Distrust {
     /// No daemon sent it, or it was heard before.
     #[error("{0}")]
