@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::aws::{Account, AccountSettings};
-use crate::engine::{Foresight, Helm, Status, feel_forever, hints};
+use crate::engine::{Foresight, Helm, Status, clock, feel_forever, hints};
 use crate::notify::slack::Slack;
 use crate::policy_repo::{PolicyRepo, Reload};
 use crate::settings::{PrometheusSettings, Settings};
@@ -148,7 +148,9 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
         foresight: Foresight::new(leader.adapters.targets.platform.clone()),
         address,
         relay,
-        vouched: Arc::default(),
+        vouched: Arc::new(web::Used::since(clock::now())),
+        secret: Arc::default(),
+        url: leader.url.clone(),
     };
     tracing::info!(%address, advertised = leader.url, pid = std::process::id(), "listening");
     let feeling = TaskTracker::new();
