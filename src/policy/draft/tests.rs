@@ -113,8 +113,8 @@ fn what_a_prometheus_measures_of_the_tasks_is_asked_of_it() {
 const HOUR: i64 = 3600 * 1000;
 
 /// Seven days by the hour; `odd` of the hours have another value.
-fn week(usual: f64, odd: impl Fn(i64) -> Option<f64>) -> History {
-    Ok((0..7 * 24).map(|hour| (hour * HOUR, odd(hour).unwrap_or(usual))).collect())
+fn week(usual: f64, odd: impl Fn(i64) -> Option<f64>) -> Vec<(i64, f64)> {
+    (0..7 * 24).map(|hour| (hour * HOUR, odd(hour).unwrap_or(usual))).collect()
 }
 
 #[test]
@@ -122,10 +122,10 @@ fn an_outage_blinds_no_limit_and_is_marked() {
     let text = |outage: Option<i64>| {
         let during = |value: f64| move |hour: i64| (Some(hour) == outage).then_some(value);
         let mut one = behind("a");
-        one.measured.insert(Figure::Requests, week(10_000.0, |_| None));
-        one.measured.insert(Figure::Errors, week(50.0, during(9_000.0)));
-        one.measured.insert(Figure::P95, week(0.2, during(30.0)));
-        one.measured.insert(Figure::Cpu, week(0.3, during(1.0)));
+        one.measured.insert(Figure::Requests, Ok(week(10_000.0, |_| None)));
+        one.measured.insert(Figure::Errors, Ok(week(50.0, during(9_000.0))));
+        one.measured.insert(Figure::P95, Ok(week(0.2, during(30.0))));
+        one.measured.insert(Figure::Cpu, Ok(week(0.3, during(1.0))));
         let scene = Scene { cluster: "c".to_owned(), ..Scene::default() };
         let drafts = draft(&scene, &[one]);
         checked(&drafts);
@@ -148,12 +148,12 @@ fn an_outage_blinds_no_limit_and_is_marked() {
 fn an_hour_with_few_requests_says_nothing_of_latency() {
     let mut one = behind("a");
     let few = |hour: i64| (hour % 24 == 3).then_some(2.0);
-    one.measured.insert(Figure::Requests, week(10_000.0, few));
-    one.measured.insert(Figure::P95, week(0.2, |hour| few(hour).map(|_| 9.0)));
+    one.measured.insert(Figure::Requests, Ok(week(10_000.0, few)));
+    one.measured.insert(Figure::P95, Ok(week(0.2, |hour| few(hour).map(|_| 9.0))));
     let scene = Scene { cluster: "c".to_owned(), ..Scene::default() };
     let text = |one: &Seen| draft(&scene, std::slice::from_ref(one))[0].text.clone();
     assert!(text(&one).contains(r#"SEV2: "> 300ms""#), "{}", text(&one));
-    one.measured.insert(Figure::Requests, week(2.0, |_| None));
+    one.measured.insert(Figure::Requests, Ok(week(2.0, |_| None)));
     let told = text(&one).replace("\n  #", "");
     assert!(told.contains("had 100 requests: the limits are anybody's"), "{told}");
 }
