@@ -76,7 +76,7 @@ async fn a_task_set_is_seen_from_its_first_task_on_and_rolls_out_until_it_gets_t
 async fn a_deployment_of_code_deploy_in_flight_is_stopped_with_a_rollback() {
     for fault in [None, Some(Fault::DropConnectionAfterApplying)] {
         let shop = Shop::open().await;
-            let plan = shop.deploy().await;
+        let plan = shop.deploy().await;
         let before = shop.stage.changes();
         if let Some(fault) = fault {
             shop.stage.account.ecs.fault("StopDeployment", &fault, 1);
