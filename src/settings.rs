@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use jiff::SignedDuration;
+use serde::de::Visitor;
 use serde::{Deserialize, Deserializer};
 
 use crate::telemetry::LogFormat;
@@ -248,12 +249,26 @@ impl Span {
 
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = deserializer.deserialize_str(words::Written(SPAN))?;
+        deserializer.deserialize_str(SpanVisitor)
+    }
+}
+
+/// Refuses what it is given itself, so that the mistake is told with its key.
+struct SpanVisitor;
+
+impl Visitor<'_> for SpanVisitor {
+    type Value = Span;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(SPAN)
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Span, E> {
         match text.parse::<SignedDuration>() {
             Ok(span) if span > SignedDuration::ZERO => Ok(Span(span)),
-            Ok(_) | Err(_) => Err(serde::de::Error::custom(format!(
-                "`{text}` is no length of time: write {SPAN}"
-            ))),
+            Ok(_) | Err(_) => {
+                Err(E::custom(format!("`{text}` is no length of time: write {SPAN}")))
+            }
         }
     }
 }

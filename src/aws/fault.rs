@@ -158,13 +158,11 @@ impl Fault {
     pub fn mend<'a>(&self, allow: &'a str) -> &'a str {
         let stale = self.code.as_deref().is_some_and(|code| STALE.contains(&code));
         match (self.at, self.kind) {
-            (At::Credentials, _) => allow,
             (At::Way, _) => NO_WAY,
             // AWS gives its errors names: who gives none is something on the way.
             (At::Service, Kind::Refused) if self.code.is_none() => NO_WAY,
-            (At::Service, Kind::Refused) => allow,
-            (At::Service, Kind::Throttled) if stale => allow,
-            (At::Service, Kind::Throttled | Kind::Unknown) => "try again a little later",
+            (At::Service, Kind::Throttled | Kind::Unknown) if !stale => "try again a little later",
+            (At::Credentials | At::Service, _) => allow,
         }
     }
 

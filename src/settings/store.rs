@@ -85,10 +85,14 @@ impl StoreSettings {
         let scheme = self.url.split_once(':').map(|(scheme, _)| scheme);
         if !matches!(scheme, Some("sqlite" | "postgres" | "postgresql")) {
             // What looks like a file was meant as one; anything else may be a secret.
-            let plain = !self.url.contains(['@', ':']);
-            let mend = if plain { format!(": write sqlite://{}", self.url) } else { String::new() };
+            if !self.url.contains(['@', ':']) {
+                let file = &self.url;
+                bail!(
+                    "store: `{file}` is no URL: write sqlite://{file}, or postgres://HOST/DATABASE"
+                );
+            }
             bail!(
-                "store: this is no URL of a store{mend}: sqlite://PATH or postgres://HOST/DATABASE"
+                "store: this is no URL of a store: write sqlite://PATH or postgres://HOST/DATABASE"
             );
         }
         self.expose().map(|_| ())

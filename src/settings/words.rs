@@ -1,28 +1,9 @@
 //! Mistakes of the settings in the words of a person.
 
-use std::fmt;
-
-use serde::de::Visitor;
-
 /// What the reader of YAML said, without its types' names, and without the value: it may be
 /// a secret in the wrong place.
 pub(super) fn mistake(error: &serde_norway::Error) -> anyhow::Error {
     anyhow::anyhow!(in_words(&error.to_string()))
-}
-
-/// A text whose meaning is told where something else stands.
-pub(super) struct Written(pub &'static str);
-
-impl Visitor<'_> for Written {
-    type Value = String;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<String, E> {
-        Ok(text.to_owned())
-    }
 }
 
 /// `aws: invalid type: string "x", expected ... at line 2 column 6` as a person would say it.
@@ -82,7 +63,7 @@ mod tests {
             ("open_reads: yes please", "`true` or `false`, found a text"),
             ("brake: { rollbacks: -1 }", "rollbacks: expected a whole number, 0 or more"),
             ("brake: { rollbacks: 1.5 }", "rollbacks: expected a whole number, 0 or more"),
-            ("discover: { ecs: { every: 15 } }", "discover.ecs.every: expected `15s`, `10m`"),
+            ("discover: { ecs: { every: 15 } }", "discover.ecs.every: `15` is no length of time"),
             ("advertise: foo", "advertise: `foo` is no address: write http://10.0.0.5:8080"),
             ("discover: { sqs: { queue: q } }", "discover.sqs.queue: `q` is no queue's URL"),
             ("store: dg.db", "write sqlite://"),

@@ -104,7 +104,7 @@ pub async fn announce(
         let guarded = crate::policy::nearest(&hook.service, guarded.iter().map(String::as_str));
         let nearest: BTreeSet<&str> = nearest.into_iter().chain(guarded).collect();
         face.metrics.announced(&Ok(Announced::Unguarded { nearest: Vec::new() }));
-        return Ok(unguarded(face.unguarded(&hook), &nearest));
+        return Ok(unguarded(&face.unguarded(&hook), &nearest));
     };
     // The name that is announced and the service that is meant may differ.
     caller.may_speak_of(&key.service, &hook.environment)?;
@@ -144,11 +144,11 @@ pub async fn announce(
             });
             Ok((StatusCode::ACCEPTED, Json(body)).into_response())
         }
-        Announced::Unguarded { nearest } => Ok(unguarded(why, &nearest)),
+        Announced::Unguarded { nearest } => Ok(unguarded(&why, &nearest)),
     }
 }
 
-fn unguarded(detail: String, nearest: &impl serde::Serialize) -> Response {
+fn unguarded(detail: &str, nearest: &impl serde::Serialize) -> Response {
     let body = json!({ "guarded": false, "detail": detail, "nearest": nearest });
     (StatusCode::OK, Json(body)).into_response()
 }

@@ -92,6 +92,17 @@ pub(super) struct Unguarded<'a> {
     pub cluster: Option<&'a str>,
 }
 
+/// Whether the name may be a slip of one that the pattern spells out, or of how it begins.
+fn is_slip(name: &str, pattern: &str) -> bool {
+    let Ok(glob) = Glob::parse(pattern) else { return false };
+    if let Some(names) = glob.plain() {
+        return !crate::policy::nearest(name, names.iter().map(String::as_str)).is_empty();
+    }
+    let begins = pattern.split(['*', '?', '[', '{', '\\']).next().unwrap_or_default();
+    let as_long: String = name.chars().take(begins.chars().count()).collect();
+    !begins.is_empty() && !crate::policy::nearest(&as_long, [begins]).is_empty()
+}
+
 /// The policy that comes nearest to it, and what keeps it from guarding it; `None`: it is
 /// about another service altogether.
 pub(super) fn nearest(policies: &PolicySet, asked: &Unguarded<'_>) -> Option<String> {
@@ -102,9 +113,8 @@ pub(super) fn nearest(policies: &PolicySet, asked: &Unguarded<'_>) -> Option<Str
         let policy = &written.policy;
         let Match { target, cluster, service } = &policy.matches;
         let is_it = fits(service, Some(asked.service));
-        let names = Glob::parse(service).ok().and_then(|glob| glob.plain()).unwrap_or_default();
-        let slip = crate::policy::nearest(asked.service, names.iter().map(String::as_str));
-        if !is_it && slip.is_empty() && !(asked.cluster.is_some() && fits(cluster, asked.cluster)) {
+        let same_cluster = asked.cluster.is_some() && fits(cluster, asked.cluster);
+        if !(is_it || same_cluster || is_slip(asked.service, service)) {
             return None;
         }
         let parts = [
@@ -192,6 +202,7 @@ mod tests {
         let told = format!("{guards}; what differs: service");
         assert_eq!(near("apu", "production", None), Some(told));
         assert_eq!(near("elsewhere", "production", Some("other")), None);
+        assert!(is_slip("shpflow-api", "shopflow-*") && !is_slip("billing-api", "shopflow-*"));
     }
 
     #[test]
