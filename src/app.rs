@@ -92,14 +92,18 @@ pub fn prometheus_at(
 }
 
 /// CloudWatch for a command that is no daemon, with the credentials and, where `region` says
-/// nothing, the region of the environment.
-pub async fn cloudwatch(region: Option<String>) -> CloudWatch {
+/// nothing, the region of the environment. `None`: neither says one.
+pub async fn cloudwatch(region: Option<String>) -> Option<CloudWatch> {
     let settings = AccountSettings { region, ..AccountSettings::default() };
-    CloudWatch::of(&Account::connect(settings).await)
+    let account = Account::connect(settings).await;
+    account.region().is_some().then(|| CloudWatch::of(&account))
 }
 
 /// Runs the daemon until `stop`; then drains, and loses nothing.
 pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Result<()> {
+    for words in &settings.taken {
+        tracing::info!("{words}");
+    }
     let repo = PolicyRepo::open(&settings.policies);
     let adapters = Adapters::connect(&settings).await?;
     let read = repo.load();

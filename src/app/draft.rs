@@ -138,7 +138,8 @@ pub async fn look(settings: &AccountsSettings, wanted: &Wanted) -> anyhow::Resul
         // The SDK lists all that it has tried, line by line.
         let why = fault.words.lines().next().unwrap_or_default();
         let why = why.trim_end_matches(" Attempted:").trim_end_matches('.');
-        anyhow::anyhow!("{why}: set AWS_PROFILE, or log in with `aws sso login`")
+        let mend = fault.mend("set AWS_PROFILE, or log in with `aws sso login`");
+        anyhow::anyhow!("{why}: {mend}")
     })?;
     if let Some(arn) = arn.filter(|arn| arn.account != identity.account || arn.region != region) {
         bail!(

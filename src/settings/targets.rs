@@ -55,6 +55,7 @@ impl TargetSettings {
             }
             Some(_) | None => {}
         }
+        super::check::region(&format!("targets.{name}.region"), self.region.as_ref())?;
         self.sqs.as_ref().map_or(Ok(()), |sqs| sqs.check(&format!("targets.{name}.sqs.queue")))
     }
 }
@@ -132,6 +133,7 @@ impl AccountsSettings {
         let settings: Self = serde_norway::from_str(&text)
             .map_err(|error| words::mistake(&error))
             .with_context(what)?;
+        super::check::region("aws.region", settings.aws.region.as_ref()).with_context(what)?;
         for (name, target) in &settings.targets {
             target.check(name).with_context(what)?;
         }
@@ -262,6 +264,7 @@ mod tests {
             ("targets: { a: { role_arn: deployguard } }\n", "targets.a.role_arn"),
             ("targets: { a: { external_id: x } }\n", "give role_arn too"),
             ("targets: { a: { external_id: { env: NOT_THERE_4711 } } }\n", "external_id"),
+            ("targets: { a: { region: us_east } }\n", "targets.a.region: `us_east` is no name"),
             ("targets: { a: { sqs: { queue: events } } }\n", "targets.a.sqs.queue"),
         ];
         for (text, told) in cases {

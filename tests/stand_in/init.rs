@@ -293,3 +293,44 @@ async fn who_can_not_be_asked_is_a_short_error_that_says_what_to_do() {
     let told = world.run(&["init", "--ecs", "a b"]).await;
     told.remarks(&["`a b` is no cluster"]);
 }
+
+#[tokio::test]
+async fn what_can_be_known_to_be_wrong_is_said_before_aws_is_asked() {
+    let world = World::of(CLUSTER).await;
+    let calls = world.ecs.calls().len();
+    std::fs::write(world.home.path().join("there.yaml"), "# mine\n").expect("written");
+    let told = world.run(&["init", "--ecs", CLUSTER, "--output", "there.yaml"]).await;
+    assert_eq!(told.code, Some(1));
+    told.remarks(&["there.yaml is there already: nothing is overwritten"]);
+    let told = world.run(&["init", "--ecs", CLUSTER, "--target", "foo"]).await;
+    told.remarks(&["the settings know no target `foo`; known: default"]);
+    let policy = "version: 1\npolicy: shop\nenvironment: production\n\
+                  match: { cluster: shop, service: api }\nextends: ecs-cloudwatch\n\
+                  checks: { cpu: { breach: { SEV2: '> 80% for 5m' } } }\n";
+    std::fs::write(world.home.path().join("shop.yaml"), policy).expect("written");
+    let mut nowhere = world.command();
+    let output = nowhere.args(["check", "--live", "shop.yaml"]).output().await.expect("it runs");
+    let told = Told::of(&output);
+    assert_eq!(told.code, Some(1));
+    told.remarks(&["no region: set AWS_REGION, or give --aws-region"]);
+    let told = world.run(&["check", "--live", "--aws-region", "us_east", "shop.yaml"]).await;
+    assert_eq!(told.code, Some(2));
+    told.remarks(&["no name of a region"]);
+    let url = world.ecs.url();
+    let told = world.run(&["check", "--live", "--prometheus", &url, "shop.yaml"]).await;
+    assert_eq!(told.code, Some(1));
+    told.remarks(&["no check asks Prometheus: leave --prometheus out"]);
+    assert_eq!(world.ecs.calls().len(), calls, "AWS was not asked");
+}
+
+#[tokio::test]
+async fn who_is_not_reached_is_not_told_to_log_in() {
+    let world = World::of(CLUSTER).await;
+    let mut command = world.command();
+    // Nobody listens at port 1.
+    command.env("AWS_ENDPOINT_URL", "http://127.0.0.1:1").env("AWS_REGION", "us-east-1");
+    let output = command.args(["init", "--ecs", CLUSTER]).output().await.expect("it runs");
+    let told = Told::of(&output);
+    told.remarks(&["GetCallerIdentity: not reached: ", "is there a way to the network"]);
+    assert!(!told.err.contains("log in"), "{}", told.err);
+}
