@@ -286,12 +286,6 @@ impl Ecs {
         self.shared.wake.notify_one();
     }
 
-    /// Roll-outs stay where their first task runs, until they are let go.
-    pub fn hold(&self, held: bool) {
-        lock(&self.shared.model).hold(held);
-        self.shared.wake.notify_one();
-    }
-
     /// Takes an image away from ECR: `reference` is a tag or a digest.
     pub fn delete_image(&self, repository: &str, reference: &str) {
         lock(&self.shared.model).delete_image(repository, reference);
@@ -392,8 +386,6 @@ async fn drive(shared: Arc<Shared>, runner: Arc<dyn TaskRunner>) {
                 Effect::Note(text) => shared.timeline.tell(Side::Ecs, text),
             }
         }
-        // What has started is news too, and nothing more may be due.
-        shared.publish();
         let due = lock(&shared.model).next_due();
         let pause = due.map(|due| Duration::try_from(due.duration_since(now())));
         match pause {

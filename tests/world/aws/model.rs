@@ -97,8 +97,6 @@ pub struct Model {
     code_deploy: code_deploy::CodeDeploy,
     /// `repository@tag` or `repository@digest`.
     deleted_images: BTreeSet<String>,
-    /// Whether roll-outs stay where their first task runs.
-    held: bool,
 }
 
 impl Model {
@@ -121,7 +119,6 @@ impl Model {
             clusters: BTreeMap::new(),
             code_deploy: code_deploy::CodeDeploy::default(),
             deleted_images: BTreeSet::new(),
-            held: false,
         }
     }
 
@@ -188,7 +185,7 @@ impl Model {
     /// Moves every roll-out on to `now` and hands out what is to be done.
     pub fn advance(&mut self, now: Timestamp) -> Vec<Effect> {
         for service in self.clusters.values_mut().flat_map(BTreeMap::values_mut) {
-            while let Some(due) = service.due_unless(self.held).filter(|due| *due <= now) {
+            while let Some(due) = service.due.filter(|due| *due <= now) {
                 service.step(&mut self.context, due);
             }
         }
@@ -213,13 +210,7 @@ impl Model {
 
     /// When `advance` has something to do next.
     pub fn next_due(&self) -> Option<Timestamp> {
-        let services = self.clusters.values().flat_map(BTreeMap::values);
-        services.filter_map(|service| service.due_unless(self.held)).min()
-    }
-
-    /// Roll-outs stay where their first task runs, until they are let go.
-    pub fn hold(&mut self, held: bool) {
-        self.held = held;
+        self.clusters.values().flat_map(BTreeMap::values).filter_map(|s| s.due).min()
     }
 
     /// Tells the model where a started task listens, or that it could not be started.

@@ -175,16 +175,6 @@ pub struct Mutation {
 }
 
 impl Service {
-    /// When its next step is due; where it is `held`, it has none once a task of a newer
-    /// deployment runs beside the former one.
-    pub(super) fn due_unless(&self, held: bool) -> Option<Timestamp> {
-        let newest = self.deployments.first().filter(|_| held && self.deployments.len() > 1);
-        let stays = newest.is_some_and(|newest| {
-            self.tasks.iter().any(|task| task.deployment == newest.id && task.is_running())
-        });
-        self.due.filter(|_| !stays)
-    }
-
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
