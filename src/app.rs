@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::aws::{Account, AccountSettings};
-use crate::engine::{Foresight, Helm, Status, feel_forever, hints};
+use crate::engine::{Foresight, Helm, Status, clock, feel_forever, hints};
 use crate::notify::elsewhere::Elsewhere;
 use crate::notify::slack::Slack;
 use crate::policy_repo::{PolicyRepo, Reload};
@@ -104,14 +104,18 @@ pub fn prometheus_at(
 }
 
 /// CloudWatch for a command that is no daemon, with the credentials and, where `region` says
-/// nothing, the region of the environment.
-pub async fn cloudwatch(region: Option<String>) -> CloudWatch {
+/// nothing, the region of the environment. `None`: neither says one.
+pub async fn cloudwatch(region: Option<String>) -> Option<CloudWatch> {
     let settings = AccountSettings { region, ..AccountSettings::default() };
-    CloudWatch::of(&Account::connect(settings).await)
+    let account = Account::connect(settings).await;
+    account.region().is_some().then(|| CloudWatch::of(&account))
 }
 
 /// Runs the daemon until `stop`; then drains, and loses nothing.
 pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Result<()> {
+    for words in &settings.taken {
+        tracing::info!("{words}");
+    }
     let repo = PolicyRepo::open(&settings.policies);
     let adapters = Adapters::connect(&settings).await?;
     let read = repo.load();
@@ -161,7 +165,9 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
         foresight: Foresight::new(leader.adapters.targets.platform.clone()),
         address,
         relay,
-        vouched: Arc::default(),
+        vouched: Arc::new(web::Used::since(clock::now())),
+        secret: Arc::default(),
+        url: leader.url.clone(),
     };
     tracing::info!(%address, advertised = leader.url, pid = std::process::id(), "listening");
     let feeling = TaskTracker::new();

@@ -2,6 +2,7 @@
 //! Never policy.
 
 mod called;
+mod check;
 mod digest;
 mod slack;
 mod store;
@@ -13,14 +14,16 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use jiff::SignedDuration;
+use serde::de::Visitor;
 use serde::{Deserialize, Deserializer};
 
 use crate::telemetry::LogFormat;
 pub use called::{
     EmailSettings, PagerDutySettings, Relay, SmtpSettings, WebhookFormat, WebhookSettings,
 };
+pub use check::is_region;
 pub use digest::DigestSettings;
 pub use slack::{OperatorSettings, Operators, SlackSettings};
 pub use store::StoreSettings;
@@ -75,6 +78,9 @@ pub struct Settings {
     pub brake: BrakeSettings,
     #[serde(default)]
     pub log: LogSettings,
+    /// What the file leaves out and a new user may miss: what is taken instead, in words.
+    #[serde(skip)]
+    pub taken: Vec<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -120,7 +126,11 @@ impl SourceSettings {
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         let what = || path.display().to_string();
         let text = std::fs::read_to_string(path).with_context(what)?;
-        serde_norway::from_str(&text).map_err(|error| words::mistake(&error)).with_context(what)
+        let settings: Self = serde_norway::from_str(&text)
+            .map_err(|error| words::mistake(&error))
+            .with_context(what)?;
+        check::region("aws.region", settings.aws.region.as_ref()).with_context(what)?;
+        Ok(settings)
     }
 }
 
@@ -197,35 +207,6 @@ pub struct EcsDiscovery {
     pub clusters: Option<Vec<String>>,
 }
 
-impl SqsDiscovery {
-    /// `key`: where it stands in the settings.
-    fn check(&self, key: &str) -> anyhow::Result<()> {
-        let url = reqwest::Url::parse(&self.queue).context(key.to_owned())?;
-        let named = url.path().trim_matches('/').split('/').count() >= 2;
-        if !matches!(url.scheme(), "https" | "http") || !named {
-            bail!("{key} is the queue's URL: https://sqs.REGION.amazonaws.com/ACCOUNT/NAME");
-        }
-        Ok(())
-    }
-}
-
-impl DiscoverSettings {
-    fn check(&self) -> anyhow::Result<()> {
-        if let Some(sqs) = &self.sqs {
-            sqs.check("discover.sqs.queue")?;
-        }
-        for topic in self.sns.iter().flat_map(|sns| &sns.topics) {
-            let parts: Vec<&str> = topic.split(':').collect();
-            if !matches!(parts[..], ["arn", _, "sns", _, _, name] if !name.is_empty()) {
-                bail!(
-                    "discover.sns.topics: `{topic}` is no topic: arn:aws:sns:REGION:ACCOUNT:NAME"
-                );
-            }
-        }
-        Ok(())
-    }
-}
-
 impl Default for EcsDiscovery {
     fn default() -> Self {
         Self { every: Span(SignedDuration::from_secs(15)), clusters: None }
@@ -261,6 +242,8 @@ impl Default for LogSettings {
     }
 }
 
+const SPAN: &str = "`15s`, `10m` or `1h 30m`";
+
 /// A length of time as people write it: `15s`, `1h 30m`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span(pub SignedDuration);
@@ -273,12 +256,26 @@ impl Span {
 
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
+        deserializer.deserialize_str(SpanVisitor)
+    }
+}
+
+/// Refuses what it is given itself, so that the mistake is told with its key.
+struct SpanVisitor;
+
+impl Visitor<'_> for SpanVisitor {
+    type Value = Span;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(SPAN)
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Span, E> {
         match text.parse::<SignedDuration>() {
             Ok(span) if span > SignedDuration::ZERO => Ok(Span(span)),
-            Ok(_) | Err(_) => Err(serde::de::Error::custom(format!(
-                "`{text}` is no length of time: write `15s`, `10m` or `1h 30m`"
-            ))),
+            Ok(_) | Err(_) => {
+                Err(E::custom(format!("`{text}` is no length of time: write {SPAN}")))
+            }
         }
     }
 }
@@ -335,44 +332,19 @@ impl Settings {
     pub fn read(path: &Path) -> anyhow::Result<Settings> {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("{} can't be read", path.display()))?;
+        let what = || path.display().to_string();
+        let keys = check::keys(&text).with_context(what)?;
         let mut settings: Settings = serde_norway::from_str(&text)
             .map_err(|error| words::mistake(&error))
-            .with_context(|| format!("{}", path.display()))?;
+            .with_context(what)?;
         if let Some(folder) = path.parent() {
             settings.policies = folder.join(&settings.policies);
             settings.store.count_from(folder);
         }
-        settings.check().with_context(|| format!("{}", path.display()))?;
+        settings.check().with_context(what)?;
+        settings.name_clusters();
+        settings.tell_taken(&keys);
         Ok(settings)
-    }
-
-    fn check(&self) -> anyhow::Result<()> {
-        let mut names: Vec<&str> = self.tokens.iter().map(|token| token.name.as_str()).collect();
-        names.sort_unstable();
-        names.dedup();
-        if names.len() < self.tokens.len() {
-            bail!("two tokens have the same name: the journal could not tell who acted");
-        }
-        if let Some(short) = self.tokens.iter().find(|token| token.token.expose().len() < 16) {
-            bail!("the token of `{}` is shorter than 16 characters", short.name);
-        }
-        self.discover.check()?;
-        if let Some(digest) = &self.digest {
-            digest.check(self.slack.is_some())?;
-        }
-        self.check_targets()?;
-        self.check_called()?;
-        self.store.expose()?;
-        if let Some(url) = &self.advertise {
-            let read = reqwest::Url::parse(url).context("advertise")?;
-            if !matches!(read.scheme(), "http" | "https") || read.host_str().is_none() {
-                bail!("advertise: `{url}` is no address: give http://HOST:PORT");
-            }
-        }
-        if let Some(slack) = &self.slack {
-            slack.check()?;
-        }
-        Ok(())
     }
 }
 

@@ -166,6 +166,8 @@ impl Metrics {
             Err(ActFailure::Refused(_)) => "refused",
             Err(ActFailure::Permanent(_)) => "failed",
             Err(ActFailure::Transient(_)) => "unknown",
+            // No call is no attempt.
+            Err(ActFailure::Stopped(_)) => return,
         };
         self.rollbacks.with_label_values(&[result]).inc();
     }

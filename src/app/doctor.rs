@@ -17,12 +17,12 @@ use super::prometheus;
 use super::targets::{account as account_of, own_account};
 use crate::engine::clock;
 use crate::model::{Ask, Recipient, ServiceKey, Ticks};
-use crate::policy::Matches;
+use crate::policy::{Glob, Matches};
 use crate::policy_repo::{Loaded, PolicyRepo};
 use crate::settings::{PrometheusSettings, Settings};
 use crate::store::Store;
 use crate::triggers::sqs::Queue;
-use report::Report;
+use report::{Part, Report};
 
 /// The longest that one part of it may take.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -33,7 +33,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 pub async fn examine(settings: &Settings, slack_post: bool, call: &[Recipient]) -> Vec<Line> {
     let mut report = Report::default();
     let loaded = policies(settings, &mut report);
-    let mut parts: JoinSet<(Report, Vec<ServiceKey>)> = JoinSet::new();
+    let mut parts: JoinSet<Part> = JoinSet::new();
     for (name, target) in settings.targets() {
         let loaded = loaded.clone();
         within(&mut parts, format!("target {name}"), async move {
@@ -42,15 +42,15 @@ pub async fn examine(settings: &Settings, slack_post: bool, call: &[Recipient]) 
         });
     }
     for (name, of) in all_prometheus(settings) {
-        within(&mut parts, name.clone(), async move { (source(&name, &of).await, Vec::new()) });
+        within(&mut parts, name.clone(), async move { source(&name, &of).await.into() });
     }
     let slack = (settings.clone(), loaded.clone());
     within(&mut parts, "slack".to_owned(), async move {
-        (people::examine(&slack.0, &slack.1, slack_post).await, Vec::new())
+        people::examine(&slack.0, &slack.1, slack_post).await.into()
     });
     let called = (settings.clone(), loaded.clone(), call.to_vec());
     within(&mut parts, "recipients".to_owned(), async move {
-        (called::examine(&called.0, &called.1, &called.2).await, Vec::new())
+        called::examine(&called.0, &called.1, &called.2).await.into()
     });
     if let Some(sqs) = settings.discover.sqs.clone() {
         let settings = settings.clone();
@@ -58,30 +58,32 @@ pub async fn examine(settings: &Settings, slack_post: bool, call: &[Recipient]) 
             let own = own_account(&settings).await;
             let mut report = Report::of("discover.sqs");
             account::queue(&Queue::of(&own, &sqs.queue), &mut report).await;
-            (report, Vec::new())
+            report.into()
         });
     }
     // While the others go on.
     report.extend(in_time("store", store(settings)).await);
+    let mut unasked: Vec<String> = settings.targets().into_keys().collect();
     let mut services = Vec::new();
     while let Some(joined) = parts.join_next().await {
         match joined {
-            Ok((part, found)) => {
-                report.extend(part);
-                services.extend(found);
+            Ok(part) => {
+                report.extend(part.report);
+                services.extend(part.services);
+                unasked.retain(|target| part.asked.as_ref() != Some(target));
             }
             Err(error) => report.fail(&format!("a part broke off: {error}"), "report it"),
         }
     }
-    guarded(&loaded, &services, &mut report);
+    guarded(&loaded, &services, &unasked, &mut report);
     report.lines()
 }
 
 /// Starts a part.
 fn within(
-    parts: &mut JoinSet<(Report, Vec<ServiceKey>)>,
+    parts: &mut JoinSet<Part>,
     name: String,
-    part: impl Future<Output = (Report, Vec<ServiceKey>)> + Send + 'static,
+    part: impl Future<Output = Part> + Send + 'static,
 ) {
     parts.spawn(async move { in_time(&name, part).await });
 }
@@ -188,7 +190,8 @@ async fn source(name: &str, settings: &PrometheusSettings) -> Report {
 }
 
 /// What each policy guards of what was found, and what nothing does.
-fn guarded(loaded: &Loaded, services: &[ServiceKey], report: &mut Report) {
+/// `unasked`: the targets whose services are not all known.
+fn guarded(loaded: &Loaded, services: &[ServiceKey], unasked: &[String], report: &mut Report) {
     report.part("policies");
     let mut counts: BTreeMap<&str, usize> =
         loaded.set.iter().map(|written| (written.policy.name.as_str(), 0)).collect();
@@ -210,13 +213,49 @@ fn guarded(loaded: &Loaded, services: &[ServiceKey], report: &mut Report) {
         }
     }
     for (name, count) in counts {
-        if count == 0 {
-            report.warn(&format!("{name} guards nothing now"), "see its `match`");
-        } else {
+        let is_unknown = || {
+            let target = loaded.set.named(name).and_then(|one| one.policy.matches.target.as_ref());
+            let glob = target.and_then(|pattern| Glob::parse(pattern).ok());
+            unasked.iter().any(|name| glob.as_ref().is_none_or(|glob| glob.matches(name)))
+        };
+        if count > 0 {
             report.ok(&format!("{name} guards {count} services now"));
+        } else if is_unknown() {
+            let words = format!("what {name} guards is not known: ECS could not be asked");
+            report.warn(&words, "mend what fails at its target first");
+        } else {
+            report.warn(&format!("{name} guards nothing now"), "see its `match`");
         }
     }
     for key in unguarded {
         report.warn(&format!("{key} is guarded by nothing"), "write a policy that matches it");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::{SourceFile, check};
+
+    #[test]
+    fn what_nobody_could_be_asked_about_is_not_told_as_guarded_by_nothing() {
+        let text = "version: 1\npolicy: shop\nenvironment: production\n\
+                    match: { target: 'prod-*', cluster: shop, service: api }\n\
+                    phases: { all: { until: 1h, interval: 1m } }\n\
+                    checks: { depth: { query: queue_depth, breach: { SEV2: '> 10' } } }\n";
+        let file = SourceFile { path: "shop.yaml".into(), bytes: text.into() };
+        let folder = tempfile::tempdir().unwrap();
+        let mut loaded = PolicyRepo::open(folder.path()).nothing();
+        loaded.set = check(&[file]).unwrap();
+        let told = |unasked: &[&str]| {
+            let unasked: Vec<String> = unasked.iter().map(|name| (*name).to_owned()).collect();
+            let mut report = Report::default();
+            guarded(&loaded, &[], &unasked, &mut report);
+            report.lines().remove(0).what
+        };
+        let unknown = "what shop guards is not known: ECS could not be asked";
+        assert_eq!(told(&["prod-us"]), unknown);
+        assert_eq!(told(&["staging"]), "shop guards nothing now");
+        assert_eq!(told(&[]), "shop guards nothing now");
     }
 }

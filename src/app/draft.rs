@@ -138,7 +138,8 @@ pub async fn look(settings: &AccountsSettings, wanted: &Wanted) -> anyhow::Resul
         // The SDK lists all that it has tried, line by line.
         let why = fault.words.lines().next().unwrap_or_default();
         let why = why.trim_end_matches(" Attempted:").trim_end_matches('.');
-        anyhow::anyhow!("{why}: set AWS_PROFILE, or log in with `aws sso login`")
+        let mend = fault.mend("set AWS_PROFILE, or log in with `aws sso login`");
+        anyhow::anyhow!("{why}: {mend}")
     })?;
     if let Some(arn) = arn.filter(|arn| arn.account != identity.account || arn.region != region) {
         bail!(
@@ -163,6 +164,7 @@ pub async fn look(settings: &AccountsSettings, wanted: &Wanted) -> anyhow::Resul
         environment: wanted.environment.clone(),
         place,
         on: now.strftime("%Y-%m-%d").to_string(),
+        has_others: false,
         exported: BTreeSet::new(),
         cluster,
     };
@@ -181,19 +183,28 @@ fn is_environment(text: &str) -> bool {
 impl Found {
     /// The services that are wanted, and that a policy can name.
     fn kept(&mut self, survey: Survey, wanted: &[String]) -> anyhow::Result<Vec<Surveyed>> {
+        self.scene.has_others = !survey.unseen.is_empty();
         for (name, why) in survey.unseen {
             self.remarks.push(format!("{name} is left out: {why}"));
         }
         let (good, odd): (Vec<_>, Vec<_>) =
             survey.services.into_iter().partition(|one| is_name(&one.name));
         for one in odd {
+            self.scene.has_others = true;
             self.remarks.push(format!("{:?} is left out: no policy can name it", one.name));
         }
         if let Some(name) = wanted.iter().find(|name| good.iter().all(|one| one.name != **name)) {
             let names: Vec<&str> = good.iter().map(|one| one.name.as_str()).collect();
             bail!("no service {name} in {}: there is {}", self.told_cluster(), names.join(", "));
         }
-        Ok(good.into_iter().filter(|one| wanted.is_empty() || wanted.contains(&one.name)).collect())
+        let is_wanted = |one: &Surveyed| wanted.is_empty() || wanted.contains(&one.name);
+        let (kept, aside): (Vec<_>, Vec<_>) = good.into_iter().partition(is_wanted);
+        self.scene.has_others |= !aside.is_empty();
+        if kept.is_empty() && self.scene.has_others {
+            let first = self.remarks.first().map_or("", String::as_str);
+            bail!("nothing to draft for in {}: {first}", self.told_cluster());
+        }
+        Ok(kept)
     }
 
     fn told_cluster(&self) -> String {
@@ -215,7 +226,16 @@ impl Found {
         let alarms = self.alarms().await;
         let mut used = BTreeSet::new();
         for one in services {
-            let before = before(&one, &balancers);
+            let (before, beside) = before(&one, &balancers);
+            if let Before::Balancer { balancer, .. } = &before
+                && !beside.is_empty()
+            {
+                self.remarks.push(format!(
+                    "{}: error rate and latency are drafted of {balancer} alone; left out: {}",
+                    one.name,
+                    beside.join(", ")
+                ));
+            }
             if let Before::Unmeasured(why) = &before
                 && balancers.is_ok()
             {
@@ -232,7 +252,15 @@ impl Found {
             let Surveyed { name, controller, .. } = one;
             let (alarms, shared_alarms) = (own, shared);
             let measured = BTreeMap::new();
-            self.services.push(Seen { name, controller, before, alarms, shared_alarms, measured });
+            self.services.push(Seen {
+                name,
+                controller,
+                before,
+                beside,
+                alarms,
+                shared_alarms,
+                measured,
+            });
         }
         let unused = alarms.iter().filter(|alarm| !used.contains(&alarm.name)).count();
         if unused > 0 {

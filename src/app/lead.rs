@@ -300,7 +300,8 @@ impl Leader {
             around.spawn(async move { held.hold(polling).await });
         }
         let (platform, looking) = (parts.platform.clone(), engine.looking());
-        let strays = tell_strays_forever(platform, engine.handle(), looking, every, ending.clone());
+        let (handle, status) = (engine.handle(), parts.status.clone());
+        let strays = tell_strays_forever(platform, handle, looking, every, status, ending.clone());
         let held = tenure.clone();
         around.spawn(async move { held.hold(strays).await });
     }

@@ -17,6 +17,18 @@ pub struct Fault {
     /// Whether other calls to the account would fail the same way now: it throttles, the
     /// credentials have run out, our clock is off, or it is out of reach.
     pub everywhere: bool,
+    pub at: At,
+}
+
+/// How far a failed call has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum At {
+    /// There are no credentials to sign it with.
+    Credentials,
+    /// Nobody was reached, or nobody answered.
+    Way,
+    /// The service has answered, or it was never to be sent.
+    Service,
 }
 
 /// What a failed call says about its effect.
@@ -56,6 +68,9 @@ const SKEWED_WORDS: [&str; 2] = ["Signature expired", "Signature not yet current
 pub const NO_REGION: &str =
     "no region: set AWS_REGION, or `aws.region` (`targets.NAME.region`) in the settings";
 
+/// What to do where the service could not be reached.
+const NO_WAY: &str = "is there a way to the network, a proxy, AWS_ENDPOINT_URL?";
+
 impl Fault {
     /// What a failed call of `operation` means; any service's.
     pub fn of<E>(operation: &str, error: &SdkError<E, HttpResponse>) -> Self
@@ -63,7 +78,9 @@ impl Fault {
         E: ProvideErrorMetadata + Error + 'static,
     {
         let unknown = |what: String| Self::odd(operation, &what);
-        let unreached = |what: String| Self { everywhere: true, ..Self::odd(operation, &what) };
+        let unsent =
+            |at: At, what: String| Self { everywhere: true, at, ..Self::odd(operation, &what) };
+        let unreached = |what: String| unsent(At::Way, what);
         match error {
             SdkError::ServiceError(service) => {
                 let status = service.raw().status().as_u16();
@@ -74,13 +91,17 @@ impl Fault {
                 unreached(format!("no connection in time: {}", root_cause(error)))
             }
             SdkError::DispatchFailure(_) if is_about_credentials(error) => {
-                let why = refused_role(error).unwrap_or_else(|| shortened(&root_cause(error)));
-                unreached(format!("no usable credentials: {why}"))
+                let (at, why) = match refused_role(error) {
+                    Some(fault) => (fault.at, fault.words),
+                    None => (At::Credentials, shortened(&root_cause(error))),
+                };
+                unsent(at, format!("no usable credentials: {why}"))
             }
             // Nothing was sent, and nothing will be before somebody says where to.
             _ if lacks_region(error) => Self {
                 kind: Kind::Refused,
                 everywhere: true,
+                at: At::Service,
                 code: None,
                 words: format!("{operation}: not sent: {NO_REGION}"),
             },
@@ -96,6 +117,7 @@ impl Fault {
                 code: None,
                 words: format!("{operation}: not sent: {}", root_cause(error)),
                 everywhere: true,
+                at: At::Service,
             },
             other => unknown(root_cause(other)),
         }
@@ -122,12 +144,26 @@ impl Fault {
             code: code.map(str::to_owned),
             words: words + help,
             everywhere: kind == Kind::Throttled,
+            at: At::Service,
         }
     }
 
     /// Whether `code` is what AWS called the error.
     pub fn is(&self, code: &str) -> bool {
         self.code.as_deref() == Some(code)
+    }
+
+    /// What to do about it: `allow` where AWS has said no to who asks, or nobody could be asked
+    /// for credentials; not where the service was not reached, or is busy.
+    pub fn mend<'a>(&self, allow: &'a str) -> &'a str {
+        let stale = self.code.as_deref().is_some_and(|code| STALE.contains(&code));
+        match (self.at, self.kind) {
+            (At::Way, _) => NO_WAY,
+            // AWS gives its errors names: who gives none is something on the way.
+            (At::Service, Kind::Refused) if self.code.is_none() => NO_WAY,
+            (At::Service, Kind::Throttled | Kind::Unknown) if !stale => "try again a little later",
+            (At::Credentials | At::Service, _) => allow,
+        }
     }
 
     /// Whether another try may succeed.
@@ -141,7 +177,7 @@ impl Fault {
     /// An answer that can't be used.
     pub fn odd(operation: &str, words: &str) -> Self {
         let words = format!("{operation}: {words}");
-        Self { kind: Kind::Unknown, code: None, words, everywhere: false }
+        Self { kind: Kind::Unknown, code: None, words, everywhere: false, at: At::Service }
     }
 }
 
@@ -156,9 +192,9 @@ fn is_about_credentials(error: &(dyn Error + 'static)) -> bool {
 }
 
 /// What STS has said where a role could not be taken on: the innermost cause does not say it.
-fn refused_role(error: &(dyn Error + 'static)) -> Option<String> {
+fn refused_role(error: &(dyn Error + 'static)) -> Option<Fault> {
     if let Some(refused) = error.downcast_ref::<SdkError<AssumeRoleError, HttpResponse>>() {
-        return Some(Fault::of("AssumeRole", refused).words);
+        return Some(Fault::of("AssumeRole", refused));
     }
     refused_role(error.source()?)
 }
@@ -212,6 +248,15 @@ mod tests {
         let fault = Fault::answered("UpdateService", 400, Some("ClientException"), Some("why"));
         assert_eq!(fault.words, "UpdateService: ClientException: why");
         assert!(!fault.everywhere);
+        for (code, mend) in [
+            (Some("InvalidClientTokenId"), "log in"),
+            (Some("ExpiredTokenException"), "log in"),
+            (Some("ThrottlingException"), "try again a little later"),
+            (None, NO_WAY),
+        ] {
+            let fault = Fault::answered("GetCallerIdentity", 403, code, None);
+            assert_eq!(fault.mend("log in"), mend, "{fault:?}");
+        }
         assert_eq!(Fault::answered("X", 403, None, None).words, "X: HTTP 403");
     }
 
@@ -243,6 +288,11 @@ mod tests {
         let keyless = aws_sdk_ecs::error::ConnectorError::other("no credentials".into(), None);
         let keyless = Fault::of("UpdateService", &Lost::dispatch_failure(keyless));
         assert_eq!(keyless.words, "UpdateService: no usable credentials: no credentials");
+        assert_eq!((keyless.mend("log in"), timeout.mend("log in")), ("log in", NO_WAY));
+        let closed = aws_sdk_ecs::error::ConnectorError::io("Connection refused".into());
+        let closed = Fault::of("GetCallerIdentity", &Lost::dispatch_failure(closed));
+        assert_eq!(closed.words, "GetCallerIdentity: not reached: Connection refused");
+        assert_eq!(closed.mend("log in"), NO_WAY);
         let unsent = Fault::of("UpdateService", &Lost::construction_failure("no region"));
         assert_eq!(unsent.kind, Kind::Refused);
     }

@@ -15,7 +15,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 
-pub use fault::{Fault, Kind, NO_REGION};
+pub use fault::{At, Fault, Kind, NO_REGION};
 pub use identity::Identity;
 
 const CONNECT: Duration = Duration::from_secs(3);

@@ -43,11 +43,21 @@ pub fn pause(act: &Act, scope: &str, out: &mut impl Write) -> anyhow::Result<Exi
         writeln!(out, "paused already: {known}. It stays so; that you asked is in its history")?;
         return Ok(ExitCode::SUCCESS);
     }
+    let (scope, quoted) = (&paused.pause.scope, quoted(&paused.pause.scope));
     writeln!(
         out,
-        "paused: {scope}. Nothing is rolled back by itself until `deployguard unpause --scope {scope}`"
+        "paused: {scope}. Nothing is rolled back by itself until `deployguard unpause --scope {quoted}`"
     )?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// As a shell takes it for one word.
+fn quoted(text: &str) -> String {
+    let plain = |char: char| char.is_ascii_alphanumeric() || "-_./:=@%+,".contains(char);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 pub fn unpause(act: &Act, scope: &str, out: &mut impl Write) -> anyhow::Result<ExitCode> {
@@ -105,4 +115,22 @@ pub fn foresee(act: &Act, watch: &str, out: &mut impl Write) -> anyhow::Result<E
     }
     writeln!(out, "nothing was done")?;
     Ok(if seen.obstacles.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_printed_to_be_typed_is_one_word_of_a_shell() {
+        for (text, word) in [
+            ("environment:production", "environment:production"),
+            ("*/shop/api-*", "'*/shop/api-*'"),
+            ("a b", "'a b'"),
+            ("it's", r"'it'\''s'"),
+            ("", "''"),
+        ] {
+            assert_eq!(quoted(text), word);
+        }
+    }
 }

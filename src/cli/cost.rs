@@ -56,5 +56,10 @@ fn block(policy: &Policy, file: &str, out: &mut impl Write) -> std::io::Result<(
         writeln!(out, "  alarms: {} requests", cost.alarms)?;
     }
     let dollars = cost.dollars();
-    writeln!(out, "  {watch} asks for {} metrics: ${dollars:.4} per deployment\n", cost.metrics())
+    let alarms = match cost.alarms {
+        0 => String::new(),
+        some => format!(", and {some} times for alarms"),
+    };
+    let metrics = cost.metrics();
+    writeln!(out, "  {watch} asks for {metrics} metrics{alarms}: ${dollars:.4} per deployment\n")
 }

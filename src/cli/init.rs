@@ -44,6 +44,9 @@ pub struct Init {
 
 /// Prints the draft to `out`, and what is to be said of it to `err`.
 pub fn run(wanted: &Init, out: &mut impl Write, err: &mut impl Write) -> anyhow::Result<ExitCode> {
+    if let Some(there) = wanted.output.as_deref().filter(|path| path.is_file()) {
+        return Err(is_there(there));
+    }
     let config = wanted.config.clone().or_else(|| {
         let standard = PathBuf::from(SETTINGS);
         standard.is_file().then_some(standard)
@@ -99,6 +102,10 @@ fn proven(drafts: &[Drafted]) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn is_there(file: &Path) -> anyhow::Error {
+    anyhow::anyhow!("{} is there already: nothing is overwritten", file.display())
+}
+
 /// Where the drafts go.
 enum Place {
     Out,
@@ -133,7 +140,7 @@ impl Place {
             None => return Ok(Self::Out),
         };
         if let Some(there) = files.iter().find(|file| file.exists()) {
-            bail!("{} is there already: nothing is overwritten", there.display());
+            return Err(is_there(there));
         }
         Ok(Self::Files(files))
     }

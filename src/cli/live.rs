@@ -18,7 +18,7 @@ use crate::engine::clock;
 use crate::model::{Unusable, settle};
 use crate::policy::{Check, Glob, Policy, PolicySet, check};
 use crate::policy_repo::collect;
-use crate::settings::{PrometheusSettings, SourceSettings};
+use crate::settings::{PrometheusSettings, SourceSettings, is_region};
 use crate::sources::Sources;
 use crate::watch::unlabelled;
 use look::{Finding, Status};
@@ -38,7 +38,13 @@ pub struct Live {
     #[arg(long, value_name = "URL", requires = "live")]
     prometheus: Option<String>,
     /// The region whose CloudWatch to ask; otherwise the environment's
-    #[arg(long, value_name = "REGION", requires = "live", conflicts_with = "config")]
+    #[arg(
+        long,
+        value_name = "REGION",
+        requires = "live",
+        conflicts_with = "config",
+        value_parser = region
+    )]
     aws_region: Option<String>,
     /// Take Prometheus and region from these settings
     #[arg(long, value_name = "FILE", requires = "live", conflicts_with = "prometheus")]
@@ -58,6 +64,13 @@ fn label(text: &str) -> Result<(String, String), String> {
         }
         Some(_) | None => Err("write NAME=VALUE".to_owned()),
     }
+}
+
+fn region(text: &str) -> Result<String, String> {
+    if is_region(text) {
+        return Ok(text.to_owned());
+    }
+    Err("that is no name of a region: write it as eu-west-1".to_owned())
 }
 
 impl Live {
@@ -80,9 +93,21 @@ impl Live {
         if settings.prometheus.is_none() && checks().any(Check::is_of_prometheus) {
             anyhow::bail!("say whom to ask: --prometheus URL or --config FILE");
         }
+        if self.prometheus.is_some() && !checks().any(Check::is_of_prometheus) {
+            anyhow::bail!(
+                "no check asks Prometheus: leave --prometheus out; CloudWatch is asked in the \
+                 region of the environment, or of --aws-region REGION"
+            );
+        }
         let region = self.aws_region.clone().or(settings.aws.region);
         let cloudwatch = if checks().any(Check::is_of_cloudwatch) {
-            Some(crate::app::cloudwatch(region).await)
+            let Some(cloudwatch) = crate::app::cloudwatch(region).await else {
+                anyhow::bail!(
+                    "no region: set AWS_REGION, or give --aws-region REGION, or `aws: {{ region: \
+                     ... }}` in the settings of --config"
+                )
+            };
+            Some(cloudwatch)
         } else {
             None
         };

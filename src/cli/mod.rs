@@ -98,6 +98,7 @@ enum Command {
     Import(import::Import),
     /// Show what is guarded now, or one watch with its timeline
     Watches {
+        #[arg(value_parser = named)]
         id: Option<String>,
         /// Show how the evidence of each check grew, and what it was compared with
         #[arg(long, requires = "id")]
@@ -126,6 +127,7 @@ enum Command {
     },
     /// Put the target back now
     Rollback {
+        #[arg(value_parser = named)]
         watch: String,
         /// Tell target, call and obstacles, and do nothing
         #[arg(long)]
@@ -135,25 +137,28 @@ enum Command {
     },
     /// Acknowledge an incident: stops escalation only
     Ack {
+        #[arg(value_parser = named)]
         watch: String,
         #[command(flatten)]
         act: act::Act,
     },
     /// A fix is on the way: stops the timer of a pending decision, once
     Hold {
+        #[arg(value_parser = named)]
         watch: String,
         #[command(flatten)]
         act: act::Act,
     },
     /// Watch a deployment no longer
     Cancel {
+        #[arg(value_parser = named)]
         watch: String,
         #[command(flatten)]
         act: act::Act,
     },
     /// Stop all automatic action in a scope
     Pause {
-        /// `all`, `environment:NAME`, or a pattern TARGET/CLUSTER/SERVICE
+        /// `all`, `environment:NAME`, or a pattern CLUSTER/SERVICE or TARGET/CLUSTER/SERVICE
         #[arg(long, default_value = "all")]
         scope: String,
         /// Show what is paused now, and who paused and unpaused what, and pause nothing
@@ -169,6 +174,16 @@ enum Command {
         #[command(flatten)]
         act: act::Act,
     },
+}
+
+/// The name of a watch: an empty one is a variable that nobody has set.
+fn named(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        return Err(
+            "it is empty: give a watch's or a deployment's id, as `watches` shows them".into()
+        );
+    }
+    Ok(text.to_owned())
 }
 
 /// Parses the arguments and runs the command. Mistakes go to stderr. 1: it was refused, or

@@ -99,9 +99,8 @@ pub fn show(server: &Server, id: &str, out: &mut impl Write) -> anyhow::Result<E
     };
     writeln!(out, "  back to   {target}")?;
     let policy = &detail.policy;
-    let commit = policy.commit.as_deref().unwrap_or("not in git");
-    let dirty = if policy.dirty { ", edited" } else { "" };
-    writeln!(out, "  policy    {} ({} at {commit}{dirty})", policy.name, policy.file)?;
+    let at = standing(policy.commit.as_deref(), policy.dirty);
+    writeln!(out, "  policy    {} ({}{at})", policy.name, policy.file)?;
     writeln!(out, "\nchecks")?;
     for check in &watch.checks {
         writeln!(out, "  {}", of_check(check))?;
@@ -112,6 +111,15 @@ pub fn show(server: &Server, id: &str, out: &mut impl Write) -> anyhow::Result<E
         writeln!(out, "  {}  {}", entry.at.strftime("%Y-%m-%d %H:%M:%S"), entry.text)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where the policy's file stands in git, to be said after its name.
+fn standing(commit: Option<&str>, dirty: bool) -> String {
+    match (commit, dirty) {
+        (Some(commit), true) => format!(" at {commit}, edited"),
+        (Some(commit), false) => format!(" at {commit}"),
+        (None, _) => ", not in git".to_owned(),
+    }
 }
 
 /// What the incident rests on: the lines of its message, each task that came to harm, and
@@ -171,6 +179,13 @@ fn short(definition: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_outside_of_git_is_at_no_commit() {
+        assert_eq!(standing(None, true), ", not in git");
+        assert_eq!(standing(Some("4f1c2aa"), false), " at 4f1c2aa");
+        assert_eq!(standing(Some("4f1c2aa"), true), " at 4f1c2aa, edited");
+    }
 
     #[test]
     fn what_was_not_measured_yet_is_said_once() {

@@ -126,10 +126,14 @@ fn notices(
         tone: Tone::Quiet,
         title: format!("Deployments until {}", period.until.strftime("%Y-%m-%d %H:%M UTC")),
         status: headline.clone(),
+        head: Vec::new(),
         about: Vec::new(),
         url: None,
-        checks: Vec::new(),
+        incident: Vec::new(),
+        tiles: Vec::new(),
+        health: Vec::new(),
         footer: id.to_string(),
+        offers: Vec::new(),
     };
     let reply = Reply {
         tone: Tone::Quiet,
@@ -140,6 +144,7 @@ fn notices(
         broadcast: false,
         page: false,
         mentions: Vec::new(),
+        offers: Vec::new(),
     };
     let notice = |number: u32, body| Notice {
         watch: id.clone(),
@@ -153,7 +158,7 @@ fn notices(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Mode, RollbackSafe, Way};
+    use crate::model::{Lane, Mode, RollbackSafe, Way};
     use crate::policy::Policy;
     use crate::store::WatchRow;
     use crate::watch::tests::world::{Guard, at, policy};
@@ -182,7 +187,7 @@ mod tests {
     }
 
     async fn posted(store: &Store) -> Vec<Notice> {
-        let heads = store.outbox_heads(Way::Slack, 10).await.unwrap();
+        let heads = store.outbox_heads(Lane::Words(Way::Slack), 10).await.unwrap();
         heads.into_iter().map(|queued| queued.notice).collect()
     }
 

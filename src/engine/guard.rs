@@ -100,6 +100,12 @@ pub(super) enum Scope {
 }
 
 impl Scope {
+    /// `CLUSTER/SERVICE` is so in every target; any other scope is as it is written.
+    pub(super) fn whole(text: &str) -> String {
+        let is_place = !text.starts_with("environment:") && text.split('/').count() == 2;
+        if is_place { format!("*/{text}") } else { text.to_owned() }
+    }
+
     /// Reads `all`, `environment:NAME` or `TARGET/CLUSTER/SERVICE`.
     pub(super) fn read(text: &str) -> Result<Scope, String> {
         if text == "all" {
@@ -111,7 +117,7 @@ impl Scope {
         let parts: Vec<&str> = text.split('/').collect();
         let [target, cluster, service] = parts[..] else {
             return Err(format!(
-                "`{text}` is no scope: give `all`, `environment:NAME` or a pattern TARGET/CLUSTER/SERVICE"
+                "`{text}` is no scope: give `all`, `environment:NAME` or a pattern CLUSTER/SERVICE or TARGET/CLUSTER/SERVICE"
             ));
         };
         let glob = |part| Glob::parse(part).map_err(|why| format!("`{text}`: {why}"));

@@ -23,6 +23,9 @@ use crate::triggers::{Heard, read};
 /// one: a burst becomes one look at each service.
 const MOST: usize = 1000;
 const GATHERING: Duration = Duration::from_secs(1);
+/// Batches that are looked after at once: one whose look takes long does not hold up what
+/// comes after it.
+const BATCHES: usize = 4;
 /// The pause after a failed call: it begins with the first and ends at the second.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
@@ -39,8 +42,14 @@ pub struct Ear {
     pub metrics: Arc<Metrics>,
 }
 
-/// Listens until `stop`.
+/// Listens until `stop`, and ends what is under way then.
 pub async fn hear_forever(ear: Ear, stop: CancellationToken) {
+    let mut batches = JoinSet::new();
+    listen(&Arc::new(ear), &mut batches, &stop).await;
+    while batches.join_next().await.is_some() {}
+}
+
+async fn listen(ear: &Arc<Ear>, batches: &mut JoinSet<()>, stop: &CancellationToken) {
     let what = format!("the queue {}", ear.queue.name());
     let mut pauses = pauses();
     loop {
@@ -62,7 +71,14 @@ pub async fn hear_forever(ear: Ear, stop: CancellationToken) {
             }
             Ok(letters) => {
                 pauses = self::pauses();
-                ear.take(letters, &stop).await;
+                let letters = ear.gather(letters, stop).await;
+                // Each comes to its end: nobody waits for a look for ever.
+                while batches.try_join_next().is_some() {}
+                if batches.len() >= BATCHES {
+                    batches.join_next().await;
+                }
+                let (ear, stop) = (Arc::clone(ear), stop.clone());
+                batches.spawn(async move { ear.take(letters, &stop).await });
             }
             Err(fault) => {
                 let pause = pauses.next().unwrap_or(LONGEST_PAUSE);
@@ -94,9 +110,8 @@ struct Sorted {
 }
 
 impl Ear {
-    /// Looks after what was received, and after what comes with it.
+    /// Looks after what was received.
     async fn take(&self, letters: Vec<Letter>, stop: &CancellationToken) {
-        let letters = self.gather(letters, stop).await;
         crash::point("hint-received");
         let Sorted { mut done, waiting } = self.sort(letters);
         let held: Vec<Letter> = waiting.values().flatten().cloned().collect();

@@ -198,6 +198,7 @@ fn shows(seen: Option<&Sighting>, begun: Option<&String>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::pacing::Round;
     use crate::model::{Controller, PlatformDeployment, RollOut};
     use crate::platform::LookError;
     use crate::watch::tests::world::{at, key, revision};
@@ -294,11 +295,30 @@ mod tests {
             assert_eq!(begun.elapsed().as_secs(), second, "it waits for its turn");
             assert_eq!(hinted.services(&nothing(), &watched()), BTreeSet::from([key()]));
             let (looks, now) = ([(key(), Ok(Some(seen("a"))))], Instant::now());
-            hinted.pacing.looked(&looks, now, now, |_| Duration::ZERO);
+            hinted.pacing.looked(&looks, Round::Part, now, now, |_| Duration::ZERO);
             hinted.looked(&looks, &Ok(()));
             for one in all {
                 assert_eq!(one.await.unwrap(), Ok(Taken::Looked));
             }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_hint_at_a_service_that_rests_after_failures_is_looked_at_within_a_second() {
+        let (hints, mut hinted) = ends();
+        for _ in 0..4 {
+            let begun = Instant::now();
+            let looks = [(key(), Err(LookError::Transient("odd".to_owned())))];
+            hinted.pacing.looked(&looks, Round::Part, begun, begun, |_| Duration::from_hours(1));
+            assert!(!hinted.pacing.is_rested(&key(), begun + Duration::from_mins(4)));
+            let asked = asked(&hints, None);
+            tokio::task::yield_now().await;
+            hinted.due().await;
+            hinted.due().await;
+            assert_eq!(begun.elapsed(), Duration::from_secs(1));
+            assert_eq!(hinted.services(&nothing(), &watched()), BTreeSet::from([key()]));
+            hinted.looked(&looks, &Ok(()));
+            assert_eq!(asked.await.unwrap(), Err("odd".to_owned()), "told at once");
         }
     }
 

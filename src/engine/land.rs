@@ -8,8 +8,8 @@ use super::clock;
 use super::guard::{guarded, is_about};
 use super::status::Status;
 use crate::model::ServiceKey;
-use crate::platform::Platform;
 use crate::platform::ecs::Ecs;
+use crate::platform::{LookError, Platform};
 use crate::policy::Glob;
 use crate::policy_repo::Loaded;
 
@@ -45,21 +45,24 @@ impl Land {
     }
 
     /// One full look: lists when it is time to, or when the policies name other clusters.
-    pub(super) async fn survey(&mut self, platform: &Ecs, loaded: &Loaded) {
+    /// `false`: a listing failed for a reason that holds for the whole account.
+    pub(super) async fn survey(&mut self, platform: &Ecs, loaded: &Loaded) -> bool {
         let asked = match &self.named {
             Some(named) => (named.iter().cloned().collect(), Vec::new()),
             None => wanted_clusters(loaded, &self.target),
         };
         let changed = asked != self.asked;
         self.asked = asked;
+        let mut listed = true;
         if changed || self.round.is_multiple_of(LIST_EVERY * CLUSTERS_EVERY) {
-            self.match_clusters(platform).await;
+            listed &= self.match_clusters(platform).await;
         }
         if changed || self.round.is_multiple_of(LIST_EVERY) {
-            self.list(platform).await;
+            listed &= self.list(platform).await;
         }
         self.round = self.round.wrapping_add(1);
         self.show_unguarded(loaded);
+        listed
     }
 
     /// The listed services that a policy guards.
@@ -67,13 +70,14 @@ impl Land {
         self.listed.iter().filter(|key| guarded(loaded, key).is_some()).cloned()
     }
 
-    async fn match_clusters(&mut self, platform: &Ecs) {
+    async fn match_clusters(&mut self, platform: &Ecs) -> bool {
         let patterns = &self.asked.1;
         if patterns.is_empty() {
             self.matched.clear();
-            return;
+            return true;
         }
         let clusters = platform.clusters().await;
+        let listed = !matches!(clusters, Err(LookError::Everywhere(_)));
         let failed = clusters.as_ref().err().map(ToString::to_string);
         let what = format!("the list of clusters of {}", self.target);
         self.status.set(|health| health.looked(&what, failed, clock::now()));
@@ -93,13 +97,16 @@ impl Land {
             }
             Err(error) => tracing::warn!(%error, "clusters could not be listed"),
         }
+        listed
     }
 
-    async fn list(&mut self, platform: &Ecs) {
+    async fn list(&mut self, platform: &Ecs) -> bool {
+        let mut listed = true;
         let clusters: BTreeSet<String> = self.asked.0.union(&self.matched).cloned().collect();
         self.listed.retain(|key| clusters.contains(&key.cluster));
         for cluster in &clusters {
             let services = platform.services(cluster).await;
+            listed &= !matches!(services, Err(LookError::Everywhere(_)));
             let failed = services.as_ref().err().map(ToString::to_string);
             let what = format!("the list of services of {}/{cluster}", self.target);
             self.status.set(|health| health.looked(&what, failed, clock::now()));
@@ -111,6 +118,7 @@ impl Land {
                 Err(error) => tracing::warn!(cluster, %error, "services could not be listed"),
             }
         }
+        listed
     }
 
     fn show_unguarded(&self, loaded: &Loaded) {

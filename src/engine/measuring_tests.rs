@@ -181,7 +181,7 @@ fn a_thousand_watches_at_once_share_calls_of_five_hundred() {
 fn what_lacks_a_label_is_not_asked_and_says_so_in_sample_and_baseline() {
     let mut policy = five();
     let text = FIVE.replace(
-        "metric: TargetResponseTime",
+        "metric: TargetResponseTime, dimensions: { LoadBalancer: app/web/1 }",
         "metric: TargetResponseTime, dimensions: { LoadBalancer: '${labels.alb}' }",
     );
     let file = SourceFile { path: "five.yaml".into(), bytes: text.into() };

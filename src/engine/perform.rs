@@ -103,7 +103,7 @@ impl Engine {
 
     fn spawn_roll_back(&self, watch: &Watch, plan: RollbackPlan, attended: bool, stop: StopSwitch) {
         let undo = Undo {
-            stop: stop.clone(),
+            stop,
             store: self.parts.store.clone(),
             platform: self.parts.platform.clone(),
             brake: self.parts.brake,
@@ -118,10 +118,7 @@ impl Engine {
                 tracing::error!(%error, "no permit could be asked for");
                 AGAIN
             })?;
-            // What was stopped before the call is no call.
-            if let Event::Acted(result) = &event
-                && (result.is_ok() || stop.stopped().is_none())
-            {
+            if let Event::Acted(result) = &event {
                 metrics.acted(result);
             }
             Ok(event)
@@ -129,13 +126,14 @@ impl Engine {
     }
 
     /// Stops the rollbacks that a step has made unwanted: paused, lowered, taken back. Before
-    /// whoever paused is answered, so that no call begins after the answer.
+    /// whoever paused is answered: from then on no call passes its check of the switch. One
+    /// that has passed it may still be on its way out, its credentials resolved or its
+    /// connection made meanwhile; the thread tells of it.
     pub(super) fn stop_unwanted(&self, touched: &[Kept], now: Timestamp) {
         for Kept { watch, .. } in touched {
             let Some(stop) = self.stops.get(&watch.id) else { continue };
             if watch.rollback_not_before(now).is_none() {
-                let because = watch.ceiling.because.as_deref();
-                stop.stop(because.unwrap_or("nothing calls for it any more"));
+                stop.stop(&watch.unwanted_because());
             }
         }
     }
@@ -247,8 +245,7 @@ impl Undo {
         let _alone = self.gate.lock().await;
         // A permit that is not used would count for the brakes.
         if let Some(why) = self.stop.stopped() {
-            let why = format!("stopped before the call: {why}");
-            return Ok(Err(ActFailure::Transient(why)));
+            return Ok(Err(ActFailure::Stopped(why.to_owned())));
         }
         let now = clock::now();
         let holder = self.store.permit_holder(&plan.service, &plan.judged).await?;

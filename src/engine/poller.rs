@@ -13,9 +13,11 @@ use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::clock;
+use super::eyes::place;
 use super::handle::EngineHandle;
 use super::hints::Hinted;
 use super::land::Land;
+use super::pacing::Round;
 use super::status::Status;
 use crate::model::ServiceKey;
 use crate::platform::ecs::Ecs;
@@ -71,7 +73,7 @@ pub async fn poll_forever(
     let PollSettings { every, target, clusters, status } = settings;
     // Whoever led before this process led again has let go of it.
     let mut hinted = hinted.lock().await;
-    let mut land = Land::new(target.clone(), clusters, status);
+    let mut land = Land::new(target.clone(), clusters, Arc::clone(&status));
     let mut next_full = tokio::time::Instant::now();
     let mut next_moving = next_full;
     loop {
@@ -79,19 +81,19 @@ pub async fn poll_forever(
         let wanted = looking.borrow_and_update().of(&target);
         let mut services = hinted.services(&loaded, &wanted);
         let begun = tokio::time::Instant::now();
-        let (pace, slow) = (every.min(MOVING), hinted.pacing.slow());
+        let pace = every.min(MOVING);
         let rested = |key: &ServiceKey| hinted.pacing.is_rested(key, begun);
+        let (mut round, moving) = (Round::Part, begun >= next_moving);
         if begun >= next_full {
-            land.survey(&platform, &loaded).await;
-            services.extend(land.guarded(&loaded).filter(rested));
-            services.extend(wanted.watched.iter().filter(|key| rested(key)).cloned());
-            next_full = tokio::time::Instant::now() + every * slow;
-            next_moving = tokio::time::Instant::now() + pace * slow;
-        } else if begun >= next_moving {
+            round = Round::Full { listed: land.survey(&platform, &loaded).await };
+            let all: BTreeSet<_> =
+                land.guarded(&loaded).chain(wanted.watched.iter().cloned()).collect();
+            status.keep_places(&target, &all.iter().chain(&services).map(place).collect());
+            services.extend(all.into_iter().filter(rested));
+        } else if moving {
             services.extend(wanted.moving.iter().filter(|key| rested(key)).cloned());
-            next_moving = begun + pace * slow;
         }
-        if !services.is_empty() {
+        if !services.is_empty() || round != Round::Part {
             let services: Vec<ServiceKey> = services.into_iter().collect();
             let looks = tokio::select! {
                 looks = platform.look(&services, clock::now()) => looks,
@@ -100,24 +102,31 @@ pub async fn poll_forever(
             };
             let usual = |key: &ServiceKey| if wanted.moving.contains(key) { pace } else { every };
             let now = tokio::time::Instant::now();
-            hinted.pacing.looked(&looks, begun, now, usual);
+            hinted.pacing.looked(&looks, round, begun, now, usual);
             engine.looked(looks.clone()).await;
             if hinted.are_waited_for() {
                 let kept = engine.kept().await.map_err(|refused| refused.to_string());
                 hinted.looked(&looks, &kept);
             }
         }
-        let slow = hinted.pacing.slow();
+        let now = tokio::time::Instant::now();
+        let (pause, gathering) = (hinted.pacing.pause(pace), hinted.pacing.pause(GATHERING));
+        if round != Round::Part {
+            next_full = now + hinted.pacing.pause(every);
+            next_moving = now + pause;
+        } else if moving {
+            next_moving = begun + pause;
+        }
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep_until(next_full) => {}
             () = tokio::time::sleep_until(next_moving), if !wanted.moving.is_empty() => {}
             // A new watch wants to see its service soon, but not oftener than the pace.
             true = news(&mut looking, &target, &wanted) => {
-                tokio::time::sleep((pace * slow).min(Duration::from_secs(1))).await;
+                tokio::time::sleep(pause.min(Duration::from_secs(1))).await;
                 next_moving = tokio::time::Instant::now();
             }
-            () = hinted.due() => tokio::time::sleep(GATHERING * slow).await,
+            () = hinted.due() => tokio::time::sleep(gathering).await,
         }
     }
 }
@@ -134,8 +143,10 @@ pub async fn tell_strays_forever(
     engine: EngineHandle,
     looking: watch::Receiver<Looking>,
     every: Duration,
+    status: Arc<Status>,
     stop: CancellationToken,
 ) {
+    let mut told: BTreeSet<ServiceKey> = BTreeSet::new();
     loop {
         let watched = looking.borrow().watched.clone();
         let strays = watched.into_iter().filter_map(|key| {
@@ -143,6 +154,12 @@ pub async fn tell_strays_forever(
             Some((key, Err(LookError::Permanent(why))))
         });
         let strays: Vec<_> = strays.collect();
+        // What was told of those whose watches have ended is nobody's trouble any more.
+        let left = strays.iter().map(|(key, _)| place(key)).collect();
+        for key in &told {
+            status.keep_places(&key.target, &left);
+        }
+        told = strays.iter().map(|(key, _)| key.clone()).collect();
         if !strays.is_empty() {
             engine.looked(strays).await;
         }

@@ -1,6 +1,6 @@
 //! The daemon's own state, for `/readyz` and the metrics.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
@@ -81,6 +81,17 @@ impl Status {
         });
     }
 
+    /// Forgets the trouble at the places of `target` that are not among `places`: nobody
+    /// looks there any more.
+    pub(super) fn keep_places(&self, target: &str, places: &BTreeSet<String>) {
+        let here = format!("{target}/");
+        let stays = |place: &String| !place.starts_with(&here) || places.contains(place);
+        self.set(|health| {
+            health.platform.retain(|place, _| stays(place));
+            health.blind.retain(|place, _| stays(place));
+        });
+    }
+
     /// Whether the latest look there failed.
     pub(super) fn is_blind(&self, place: &str) -> bool {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner).blind.contains_key(place)
@@ -142,6 +153,23 @@ fn clock(at: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn trouble_where_nobody_looks_any_more_is_forgotten_and_none_else() {
+        let (status, at) = (Status::default(), Timestamp::UNIX_EPOCH);
+        let all = ["default/a", "default/b", "default-2/b", "the queue default/b"];
+        status.set(|health| {
+            for place in all {
+                health.platform.insert(place.to_owned(), "denied".to_owned());
+                health.looked(place, Some("denied".to_owned()), at);
+            }
+        });
+        status.keep_places("default", &BTreeSet::from(["default/a".to_owned()]));
+        let health = status.read();
+        let left = BTreeSet::from(["default/a", "default-2/b", "the queue default/b"]);
+        assert_eq!(health.platform.keys().map(String::as_str).collect::<BTreeSet<_>>(), left);
+        assert_eq!(health.blind.keys().map(String::as_str).collect::<BTreeSet<_>>(), left);
+    }
 
     #[test]
     fn one_failed_look_is_no_news_and_three_are() {

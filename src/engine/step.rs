@@ -168,9 +168,14 @@ impl<'a> Step<'a> {
     /// The pause of that scope, and whether it was there before: who paused first, and
     /// since when, stays.
     pub(super) fn pause(&mut self, pause: Pause) -> Paused {
-        self.writes.push(Write::PauseTurn(PauseTurn { paused: true, pause: pause.clone() }));
-        if let Some(known) = self.pauses().iter().find(|known| known.scope == pause.scope) {
-            return Paused { pause: known.clone(), already: true };
+        let known = self.pauses().iter().find(|known| known.scope == pause.scope).cloned();
+        let same = |known: &Pause| known.by == pause.by && known.reason == pause.reason;
+        // Whoever says the same again says nothing new.
+        if !known.as_ref().is_some_and(same) {
+            self.writes.push(Write::PauseTurn(PauseTurn { paused: true, pause: pause.clone() }));
+        }
+        if let Some(pause) = known {
+            return Paused { pause, already: true };
         }
         let mut pauses = self.pauses().to_vec();
         pauses.push(pause.clone());

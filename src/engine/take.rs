@@ -89,15 +89,43 @@ impl Engine {
     }
 
     fn pause(&self, step: &mut Step<'_>, pause: &Pause) -> Result<Paused, Refused> {
-        Scope::read(&pause.scope).map_err(Refused::Invalid)?;
-        let Pause { scope, by, reason, .. } = pause;
+        let pause = Pause { scope: Scope::whole(&pause.scope), ..pause.clone() };
+        if let Scope::Environment(name) = Scope::read(&pause.scope).map_err(Refused::Invalid)? {
+            self.is_known(step, &name)?;
+        }
+        let Pause { scope, by, reason, .. } = &pause;
         tracing::info!(scope, by, reason, "paused");
-        let paused = step.pause(pause.clone());
+        let paused = step.pause(pause);
         self.adjust_ceilings(step);
         Ok(paused)
     }
 
+    /// Whether a policy or an open watch is of the environment: the pause of another would
+    /// stop nothing, and whoever asked for it would think that it does.
+    fn is_known(&self, step: &Step<'_>, environment: &str) -> Result<(), Refused> {
+        let of_policies = self.loaded().set.iter().map(|one| one.policy.environment.clone());
+        let watches = step.open_watches().into_iter();
+        let of_watches = watches.map(|watch| watch.deployment.service.environment.clone());
+        let known: BTreeSet<String> = of_policies.chain(of_watches).collect();
+        if known.contains(environment) {
+            return Ok(());
+        }
+        let near = crate::policy::nearest(environment, known.iter().map(String::as_str));
+        let mend = match near.first() {
+            Some(near) => format!("did you mean `environment:{near}`?"),
+            None if known.is_empty() => "there is no policy; `all` pauses everything".to_owned(),
+            None => {
+                let known: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
+                format!("known: {}", known.join(", "))
+            }
+        };
+        Err(Refused::Invalid(format!(
+            "no policy and no open watch is of the environment `{environment}`: {mend}"
+        )))
+    }
+
     fn unpause(&self, step: &mut Step<'_>, turn: &Pause) -> Result<Vec<Pause>, Refused> {
+        let turn = &Pause { scope: Scope::whole(&turn.scope), ..turn.clone() };
         let Pause { scope, by, reason, .. } = turn;
         let Some(left) = step.unpause(turn.clone()) else {
             Scope::read(scope).map_err(Refused::Invalid)?;

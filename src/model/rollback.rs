@@ -101,6 +101,9 @@ pub enum ActFailure {
     /// Nobody knows whether it had an effect, or the platform was out of reach.
     #[error("unknown: {0}")]
     Transient(String),
+    /// It was stopped before this try called anything; it is no try that failed.
+    #[error("stopped before the call: {0}")]
+    Stopped(String),
 }
 
 /// What an actuator saw of a rollback's target.
@@ -166,7 +169,7 @@ impl Permit {
     pub fn stands(&self) -> Result<(), ActFailure> {
         match self.stop.stopped() {
             None => Ok(()),
-            Some(why) => Err(ActFailure::Transient(format!("stopped before the call: {why}"))),
+            Some(why) => Err(ActFailure::Stopped(why.to_owned())),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Slack: where it is, and who may press its buttons.
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use serde::Deserialize;
 
 use super::Secret;
@@ -63,7 +63,9 @@ impl SlackSettings {
     }
 
     pub(super) fn check(&self) -> anyhow::Result<()> {
-        let url = reqwest::Url::parse(&self.api_url).context("slack.api_url")?;
+        let Ok(url) = reqwest::Url::parse(&self.api_url) else {
+            bail!("slack.api_url: `{}` is no URL: https://slack.com/api/", self.api_url)
+        };
         let here = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
         if url.scheme() != "https" && !here {
             bail!("slack.api_url must be https: the token would travel in clear");

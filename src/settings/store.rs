@@ -79,6 +79,25 @@ impl StoreSettings {
         }
     }
 
+    /// # Errors
+    /// It is no URL of a store, or its parts don't go together; no password is told.
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        let scheme = self.url.split_once(':').map(|(scheme, _)| scheme);
+        if !matches!(scheme, Some("sqlite" | "postgres" | "postgresql")) {
+            // What looks like a file was meant as one; anything else may be a secret.
+            if !self.url.contains(['@', ':']) {
+                let file = &self.url;
+                bail!(
+                    "store: `{file}` is no URL: write sqlite://{file}, or postgres://HOST/DATABASE"
+                );
+            }
+            bail!(
+                "store: this is no URL of a store: write sqlite://PATH or postgres://HOST/DATABASE"
+            );
+        }
+        self.expose().map(|_| ())
+    }
+
     /// The URL with everything in it, for the store alone.
     ///
     /// # Errors
@@ -149,6 +168,15 @@ mod tests {
         let whole = with_secret("{ url: FILE }", "postgres://guard:hidden@db/guard").unwrap();
         assert_eq!(whole.expose().unwrap(), "postgres://guard:hidden@db/guard");
         assert!(!format!("{store:?} {store} {whole:?} {whole}").contains("hidden"));
+    }
+
+    #[test]
+    fn a_file_is_written_as_a_url() {
+        let wrong = read("dg.db").unwrap().check().unwrap_err().to_string();
+        assert!(wrong.contains("write sqlite://dg.db"), "{wrong}");
+        let wrong = read("'mysql://db/guard'").unwrap().check().unwrap_err().to_string();
+        assert!(wrong.contains("postgres://HOST/DATABASE") && !wrong.contains("mysql"), "{wrong}");
+        assert!(read("'postgres://db/guard'").unwrap().check().is_ok());
     }
 
     #[test]

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, bail};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 
-use super::{AwsSettings, PrometheusSettings, Secret, Settings, SqsDiscovery};
+use super::{AwsSettings, PrometheusSettings, Secret, Settings, SqsDiscovery, words};
 
 /// One account and region.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -54,6 +55,7 @@ impl TargetSettings {
             }
             Some(_) | None => {}
         }
+        super::check::region(&format!("targets.{name}.region"), self.region.as_ref())?;
         self.sqs.as_ref().map_or(Ok(()), |sqs| sqs.check(&format!("targets.{name}.sqs.queue")))
     }
 }
@@ -87,20 +89,51 @@ fn external_id<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Secret>, D::
 }
 
 /// The accounts of a settings file, and what is measured there: whoever looks around in them
-/// needs none of the daemon's other secrets.
+/// needs none of the daemon's other secrets. The settings' other keys are known, and passed
+/// over unread.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
+#[serde(
+    deny_unknown_fields,
+    default,
+    expecting = "the settings: `listen: ...`, `policies: ...`, ..."
+)]
 pub struct AccountsSettings {
+    #[serde(rename = "listen")]
+    _listen: IgnoredAny,
+    #[serde(rename = "policies")]
+    _policies: IgnoredAny,
+    #[serde(rename = "store")]
+    _store: IgnoredAny,
+    #[serde(rename = "advertise")]
+    _advertise: IgnoredAny,
     prometheus: Option<PrometheusSettings>,
     aws: AwsSettings,
     targets: BTreeMap<String, TargetSettings>,
+    #[serde(rename = "slack")]
+    _slack: IgnoredAny,
+    #[serde(rename = "tokens")]
+    _tokens: IgnoredAny,
+    #[serde(rename = "open_reads")]
+    _open_reads: IgnoredAny,
+    #[serde(rename = "open_metrics")]
+    _open_metrics: IgnoredAny,
+    #[serde(rename = "discover")]
+    _discover: IgnoredAny,
+    #[serde(rename = "brake")]
+    _brake: IgnoredAny,
+    #[serde(rename = "log")]
+    _log: IgnoredAny,
 }
 
 impl AccountsSettings {
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         let what = || path.display().to_string();
-        let text = std::fs::read_to_string(path).with_context(what)?;
-        let settings: Self = serde_norway::from_str(&text).with_context(what)?;
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("{} can't be read", path.display()))?;
+        let settings: Self = serde_norway::from_str(&text)
+            .map_err(|error| words::mistake(&error))
+            .with_context(what)?;
+        super::check::region("aws.region", settings.aws.region.as_ref()).with_context(what)?;
         for (name, target) in &settings.targets {
             target.check(name).with_context(what)?;
         }
@@ -170,6 +203,34 @@ mod tests {
     const ROLE: &str = "arn:aws:iam::111122223333:role/deployguard";
 
     #[test]
+    fn whoever_reads_only_the_accounts_is_told_the_same_of_the_same_mistakes() {
+        let accounts = |text: &str| {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("deployguard.yaml");
+            std::fs::write(&path, text).unwrap();
+            let told = super::AccountsSettings::read(&path).map_err(|error| format!("{error:#}"));
+            told.map(|_| ()).map_err(|told| told.replace(&*folder.path().to_string_lossy(), ""))
+        };
+        for wrong in [
+            "taregts: { a: {} }\n",
+            "aws: swordfish\n",
+            "prometheus: { url: [swordfish] }\n",
+            "prometheus: { url: 'http://a', token: swordfish }\n",
+            "targets: { a: { rgion: x } }\n",
+        ] {
+            let told = accounts(wrong).unwrap_err();
+            let whole = read(wrong).unwrap_err();
+            let behind = |text: &str| text.split_once("deployguard.yaml").unwrap().1.to_owned();
+            assert_eq!(behind(&told), behind(&whole), "{wrong}");
+            assert!(!told.contains("swordfish"), "{told}");
+        }
+        // What is not asked for may lack its secrets.
+        let whole = "slack: { token: { env: NOT_THERE_4711 } }\nlisten: 127.0.0.1:1\ntokens: []\n\
+                     discover: {}\nbrake: {}\nlog: {}\nstore: a.db\n";
+        assert_eq!(accounts(whole), Ok(()));
+    }
+
+    #[test]
     fn settings_without_targets_are_one_target_of_the_old_name() {
         let one = read("aws: { region: eu-west-1, target: prod }\n").unwrap().targets();
         assert_eq!(one["prod"].region.as_deref(), Some("eu-west-1"));
@@ -203,6 +264,7 @@ mod tests {
             ("targets: { a: { role_arn: deployguard } }\n", "targets.a.role_arn"),
             ("targets: { a: { external_id: x } }\n", "give role_arn too"),
             ("targets: { a: { external_id: { env: NOT_THERE_4711 } } }\n", "external_id"),
+            ("targets: { a: { region: us_east } }\n", "targets.a.region: `us_east` is no name"),
             ("targets: { a: { sqs: { queue: events } } }\n", "targets.a.sqs.queue"),
         ];
         for (text, told) in cases {

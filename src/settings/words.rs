@@ -8,7 +8,8 @@ pub(super) fn mistake(error: &serde_norway::Error) -> anyhow::Error {
 
 /// `aws: invalid type: string "x", expected ... at line 2 column 6` as a person would say it.
 fn in_words(message: &str) -> String {
-    let wrong = message.split_once("invalid type: ").and_then(|(key, rest)| {
+    let split = message.split_once("invalid type: ");
+    let wrong = split.or_else(|| message.split_once("invalid value: ")).and_then(|(key, rest)| {
         // What stands there is up to the last word of it: its text may have any in it.
         let (found, rest) = rest.rsplit_once(", expected ")?;
         Some((key, found, rest))
@@ -33,6 +34,7 @@ fn in_words(message: &str) -> String {
         "a string" => "a text",
         "a boolean" => "`true` or `false`",
         "path string" => "a path",
+        "u32" | "u64" | "usize" => "a whole number, 0 or more",
         expected => expected,
     };
     format!("{key}expected {expected}, found {found}{place}")
@@ -59,6 +61,12 @@ mod tests {
             ("tokens: { name: a }", "a list"),
             ("tokens: [a]", "{ name: ci, role: deploy, "),
             ("open_reads: yes please", "`true` or `false`, found a text"),
+            ("brake: { rollbacks: -1 }", "rollbacks: expected a whole number, 0 or more"),
+            ("brake: { rollbacks: 1.5 }", "rollbacks: expected a whole number, 0 or more"),
+            ("discover: { ecs: { every: 15 } }", "discover.ecs.every: `15` is no length of time"),
+            ("advertise: foo", "advertise: `foo` is no address: write http://10.0.0.5:8080"),
+            ("discover: { sqs: { queue: q } }", "discover.sqs.queue: `q` is no queue's URL"),
+            ("store: dg.db", "write sqlite://"),
             ("listen: 80", "listen: `80` is no address to listen on"),
         ];
         for (text, told) in cases {

@@ -8,6 +8,9 @@ use super::{Pause, PauseTurn, Store, StoreError, key};
 use crate::crash;
 use crate::model::{Address, LedgerEntry, Notice, ServiceKey, WatchId};
 
+/// Lines of the history of pauses that are kept, the newest.
+const TURNS: i64 = 1000;
+
 /// A watch's state with what may be looked up by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WatchRow {
@@ -136,6 +139,10 @@ async fn keep_turn(tx: &mut Transaction<'_, Any>, turn: &PauseTurn) -> Result<()
     .bind(serde_json::to_string(turn)?)
     .execute(&mut **tx)
     .await?;
+    sqlx::query("DELETE FROM pause_history WHERE seq <= (SELECT MAX(seq) FROM pause_history) - $1")
+        .bind(TURNS)
+        .execute(&mut **tx)
+        .await?;
     Ok(())
 }
 

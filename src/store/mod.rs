@@ -207,8 +207,8 @@ impl Store {
         self.documents("SELECT pause FROM pauses ORDER BY scope").await
     }
 
-    /// The latest turns of the history of pauses, newest first; at most `limit`. All are
-    /// kept.
+    /// The latest turns of the history of pauses, newest first; at most `limit`. The newest
+    /// 1,000 are kept.
     pub async fn pause_history(&self, limit: u32) -> Result<Vec<PauseTurn>, StoreError> {
         let rows = sqlx::query("SELECT turn FROM pause_history ORDER BY seq DESC LIMIT $1")
             .bind(i64::from(limit))
@@ -219,6 +219,10 @@ impl Store {
 
     /// The secret that all daemons on this store share; the first one brings it.
     pub async fn shared_secret(&self, fresh: &str) -> Result<String, StoreError> {
+        let known = "SELECT secret FROM shared_secret WHERE name = 'relay'";
+        if let Some(row) = sqlx::query(known).fetch_optional(&self.pool).await? {
+            return Ok(row.get(0));
+        }
         sqlx::query(
             "INSERT INTO shared_secret (name, secret) VALUES ('relay', $1) \
              ON CONFLICT (name) DO NOTHING",
@@ -226,10 +230,7 @@ impl Store {
         .bind(fresh)
         .execute(&self.pool)
         .await?;
-        let row = sqlx::query("SELECT secret FROM shared_secret WHERE name = 'relay'")
-            .fetch_one(&self.pool)
-            .await?;
-        Ok(row.get(0))
+        Ok(sqlx::query(known).fetch_one(&self.pool).await?.get(0))
     }
 
     async fn documents<D: DeserializeOwned>(

@@ -424,9 +424,8 @@ impl Watch {
         self.plain(Tone::Warn, format!("The mode is {way} to {}{because}", self.ceiling.mode))
     }
 
-    /// The ceiling was lowered too late for a call that was on its way.
-    pub(super) fn say_called_before(&self) -> Reply {
-        let because = self.ceiling.because.as_deref().unwrap_or("the mode was lowered");
+    /// What forbids the call came too late: it was on its way.
+    pub(super) fn say_called_before(&self, because: &str) -> Reply {
         let headline = format!(
             "The rollback of {} had been called before ({because}): it is with the platform, and \
              followed to its end",

@@ -68,6 +68,7 @@ impl Watch {
         now: Timestamp,
         said: &mut Said,
     ) -> Result<(), Illegal> {
+        let mut despite = None;
         if matches!(self.stage, Stage::Watching | Stage::Starting)
             && let Some(run) = self.withdrawn.take()
         {
@@ -77,8 +78,11 @@ impl Watch {
             }
             self.pending = None;
             self.stage = Stage::RollingBack(run);
+            despite = Some(NOT_IN_TIME.to_owned());
         }
-        let may_act = matches!(&self.stage, Stage::RollingBack(run) if self.may_act(&run.by));
+        if let Stage::RollingBack(run) = &self.stage {
+            despite = self.forbidden(&run.by).or(despite);
+        }
         let Stage::RollingBack(run) = &mut self.stage else {
             return Err(Illegal::because("no rollback is on its way"));
         };
@@ -101,7 +105,7 @@ impl Watch {
                     now,
                     format!("the platform accepted the rollback ({})", acted.route.as_str()),
                 );
-                self.tell_accepted(acted, placed.as_ref(), may_act, now, said);
+                self.tell_accepted(acted, placed.as_ref(), despite.as_deref(), now, said);
                 // The platform may have been seen there already.
                 if let Some(sighting) = self.sighting.clone() {
                     self.rollback_progressed(&sighting, now, said);
@@ -115,10 +119,11 @@ impl Watch {
                 };
                 self.note(now, format!("try {attempt} of the rollback: {why}"));
             }
-            Err(ActFailure::Superseded(by)) => {
-                let by = by.clone();
-                self.superseded(&by, now, said);
+            // Nothing was called, so nothing is counted and nothing is waited for.
+            Err(stopped @ ActFailure::Stopped(_)) => {
+                self.note(now, format!("try {attempt} of the rollback: {stopped}"));
             }
+            Err(ActFailure::Superseded(by)) => self.superseded(by, now, said),
             Err(ActFailure::Refused(why)) => self.rollback_refused(why, now, said),
             Err(ActFailure::Permanent(why) | ActFailure::Transient(why)) => {
                 self.rollback_failed(why, now, said);
@@ -128,17 +133,17 @@ impl Watch {
     }
 
     /// What people must hear of a call that was accepted. `instead_of`: the target, where
-    /// a pinned revision stands for it. `may_act`: as the ceiling is by now.
+    /// a pinned revision stands for it. `despite`: what forbids the call by now.
     fn tell_accepted(
         &mut self,
         acted: &Acted,
         instead_of: Option<&Revision>,
-        may_act: bool,
+        despite: Option<&str>,
         now: Timestamp,
         said: &mut Said,
     ) {
-        if !may_act {
-            let reply = self.say_called_before();
+        if let Some(because) = despite {
+            let reply = self.say_called_before(because);
             self.reply(now, reply, said);
         }
         if let Some(mismatch) = &acted.mismatch {

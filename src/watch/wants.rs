@@ -67,14 +67,45 @@ impl Watch {
     /// Whether the ceiling lets a rollback by `by` go on. A pause stops even one
     /// that has begun, as long as the platform has not accepted it.
     pub(super) fn may_act(&self, by: &Actor) -> bool {
+        self.forbidden(by).is_none()
+    }
+
+    /// Why a rollback by `by` may not go on; `None`: it may.
+    pub(super) fn forbidden(&self, by: &Actor) -> Option<String> {
+        let mode = self.ceiling.mode;
+        let lowered = || {
+            let because = self.ceiling.because.clone();
+            because.unwrap_or_else(|| format!("the mode was lowered to {mode}"))
+        };
         match by {
-            Actor::Guard => {
-                self.ceiling.mode == Mode::Auto
-                    && self.deployment.facts.rollback_safe != RollbackSafe::No
-            }
-            Actor::Person(_) => self.ceiling.mode > Mode::Observe,
-            Actor::Platform => false,
+            Actor::Guard if mode != Mode::Auto => Some(lowered()),
+            Actor::Guard => self.announced_unsafe(),
+            Actor::Person(_) => (mode == Mode::Observe).then(lowered),
+            Actor::Platform => Some("the platform does it itself".to_owned()),
         }
+    }
+
+    fn announced_unsafe(&self) -> Option<String> {
+        let facts = &self.deployment.facts;
+        if facts.rollback_safe != RollbackSafe::No {
+            return None;
+        }
+        let own = self.announcement.as_ref().map(|announced| announced.facts.rollback_safe);
+        let what = if own == Some(RollbackSafe::No) { "it" } else { "what it would undo too" };
+        let by = facts.announced_by.as_ref().filter(|_| own == Some(RollbackSafe::No));
+        let by = by.map(|by| format!(" by {by}")).unwrap_or_default();
+        Some(format!("{what} was announced{by} as not safe to roll back (rollback_safe: false)"))
+    }
+
+    /// Why a rollback that was wanted is not wanted any more.
+    pub fn unwanted_because(&self) -> String {
+        let forbidden = match &self.stage {
+            Stage::RollingBack(run) => self.forbidden(&run.by),
+            Stage::Announced { .. } | Stage::Starting | Stage::Watching | Stage::Ended { .. } => {
+                None
+            }
+        };
+        forbidden.unwrap_or_else(|| "nothing calls for it any more".to_owned())
     }
 
     /// When the next tick is asked for: a sample that was scraped at the tick is

@@ -210,10 +210,10 @@ impl Watch {
     pub(super) fn tell_of_steadiness(&mut self, now: Timestamp, said: &mut Said) {
         let owed = self.steady_at().and(self.incident.as_ref()).map(steady);
         // A rollback on its way says by itself how it ends.
-        if let Some(topic) = owed.filter(|_| !matches!(self.stage, Stage::RollingBack(_))) {
-            if self.reply_once(&topic, now, Self::say_steady, said) {
-                self.show_end(false, now, said);
-            }
+        if let Some(topic) = owed.filter(|_| !matches!(self.stage, Stage::RollingBack(_)))
+            && self.reply_once(&topic, now, Self::say_steady, said)
+        {
+            self.show_end(false, now, said);
         }
     }
 

@@ -101,6 +101,15 @@ impl Caller {
     }
 }
 
+/// The last part of `CLUSTER/SERVICE` or `TARGET/CLUSTER/SERVICE`.
+fn service_of(scope: &str) -> Option<&str> {
+    match scope.split('/').collect::<Vec<_>>()[..] {
+        [environment, ..] if environment.starts_with("environment:") => None,
+        [_, service] | [_, _, service] => Some(service),
+        _ => None,
+    }
+}
+
 impl Caller {
     /// Whether the token's scope takes in everything that a pause of `scope` would stop.
     pub fn may_pause(&self, scope: &str) -> Result<(), Problem> {
@@ -110,7 +119,7 @@ impl Caller {
                 .strip_prefix("environment:")
                 .is_some_and(|name| environments.iter().any(|allowed| allowed == name)),
             // One service by its name; a pattern may take others in.
-            (Some(services), []) => scope.splitn(3, '/').nth(2).is_some_and(|service| {
+            (Some(services), []) => service_of(scope).is_some_and(|service| {
                 !service.contains(['*', '?', '[', '{', '\\', '/'])
                     && services.iter().any(|glob| glob.matches(service))
             }),

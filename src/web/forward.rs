@@ -10,18 +10,21 @@ use std::time::Duration;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use reqwest::Url;
 
 use super::Face;
 use super::problem::Problem;
-use super::vouch::{CALLER, VOUCHED, believe, random, vouch};
+use super::vouch::{CALLER, Distrust, VOUCHED, Vouched, random, vouch};
 use crate::engine::{Leads, clock};
 use crate::settings::Role;
 
 /// Said of what was passed on once: it is passed on no further.
 const PASSED_ON: HeaderName = HeaderName::from_static("x-deployguard-passed-on");
+/// The one address that is posted to without a token.
+pub const SNS: &str = "/hooks/sns";
 /// The largest request and the largest answer, in bytes.
 const LIMIT: usize = 512 * 1024;
 /// How long the leader may take: less than a request here may.
@@ -57,7 +60,8 @@ pub async fn to_leader(State(face): State<Face>, mut request: Request, next: Nex
     request.headers_mut().remove(CALLER);
     let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     if reads || face.engine.leads() == Leads::Here {
-        return if request.headers().contains_key(VOUCHED) && !reads {
+        let vouched = request.headers().contains_key(VOUCHED);
+        return if vouched && !reads && needs_caller(request.uri()) {
             match believed(&face, request).await {
                 Ok(request) => next.run(request).await,
                 Err(problem) => problem.into_response(),
@@ -78,11 +82,15 @@ pub async fn to_leader(State(face): State<Face>, mut request: Request, next: Nex
         match face.engine.leads() {
             Leads::Here => return next.run(Request::from_parts(head, Body::from(body))).await,
             Leads::There(leader) => {
-                let headers = match headers(&face, &head, &body).await {
-                    Ok(headers) => headers,
+                let made = async {
+                    let url = address(&leader, &head.uri)?;
+                    Ok::<_, Problem>((headers(&face, &head, &url, &body).await?, url))
+                };
+                let (headers, url) = match made.await {
+                    Ok(made) => made,
                     Err(problem) => return problem.into_response(),
                 };
-                match pass_on(&face, &leader, &head, headers, body.clone()).await {
+                match pass_on(&face, head.method.clone(), url, headers, body.clone()).await {
                     Ok(answer) => return answer,
                     // Nothing was sent.
                     Err(error) if error.is_connect() => {}
@@ -110,18 +118,31 @@ async fn whole_request(request: Request) -> Result<(Parts, Bytes), Problem> {
     Ok((head, body))
 }
 
+/// What SNS posts is known by its own signature; an `Authorization` there is of the
+/// topic's address, and no token of ours.
+fn needs_caller(uri: &Uri) -> bool {
+    uri.path() != SNS
+}
+
+/// The address that is asked for at `leader`, as it is really sent.
+fn address(leader: &str, uri: &Uri) -> Result<Url, Problem> {
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    Url::parse(&format!("{leader}{path}")).map_err(unsigned)
+}
+
 /// What is sent on of the headers: never the token, but who holds it.
-async fn headers(face: &Face, head: &Parts, body: &[u8]) -> Result<HeaderMap, Problem> {
+async fn headers(face: &Face, head: &Parts, url: &Url, body: &[u8]) -> Result<HeaderMap, Problem> {
     let mut headers = head.headers.clone();
     for name in OF_ONE_WAY.iter().chain([&header::AUTHORIZATION, &VOUCHED]) {
         headers.remove(name);
     }
     headers.insert(PASSED_ON, HeaderValue::from_static("1"));
-    // Without a token the leader says what is needed; what SNS posts needs none.
-    if head.headers.contains_key(header::AUTHORIZATION) {
+    // Without a token the leader says what is needed.
+    if needs_caller(&head.uri) && head.headers.contains_key(header::AUTHORIZATION) {
         let caller = face.caller(&head.headers, Role::Read)?;
         let secret = secret(face).await?;
-        let vouched = vouch(&secret, &caller.name, head, body, clock::now()).map_err(unsigned)?;
+        let (name, method, now) = (&caller.name, &head.method, clock::now());
+        let vouched = vouch(secret, name, method, url.as_str(), body, now).map_err(unsigned)?;
         headers.insert(VOUCHED, vouched);
     }
     Ok(headers)
@@ -129,18 +150,37 @@ async fn headers(face: &Face, head: &Parts, body: &[u8]) -> Result<HeaderMap, Pr
 
 /// The request with the name of who is vouched for.
 async fn believed(face: &Face, request: Request) -> Result<Request, Problem> {
+    let Some(value) = request.headers().get(VOUCHED) else { return Err(unsigned("no name")) };
+    let vouched = Vouched::read(value, &face.vouched, clock::now()).map_err(distrusted)?;
     let (mut head, body) = whole_request(request).await?;
-    let Some(value) = head.headers.remove(VOUCHED) else { return Err(unsigned("no name")) };
     let secret = secret(face).await?;
-    let caller = believe(&secret, &value, &head, &body, &face.vouched, clock::now())
-        .map_err(|why| Problem::new(StatusCode::UNAUTHORIZED, why))?;
+    let (url, used) = (address(&face.url, &head.uri)?, &face.vouched);
+    let caller = vouched
+        .believe(secret, &head.method, url.as_str(), &body, used, clock::now())
+        .map_err(distrusted)?;
     let name = HeaderValue::from_bytes(caller.as_bytes()).map_err(unsigned)?;
     head.headers.insert(CALLER, name);
     Ok(Request::from_parts(head, Body::from(body)))
 }
 
-async fn secret(face: &Face) -> Result<String, Problem> {
-    Ok(face.store.shared_secret(&random().map_err(unsigned)?).await?)
+/// Read once: it stays what it is as long as the store does.
+async fn secret(face: &Face) -> Result<&str, Problem> {
+    let read = async || {
+        let fresh = random().map_err(unsigned)?;
+        Ok::<_, Problem>(face.store.shared_secret(&fresh).await?)
+    };
+    Ok(face.secret.get_or_try_init(read).await?)
+}
+
+fn distrusted(why: Distrust) -> Problem {
+    let status = match why {
+        Distrust::Forged(_) => StatusCode::UNAUTHORIZED,
+        Distrust::Ours(_) => {
+            tracing::warn!(%why, "a request that was passed on is not taken");
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+    };
+    Problem::new(status, why.to_string())
 }
 
 fn unsigned(why: impl std::fmt::Display) -> Problem {
@@ -150,13 +190,12 @@ fn unsigned(why: impl std::fmt::Display) -> Problem {
 
 async fn pass_on(
     face: &Face,
-    leader: &str,
-    head: &Parts,
+    method: Method,
+    url: Url,
     headers: HeaderMap,
     body: Bytes,
 ) -> reqwest::Result<Response> {
-    let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
-    let asked = face.relay.request(head.method.clone(), format!("{leader}{path}"));
+    let asked = face.relay.request(method, url);
     let answer = asked.headers(headers).body(body).send().await?;
     let (status, said) = (answer.status(), kept(answer.headers()));
     Ok((status, said, whole(answer).await?).into_response())

@@ -104,7 +104,7 @@ pub async fn announce(
         let guarded = crate::policy::nearest(&hook.service, guarded.iter().map(String::as_str));
         let nearest: BTreeSet<&str> = nearest.into_iter().chain(guarded).collect();
         face.metrics.announced(&Ok(Announced::Unguarded { nearest: Vec::new() }));
-        return Ok(unguarded(&hook.service, &nearest));
+        return Ok(unguarded(&face.unguarded(&hook), &nearest));
     };
     // The name that is announced and the service that is meant may differ.
     caller.may_speak_of(&key.service, &hook.environment)?;
@@ -114,6 +114,7 @@ pub async fn announce(
         let detail = format!("`{}`, but the policy of {key} says `{expected}`", hook.environment);
         return Err(Problem::field("environment", detail));
     }
+    let why = face.unguarded(&hook);
     let ecs = hook.platform.ecs;
     let (task_definition, platform_id) =
         ecs.map_or((None, None), |ecs| (ecs.task_definition, ecs.deployment));
@@ -143,12 +144,11 @@ pub async fn announce(
             });
             Ok((StatusCode::ACCEPTED, Json(body)).into_response())
         }
-        Announced::Unguarded { nearest } => Ok(unguarded(&hook.service, &nearest)),
+        Announced::Unguarded { nearest } => Ok(unguarded(&why, &nearest)),
     }
 }
 
-fn unguarded(service: &str, nearest: &impl serde::Serialize) -> Response {
-    let detail = format!("no policy guards `{service}`");
+fn unguarded(detail: &str, nearest: &impl serde::Serialize) -> Response {
     let body = json!({ "guarded": false, "detail": detail, "nearest": nearest });
     (StatusCode::OK, Json(body)).into_response()
 }
@@ -183,6 +183,22 @@ impl Face {
                 Err(Problem::field("platform.ecs.cluster", detail))
             }
         }
+    }
+
+    /// That no policy guards the hook's service, and which one comes nearest.
+    fn unguarded(&self, hook: &Hook) -> String {
+        let ecs = hook.platform.ecs.as_ref();
+        let names: Vec<&str> = self.place.names().collect();
+        let only = if let [only] = names[..] { Some(only) } else { None };
+        let asked = place::Unguarded {
+            service: ecs.and_then(|ecs| ecs.service.as_ref()).unwrap_or(&hook.service),
+            environment: &hook.environment,
+            target: hook.target.as_deref().or(only),
+            cluster: ecs.map(|ecs| ecs.cluster.as_str()),
+        };
+        let near = place::nearest(&self.policies.borrow().set, &asked);
+        let near = near.map(|near| format!(": {near}")).unwrap_or_default();
+        format!("no policy guards `{}`{near}", hook.service)
     }
 
     /// The targets that a hook may be about: the one that it names, or all.

@@ -30,7 +30,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{OnceCell, watch};
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -71,6 +71,10 @@ pub struct Face {
     pub relay: reqwest::Client,
     /// What others vouched for lately.
     pub vouched: Arc<Used>,
+    /// What daemons on this store sign with, once it was needed.
+    pub secret: Arc<OnceCell<String>>,
+    /// Where other daemons find this one.
+    pub url: String,
 }
 
 /// A request takes no longer, whatever it waits for.
@@ -82,7 +86,7 @@ const FAREWELL: Duration = Duration::from_secs(5);
 pub fn router(face: Face) -> Router {
     Router::new()
         .route("/hooks/deployments", post(hook::announce))
-        .route("/hooks/sns", post(sns::post))
+        .route(forward::SNS, post(sns::post))
         .route("/slack/interactivity", post(slack::post))
         .route("/api/v1/watches", get(read::watches))
         .route("/api/v1/watches/{id}", get(read::watch))

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::model::ServiceKey;
-use crate::policy::{Glob, Matches, PolicySet};
+use crate::policy::{Glob, Match, Matches, PolicySet};
 
 /// The service in the cluster that the hook names. Of several targets it is in the one
 /// for which a policy guards it; `None`: none does.
@@ -84,6 +84,59 @@ pub(super) fn of(
     }
 }
 
+/// Of a service that no policy guards, as far as it was said where it is.
+pub(super) struct Unguarded<'a> {
+    pub service: &'a str,
+    pub environment: &'a str,
+    pub target: Option<&'a str>,
+    pub cluster: Option<&'a str>,
+}
+
+/// Whether the name may be a slip of one that the pattern spells out, or of how it begins.
+fn is_slip(name: &str, pattern: &str) -> bool {
+    let Ok(glob) = Glob::parse(pattern) else { return false };
+    if let Some(names) = glob.plain() {
+        return !crate::policy::nearest(name, names.iter().map(String::as_str)).is_empty();
+    }
+    let begins = pattern.split(['*', '?', '[', '{', '\\']).next().unwrap_or_default();
+    let as_long: String = name.chars().take(begins.chars().count()).collect();
+    !begins.is_empty() && !crate::policy::nearest(&as_long, [begins]).is_empty()
+}
+
+/// The policy that comes nearest to it, and what keeps it from guarding it; `None`: it is
+/// about another service altogether.
+pub(super) fn nearest(policies: &PolicySet, asked: &Unguarded<'_>) -> Option<String> {
+    let fits = |pattern: &str, name: Option<&str>| {
+        name.is_none_or(|name| Glob::parse(pattern).is_ok_and(|glob| glob.matches(name)))
+    };
+    let all = policies.iter().filter_map(|written| {
+        let policy = &written.policy;
+        let Match { target, cluster, service } = &policy.matches;
+        let is_it = fits(service, Some(asked.service));
+        let same_cluster = asked.cluster.is_some() && fits(cluster, asked.cluster);
+        if !(is_it || same_cluster || is_slip(asked.service, service)) {
+            return None;
+        }
+        let parts = [
+            ("service", is_it),
+            ("environment", policy.environment == asked.environment),
+            ("cluster", fits(cluster, asked.cluster)),
+            ("target", target.as_deref().is_none_or(|pattern| fits(pattern, asked.target))),
+        ];
+        let differs: Vec<&str> =
+            parts.into_iter().filter(|(_, same)| !same).map(|(part, _)| part).collect();
+        let at = target.as_ref().map(|target| format!(", target `{target}`")).unwrap_or_default();
+        let place = format!("environment `{}`, cluster `{cluster}`{at}", policy.environment);
+        let what = match differs.as_slice() {
+            [] => String::new(),
+            some => format!("; what differs: {}", some.join(", ")),
+        };
+        let words = format!("`{}` guards `{service}` in {place}{what}", policy.name);
+        Some(((!is_it, differs.len()), words))
+    });
+    all.min_by_key(|(distance, _)| *distance).map(|(_, words)| words)
+}
+
 /// The clusters of a target that the policies name for a service, and the patterns.
 fn clusters_of(
     policies: &PolicySet,
@@ -132,6 +185,24 @@ mod tests {
     fn cluster(matches: &[(&str, &str)], service: &str) -> Result<Option<String>, String> {
         let found = of(&policies(matches), &["default"], service, "production")?;
         Ok(found.map(|key| key.cluster))
+    }
+
+    #[test]
+    fn what_no_policy_guards_is_told_by_the_nearest_one_and_what_differs() {
+        let shop = policies(&[("billing", "invoices"), ("shop", "{api,web}")]);
+        let near = |service: &str, environment: &str, cluster: Option<&str>| {
+            nearest(&shop, &Unguarded { service, environment, target: Some("eu"), cluster })
+        };
+        let guards = "`p1` guards `{api,web}` in environment `production`, cluster `shop`";
+        let told = format!("{guards}; what differs: environment");
+        assert_eq!(near("api", "staging", Some("shop")), Some(told.clone()));
+        assert_eq!(near("api", "staging", None), Some(told));
+        let told = format!("{guards}; what differs: cluster");
+        assert_eq!(near("api", "production", Some("billing")), Some(told));
+        let told = format!("{guards}; what differs: service");
+        assert_eq!(near("apu", "production", None), Some(told));
+        assert_eq!(near("elsewhere", "production", Some("other")), None);
+        assert!(is_slip("shpflow-api", "shopflow-*") && !is_slip("billing-api", "shopflow-*"));
     }
 
     #[test]

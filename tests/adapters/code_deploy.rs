@@ -3,9 +3,8 @@
 use aws_sdk_codedeploy::types::{AppSpecContent, RevisionLocation, RevisionLocationType};
 use deployguard::model::{ActFailure, Controller, RollbackPlan, Route};
 use deployguard::platform::Platform;
-use serde_json::json;
 
-use crate::client::{Account, CLUSTER, SERVICE};
+use crate::client::{Account, SERVICE};
 use crate::ecs::{Stage, permit};
 use crate::world::aws::Fault;
 
@@ -38,18 +37,12 @@ impl Shop {
         call.send().await.expect("deployed");
     }
 
-    /// From now on, the old task set is kept long enough to be caught.
-    pub fn bakes_long(&self) {
-        let bakes = json!({ "bakeTimeInMinutes": 100 });
-        let update =
-            json!({ "cluster": CLUSTER, "service": SERVICE, "deploymentConfiguration": bakes });
-        self.stage.account.ecs.call("UpdateService", &update).expect("updated");
-    }
-
-    /// CodeDeploy deploys api:2, and its task set gets the requests.
+    /// CodeDeploy deploys api:2, and its task set gets the requests. The old one is kept until
+    /// the end is waited for.
     pub async fn deploy(&self) -> RollbackPlan {
         let target = self.stage.sighting().await.primary.revision;
         let second = self.stage.account.register(&[]).await;
+        self.stage.account.ecs.hold(&second);
         self.create(&second).await;
         self.stage.account.ecs.wait_running(SERVICE, &second, 3).await;
         self.stage.plan(target).await
@@ -71,7 +64,6 @@ impl Shop {
 #[tokio::test]
 async fn a_task_set_is_seen_from_its_first_task_on_and_rolls_out_until_it_gets_the_requests() {
     let shop = Shop::open().await;
-    shop.bakes_long();
     let plan = shop.deploy().await;
     let seen = shop.stage.sighting().await;
     assert_eq!(seen.controller, Controller::CodeDeploy);
@@ -84,7 +76,6 @@ async fn a_task_set_is_seen_from_its_first_task_on_and_rolls_out_until_it_gets_t
 async fn a_deployment_of_code_deploy_in_flight_is_stopped_with_a_rollback() {
     for fault in [None, Some(Fault::DropConnectionAfterApplying)] {
         let shop = Shop::open().await;
-        shop.bakes_long();
         let plan = shop.deploy().await;
         let before = shop.stage.changes();
         if let Some(fault) = fault {
@@ -124,7 +115,6 @@ async fn one_that_is_over_is_deployed_anew_with_the_former_app_spec() {
 #[tokio::test]
 async fn what_code_deploy_has_rolled_back_by_itself_is_reported_and_never_fought() {
     let shop = Shop::open().await;
-    shop.bakes_long();
     let plan = shop.deploy().await;
     let calls = shop.stage.account.ecs.calls();
     let newest = calls.iter().rfind(|call| call.operation == "CreateDeployment");
@@ -141,7 +131,6 @@ async fn what_code_deploy_has_rolled_back_by_itself_is_reported_and_never_fought
 #[tokio::test]
 async fn without_leave_to_read_code_deploy_nothing_is_done_and_people_hear_which_call_it_was() {
     let shop = Shop::open().await;
-    shop.bakes_long();
     let plan = shop.deploy().await;
     let before = shop.stage.changes();
     shop.stage.account.ecs.fault("GetDeployment", &Fault::Denied, 1);

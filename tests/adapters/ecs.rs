@@ -28,10 +28,12 @@ impl Stage {
         Self { account, ecs }
     }
 
-    /// Deploys api:2 on top; one of its tasks runs, and the roll-out goes on.
+    /// Deploys api:2 on top; one of its tasks runs, and the roll-out goes on until its end is
+    /// waited for.
     pub async fn deploy(&self) -> RollbackPlan {
         let target = self.sighting().await.primary.revision;
         let second = self.account.register(&[]).await;
+        self.account.ecs.hold(&second);
         self.account.update(&second).await;
         self.account.ecs.wait_running(SERVICE, &second, 1).await;
         self.plan(target).await

@@ -47,7 +47,7 @@ async fn until_done(stage: &Stage, plan: &RollbackPlan) -> Result<(), String> {
 }
 
 /// A rollback that is made with this operation, and what changes by it.
-async fn scene(operation: &str, fault: &Fault) -> (Stage, RollbackPlan, &'static str) {
+async fn scene(operation: &str) -> (Stage, RollbackPlan, &'static str) {
     use ServiceDeploymentLifecycleStage::{BakeTime, PostTestTrafficShift};
     match operation {
         "ContinueServiceDeployment" => {
@@ -56,8 +56,7 @@ async fn scene(operation: &str, fault: &Fault) -> (Stage, RollbackPlan, &'static
             (stage, plan, "ContinueServiceDeployment")
         }
         "StopServiceDeployment" => {
-            // An update in its place bakes as long; the tries of a stop take their time.
-            let stage = baking(if matches!(fault, Fault::Denied) { 1 } else { 10 }).await;
+            let stage = baking().await;
             let plan = stage.deploy_until(BakeTime, false).await;
             (stage, plan, "StopServiceDeployment")
         }
@@ -67,7 +66,6 @@ async fn scene(operation: &str, fault: &Fault) -> (Stage, RollbackPlan, &'static
         }
         "StopDeployment" => {
             let shop = Shop::open().await;
-            shop.bakes_long();
             let plan = shop.deploy().await;
             (shop.stage, plan, "StopDeployment")
         }
@@ -97,7 +95,7 @@ async fn is_back(stage: &Stage, operation: &str) {
 
 /// Meets each fault once, in a rollback of its own.
 async fn meet(operation: &'static str, fault: Fault) {
-    let (stage, plan, change) = scene(operation, &fault).await;
+    let (stage, plan, change) = scene(operation).await;
     let before = stage.changes();
     stage.account.ecs.fault(operation, &fault, 1);
     let done = until_done(&stage, &plan).await;

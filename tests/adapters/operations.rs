@@ -2,7 +2,7 @@
 //! `tests/deploy/permissions.rs`, which finds the calls in the source.
 
 /// Those that change nothing, or nothing but what the queue shows to whom.
-pub const READS: [&str; 21] = [
+pub const READS: [&str; 22] = [
     "cloudwatch:DescribeAlarms",
     "cloudwatch:GetMetricData",
     "codedeploy:BatchGetDeployments",
@@ -19,6 +19,7 @@ pub const READS: [&str; 21] = [
     "ecs:ListServiceDeployments",
     "ecs:ListServices",
     "ecs:ListTasks",
+    "elasticloadbalancing:DescribeTargetGroups",
     "elasticloadbalancing:DescribeTargetHealth",
     "logs:GetLogEvents",
     "sqs:GetQueueAttributes",

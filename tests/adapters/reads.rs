@@ -11,7 +11,7 @@ use deployguard::model::{
     Ticks, Unusable,
 };
 use deployguard::platform::ecs::Ecs;
-use deployguard::platform::{LookError, Platform};
+use deployguard::platform::{Balancers, LookError, Platform};
 use deployguard::sources::{CloudWatch, Due, Sources, TaskHealth, measure};
 use deployguard::triggers::sqs::Queue;
 use jiff::SignedDuration;
@@ -28,6 +28,8 @@ use crate::world::now;
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/deployguard";
 const GROUP: &str = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/blue/1";
+const BALANCER: &str =
+    "arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/app/shop/1";
 /// More than anything tries.
 const ALWAYS: usize = 1000;
 
@@ -76,6 +78,7 @@ impl Place {
         let account = &stage.account;
         let targets = [("10.0.0.1", "healthy"), ("10.0.0.2", "unhealthy")];
         account.ecs.set_targets(GROUP, &targets);
+        account.ecs.set_balancer(GROUP, Some(BALANCER));
         account.ecs.set_log("/ecs/api", &["panic: out of cheese"]);
         let options = json!({ "awslogs-group": "/ecs/api", "awslogs-stream-prefix": "ecs" });
         let logs = json!({ "logDriver": "awslogs", "options": options });
@@ -132,6 +135,13 @@ impl Place {
             }
             "ListTasks" | "DescribeTasks" => self.tasks(&account, TaskGauge::Failures).await,
             "DescribeTargetHealth" => self.tasks(&account, TaskGauge::HealthyTargets).await,
+            "DescribeTargetGroups" => {
+                let found = Balancers::of(&account).before(&[GROUP.to_owned()]).await;
+                if let Ok(found) = &found {
+                    assert_eq!(found[GROUP], BALANCER, "{operation}");
+                }
+                of_fault(found)
+            }
             "GetLogEvents" => match TaskHealth::of(&account).last_lines(&self.stop).await {
                 Ok(lines) => {
                     assert_eq!(lines, ["panic: out of cheese"]);

@@ -12,8 +12,8 @@ use crate::client::{Account, SERVICE, shape};
 use crate::ecs::{Stage, permit};
 use crate::world::aws::Fault;
 
-/// A minute of the stand-in's is a fifth of a second: long enough to be caught baking.
-const BAKES: i32 = 20;
+/// Minutes, of which the stand-in's take a fifth of a second.
+const BAKES: i32 = 1;
 
 fn staged(strategy: DeploymentStrategy) -> DeploymentConfiguration {
     let linear = LinearConfiguration::builder().step_percent(50.0).step_bake_time_in_minutes(0);
@@ -27,7 +27,7 @@ fn staged(strategy: DeploymentStrategy) -> DeploymentConfiguration {
     built.strategy(strategy).build()
 }
 
-/// A service whose deployments wait at a hook, and bake for a long time after it.
+/// A service whose deployments wait at a hook, and bake after it.
 pub async fn pausing() -> Stage {
     let hook = DeploymentLifecycleHook::builder()
         .target_type(DeploymentLifecycleHookTargetType::Pause)
@@ -37,10 +37,10 @@ pub async fn pausing() -> Stage {
     at(built.bake_time_in_minutes(BAKES).lifecycle_hooks(hook).build()).await
 }
 
-/// A service whose deployments bake for so many times [`BAKES`].
-pub async fn baking(times: i32) -> Stage {
+/// A service whose deployments bake.
+pub async fn baking() -> Stage {
     let built = DeploymentConfiguration::builder().strategy(DeploymentStrategy::BlueGreen);
-    at(built.bake_time_in_minutes(times * BAKES).build()).await
+    at(built.bake_time_in_minutes(BAKES).build()).await
 }
 
 async fn at(configuration: DeploymentConfiguration) -> Stage {
@@ -49,7 +49,7 @@ async fn at(configuration: DeploymentConfiguration) -> Stage {
 
 impl Stage {
     /// Deploys api:2 and waits until its service deployment is in this stage, at a hook
-    /// where `waits`.
+    /// where `waits`. It bakes until its end is waited for.
     pub async fn deploy_until(
         &self,
         stage: ServiceDeploymentLifecycleStage,
@@ -57,6 +57,7 @@ impl Stage {
     ) -> RollbackPlan {
         let target = self.sighting().await.primary.revision;
         let second = self.account.register(&[]).await;
+        self.account.ecs.hold(&second);
         self.account.update(&second).await;
         let reached = async {
             loop {

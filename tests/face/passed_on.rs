@@ -43,6 +43,12 @@ async fn the_leader_believes_who_stands_by_and_no_forged_name() -> anyhow::Resul
     let (status, answer) = standby.post("/api/v1/unpause", OPS_TOKEN, &json!({})).await?;
     assert_eq!(status, 401, "{answer:#}");
 
+    // What SNS posts is known by its own signature, whatever stands beside it.
+    let with_basic = reqwest::Client::new().post(format!("{}/hooks/sns", standby.url()));
+    let with_basic = with_basic.basic_auth("sns", Some("in its address")).json(&json!({}));
+    let answer = Answer::to(with_basic).await?;
+    assert_eq!(answer.status, 422, "the leader reads it: {answer:?}");
+
     for url in [house.daemon.url(), standby.url()] {
         for (name, value) in [
             ("x-deployguard-caller", "oncall"),

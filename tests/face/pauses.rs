@@ -71,13 +71,21 @@ async fn what_makes_no_sense_is_answered_in_words(house: &House) -> anyhow::Resu
     assert!(!metrics.contains("deployguard_paused{"), "{metrics}");
     let no_scope = house.act("/api/v1/unpause", &json!({ "scope": "everything" })).await?;
     no_scope.blames("scope");
+    let slip = house.cli(&["pause", "--scope", "environment:prodution"]).await?;
+    assert_eq!(slip.code, 1, "{slip:?}");
+    assert!(slip.err.contains("did you mean `environment:production`?"), "{slip:?}");
+    let anywhere = house.cli(&["pause", "--scope", "shop/shopflow-*"]).await?;
+    assert!(anywhere.out.starts_with("paused: */shop/shopflow-*. "), "{anywhere:?}");
+    let how = "`deployguard unpause --scope '*/shop/shopflow-*'`\n";
+    assert!(anywhere.out.ends_with(how), "{anywhere:?}");
+    assert_eq!(house.cli(&["unpause", "--scope", "shop/shopflow-*"]).await?.code, 0);
     Ok(())
 }
 
 async fn its_history_outlives_a_restart(house: &mut House) -> anyhow::Result<()> {
     house.daemon.kill();
     house.start_with(&[("FAILPOINTS", SLOW)]).await?;
-    let path = "/api/v1/pause/history?limit=4";
+    let path = "/api/v1/pause/history?limit=6";
     let told = house.ask(Method::GET, path, Some(READ_TOKEN), "").await?.body;
     let turns: Vec<(&str, bool, Option<&str>)> = told
         .as_array()
@@ -87,10 +95,12 @@ async fn its_history_outlives_a_restart(house: &mut House) -> anyhow::Result<()>
             Some((one["scope"].as_str()?, one["paused"].as_bool()?, one["reason"].as_str()))
         })
         .collect();
-    let environment = "environment:production";
+    let (environment, anywhere) = ("environment:production", "*/shop/shopflow-*");
     assert_eq!(
         turns,
         [
+            (anywhere, false, None),
+            (anywhere, true, None),
             ("all", false, None),
             (environment, false, None),
             ("all", true, None),
@@ -101,9 +111,9 @@ async fn its_history_outlives_a_restart(house: &mut House) -> anyhow::Result<()>
     let listed = house.cli(&["pause", "--list"]).await?;
     let lines: Vec<&str> = listed.out.lines().collect();
     assert_eq!(lines[..3], ["nothing is paused", "", "history (UTC)"], "{listed:?}");
-    assert_eq!(lines.len(), 8, "{listed:?}");
+    assert_eq!(lines.len(), 10, "{listed:?}");
     assert!(
-        lines[7].ends_with("  paused    environment:production, by oncall: the database moves")
+        lines[9].ends_with("  paused    environment:production, by oncall: the database moves")
     );
     Ok(())
 }

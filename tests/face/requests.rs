@@ -206,7 +206,11 @@ async fn an_unguarded_service_is_answered_with_the_nearest_names(
     for hook in [placed, unplaced] {
         let answer = house.hook(&hook).await?;
         assert_eq!((answer.status, &answer.body["guarded"]), (200, &json!(false)), "{answer:?}");
-        assert_eq!(answer.detail(), "no policy guards `shpflow-api`");
+        let why = answer.detail();
+        assert!(why.starts_with("no policy guards `shpflow-api`"), "{answer:?}");
+        let near =
+            "in environment `production`, cluster `shopflow-production`; what differs: service";
+        assert!(why.ends_with(near), "{answer:?}");
         let nearest = answer.body["nearest"].as_array().context("names")?;
         assert!(nearest.contains(&json!("shopflow-api")), "{answer:?}");
         let distinct: BTreeSet<String> = nearest.iter().map(Value::to_string).collect();

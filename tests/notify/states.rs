@@ -242,7 +242,7 @@ impl Play {
         let wanted = |notice: &&Notice| match notice.body {
             Body::Card(_) => !reply,
             Body::Reply(_) => reply,
-            Body::Signal { .. } => false,
+            Body::Signal { .. } | Body::Files { .. } => false,
         };
         let notice = self.notices.iter().rev().find(wanted).unwrap();
         serde_json::to_value(message(notice, &["S0ONCALL".to_owned()], true)).unwrap()

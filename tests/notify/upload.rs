@@ -32,7 +32,11 @@ impl Test {
             status: "watching".to_owned(),
             about: Vec::new(),
             url: None,
-            checks: Vec::new(),
+            head: Vec::new(),
+            incident: Vec::new(),
+            tiles: Vec::new(),
+            health: Vec::new(),
+            offers: Vec::new(),
             footer: "mode auto".to_owned(),
         });
         let thread = slack.deliver(&letter("w/1", card, None)).await.unwrap();

@@ -125,6 +125,34 @@ fn severities_of_the_same_metric_become_one_check() {
 }
 
 #[test]
+fn an_odd_alarm_is_kept_with_its_reason_and_the_others_are_drafted() {
+    let odd = alarm("odd", "api", "").replace("ClusterName", "ClustrName");
+    let named = |name: &str| alarm(name, "api", "").replace("CPUUtilization", "MemoryUtilization");
+    // Two are named as checks of the bundle, which measure something else.
+    let others = [alarm("memory", "api", ""), named("task failures"), odd];
+    let out = drafted(&file_of(&others), "api").unwrap();
+    let (checks, kept) = out.split_once("# Not translated").unwrap();
+    assert!(checks.contains("  memory 2:") && checks.contains("  task failures 2:"), "{out}");
+    assert!(kept.contains("# odd, ") && kept.contains("did you mean `ClusterName`?"), "{out}");
+    told(check(&[file("draft.yaml", out.as_str())]));
+}
+
+#[test]
+fn the_alarms_own_unit_wins_over_what_is_guessed_by_the_end_of_a_name() {
+    let of = |metric: &str, members: &str| {
+        let alarm = alarm("slow", "api", members).replace("AWS/ECS", "AWS/RDS");
+        let alarm = alarm.replace("CPUUtilization", metric);
+        drafted(&file_of(&[alarm]), "api").unwrap()
+    };
+    let proxy = of("QueryResponseLatency", "");
+    assert!(proxy.contains("unit: microseconds"), "{proxy}");
+    let new = of("SomeNewUtilization", r#", "Unit": "Milliseconds""#);
+    assert!(new.contains("unit: milliseconds"), "{new}");
+    let sure = of("ReadLatency", r#", "Unit": "Milliseconds""#);
+    assert!(sure.contains("unit: seconds"), "{sure}");
+}
+
+#[test]
 fn the_alarms_of_a_whole_account_fit() {
     let alarms: Vec<String> = (0..1500).map(|n| alarm(&format!("a{n}"), "api", "")).collect();
     let text = file_of(&alarms);

@@ -149,6 +149,27 @@ fn an_expression_asks_for_its_metrics_by_name() {
 }
 
 #[test]
+fn a_written_unit_wins_over_one_that_is_only_guessed() {
+    let of = |metric: &str| {
+        check(&format!(
+            "{{ cloudwatch: {{ namespace: AWS/ApplicationELB, metric: {metric}, dimensions: {{ \
+             LoadBalancer: app/web/1 }}, stat: Average, unit: milliseconds }}, breach: {{ SEV2: \"> 2s\" }} }}"
+        ))
+    };
+    assert_eq!(asks(&of("SomeNewTime")).1[0].metric.unit, MetricUnit::Milliseconds);
+}
+
+#[test]
+fn every_metric_is_used_by_an_expression_over_all_of_them() {
+    let check = check(
+        "{ cloudwatch: { expression: SUM(METRICS()), metrics: { \
+         a: { namespace: Own, metric: failed, stat: Sum }, \
+         b: { namespace: Own, metric: refused, stat: Sum } } }, breach: { SEV2: '> 5' } }",
+    );
+    assert_eq!(asks(&check).1[0].metric.stats().count(), 2);
+}
+
+#[test]
 fn alarms_are_a_status() {
     let check =
         check("{ alarm: { names: [\"${service}-5xx\", db-cpu] }, breach: { SEV2: 1 failure } }");

@@ -29,12 +29,12 @@ async fn a_service_behind_a_load_balancer_is_drafted_from_what_was_measured_of_i
         "match: { cluster: shop-production, service: shop-api }",
         "extends: ecs-cloudwatch",
         "mode: observe",
-        "0.323% of 202 thousand requests; the worst hour 2%.",
+        "0.323% of 202 thousand requests; the worst hour of a usual day 2%, of all 2%.",
         "dimensions: { LoadBalancer: app/shop-api/1, TargetGroup: targetgroup/shop-api/1 }",
         "normal: \"< 0.5%\" breach: { SEV2: \"> 3%\", SEV1: \"> 10%\" }",
-        "182ms in the middle; the worst hour 410ms.",
-        "quantile: 0.95 normal: \"< 250ms\" breach: { SEV2: \"> 800ms\", SEV1: \"> 4s\" }",
-        "Over 7 days: 20% in the middle, 20% at most",
+        "182ms in the middle; the worst hour of a usual day 410ms, of all 410ms.",
+        "quantile: 0.95 normal: \"< 250ms\" breach: { SEV2: \"> 500ms\", SEV1: \"> 2s\" }",
+        "Over 7 days: 20% in the middle, 20% at the top of a usual day, 20% at most",
         "cpu: normal: \"< 60%\" breach: { SEV2: \"> 80% for 5m\" }",
         "alarms: alarm: names: - api-cpu breach: { SEV2: 1 failure }",
         "shared alarms: alarm: names: - whole-balancer breach: { SEV3: 1 failure }",
@@ -155,6 +155,30 @@ async fn whoever_deploys_a_service_is_told_and_groups_that_change_places_are_not
 }
 
 #[tokio::test]
+async fn what_is_left_aside_is_guarded_by_no_pattern_and_named() {
+    let world = World::of(CLUSTER).await;
+    for name in ["shop-a", "shop-b", "shop-c"] {
+        world.service(CLUSTER, name, &json!({}));
+    }
+    let chosen = ["init", "--ecs", CLUSTER, "--service", "shop-a", "--service", "shop-b"];
+    let told = world.run(&chosen).await;
+    told.policy();
+    told.says(&["service: '{shop-a,shop-b}'"]);
+    let balancer = format!("{ELB}:loadbalancer/app/inner/1");
+    for name in ["outer", "inner"] {
+        let balancer = balancer.replace("inner", name);
+        world.ecs.set_balancer(&group(name), Some(&balancer));
+    }
+    let of = |name: &str| json!({ "targetGroupArn": group(name), "containerName": "app", "containerPort": 80 });
+    world.service(CLUSTER, "web", &json!({ "loadBalancers": [of("outer"), of("inner")] }));
+    let told = world.run(&["init", "--ecs", CLUSTER, "--service", "web"]).await;
+    told.policy();
+    told.says(&["(!) Neither check sees what comes through targetgroup/inner/1 of app/inner/1"]);
+    told.remarks(&["web: error rate and latency are drafted of app/outer/1 alone; left out: \
+                    targetgroup/inner/1 of app/inner/1"]);
+}
+
+#[tokio::test]
 async fn names_from_aws_stay_names_whatever_is_in_them() {
     let world = World::of(CLUSTER).await;
     world.service(CLUSTER, "null", &json!({}));
@@ -268,4 +292,45 @@ async fn who_can_not_be_asked_is_a_short_error_that_says_what_to_do() {
     told.remarks(&["no usable credentials", "set AWS_PROFILE"]);
     let told = world.run(&["init", "--ecs", "a b"]).await;
     told.remarks(&["`a b` is no cluster"]);
+}
+
+#[tokio::test]
+async fn what_can_be_known_to_be_wrong_is_said_before_aws_is_asked() {
+    let world = World::of(CLUSTER).await;
+    let calls = world.ecs.calls().len();
+    std::fs::write(world.home.path().join("there.yaml"), "# mine\n").expect("written");
+    let told = world.run(&["init", "--ecs", CLUSTER, "--output", "there.yaml"]).await;
+    assert_eq!(told.code, Some(1));
+    told.remarks(&["there.yaml is there already: nothing is overwritten"]);
+    let told = world.run(&["init", "--ecs", CLUSTER, "--target", "foo"]).await;
+    told.remarks(&["the settings know no target `foo`; known: default"]);
+    let policy = "version: 1\npolicy: shop\nenvironment: production\n\
+                  match: { cluster: shop, service: api }\nextends: ecs-cloudwatch\n\
+                  checks: { cpu: { breach: { SEV2: '> 80% for 5m' } } }\n";
+    std::fs::write(world.home.path().join("shop.yaml"), policy).expect("written");
+    let mut nowhere = world.command();
+    let output = nowhere.args(["check", "--live", "shop.yaml"]).output().await.expect("it runs");
+    let told = Told::of(&output);
+    assert_eq!(told.code, Some(1));
+    told.remarks(&["no region: set AWS_REGION, or give --aws-region"]);
+    let told = world.run(&["check", "--live", "--aws-region", "us_east", "shop.yaml"]).await;
+    assert_eq!(told.code, Some(2));
+    told.remarks(&["no name of a region"]);
+    let url = world.ecs.url();
+    let told = world.run(&["check", "--live", "--prometheus", &url, "shop.yaml"]).await;
+    assert_eq!(told.code, Some(1));
+    told.remarks(&["no check asks Prometheus: leave --prometheus out"]);
+    assert_eq!(world.ecs.calls().len(), calls, "AWS was not asked");
+}
+
+#[tokio::test]
+async fn who_is_not_reached_is_not_told_to_log_in() {
+    let world = World::of(CLUSTER).await;
+    let mut command = world.command();
+    // Nobody listens at port 1.
+    command.env("AWS_ENDPOINT_URL", "http://127.0.0.1:1").env("AWS_REGION", "us-east-1");
+    let output = command.args(["init", "--ecs", CLUSTER]).output().await.expect("it runs");
+    let told = Told::of(&output);
+    told.remarks(&["GetCallerIdentity: not reached: ", "is there a way to the network"]);
+    assert!(!told.err.contains("log in"), "{}", told.err);
 }

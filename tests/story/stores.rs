@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use deployguard::model::{Address, Body, Lane, Notice, Reply, ServiceKey, Tone, WatchId, Way};
-use deployguard::store::{Claim, Fence, Pause, Store, StoreError, WatchRow, Write};
+use deployguard::store::{Claim, Fence, Pause, PauseTurn, Store, StoreError, WatchRow, Write};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
@@ -31,13 +31,14 @@ type Holding<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 type Promise = (&'static str, for<'a> fn(&'a Place) -> Holding<'a>);
 
 /// Each gets a database of its own.
-const PROMISES: [Promise; 9] = [
+const PROMISES: [Promise; 10] = [
     ("migrated by two at once", |place| Box::pin(migrated_by_two_at_once(place))),
     ("a step is kept whole or not at all", |place| Box::pin(whole_or_not_at_all(place))),
     ("what was kept comes back as it was", |place| Box::pin(comes_back_as_it_was(place))),
     ("a permit is one watch's for ever", |place| Box::pin(one_permit(place))),
     ("letters keep their order", |place| Box::pin(letters_keep_their_order(place))),
     ("files hold up no words", |place| Box::pin(files_hold_up_no_words(place))),
+    ("the history of pauses is bounded", |place| Box::pin(the_history_of_pauses_is_bounded(place))),
     ("names that no index takes", |place| Box::pin(names_that_no_index_takes(place))),
     ("one leads", |place| Box::pin(one_leads(place))),
     ("a deposed leader writes nothing", |place| Box::pin(deposed_writes_nothing(place))),
@@ -279,6 +280,22 @@ async fn letters_keep_their_order(place: &Place) {
         .map(|h| h.seq)
         .collect();
     assert_eq!(seqs.len(), 2);
+}
+
+async fn the_history_of_pauses_is_bounded(place: &Place) {
+    let store = place.open().await;
+    let turn = |number: i64| {
+        let (scope, by) = ("all".into(), "dana".into());
+        let pause = Pause { scope, by, reason: Some(number.to_string()), at: at(number) };
+        Write::PauseTurn(PauseTurn { paused: true, pause })
+    };
+    let turns: Vec<Write> = (1..=1003).map(turn).collect();
+    store.commit(&turns, at(0)).await.expect("kept");
+    let kept = store.pause_history(2000).await.expect("read");
+    assert_eq!(kept.len(), 1000);
+    let reason = |one: Option<&PauseTurn>| one.and_then(|turn| turn.pause.reason.clone());
+    assert_eq!(reason(kept.first()).as_deref(), Some("1003"), "the newest first");
+    assert_eq!(reason(kept.last()).as_deref(), Some("4"));
 }
 
 async fn names_that_no_index_takes(place: &Place) {

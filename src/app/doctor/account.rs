@@ -2,8 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::report::Report;
-use crate::aws::{Account, Fault};
+use super::report::{Part, Report};
+use crate::aws::Account;
 use crate::engine::{clock, wanted_clusters};
 use crate::model::ServiceKey;
 use crate::platform::Platform;
@@ -26,12 +26,12 @@ pub(super) async fn examine(
     settings: &TargetSettings,
     account: &Account,
     loaded: &Loaded,
-) -> (Report, Vec<ServiceKey>) {
+) -> Part {
     let mut report = Report::of(&format!("target {name}"));
     let Some(region) = account.region() else {
         let settings = format!("`aws.region` (or `targets.{name}.region`) in the settings");
         report.fail("no region", &format!("set AWS_REGION, or {settings}"));
-        return (report, Vec::new());
+        return report.into();
     };
     match account.identity().await {
         Ok(identity) => {
@@ -42,13 +42,15 @@ pub(super) async fn examine(
             skew(identity.at, clock::now(), &mut report);
         }
         Err(fault) => {
-            report.fail(&fault.words, &who(name, settings));
-            return (report, Vec::new());
+            report.fail(&fault.words, fault.mend(&who(name, settings)));
+            return report.into();
         }
     }
     let ecs = Ecs::of(account);
     let mut services = Vec::new();
-    for cluster in clusters(name, settings, &ecs, loaded, &mut report).await {
+    let named = clusters(name, settings, &ecs, loaded, &mut report).await;
+    let mut asked = named.is_some().then(|| name.to_owned());
+    for cluster in named.unwrap_or_default() {
         match ecs.services(&cluster).await {
             Ok(found) => {
                 report.ok(&format!("ecs:ListServices: {} in {cluster}", found.len()));
@@ -57,16 +59,19 @@ pub(super) async fn examine(
                 }
                 services.extend(found);
             }
-            Err(error) => report.fail(
-                &format!("{cluster}: {error}"),
-                "allow ecs:ListServices, or see the cluster's name in the policies",
-            ),
+            Err(error) => {
+                report.fail(
+                    &format!("{cluster}: {error}"),
+                    "allow ecs:ListServices, or see the cluster's name in the policies",
+                );
+                asked = None;
+            }
         }
     }
     let cloudwatch = CloudWatch::of(account);
     match cloudwatch.try_metrics(clock::now()).await {
         Ok(()) => report.ok("cloudwatch:GetMetricData (asked for one metric: $0.00001)"),
-        Err(fault) => report.fail(&fault.words, "allow cloudwatch:GetMetricData"),
+        Err(fault) => report.fail(&fault.words, fault.mend("allow cloudwatch:GetMetricData")),
     }
     match cloudwatch.try_alarms().await {
         Ok(()) => report.ok("cloudwatch:DescribeAlarms"),
@@ -77,7 +82,7 @@ pub(super) async fn examine(
     }
     report.ok("not tried, as it can't be without an effect: ecs:UpdateService, \
          ecs:StopServiceDeployment");
-    (report, services)
+    Part { report, services, asked }
 }
 
 /// A queue of events.
@@ -125,15 +130,16 @@ fn skew(there: Option<Timestamp>, here: Timestamp, report: &mut Report) {
     }
 }
 
+/// The clusters to look into; `None`: ECS could not be asked for them.
 async fn clusters(
     name: &str,
     settings: &TargetSettings,
     ecs: &Ecs,
     loaded: &Loaded,
     report: &mut Report,
-) -> Vec<String> {
+) -> Option<Vec<String>> {
     if let Some(named) = &settings.clusters {
-        return named.clone();
+        return Some(named.clone());
     }
     let (mut clusters, patterns) = wanted_clusters(loaded, name);
     if !patterns.is_empty() {
@@ -144,10 +150,15 @@ async fn clusters(
                 let fits = |name: &String| globs.iter().any(|glob| glob.matches(name));
                 clusters.extend(all.into_iter().filter(fits));
             }
-            Err(error) => report.fail(
-                &error.to_string(),
-                "allow ecs:ListClusters: policies give patterns of clusters; or name them",
-            ),
+            Err(error) => {
+                report.fail(
+                    &error.to_string(),
+                    "allow ecs:ListClusters: policies give patterns of clusters; or name them",
+                );
+                if clusters.is_empty() {
+                    return None;
+                }
+            }
         }
     }
     if clusters.is_empty() {
@@ -156,7 +167,7 @@ async fn clusters(
     for cluster in clusters.iter().skip(MOST_CLUSTERS) {
         report.warn(&format!("{cluster} was not tried"), "there are many: try it by itself");
     }
-    clusters.into_iter().take(MOST_CLUSTERS).collect()
+    Some(clusters.into_iter().take(MOST_CLUSTERS).collect())
 }
 
 async fn tried(ecs: &Ecs, key: &ServiceKey, report: &mut Report) {
@@ -164,10 +175,10 @@ async fn tried(ecs: &Ecs, key: &ServiceKey, report: &mut Report) {
         match went {
             Ok(Some(_)) => report.ok(&format!("{action} on {key}")),
             Ok(None) => report.ok(&format!("{action}: nothing to try it on at {key}")),
-            Err(Fault { words, .. }) if action == "ecr:BatchGetImage" => {
-                report.warn(&words, "optional: allow ecr:BatchGetImage");
+            Err(fault) if action == "ecr:BatchGetImage" => {
+                report.warn(&fault.words, fault.mend("optional: allow ecr:BatchGetImage"));
             }
-            Err(Fault { words, .. }) => report.fail(&words, &format!("allow {action}")),
+            Err(fault) => report.fail(&fault.words, fault.mend(&format!("allow {action}"))),
         }
     }
 }

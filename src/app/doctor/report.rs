@@ -30,9 +30,18 @@ pub(super) struct Report {
     lines: Vec<Line>,
 }
 
-impl From<Report> for (Report, Vec<ServiceKey>) {
+/// What one part has found.
+#[derive(Debug, Default)]
+pub(super) struct Part {
+    pub report: Report,
+    pub services: Vec<ServiceKey>,
+    /// The target whose ECS could be asked for all of its services.
+    pub asked: Option<String>,
+}
+
+impl From<Report> for Part {
     fn from(report: Report) -> Self {
-        (report, Vec::new())
+        Self { report, ..Self::default() }
     }
 }
 

@@ -15,44 +15,68 @@ pub(super) fn groups_of(one: &Surveyed) -> Vec<String> {
     one.fronts.iter().filter_map(group).collect()
 }
 
-/// What is before a service. The first Application Load Balancer counts.
+/// What is before a service, and what is beside it, in words. The first Application Load
+/// Balancer counts.
 pub(super) fn before(
     one: &Surveyed,
     balancers: &Result<BTreeMap<String, String>, Fault>,
-) -> Before {
+) -> (Before, Vec<String>) {
+    let mut found = None;
     let mut why = None;
+    let mut beside = Vec::new();
     for front in &one.fronts {
-        let (group, alternate) = match front {
-            Front::Group { group, alternate } => (group, alternate),
-            Front::Classic(name) => {
-                why.get_or_insert(format!("{name} is a Classic Load Balancer"));
-                continue;
-            }
-        };
-        let balancer = match balancers {
-            Ok(balancers) => balancers.get(group),
-            Err(fault) => {
-                why.get_or_insert(format!("its load balancer is not known ({})", fault.words));
-                continue;
-            }
-        };
-        let group = group.rsplit(':').next().unwrap_or_default();
-        let named = balancer.and_then(|arn| Some(arn.split_once(":loadbalancer/")?.1));
-        match named {
-            Some(balancer) if balancer.starts_with("app/") && unnameable(balancer).is_none() => {
-                let swaps = alternate.is_some() || one.controller == Controller::CodeDeploy;
-                let group = (!swaps).then(|| group.to_owned());
-                return Before::Balancer { balancer: balancer.to_owned(), group };
-            }
-            Some(other) => {
-                why.get_or_insert(format!("{other} counts no requests"));
-            }
-            None => {
-                why.get_or_insert(format!("no load balancer sends to {group}"));
+        match (known(one, front, balancers), &found) {
+            (Ok(before), None) => found = Some(before),
+            (Ok(_), Some(_)) => beside.push(named(front, balancers)),
+            (Err(reason), _) => {
+                beside.push(named(front, balancers));
+                why.get_or_insert(reason);
             }
         }
     }
-    why.map_or(Before::Nothing, Before::Unmeasured)
+    let unmeasured = || why.map_or(Before::Nothing, Before::Unmeasured);
+    (found.unwrap_or_else(unmeasured), beside)
+}
+
+/// What counts the requests of one of them.
+///
+/// # Errors
+/// Why nothing does, in words.
+fn known(
+    one: &Surveyed,
+    front: &Front,
+    balancers: &Result<BTreeMap<String, String>, Fault>,
+) -> Result<Before, String> {
+    let (group, alternate) = match front {
+        Front::Group { group, alternate } => (group, alternate),
+        Front::Classic(name) => return Err(format!("{name} is a Classic Load Balancer")),
+    };
+    let balancer = match balancers {
+        Ok(balancers) => balancers.get(group),
+        Err(fault) => return Err(format!("its load balancer is not known ({})", fault.words)),
+    };
+    let group = group.rsplit(':').next().unwrap_or_default();
+    match balancer.and_then(|arn| Some(arn.split_once(":loadbalancer/")?.1)) {
+        Some(balancer) if balancer.starts_with("app/") && unnameable(balancer).is_none() => {
+            let swaps = alternate.is_some() || one.controller == Controller::CodeDeploy;
+            let group = (!swaps).then(|| group.to_owned());
+            Ok(Before::Balancer { balancer: balancer.to_owned(), group })
+        }
+        Some(other) => Err(format!("{other} counts no requests")),
+        None => Err(format!("no load balancer sends to {group}")),
+    }
+}
+
+/// `targetgroup/api/1 of app/web/1`.
+fn named(front: &Front, balancers: &Result<BTreeMap<String, String>, Fault>) -> String {
+    let group = match front {
+        Front::Group { group, .. } => group,
+        Front::Classic(name) => return name.clone(),
+    };
+    let balancer = balancers.as_ref().ok().and_then(|known| known.get(group));
+    let balancer = balancer.and_then(|arn| Some(arn.split_once(":loadbalancer/")?.1));
+    let group = group.rsplit(':').next().unwrap_or_default();
+    balancer.map_or_else(|| group.to_owned(), |balancer| format!("{group} of {balancer}"))
 }
 
 /// Whom an alarm speaks of.

@@ -17,7 +17,8 @@ pub(super) fn chosen(
     let of = |(name, target): (&String, &TargetSettings)| (name.clone(), target.clone());
     if let Some(named) = named {
         let found = all.get_key_value(named).map(of);
-        return found.with_context(|| format!("the settings have no target {named}: {}", names()));
+        return found
+            .with_context(|| format!("the settings know no target `{named}`; known: {}", names()));
     }
     let fits = |target: &TargetSettings| {
         arn.is_none_or(|arn| {

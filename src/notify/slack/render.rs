@@ -40,7 +40,7 @@ pub fn message(notice: &Notice, mentions: &[String], buttons: bool) -> SlackMess
         let offers = match &notice.body {
             Body::Card(card) => card.offers.as_slice(),
             Body::Reply(reply) => reply.offers.as_slice(),
-            Body::Signal { .. } => &[],
+            Body::Signal { .. } | Body::Files { .. } => &[],
         };
         blocks.extend(offers::block(&notice.watch, offers));
     }

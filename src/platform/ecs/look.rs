@@ -59,7 +59,7 @@ impl Ecs {
             }
         }
         let words = format!("cluster {cluster} has more than {} services", PAGES * 100);
-        Err(Fault { kind: Kind::Refused, everywhere: false, code: None, words })
+        Err(Fault { kind: Kind::Refused, ..Fault::odd("ListServices", &words) })
     }
 
     pub(super) async fn look_at(&self, services: &[ServiceKey], now: Timestamp) -> Vec<Look> {

@@ -12,6 +12,9 @@ struct Space {
     needs: &'static [&'static str],
     /// Metrics that need none of them, by how they begin.
     but: &'static [&'static str],
+    /// Metrics of which it is known for sure, by how they begin: AWS adds others, with other
+    /// dimensions.
+    sure: &'static [&'static str],
 }
 
 const SPACES: [Space; 11] = [
@@ -20,24 +23,44 @@ const SPACES: [Space; 11] = [
         known: &["LoadBalancer", "TargetGroup", "AvailabilityZone"],
         needs: &["LoadBalancer"],
         but: &["RequestCountPerTarget", "Lambda"],
+        sure: &[
+            "ActiveConnectionCount",
+            "HTTPCode_",
+            "HealthyHostCount",
+            "NewConnectionCount",
+            "ProcessedBytes",
+            "RequestCount",
+            "TargetResponseTime",
+            "UnHealthyHostCount",
+        ],
     },
     Space {
         name: "AWS/NetworkELB",
         known: &["LoadBalancer", "TargetGroup", "AvailabilityZone"],
         needs: &["LoadBalancer"],
         but: &[],
+        sure: &[
+            "ActiveFlowCount",
+            "HealthyHostCount",
+            "NewFlowCount",
+            "ProcessedBytes",
+            "TCP_",
+            "UnHealthyHostCount",
+        ],
     },
     Space {
         name: "AWS/ELB",
         known: &["LoadBalancerName", "AvailabilityZone", "Service"],
         needs: &[],
         but: &[],
+        sure: &[],
     },
     Space {
         name: "AWS/ECS",
         known: &["ClusterName", "ServiceName", "DiscoveryName", "TargetDiscoveryName"],
         needs: &["ClusterName", "DiscoveryName", "TargetDiscoveryName"],
         but: &[],
+        sure: &["CPU", "Memory"],
     },
     Space {
         name: "ECS/ContainerInsights",
@@ -49,11 +72,13 @@ const SPACES: [Space; 11] = [
             "ContainerName",
             "EC2InstanceId",
             "ContainerInstanceId",
+            "InstanceId",
             "CapacityProviderName",
             "VolumeName",
         ],
         needs: &["ClusterName"],
         but: &[],
+        sure: &["Cpu", "DesiredTaskCount", "Memory", "PendingTaskCount", "RunningTaskCount"],
     },
     Space {
         name: "AWS/RDS",
@@ -72,14 +97,22 @@ const SPACES: [Space; 11] = [
         ],
         needs: &[],
         but: &[],
+        sure: &[],
     },
     Space {
         name: "AWS/Lambda",
         known: &["FunctionName", "Resource", "ExecutedVersion", "EventSourceMappingUUID"],
         needs: &[],
         but: &[],
+        sure: &["Duration", "Errors", "Invocations", "Throttles"],
     },
-    Space { name: "AWS/SQS", known: &["QueueName"], needs: &["QueueName"], but: &[] },
+    Space {
+        name: "AWS/SQS",
+        known: &["QueueName"],
+        needs: &["QueueName"],
+        but: &[],
+        sure: &["Approximate", "NumberOf", "SentMessageSize"],
+    },
     Space {
         name: "AWS/ElastiCache",
         known: &[
@@ -92,12 +125,14 @@ const SPACES: [Space; 11] = [
         ],
         needs: &[],
         but: &[],
+        sure: &["CPUUtilization", "EngineCPUUtilization"],
     },
     Space {
         name: "AWS/ApiGateway",
         known: &["ApiName", "ApiId", "Stage", "Method", "Resource", "Route"],
         needs: &["ApiName", "ApiId"],
         but: &[],
+        sure: &["4", "5", "Count", "IntegrationLatency", "Latency"],
     },
     Space {
         name: "AWS/DynamoDB",
@@ -113,6 +148,7 @@ const SPACES: [Space; 11] = [
         ],
         needs: &["TableName", "Operation"],
         but: &["Account", "Max", "UserErrors"],
+        sure: &["Consumed", "Provisioned", "Read", "SuccessfulRequest", "Throttled", "Write"],
     },
 ];
 
@@ -151,8 +187,8 @@ pub(in crate::policy) fn check(
     };
     let mut found: Vec<Finding> =
         dimensions.iter().filter_map(|(name, _)| unknown(space, name)).collect();
-    // What is misspelt is not missing too.
-    if !found.iter().any(|one| matches!(one, Finding::Of(..))) {
+    // What is misspelt is not missing too, and what is unknown may stand in its place.
+    if found.is_empty() {
         found.extend(missing(space, metric, dimensions));
     }
     found.extend(dimensions.iter().filter_map(|(name, value)| {
@@ -170,21 +206,29 @@ fn unknown(space: &Space, name: &str) -> Option<Finding> {
     let folded = name.to_lowercase();
     let begun = |known: &&&str| name.len() > 3 && known.to_lowercase().starts_with(&folded);
     let near = nearest(name, space.known.iter().copied()).into_iter().next();
-    if let Some(near) = near.or_else(|| space.known.iter().find(begun).copied()) {
-        let mistake = mistake.mend(format!("did you mean `{near}`?"));
-        return Some(Finding::Of(name.to_owned(), mistake));
+    let near = near.or_else(|| space.known.iter().find(begun).copied());
+    let meant = near.map(|near| format!("did you mean `{near}`?"));
+    // AWS adds dimensions whose names are like others; one slip of the pen is no other name.
+    let is_slip = |near: &str| strsim::damerau_levenshtein(&folded, &near.to_lowercase()) <= 1;
+    if let Some(meant) = meant.clone().filter(|_| near.is_some_and(is_slip)) {
+        return Some(Finding::Of(name.to_owned(), mistake.mend(meant)));
     }
-    let known = format!("known are {}", quoted(space.known));
+    let mend = meant.unwrap_or_else(|| format!("known are {}", quoted(space.known)));
     let mistake = Mistake::new(format!("{} as far as is known", mistake.message));
-    Some(Finding::Doubtful(Some(name.to_owned()), mistake.mend(known)))
+    Some(Finding::Doubtful(Some(name.to_owned()), mistake.mend(mend)))
 }
 
 fn missing(space: &Space, metric: &str, dimensions: &[(&str, &str)]) -> Option<Finding> {
     let has = |name: &str| dimensions.iter().any(|(known, _)| *known == name);
     let excused = space.but.iter().any(|start| metric.starts_with(start));
+    let is_sure = space.sure.iter().any(|start| metric.starts_with(start));
     let never = |what: String, mend: String| {
-        let why = format!("{what}: CloudWatch would have no data for it");
-        Some(Finding::Missing(Mistake::new(why).mend(mend)))
+        let mistake = |then: &str| Mistake::new(format!("{what}: CloudWatch {then}")).mend(&mend);
+        Some(if is_sure {
+            Finding::Missing(mistake("would have no data for it"))
+        } else {
+            Finding::Doubtful(None, mistake("may have no data for it"))
+        })
     };
     if let Some((_, name, other)) = TOGETHER
         .iter()
@@ -315,14 +359,39 @@ mod tests {
             ("AWS/ECS", "CPUUtilization", &[cluster, service]),
             ("AWS/ECS", "RequestCount", &[("TargetDiscoveryName", "x")]),
             ("ECS/ContainerInsights", "CpuUtilized", &[cluster, ("TaskDefinitionFamily", "api")]),
+            (
+                "ECS/ContainerInsights",
+                "instance_cpu_utilization",
+                &[cluster, ("ContainerInstanceId", "a1"), ("InstanceId", "i-1")],
+            ),
+            ("AWS/NetworkELB", "HealthyHostCount", &[("LoadBalancer", "net/a/1"), GROUP, zone]),
+            ("AWS/ApplicationELB", "RequestCount", &[ALB, zone]),
+            ("AWS/ApplicationELB", "UnHealthyHostCount", &[ALB, GROUP, zone]),
             ("AWS/RDS", "CPUUtilization", &[("DBInstanceIdentifier", "main")]),
             ("AWS/RDS", "CPUUtilization", &[("DBClusterIdentifier", "main"), ("Role", "WRITER")]),
             ("AWS/RDS", "DatabaseConnections", &[("ProxyName", "p"), ("TargetRole", "READ")]),
+            ("AWS/RDS", "CPUUtilization", &[("DatabaseClass", "db.r6g.large")]),
+            ("AWS/RDS", "CPUUtilization", &[("EngineName", "mysql")]),
             ("AWS/Lambda", "Errors", &[("FunctionName", "f"), ("Resource", "f:live")]),
+            (
+                "AWS/Lambda",
+                "Errors",
+                &[("FunctionName", "f"), ("Resource", "f:live"), ("ExecutedVersion", "3")],
+            ),
             ("AWS/SQS", "NumberOfMessagesSent", &[("QueueName", "q.fifo")]),
             ("AWS/ElastiCache", "CPUUtilization", &[("CacheClusterId", "a"), ("CacheNodeId", "1")]),
             ("AWS/ApiGateway", "Count", &[("ApiId", "a1"), ("Stage", "$default")]),
             ("AWS/DynamoDB", "ThrottledRequests", &[("TableName", "t"), ("Operation", "Query")]),
+            (
+                "AWS/DynamoDB",
+                "ConsumedReadCapacityUnits",
+                &[("TableName", "t"), ("GlobalSecondaryIndexName", "by-day")],
+            ),
+            (
+                "AWS/ApiGateway",
+                "Latency",
+                &[("ApiName", "a"), ("Stage", "s"), ("Resource", "/x"), ("Method", "GET")],
+            ),
             ("AWS/DynamoDB", "AccountMaxReads", &[]),
             ("AWS/States", "ExecutionsFailed", &[("StateMachineArn", "arn:aws:states:x")]),
             ("Own/Shop", "Orders", &[("LoadBalancr", "arn:x")]),
@@ -373,12 +442,7 @@ mod tests {
             (alb, "RequestCount", &[ALB, ("TargetGroup", "api")], "targetgroup/NAME/ID"),
             ("AWS/NetworkELB", "ActiveFlowCount", &[("LoadBalancer", "app/a/1")], "net/NAME/ID"),
             ("AWS/ECS", "CPUUtilization", &[("ServiceName", "api")], "add `ClusterName: ...`"),
-            (
-                "AWS/ECS",
-                "CPUUtilization",
-                &[("Cluster", "a"), ("ServiceName", "api")],
-                "ClusterName",
-            ),
+            ("AWS/ECS", "CPUUtilization", &[("clustername", "a")], "did you mean `ClusterName`?"),
             (
                 "AWS/RDS",
                 "CPUUtilization",
@@ -419,9 +483,13 @@ mod tests {
     #[test]
     fn what_nobody_knows_is_only_remarked() {
         let doubtful = |namespace: &str, dimensions: &[(&str, &str)]| {
-            let found = check(namespace, "Errors", dimensions);
+            let found = check(namespace, "SomethingNew", dimensions);
             matches!(found[..], [Finding::Doubtful(..)])
         };
+        assert!(doubtful("AWS/ApplicationELB", &[GROUP]));
+        assert!(doubtful("AWS/ECS", &[("Cluster", "a"), ("ServiceName", "api")]));
+        assert!(doubtful("AWS/ECS", &[("ServiceId", "a"), ("ClusterName", "c")]));
+        assert!(doubtful("AWS/SQS", &[]));
         assert!(doubtful("AWS/Lambda", &[]));
         assert!(doubtful("AWS/Lambda", &[("SomethingNew", "x"), ("FunctionName", "f")]));
     }

@@ -83,8 +83,21 @@ pub(in crate::policy) fn metrics(expression: &str) -> Vec<&str> {
     named.collect()
 }
 
-/// Whether `name` stands outside of quotes in it.
+/// Whether `name` stands outside of quotes in it, or is one that `METRICS` stands for.
 pub(in crate::policy) fn uses(expression: &str, name: &str) -> bool {
+    let tokens = tokens(expression).unwrap_or_default();
+    let plain: Vec<Token> = tokens.into_iter().map(|(_, token)| token).collect();
+    let all = plain.windows(3).any(|three| match three {
+        [Token::Word("METRICS"), Token::Open('('), Token::Close(')')] => true,
+        // Of those with the text in their names.
+        [Token::Word("METRICS"), Token::Open('('), Token::Value(text)] => {
+            name.contains(text.trim_matches(['"', '\'']))
+        }
+        _ => false,
+    });
+    if all {
+        return true;
+    }
     // What stands between quotes is text: every second piece.
     let outside = expression.split(['"', '\'']).step_by(2);
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
@@ -263,6 +276,20 @@ mod tests {
         ] {
             let good = good.replace("NOT_OVER", "m2");
             assert_eq!(check(&good), Vec::new(), "{good}");
+        }
+    }
+
+    #[test]
+    fn a_metric_is_used_by_its_name_or_by_what_stands_for_all() {
+        for (expression, used) in [
+            ("errors / all", [true, false]),
+            ("SUM(METRICS())", [true, true]),
+            ("SUM( METRICS( ) ) > 1", [true, true]),
+            ("SUM(METRICS('err'))", [true, false]),
+            ("FILL('requests', 0) + \"errors\"", [false, false]),
+        ] {
+            let found = ["errors", "requests"].map(|name| uses(expression, name));
+            assert_eq!(found, used, "{expression}");
         }
     }
 

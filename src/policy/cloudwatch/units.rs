@@ -20,18 +20,19 @@ pub(in crate::policy) const WORDS: [MetricWord; 10] = [
     MetricWord("count", Unit::Number, MetricUnit::Base),
 ];
 
-/// What AWS's own services say of their metrics: by namespace, how the metric's name ends,
-/// and the unit. The first that fits counts.
-const KNOWN: [(&str, &[&str], &str); 41] = [
+/// What AWS's own services say of their metrics: by namespace, the metric's name or how it
+/// ends, and the unit. A whole name counts before an ending, and the first ending that fits.
+const KNOWN: [(&str, &[&str], &str); 44] = [
     ("AWS/ApplicationELB", &["AuthLatency"], "milliseconds"),
-    ("AWS/ApplicationELB", &["Time"], "seconds"),
+    ("AWS/ApplicationELB", &["TargetResponseTime", "Time"], "seconds"),
     ("AWS/ApplicationELB", &["Bytes"], "bytes"),
+    ("AWS/ApplicationELB", &["RequestCount", "RequestCountPerTarget", "HealthyHostCount"], "count"),
     ("AWS/ApplicationELB", &["Count", "CountPerTarget", "Error", "RuleEvaluations"], "count"),
     ("AWS/NetworkELB", &["Bytes"], "bytes"),
     ("AWS/NetworkELB", &["Count"], "count"),
     ("AWS/ELB", &["Latency"], "seconds"),
     ("AWS/ELB", &["Count", "2XX", "3XX", "4XX", "5XX", "Errors", "QueueLength"], "count"),
-    ("AWS/ECS", &["Utilization", "Reservation"], "percent"),
+    ("AWS/ECS", &["MemoryUtilization", "Utilization", "Reservation"], "percent"),
     ("ECS/ContainerInsights", &["MemoryUtilized", "MemoryReserved"], "megabytes"),
     ("ECS/ContainerInsights", &["StorageUtilized", "StorageReserved"], "gigabytes"),
     ("ECS/ContainerInsights", &["Utilization"], "percent"),
@@ -43,8 +44,45 @@ const KNOWN: [(&str, &[&str], &str); 41] = [
         "milliseconds",
     ),
     ("AWS/RDS", &["UpdateLatency", "DeleteLatency", "AuroraReplicaLag"], "milliseconds"),
-    ("AWS/RDS", &["Latency", "ReplicaLag"], "seconds"),
-    ("AWS/RDS", &["StorageSpace", "FreeableMemory", "SwapUsage", "FreeLocalStorage"], "bytes"),
+    (
+        "AWS/RDS",
+        &[
+            "AuroraReplicaLagMaximum",
+            "AuroraReplicaLagMinimum",
+            "AuroraGlobalDBReplicationLag",
+            "AuroraGlobalDBRPOLag",
+            "ForwardingMasterDMLLatency",
+            "ForwardingWriterDMLLatency",
+            "ForwardingReplicaDMLLatency",
+            "ForwardingReplicaSelectLatency",
+            "ForwardingReplicaReadWaitLatency",
+        ],
+        "milliseconds",
+    ),
+    // The proxy's.
+    (
+        "AWS/RDS",
+        &[
+            "QueryResponseLatency",
+            "QueryDatabaseResponseLatency",
+            "DatabaseConnectionsBorrowLatency",
+        ],
+        "microseconds",
+    ),
+    (
+        "AWS/RDS",
+        &[
+            "ReadLatency",
+            "WriteLatency",
+            "ReadLatencyLocalStorage",
+            "WriteLatencyLocalStorage",
+            "ReplicaLag",
+            "AuroraBinlogReplicaLag",
+            "RDSToAuroraPostgreSQLReplicaLag",
+        ],
+        "seconds",
+    ),
+    ("AWS/RDS", &["FreeStorageSpace", "FreeableMemory", "SwapUsage", "FreeLocalStorage"], "bytes"),
     ("AWS/RDS", &["Utilization", "BurstBalance"], "percent"),
     ("AWS/RDS", &["DatabaseConnections", "IOPS", "DiskQueueDepth"], "count"),
     ("AWS/ApiGateway", &["Latency"], "milliseconds"),
@@ -78,12 +116,22 @@ const KNOWN: [(&str, &[&str], &str); 41] = [
 /// How the names of shares end, whichever service of AWS's own they are of.
 const SHARES: [&str; 2] = ["Utilization", "UtilizationPercentage"];
 
+/// The unit that AWS keeps a metric of its own in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::policy) struct Known {
+    pub word: MetricWord,
+    /// Whether this very metric is known; others are taken for what is named alike.
+    pub is_sure: bool,
+}
+
 /// The unit of a metric of AWS's own, where it is known.
-pub(in crate::policy) fn known(namespace: &str, metric: &str, stat: &str) -> Option<MetricWord> {
-    let of = |names: &[&str]| names.iter().any(|end| metric.ends_with(end));
-    let fits = |(space, names, _): &&(&str, &[&str], &str)| *space == namespace && of(names);
-    let word = KNOWN.iter().find(fits).map(|(.., word)| *word);
-    let share = || (namespace.starts_with("AWS/") && of(&SHARES)).then_some("percent");
+pub(in crate::policy) fn known(namespace: &str, metric: &str, stat: &str) -> Option<Known> {
+    let ends = |names: &[&str]| names.iter().any(|end| metric.ends_with(end));
+    let own = || KNOWN.iter().filter(|(space, ..)| *space == namespace);
+    let whole = own().find(|(_, names, _)| names.contains(&metric));
+    let word = whole.or_else(|| own().find(|(_, names, _)| ends(names))).map(|(.., word)| *word);
+    let share = || (namespace.starts_with("AWS/") && ends(&SHARES)).then_some("percent");
+    let is_sure = whole.is_some() || metric == "CPUUtilization";
     let word = word.or_else(share)?;
     let word = match (stat, word) {
         // How many samples there were is a number, whatever they measured.
@@ -94,7 +142,7 @@ pub(in crate::policy) fn known(namespace: &str, metric: &str, stat: &str) -> Opt
         }
         (_, word) => word,
     };
-    MetricWord::named(word)
+    Some(Known { word: MetricWord::named(word)?, is_sure: is_sure || stat == "SampleCount" })
 }
 
 impl MetricWord {
@@ -146,7 +194,7 @@ mod tests {
     #[test]
     fn the_unit_of_a_metric_is_known_by_its_name_and_its_statistic() {
         let word = |namespace: &str, metric: &str, stat: &str| {
-            known(namespace, metric, stat).map(MetricWord::as_str)
+            known(namespace, metric, stat).map(|known| known.word.as_str())
         };
         let alb = "AWS/ApplicationELB";
         assert_eq!(word(alb, "TargetResponseTime", "p95"), Some("seconds"));
@@ -154,6 +202,14 @@ mod tests {
         assert_eq!(word(alb, "HTTPCode_Target_5XX_Count", "Sum"), Some("count"));
         assert_eq!(word("AWS/RDS", "ReadLatency", "Average"), Some("seconds"));
         assert_eq!(word("AWS/RDS", "CommitLatency", "Average"), Some("milliseconds"));
+        assert_eq!(word("AWS/RDS", "AuroraReplicaLag", "Average"), Some("milliseconds"));
+        assert_eq!(word("AWS/RDS", "AuroraBinlogReplicaLag", "Average"), Some("seconds"));
+        for proxys in ["QueryResponseLatency", "DatabaseConnectionsBorrowLatency"] {
+            assert_eq!(word("AWS/RDS", proxys, "Average"), Some("microseconds"));
+        }
+        let waits = "ForwardingReplicaReadWaitLatency";
+        assert_eq!(word("AWS/RDS", waits, "Average"), Some("milliseconds"));
+        assert_eq!(word("AWS/RDS", "NewKindOfLatency", "Average"), None);
         assert_eq!(word("AWS/ApiGateway", "5XXError", "Average"), Some("ratio"));
         assert_eq!(word("AWS/ApiGateway", "5XXError", "Sum"), Some("count"));
         assert_eq!(
@@ -163,6 +219,19 @@ mod tests {
         assert_eq!(word("AWS/Other", "CPUUtilization", "Average"), Some("percent"));
         assert_eq!(word("Own", "CPUUtilization", "Average"), None);
         assert_eq!(word("AWS/Other", "Anything", "Sum"), None);
+    }
+
+    #[test]
+    fn what_is_known_by_the_end_of_its_name_alone_is_not_sure() {
+        let sure = |namespace: &str, metric: &str, stat: &str| {
+            known(namespace, metric, stat).is_some_and(|known| known.is_sure)
+        };
+        assert!(sure("AWS/ApplicationELB", "TargetResponseTime", "p95"));
+        assert!(sure("AWS/ECS", "CPUUtilization", "Average"));
+        assert!(sure("AWS/RDS", "QueryResponseLatency", "Average"));
+        assert!(!sure("AWS/ApplicationELB", "SomeNewTime", "Average"));
+        assert!(!sure("AWS/Other", "DiskUtilization", "Average"));
+        assert!(sure("AWS/ApplicationELB", "SomeNewTime", "SampleCount"));
     }
 
     #[test]

@@ -42,7 +42,9 @@ pub(super) fn groups<'a>(scene: &Scene, services: &'a [Seen]) -> Vec<Group<'a>> 
     }
     let name =
         if own.is_empty() { scene.cluster.clone() } else { format!("{}-others", scene.cluster) };
-    match together(&rest, &own) {
+    // A pattern would guard those too that are left aside.
+    let pattern = if scene.has_others { None } else { together(&rest, &own) };
+    match pattern {
         Some(pattern) => groups.push(Group { name, pattern, services: rest }),
         None => groups.extend(pieces(&rest).into_iter().map(|services| Group {
             name: name.clone(),

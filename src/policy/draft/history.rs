@@ -11,8 +11,9 @@ use crate::model::{Fold, Metric, MetricAsk, MetricOf, MetricStat, MetricUnit, Ti
 pub const DAYS: i32 = 7;
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 const FIVE_MINUTES: SignedDuration = SignedDuration::from_mins(5);
-/// Requests of an hour below which its share of errors says little.
-const ENOUGH: f64 = 100.0;
+const DAY_MILLIS: i64 = 24 * 3600 * 1000;
+/// Requests of an hour below which its share of errors and its percentile say little.
+pub(super) const ENOUGH: f64 = 100.0;
 
 /// Milliseconds since the epoch with values in base units, ascending; or why there are none.
 /// Nothing measured is no error.
@@ -105,8 +106,8 @@ pub(super) struct Errors {
     pub requests: f64,
     /// 0-1.
     pub share: f64,
-    /// The worst hour with enough requests; 0 where none has.
-    pub worst: f64,
+    /// Of the hours with enough requests; `None`: there is none.
+    pub hours: Option<Usual>,
 }
 
 /// `None`: no request was made, or nobody could say.
@@ -120,39 +121,72 @@ pub(super) fn errors(service: &Seen) -> Option<Errors> {
     let known = |figure| service.measured.get(&figure)?.as_ref().ok();
     let bad: BTreeMap<i64, f64> = known(Figure::Errors)?.iter().copied().collect();
     let share = |bad: f64, of: f64| (bad / of).clamp(0.0, 1.0);
-    let worst = requests
-        .iter()
-        .filter(|(_, count)| *count >= ENOUGH)
-        .map(|(at, count)| share(bad.get(at).copied().unwrap_or_default(), *count))
-        .fold(0.0, f64::max);
-    Some(Errors { requests: total, share: share(bad.values().sum(), total), worst })
+    let busy = requests.iter().filter(|(_, count)| *count >= ENOUGH);
+    let hours: Vec<(i64, f64)> = busy
+        .map(|(at, count)| (*at, share(bad.get(at).copied().unwrap_or_default(), *count)))
+        .collect();
+    let share = share(bad.values().sum(), total);
+    Some(Errors { requests: total, share, hours: Usual::of(&hours) })
 }
 
-/// The middle one and the worst of what was measured.
+/// What was measured, in three numbers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Usual {
     pub median: f64,
+    /// The worst of a day, on the day in the middle: what comes daily is in it, and an
+    /// outage is not.
+    pub daily: f64,
     pub worst: f64,
+}
+
+impl Usual {
+    /// Of values with their times; `None`: there is none.
+    fn of(values: &[(i64, f64)]) -> Option<Self> {
+        let mut days: BTreeMap<i64, f64> = BTreeMap::new();
+        for (at, value) in values {
+            let top = days.entry(at.div_euclid(DAY_MILLIS)).or_default();
+            *top = top.max(*value);
+        }
+        let sorted = |mut values: Vec<f64>| {
+            values.sort_by(f64::total_cmp);
+            values
+        };
+        let days = sorted(days.into_values().collect());
+        let all = sorted(values.iter().map(|(_, value)| *value).collect());
+        Some(Self {
+            median: *all.get(all.len() / 2)?,
+            // Of two days the better one.
+            daily: *days.get(days.len().checked_sub(1)? / 2)?,
+            worst: *all.last()?,
+        })
+    }
+}
+
+/// Of the hours with enough requests. `None`: there is none, or nothing was measured.
+pub(super) fn latency(service: &Seen) -> Option<Usual> {
+    let mut hours = values(service, Figure::P95)?;
+    if let Some(requests) = values(service, Figure::Requests) {
+        let requests: BTreeMap<i64, f64> = requests.into_iter().collect();
+        hours.retain(|(at, _)| requests.get(at).is_some_and(|count| *count >= ENOUGH));
+    }
+    Usual::of(&hours)
 }
 
 /// Of several services the worst of each. `None`: nothing was measured.
 pub(super) fn usual(services: &[&Seen], figure: Figure) -> Option<(Usual, String)> {
-    let each = services.iter().filter_map(|one| {
-        let mut values: Vec<f64> = values(one, figure)?.iter().map(|(_, value)| *value).collect();
-        values.sort_by(f64::total_cmp);
-        let usual = Usual { median: values[values.len() / 2], worst: *values.last()? };
-        Some((usual, one.name.clone()))
-    });
+    let each = services
+        .iter()
+        .filter_map(|one| Some((Usual::of(&values(one, figure)?)?, one.name.clone())));
     each.reduce(|(usual, name), (other, new)| {
-        let median = usual.median.max(other.median);
+        let (median, daily) = (usual.median.max(other.median), usual.daily.max(other.daily));
         let (worst, name) =
             if other.worst > usual.worst { (other.worst, new) } else { (usual.worst, name) };
-        (Usual { median, worst }, name)
+        (Usual { median, daily, worst }, name)
     })
 }
 
 /// Finite values, of which there is one at least.
-fn values(service: &Seen, figure: Figure) -> Option<Vec<(i64, f64)>> {
+pub(super) fn values(service: &Seen, figure: Figure) -> Option<Vec<(i64, f64)>> {
     let known = service.measured.get(&figure)?.as_ref().ok()?;
     let finite: Vec<(i64, f64)> =
         known.iter().copied().filter(|(_, value)| value.is_finite() && *value >= 0.0).collect();

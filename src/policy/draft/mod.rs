@@ -19,6 +19,9 @@ pub use history::{DAYS, Figure, History};
 #[derive(Debug, Clone, Default)]
 pub struct Scene {
     pub cluster: String,
+    /// Whether it has services that are not drafted for: nobody asked for them, or nobody
+    /// could see them.
+    pub has_others: bool,
     /// The settings' name of the account and region, where policies have to name it.
     pub target: Option<String>,
     /// `None`: it is guessed from the cluster's name.
@@ -37,6 +40,8 @@ pub struct Seen {
     pub name: String,
     pub controller: Controller,
     pub before: Before,
+    /// Other load balancers and target groups that requests come through, in words.
+    pub beside: Vec<String>,
     /// About this service alone.
     pub alarms: Vec<KnownAlarm>,
     /// About others too: the cluster's, the load balancer's.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::group::Group;
-use super::history::{DAYS, Figure, dimensions, errors, usual};
+use super::history::{self, DAYS, ENOUGH, Figure, Usual, dimensions, errors, usual, values};
 use super::limits::{self, Limits};
 use super::{Before, Scene, Seen, environment};
 use crate::model::{Controller, KnownAlarm};
@@ -37,9 +37,9 @@ fn head(out: &mut String, scene: &Scene, name: &str, group: &Group) {
         "",
         &format!(
             "Drafted by `deployguard init` on {on} from cluster {cluster} in {place}. What was \
-             measured stands beside each limit; the limits are drafted so that the last {DAYS} days \
-             would not have broken them. (!) marks what to look at. Read it, change it, then \
-             `deployguard check` it."
+             measured stands beside each limit, and the limits lie above the worst of a usual day. \
+             Requests were measured by the hour: the minutes that a check looks at swing more. \
+             (!) marks what to look at. Read it, change it, then `deployguard check` it."
         ),
     );
     let _ = writeln!(out, "version: 1\npolicy: {}", quoted(name));
@@ -121,6 +121,16 @@ fn before(out: &mut String, service: &Seen) {
              checks are about the whole load balancer, and about every service behind it.",
         );
     }
+    if !service.beside.is_empty() {
+        comment(
+            out,
+            "  ",
+            &format!(
+                "(!) Neither check sees what comes through {}: write another of each for it.",
+                service.beside.join(", ")
+            ),
+        );
+    }
     error_rate(out, service, &dimensions);
     out.push('\n');
     latency(out, service, &dimensions);
@@ -130,12 +140,16 @@ type Dimensions = BTreeMap<String, String>;
 
 fn error_rate(out: &mut String, service: &Seen, dimensions: &Dimensions) {
     let found = errors(service);
+    let limits = limits::errors(found);
     let told = found.map(|errors| {
+        let hours = match errors.hours {
+            Some(hours) => format!("; {}", peaks(hours, limits, percent)),
+            None => format!("; (!) no hour had {ENOUGH} of them."),
+        };
         format!(
-            "5xx over {DAYS} days: {} of {} requests; the worst hour {}.",
+            "5xx over {DAYS} days: {} of {} requests{hours}",
             percent(errors.share),
             count(errors.requests),
-            percent(errors.worst)
         )
     });
     comment(out, "  ", &told.unwrap_or_else(|| unmeasured(service, Figure::Requests)));
@@ -143,28 +157,40 @@ fn error_rate(out: &mut String, service: &Seen, dimensions: &Dimensions) {
     metric(out, "        ", "HTTPCode_Target_5XX_Count", dimensions);
     out.push_str("      total:\n");
     metric(out, "        ", "RequestCount", dimensions);
-    three(out, limits::errors(found), percent);
+    three(out, limits, percent);
+}
+
+/// The worst hours of hours.
+fn peaks(hours: Usual, limits: Limits, told: fn(f64) -> String) -> String {
+    let beyond = if hours.worst > limits.sev2 {
+        " (!) That is beyond SEV2: an outage, or what it always has to bear?"
+    } else {
+        ""
+    };
+    let Usual { daily, worst, .. } = hours;
+    format!("the worst hour of a usual day {}, of all {}.{beyond}", told(daily), told(worst))
 }
 
 fn latency(out: &mut String, service: &Seen, dimensions: &Dimensions) {
-    let found = usual(&[service], Figure::P95).map(|(usual, _)| usual);
+    let found = history::latency(service);
+    let limits = limits::latency(found);
     let told = found.map(|usual| {
-        format!(
-            "p95 of each hour over {DAYS} days: {} in the middle; the worst hour {}.",
-            seconds(usual.median),
-            seconds(usual.worst)
-        )
+        let (median, peaks) = (seconds(usual.median), peaks(usual, limits, seconds));
+        format!("p95 of each hour over {DAYS} days: {median} in the middle; {peaks}")
     });
     comment(out, "  ", &told.unwrap_or_else(|| unmeasured(service, Figure::P95)));
     out.push_str("  p95 latency:\n    latency:\n");
     metric(out, "      ", "TargetResponseTime", dimensions);
     out.push_str("      quantile: 0.95\n");
-    three(out, limits::latency(found), seconds);
+    three(out, limits, seconds);
 }
 
 fn unmeasured(service: &Seen, figure: Figure) -> String {
     match unanswered(&[service], figure) {
         Some(why) => format!("(!) Not measured, and the limits are anybody's: {why}."),
+        None if values(service, figure).is_some() => {
+            format!("(!) No hour of {DAYS} days had {ENOUGH} requests: the limits are anybody's.")
+        }
         None => format!("(!) No request in {DAYS} days: the limits are anybody's."),
     }
 }
@@ -186,11 +212,12 @@ fn three(out: &mut String, limits: Limits, told: fn(f64) -> String) {
 fn usage(out: &mut String, group: &Group) {
     for (name, figure) in [("cpu", Figure::Cpu), ("memory", Figure::Memory)] {
         let found = usual(&group.services, figure);
-        measured(out, group, figure, "of all tasks together, in five minutes");
-        let worst = found.as_ref().map_or(0.0, |(usual, _)| usual.worst);
+        let daily = found.as_ref().map_or(0.0, |(usual, _)| usual.daily);
         // CPU beyond what the task asks for is there where the machine has it to spare.
-        let top = if figure == Figure::Cpu && worst > TOP { worst * 1.1 } else { TOP };
-        let Limits { normal, sev2, .. } = limits::usage(found.map(|(usual, _)| usual), top);
+        let top = if figure == Figure::Cpu && daily > TOP { daily * 1.1 } else { TOP };
+        let limits = limits::usage(found.map(|(usual, _)| usual), top);
+        measured(out, group, figure, limits, "of all tasks together, in five minutes");
+        let Limits { normal, sev2, .. } = limits;
         let _ = writeln!(out, "  {name}:");
         let _ = writeln!(out, "    normal: \"< {}\"", percent(normal));
         let _ = writeln!(out, "    breach: {{ SEV2: \"> {} for 5m\" }}", percent(sev2));
@@ -200,8 +227,10 @@ fn usage(out: &mut String, group: &Group) {
 /// Where Container Insights shows it.
 fn disk(out: &mut String, group: &Group) {
     let Some((found, _)) = usual(&group.services, Figure::Disk) else { return };
-    measured(out, group, Figure::Disk, "by Container Insights: the ephemeral storage of a task");
-    let Limits { normal, sev2, .. } = limits::usage(Some(found), TOP);
+    let limits = limits::usage(Some(found), TOP);
+    let what = "by Container Insights: the ephemeral storage of a task";
+    measured(out, group, Figure::Disk, limits, what);
+    let Limits { normal, sev2, .. } = limits;
     out.push_str("  ephemeral storage:\n    cloudwatch:\n");
     out.push_str("      expression: used / reserved\n      unit: ratio\n      metrics:\n");
     for (name, metric) in
@@ -220,14 +249,22 @@ fn disk(out: &mut String, group: &Group) {
 }
 
 /// A comment of what a share of the machine was.
-fn measured(out: &mut String, group: &Group, figure: Figure, what: &str) {
+fn measured(out: &mut String, group: &Group, figure: Figure, limits: Limits, what: &str) {
     let words = match (usual(&group.services, figure), unanswered(&group.services, figure)) {
         (Some((usual, name)), _) => {
             let of = if group.services.len() > 1 { format!(" (of {name})") } else { String::new() };
-            let full = if usual.worst > FULL { "(!) Nothing is to spare already. " } else { "" };
+            let mark = if usual.daily > FULL {
+                "(!) Nothing is to spare already. "
+            } else if usual.worst > limits.sev2 {
+                "(!) It was beyond SEV2 on some day. "
+            } else {
+                ""
+            };
             format!(
-                "{full}Over {DAYS} days: {} in the middle, {} at most{of}, {what}.",
+                "{mark}Over {DAYS} days: {} in the middle, {} at the top of a usual day, {} at \
+                 most{of}, {what}.",
                 percent(usual.median),
+                percent(usual.daily),
                 percent(usual.worst)
             )
         }

@@ -74,16 +74,32 @@ pub fn import(from: ImportFrom, file: &SourceFile, frame: &Frame) -> Result<Impo
     if let Some(mistake) = size::too_large(file, &found) {
         return Err(mistake);
     }
-    let drafted = write::policy(from, file, frame, found);
-    if drafted.checks > 0 {
-        let path = "the draft".to_owned();
-        let bytes = write::filled(&drafted.text).into_bytes();
-        let mistakes = super::check(&[SourceFile { path, bytes }]).err().unwrap_or_default();
-        if let Some(mistake) = mistakes.into_iter().next() {
-            return Err(mistake);
-        }
+    // Mostly all is well, and reading each rule alone is slow.
+    let drafted = write::policy(from, file, frame, found.clone(), Read::Together);
+    if mistake(&drafted).is_none() {
+        return Ok(drafted);
     }
-    Ok(drafted)
+    let drafted = write::policy(from, file, frame, found, Read::Alone);
+    mistake(&drafted).map_or(Ok(drafted), Err)
+}
+
+/// What a reader of the draft would refuse first.
+fn mistake(drafted: &Imported) -> Option<Diagnostic> {
+    if drafted.checks == 0 {
+        return None;
+    }
+    let path = "the draft".to_owned();
+    let bytes = write::filled(&drafted.text).into_bytes();
+    super::check(&[SourceFile { path, bytes }]).err()?.into_iter().next()
+}
+
+/// How the rules of a draft are read before it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Read {
+    /// The draft as a whole is, behind this.
+    Together,
+    /// What is refused becomes a comment, and the others are drafted.
+    Alone,
 }
 
 /// What a check measures, as it is to be written.
@@ -126,7 +142,7 @@ struct Check {
 }
 
 /// Everything of a file.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Found {
     /// Of the group or template, for the policy.
     name: Option<String>,

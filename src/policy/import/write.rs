@@ -6,16 +6,28 @@ use std::fmt::Write;
 use jiff::SignedDuration;
 
 use super::draw::Wanted;
-use super::{Argument, Check, Found, Frame, ImportFrom, Imported, Measured, Rule, cloudwatch};
+use super::{
+    Argument, Check, Found, Frame, ImportFrom, Imported, Measured, Read, Rule, cloudwatch,
+};
 use crate::policy::diagnostic::Diagnostic;
 use crate::policy::{Part, Side, SourceFile, Unit, check};
 
 /// Columns of a comment.
 const WIDTH: usize = 96;
 
-/// Writes the policy. What deployguard itself would refuse becomes a comment
+/// Checks of the bundles: another of the same name would change theirs.
+const OF_BUNDLES: [&str; 5] =
+    ["task failures", "running tasks", "healthy targets", "cpu", "memory"];
+
+/// Writes the policy. Read alone, what deployguard itself would refuse becomes a comment
 /// with the reason.
-pub(super) fn policy(from: ImportFrom, file: &SourceFile, frame: &Frame, found: Found) -> Imported {
+pub(super) fn policy(
+    from: ImportFrom,
+    file: &SourceFile,
+    frame: &Frame,
+    found: Found,
+    read: Read,
+) -> Imported {
     let Found { name, service, rules, remarks } = found;
     let mut frame = frame.clone();
     if let Some((cluster, service)) = service.filter(|_| frame.service == UNSAID) {
@@ -28,14 +40,15 @@ pub(super) fn policy(from: ImportFrom, file: &SourceFile, frame: &Frame, found: 
     for mut rule in rules {
         let refused = match &rule.check {
             Err(reason) => Some(reason.clone()),
-            Ok(check) => refusal(check),
+            Ok(_) if read == Read::Together => None,
+            Ok(check) => refusal(from, check),
         };
         match refused {
             Some(reason) => {
                 rule.check = Err(reason);
                 kept.push(rule);
             }
-            None if joined(&mut checks, &rule) => {}
+            None if joined(from, &mut checks, &rule) => {}
             None => checks.push(rule),
         }
     }
@@ -47,12 +60,8 @@ pub(super) fn policy(from: ImportFrom, file: &SourceFile, frame: &Frame, found: 
     if checks.is_empty() {
         comment(&mut text, "", "No rule could be made a check.");
     } else {
-        let bundle = match from {
-            ImportFrom::CloudWatchAlarms => "ecs-cloudwatch",
-            ImportFrom::PrometheusRules | ImportFrom::Argo => "ecs-web",
-        };
-        text.push_str(&framed(&frame, &name, bundle, labels));
-        let mut names = BTreeSet::new();
+        text.push_str(&framed(&frame, &name, bundle(from), labels));
+        let mut names = OF_BUNDLES.map(str::to_owned).into();
         for rule in &checks {
             entry(&mut text, file, rule, &mut names);
         }
@@ -110,6 +119,13 @@ fn opening(from: ImportFrom, file: &SourceFile, out: &mut String) {
         ] {
             comment(out, "", &format!("- {line}"));
         }
+    }
+}
+
+fn bundle(from: ImportFrom) -> &'static str {
+    match from {
+        ImportFrom::CloudWatchAlarms => "ecs-cloudwatch",
+        ImportFrom::PrometheusRules | ImportFrom::Argo => "ecs-web",
     }
 }
 
@@ -180,7 +196,7 @@ fn labels(checks: &[Rule]) -> Option<&'static str> {
 }
 
 /// Puts a rule into the check that measures the same at another severity.
-fn joined(checks: &mut [Rule], rule: &Rule) -> bool {
+fn joined(from: ImportFrom, checks: &mut [Rule], rule: &Rule) -> bool {
     let Ok(new) = &rule.check else { return false };
     for old in checks {
         let Ok(check) = &mut old.check else { continue };
@@ -188,7 +204,7 @@ fn joined(checks: &mut [Rule], rule: &Rule) -> bool {
         both.breach.extend(new.breach.clone());
         let alike = both.measured == new.measured && both.window == new.window;
         let apart = both.breach.len() == check.breach.len() + new.breach.len();
-        if alike && apart && check.normal == new.normal && refusal(&both).is_none() {
+        if alike && apart && check.normal == new.normal && refusal(from, &both).is_none() {
             *check = both;
             old.was.push(format!("and {}, line {}:", rule.name, rule.line));
             old.was.extend(rule.was.clone());
@@ -204,14 +220,14 @@ fn joined(checks: &mut [Rule], rule: &Rule) -> bool {
 }
 
 /// Why deployguard would refuse a policy with this check.
-fn refusal(drafted: &Check) -> Option<String> {
+fn refusal(from: ImportFrom, drafted: &Check) -> Option<String> {
     let frame = Frame {
         policy: None,
         environment: "draft".to_owned(),
         cluster: "draft".to_owned(),
         service: "draft".to_owned(),
     };
-    let mut text = framed(&frame, "draft", "ecs-web", Some("service"));
+    let mut text = framed(&frame, "draft", bundle(from), Some("service"));
     body(&mut text, "check", drafted);
     let bytes = filled(&text).into_bytes();
     let file = SourceFile { path: "draft.yaml".to_owned(), bytes };

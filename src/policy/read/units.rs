@@ -8,7 +8,7 @@ use super::limits;
 use super::scalar::{At, Scalar};
 use crate::model::MetricUnit;
 use crate::policy::Unit;
-use crate::policy::cloudwatch::units::{MetricWord, WORDS, known};
+use crate::policy::cloudwatch::units::{Known, MetricWord, WORDS, known};
 use crate::policy::diagnostic::{Mistake, Weight};
 
 impl Scalar for MetricWord {
@@ -61,14 +61,19 @@ pub(super) fn unit(
     }
     let kept = kept(text, what);
     if let Some(At { value, marker }) = &text.unit {
-        if let (Some(kept), Some(metric)) = (kept, &text.metric)
+        if let (Some(Known { word: kept, is_sure }), Some(metric)) = (kept, &text.metric)
             && kept != *value
             && !may_be_a_share(text, kept, *value)
         {
             let (name, kept, word) = (&metric.value, kept.in_words(), value.in_words());
-            let mistake = Mistake::new(format!("CloudWatch keeps `{name}` {kept}, not {word}"));
-            desk.at(*marker, mistake.mend("remove `unit`: it is known"));
-            return None;
+            if is_sure {
+                let mistake = Mistake::new(format!("CloudWatch keeps `{name}` {kept}, not {word}"));
+                desk.at(*marker, mistake.mend("remove `unit`: it is known"));
+                return None;
+            }
+            let said = format!("`{name}` is taken {word}; what is named alike is {kept}");
+            let mend = "look at the metric's unit in CloudWatch";
+            desk.report.remark(Weight::Warning, *marker, Mistake::new(said).mend(mend));
         }
         if value.measures() == limits {
             return Some(value.unit());
@@ -80,7 +85,7 @@ pub(super) fn unit(
         desk.at(*marker, mistake);
         return None;
     }
-    match (kept, limits) {
+    match (kept.map(|known| known.word), limits) {
         (Some(word), _) if word.measures() == limits => Some(word.unit()),
         (Some(word), Unit::Number | Unit::Failures) => {
             bare_limits(path, text, word, desk);
@@ -117,7 +122,7 @@ fn counted(text: &CloudWatchText, desk: &mut Desk) -> Option<MetricUnit> {
     }
 }
 
-fn kept(text: &CloudWatchText, what: For) -> Option<MetricWord> {
+fn kept(text: &CloudWatchText, what: For) -> Option<Known> {
     let stat = what.stat().or_else(|| Some(text.stat.as_ref()?.value.0.clone()))?;
     known(&text.namespace.as_ref()?.value, &text.metric.as_ref()?.value, &stat)
 }

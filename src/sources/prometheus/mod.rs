@@ -74,11 +74,10 @@ impl Prometheus {
             // reqwest panics without one.
             return Err(ConnectError::Client("no TLS provider is installed".into()));
         }
-        let mut root = Url::parse(url).map_err(|e| ConnectError::Url(e.to_string()))?;
+        let odd = || ConnectError::Url("write it as http://HOST:9090".into());
+        let mut root = Url::parse(url).map_err(|_| odd())?;
         let host = root.host_str().filter(|host| !host.is_empty());
-        let (Some(host), "http" | "https") = (host, root.scheme()) else {
-            return Err(ConnectError::Url("it needs to be http:// or https:// and a host".into()));
-        };
+        let (Some(host), "http" | "https") = (host, root.scheme()) else { return Err(odd()) };
         let port = root.port().map(|port| format!(":{port}")).unwrap_or_default();
         let name = format!("{}://{host}{port}", root.scheme()).into();
         let http = reqwest::Client::builder()

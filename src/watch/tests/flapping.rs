@@ -201,7 +201,7 @@ fn the_calls_go_on_where_they_stood_and_stand_still_while_it_is_well() {
     assert_eq!(heard(&guard, "email:manager"), [Turn::Called]);
     let keys = guard.notices.iter().filter_map(|notice| match &notice.body {
         Body::Signal { signal, .. } => Some(signal.incident.clone()),
-        Body::Card(_) | Body::Reply(_) => None,
+        Body::Card(_) | Body::Reply(_) | Body::Files { .. } => None,
     });
     let keys: std::collections::BTreeSet<_> = keys.collect();
     assert_eq!(keys.len(), 1, "one incident for a pager: {keys:?}");

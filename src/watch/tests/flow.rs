@@ -1,10 +1,11 @@
 //! One deployment from its start to its end.
 
-use super::world::{Guard, at, policy, revision, sighting};
+use super::world::{Guard, at, policy, revision, service, sighting};
 use crate::model::{
-    ActFailure, Controller, Inspection, Mode, Outcome, RollOut, Route, Standing, Unusable,
+    ActFailure, Announcement, Controller, Facts, Inspection, Mode, Outcome, RollOut, RollbackSafe,
+    Route, Standing, Unusable,
 };
-use crate::watch::{Came, Ceiling, Command, Digest, Event, Stage};
+use crate::watch::{Came, Ceiling, Command, Digest, Event, RunStep, Stage};
 
 #[test]
 fn a_good_deployment_passes_and_is_known_good() {
@@ -146,6 +147,40 @@ fn a_pause_stops_a_rollback_that_the_platform_has_not_accepted() {
 }
 
 #[test]
+fn a_call_that_went_out_before_it_was_forbidden_is_told_with_what_forbids_it() {
+    let paused = Ceiling { mode: Mode::Observe, because: Some("paused by dana".into()) };
+    let lowered = Ceiling { mode: Mode::Ask, because: None };
+    let facts = Facts {
+        rollback_safe: RollbackSafe::No,
+        announced_by: Some("ci".into()),
+        ..Facts::default()
+    };
+    let announced = Event::Announced(Box::new(Announcement {
+        id: "gha-8".into(),
+        service: service(),
+        task_definition: None,
+        platform_id: None,
+        at: at(0),
+        facts,
+    }));
+    let unsafe_now = "it was announced by ci as not safe to roll back (rollback_safe: false)";
+    for (event, because) in [
+        (Event::CeilingChanged(paused), "paused by dana"),
+        (Event::CeilingChanged(lowered), "the mode was lowered to ask"),
+        (announced, unsafe_now),
+    ] {
+        let mut guard = Guard::settled(policy());
+        guard.breaks(40.0);
+        guard.take(event).unwrap();
+        assert!(!guard.wants_rollback(), "{because}");
+        assert_eq!(guard.watch.unwanted_because(), because);
+        guard.accepts(Route::UpdateService);
+        let words = format!("had been called before ({because}): it is with the platform");
+        assert!(guard.said().iter().any(|said| said.contains(&words)), "{:?}", guard.said());
+    }
+}
+
+#[test]
 fn a_breach_that_was_seen_while_paused_is_decided_when_the_pause_ends() {
     let mut guard = Guard::settled(policy());
     let paused = Ceiling { mode: Mode::Observe, because: Some("paused by dana".into()) };
@@ -182,6 +217,23 @@ fn the_platform_that_does_not_answer_is_asked_again_and_then_people_are() {
         guard.reads(40.0);
     }
     assert_eq!(guard.watch.outcome(), Some(Outcome::RollbackFailed));
+}
+
+#[test]
+fn a_try_that_was_stopped_before_its_call_is_none() {
+    let mut guard = Guard::settled(policy());
+    guard.breaks(40.0);
+    for _ in 0..10 {
+        let stopped = ActFailure::Stopped("paused by dana".into());
+        guard.take(Event::Acted(Err(stopped))).unwrap();
+        assert!(guard.wants_rollback(), "at once, as soon as it may");
+    }
+    let Stage::RollingBack(run) = &guard.watch.stage else { panic!("{:?}", guard.watch.stage) };
+    assert!(matches!(run.step, RunStep::Acting { attempt: 1, .. }), "{:?}", run.step);
+    assert_eq!(guard.pages(), 0);
+    let before: ActFailure =
+        serde_json::from_str(r#"{"transient":"stopped before the call: paused"}"#).unwrap();
+    assert!(matches!(before, ActFailure::Transient(_)), "older journals stay readable");
 }
 
 #[test]

@@ -263,7 +263,7 @@ fn what_supersedes_is_called_by_the_version_that_was_announced() {
         on_sighting(&primary, Some(&seen("ecs-svc/2", 2)), &[&guard.watch, &fix], &service());
     let by = steps.iter().find_map(|step| match step {
         IntakeStep::Deliver(_, event) => match &**event {
-            Event::Superseded { by } => Some(by.clone()),
+            Event::Superseded { by, .. } => Some(by.clone()),
             _ => None,
         },
         IntakeStep::Adopt(_) | IntakeStep::Open(..) => None,

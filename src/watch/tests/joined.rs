@@ -39,7 +39,7 @@ fn level(lead: &mut Guard, joined: &Guard) {
 fn replies(guard: &Guard) -> Vec<crate::model::Reply> {
     let replies = guard.notices.iter().filter_map(|notice| match &notice.body {
         Body::Reply(reply) => Some(reply.clone()),
-        Body::Card(_) | Body::Signal { .. } => None,
+        Body::Card(_) | Body::Signal { .. } | Body::Files { .. } => None,
     });
     replies.collect()
 }
@@ -57,7 +57,7 @@ fn the_one_that_joins_calls_nobody_and_names_the_lead_and_decides_as_ever() {
     let key = format!("{}#1", api.watch.id);
     let keys = web.notices.iter().filter_map(|notice| match &notice.body {
         Body::Signal { signal, .. } => Some(signal.incident.clone()),
-        Body::Card(_) | Body::Reply(_) => None,
+        Body::Card(_) | Body::Reply(_) | Body::Files { .. } => None,
     });
     assert!(keys.clone().count() > 0 && keys.clone().all(|one| one == key));
     assert_eq!(web.replayed(), web.watch);

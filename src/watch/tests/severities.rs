@@ -19,7 +19,7 @@ fn traces(guard: &Guard, steps: &[&str]) {
 fn replies(guard: &Guard) -> Vec<Reply> {
     let replies = guard.notices.iter().filter_map(|notice| match &notice.body {
         Body::Reply(reply) => Some(reply.clone()),
-        Body::Card(_) | Body::Signal { .. } => None,
+        Body::Card(_) | Body::Signal { .. } | Body::Files { .. } => None,
     });
     replies.collect()
 }
@@ -82,7 +82,7 @@ fn a_hotfix_that_is_deployed_closes_the_incident_as_superseded_by_it() {
     let mut guard = Guard::settled(ladder());
     guard.breaks(5.0);
     guard.presses(Command::Hold).unwrap();
-    guard.take(Event::Superseded { by: "v1.5.1 (api:3, ecs-svc/3)".into() }).unwrap();
+    guard.take(Event::Superseded { by: "v1.5.1 (api:3, ecs-svc/3)".into(), older: false }).unwrap();
     assert_eq!(guard.watch.outcome(), Some(Outcome::Superseded));
     let last = replies(&guard).pop().unwrap();
     assert!(last.headline.contains("superseded by v1.5.1"), "{}", last.headline);
@@ -91,7 +91,7 @@ fn a_hotfix_that_is_deployed_closes_the_incident_as_superseded_by_it() {
     assert_eq!(heard(&guard, "webhook:audit").last(), Some(&Turn::Resolved));
     let resolved = guard.notices.iter().rev().find_map(|notice| match &notice.body {
         Body::Signal { signal, .. } => Some(signal.headline.clone()),
-        Body::Card(_) | Body::Reply(_) => None,
+        Body::Card(_) | Body::Reply(_) | Body::Files { .. } => None,
     });
     assert!(resolved.unwrap().contains("superseded by v1.5.1"));
     let poison = guard.watch.poison().expect("its guilt is not washed");

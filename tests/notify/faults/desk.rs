@@ -122,7 +122,11 @@ impl Desk {
                 status: "watching".to_owned(),
                 about: vec![],
                 url: None,
-                checks: vec![],
+                head: Vec::new(),
+                incident: Vec::new(),
+                tiles: Vec::new(),
+                health: Vec::new(),
+                offers: Vec::new(),
                 footer: "mode auto".to_owned(),
             }),
             (Address::Slack { .. }, Some(text)) => Body::Reply(Reply {
@@ -134,6 +138,7 @@ impl Desk {
                 broadcast: false,
                 page: false,
                 mentions: vec![],
+                offers: Vec::new(),
             }),
             (Address::Elsewhere { .. }, Some(text)) => {
                 let mut signal = signal(Turn::Opened);

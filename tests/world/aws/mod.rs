@@ -308,9 +308,17 @@ impl Ecs {
         self.shared.in_service.subscribe()
     }
 
-    /// Waits until a service has come to rest. Panics after a minute: a roll-out that takes
-    /// longer is stuck.
+    /// From now on a roll-out of this task definition, an ARN, does not come to its end before
+    /// somebody waits for it, however long a test takes.
+    pub fn hold(&self, definition: &str) {
+        lock(&self.shared.model).hold(definition);
+    }
+
+    /// Waits until a service has come to rest, and lets go what was held. Panics after a minute:
+    /// a roll-out that takes longer is stuck.
     pub async fn wait_stable(&self, service: &str) {
+        lock(&self.shared.model).let_go(now());
+        self.shared.wake.notify_one();
         self.wait_until(service, "is stable", |model| {
             model.find_service(service).is_some_and(model::Service::is_stable)
         })

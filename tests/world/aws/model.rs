@@ -85,6 +85,8 @@ pub struct Context {
     baked: BTreeMap<String, BTreeMap<String, String>>,
     /// The alarms that are on.
     alarms: BTreeSet<String>,
+    /// The task definition whose roll-outs do not come to their end.
+    held: Option<String>,
 }
 
 /// One AWS account's ECS in one region.
@@ -109,6 +111,7 @@ impl Model {
             digests: BTreeMap::new(),
             baked: BTreeMap::new(),
             alarms: BTreeSet::new(),
+            held: None,
         };
         Self {
             context,
@@ -188,6 +191,21 @@ impl Model {
         }
         self.settle_releases(now);
         std::mem::take(&mut self.context.effects)
+    }
+
+    /// From now on a roll-out of this task definition does not come to its end: a rolling one
+    /// stays at its first task, one with stages bakes on.
+    pub fn hold(&mut self, definition: &str) {
+        self.context.held = Some(definition.into());
+    }
+
+    /// What was held goes on.
+    pub fn let_go(&mut self, now: Timestamp) {
+        if self.context.held.take().is_some() {
+            for service in self.clusters.values_mut().flat_map(BTreeMap::values_mut) {
+                service.wake(&self.context, now);
+            }
+        }
     }
 
     /// When `advance` has something to do next.

@@ -7,7 +7,7 @@ use super::super::write::bound;
 use super::alarm::Alarm;
 use super::{Asked, MetricStat, math};
 use crate::model::MetricUnit;
-use crate::policy::cloudwatch::units::{MetricWord, known};
+use crate::policy::cloudwatch::units::{Known, MetricWord, known};
 use crate::policy::{Part, Side, Unit};
 
 /// A check that an alarm comes to.
@@ -118,13 +118,15 @@ fn of_math(
     Drawn { measured, word: None, limit: bound(share, Unit::Ratio) }
 }
 
-/// Where AWS does not say it, the alarm's own `Unit` does.
+/// Where it is not known for sure, the alarm's own `Unit` says it.
 fn kept(stat: &MetricStat, alarm: &Alarm) -> Kept {
     let said = alarm.unit.as_deref().filter(|_| stat.stat != "SampleCount");
     let said = said.and_then(|unit| MetricWord::named(&unit.to_lowercase()));
-    let Some(word) = known(&stat.namespace, &stat.metric, &stat.stat).or(said) else {
-        return Kept::Number;
+    let word = match known(&stat.namespace, &stat.metric, &stat.stat) {
+        Some(Known { word, is_sure: true }) => Some(word),
+        guess => said.or(guess.map(|known| known.word)),
     };
+    let Some(word) = word else { return Kept::Number };
     match (word.measures(), word.unit()) {
         (Unit::Ratio, MetricUnit::Percent) if stat.stat != "Sum" => Kept::Percent,
         (Unit::Seconds, _) => Kept::Time(word.as_str(), word.factor()),

@@ -57,11 +57,20 @@ impl Service {
                 self.stop(context, task, ("ServiceSchedulerInitiated", reason), now);
             }
             Action::Die(task, death) => self.stop(context, task, death.stop(), now),
+            Action::Start | Action::Complete if self.is_held(context) => self.due = None,
             Action::Start => self.start(context, now),
             Action::Complete => self.complete(context, now),
             Action::Rest => self.due = None,
         }
         self.drop_drained();
+    }
+
+    /// Whether it is to stay as it is now: new tasks run, and the end is not to come.
+    pub(super) fn is_held(&self, context: &Context) -> bool {
+        self.deployments.first().is_some_and(|newest| {
+            context.held.as_ref() == Some(&newest.task_definition)
+                && self.count(&newest.id, Task::is_running) > 0
+        })
     }
 
     /// Scales up: a task that was started runs, or the next one is started.

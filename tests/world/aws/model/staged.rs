@@ -126,7 +126,7 @@ impl Service {
     pub(super) fn onward(&mut self, context: &mut Context, now: Timestamp) -> Onward {
         let id = self.deployments[0].id.clone();
         let running = self.count(&id, super::tasks::Task::is_running);
-        let desired = self.desired;
+        let (desired, held) = (self.desired, self.is_held(context));
         let Some(staged) = &mut self.staged else { return Onward::AsRolling };
         if staged.waits_at.is_some() {
             return Onward::Rest(None);
@@ -136,6 +136,7 @@ impl Service {
         }
         match staged.stage {
             Lifecycle::CleanUp => return Onward::AsRolling,
+            Lifecycle::BakeTime if held => return Onward::Rest(None),
             Lifecycle::ScaleUp if running < desired => return Onward::Start,
             Lifecycle::ProductionTrafficShift if staged.share < 100.0 => {
                 let first = staged.share == 0.0;
