@@ -111,6 +111,14 @@ pub struct AccountsSettings {
     targets: BTreeMap<String, TargetSettings>,
     #[serde(rename = "slack")]
     _slack: IgnoredAny,
+    #[serde(rename = "pagerduty")]
+    _pagerduty: IgnoredAny,
+    #[serde(rename = "webhooks")]
+    _webhooks: IgnoredAny,
+    #[serde(rename = "email")]
+    _email: IgnoredAny,
+    #[serde(rename = "digest")]
+    _digest: IgnoredAny,
     #[serde(rename = "tokens")]
     _tokens: IgnoredAny,
     #[serde(rename = "open_reads")]

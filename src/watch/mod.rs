@@ -8,6 +8,7 @@
 //!
 //! `now` is always an argument. Two folds of the same journal give the same state.
 
+mod answers;
 mod baselines;
 mod beside;
 mod card;
