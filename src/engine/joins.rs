@@ -25,7 +25,11 @@ impl Step<'_> {
         let number = |watch: &Watch| watch.incident.as_ref().map_or(0, |incident| incident.number);
         let mut trial = watch.clone();
         trial.handle(event, now).ok()?;
-        (trial.has_open_incident() && number(&trial) > number(watch)).then_some(lead)
+        // What is worse than the lead calls people by itself.
+        let severity = |watch: &Watch| watch.incident.as_ref().map(|incident| incident.severity);
+        let worse = severity(&trial) < self.watch(&lead.watch).and_then(severity);
+        let opens = trial.has_open_incident() && number(&trial) > number(watch);
+        (opens && !worse).then_some(lead)
     }
 
     /// The deployment whose thread has told of the lost source that `event` would tell of.

@@ -30,6 +30,8 @@ const TOO_OLD: SignedDuration = SignedDuration::from_hours(24);
 const LATE: SignedDuration = SignedDuration::from_mins(5);
 /// How long a letter is kept that was delivered, or can't be.
 const KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// The pause after the store could not say or keep what became of a message.
+const TROUBLED: Duration = Duration::from_secs(5);
 /// Looks at the outbox even if nobody rings.
 const IDLE: Duration = Duration::from_secs(30);
 
@@ -115,6 +117,8 @@ impl Postman {
                     postman.metrics.delivered(postman.lane.way(), &result);
                     if let Err(error) = result {
                         tracing::error!(watch = %queued.notice.watch, %error, "outbox");
+                        // The same message is the next one again: not without a pause.
+                        tokio::time::sleep(TROUBLED).await;
                     }
                 });
             }

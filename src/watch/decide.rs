@@ -150,6 +150,7 @@ impl Watch {
             Decision::RollBack | Decision::Ask { .. } | Decision::Page(_) => true,
             Decision::Would | Decision::NotOurs(_) | Decision::Notify => false,
         };
+        let must_act = matches!(decision, Decision::Page(_));
         let hushed = self.hush(severity, loud, now);
         let from = said.notices.len();
         let says = !hushed && self.is_worth_saying(severity);
@@ -184,7 +185,10 @@ impl Watch {
             Decision::Would | Decision::NotOurs(_) | Decision::Notify => {}
         }
         if let Some(lead) = self.lead().cloned().filter(|_| !hushed) {
-            said.call_nobody(from);
+            // What a person has to act on is heard, whoever leads.
+            if !must_act {
+                said.call_nobody(from);
+            }
             self.reply_once(&format!("part of {}", lead.key()), now, |w| w.say_joined(&lead), said);
         }
         self.alarm(calls && !hushed, now, said);
@@ -287,23 +291,24 @@ impl Watch {
             Decision::RollBack => {
                 let because = self.breach_in_words();
                 self.begin_rollback(super::Actor::Guard, because, now, said);
+                self.alarm(true, now, said);
             }
-            Decision::Page(because) if self.pending.take().is_some() => {
-                let reply = self.say_cannot_roll_back(&because);
-                self.reply(now, reply, said);
+            Decision::Page(because) => {
+                if self.pending.take().is_some() || is_news {
+                    let reply = self.say_cannot_roll_back(&because);
+                    self.reply(now, reply, said);
+                    self.alarm(true, now, said);
+                }
             }
             Decision::Ask { wait, on_timeout, because } if self.pending.is_none() => {
                 self.ask(severity, wait, on_timeout, because, now, said);
+                self.alarm(true, now, said);
             }
             Decision::Would if is_news && self.hushed.is_none() => {
                 let reply = self.say_would();
                 self.reply(now, reply, said);
             }
-            Decision::Page(_)
-            | Decision::Ask { .. }
-            | Decision::Would
-            | Decision::NotOurs(_)
-            | Decision::Notify => {}
+            Decision::Ask { .. } | Decision::Would | Decision::NotOurs(_) | Decision::Notify => {}
         }
     }
 }

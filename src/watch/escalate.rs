@@ -138,21 +138,19 @@ impl Watch {
         said.mention(slack_ids(&due));
     }
 
-    /// Whether somebody has said that they see to it.
+    /// Whether somebody sees to the question that is open. An acknowledgement from before it
+    /// was asked is none of it: it stops calls, and decides nothing.
     pub(super) fn is_in_hands(&self) -> bool {
         let held = self.pending.as_ref().is_some_and(|pending| pending.held);
-        // Who acknowledged it before it came back has not seen what is decided now.
-        let seen = self.open_incident().is_some_and(|incident| {
-            let acked = incident.acked.as_ref().filter(|acked| !acked.by_hold);
-            acked.is_some_and(|acked| acked.at >= incident.spell_began())
-        });
-        held || seen
+        held || (self.pending.is_some() && self.is_acknowledged())
     }
 
-    /// The same of somebody who has not only asked for time.
+    /// Whether somebody has acknowledged what is open now, and has not only asked for time.
     pub(super) fn is_acknowledged(&self) -> bool {
-        let acked = self.open_incident().and_then(|incident| incident.acked.as_ref());
-        acked.is_some_and(|acked| !acked.by_hold)
+        let Some(incident) = self.open_incident() else { return false };
+        let asked = self.pending.as_ref().map(|pending| pending.asked_at);
+        let since = asked.unwrap_or_else(|| incident.spell_began());
+        incident.acked.as_ref().is_some_and(|acked| !acked.by_hold && acked.at >= since)
     }
 
     /// A turn for everybody who has heard of the incident.

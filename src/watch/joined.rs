@@ -32,6 +32,10 @@ impl Watch {
             && (self.ceiling.mode == Mode::Observe) == (other.ceiling.mode == Mode::Observe)
             && now.duration_since(incident.opened_at) <= TOGETHER
             && self.hushed.is_none()
+            // Whoever is called about the lead must still be called, and about its like.
+            && self.is_in_breach()
+            && incident.excused.is_none()
+            && incident.acked.is_none()
             && incident.joins.len() < MOST;
         fits.then(|| Lead {
             watch: self.id.clone(),
@@ -44,7 +48,7 @@ impl Watch {
     /// Whether the incident that `lead` means is open here.
     pub fn still_leads(&self, lead: &Lead) -> bool {
         let open = self.open_incident().is_some_and(|incident| incident.number == lead.number);
-        self.is_open() && open
+        self.is_open() && open && self.is_in_breach()
     }
 
     /// This watch's incident as its lead must know it.

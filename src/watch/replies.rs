@@ -222,8 +222,7 @@ impl Watch {
         reply.lines.push(format!("to roll back: deployguard rollback {}", self.id));
         reply.offers = self.offers(now);
         reply.offers.retain(|offer| offer.command != Command::Cancel);
-        // Who acknowledged it knows of it.
-        reply.page = !self.is_acknowledged();
+        reply.page = true;
         reply
     }
 
@@ -271,7 +270,7 @@ impl Watch {
         let mut reply =
             self.incident_reply(Tone::Bad, headline, "a person has to act now", "not known");
         reply.lines.push(format!("no automatic rollback: {because}"));
-        reply.page = !self.is_acknowledged();
+        reply.page = true;
         reply
     }
 

@@ -62,6 +62,10 @@ impl Watch {
         let again = !in_breach && self.is_the_same_again(now);
         match self.incident.as_mut() {
             Some(incident) if in_breach => {
+                // What got worse nobody has seen.
+                if turned || severity < incident.severity {
+                    incident.acked = None;
+                }
                 incident.severity = if turned { severity } else { incident.severity.min(severity) };
                 incident.checks.extend(checks);
                 // What was found to be the deployment's doing once stays so.
@@ -71,6 +75,7 @@ impl Watch {
             }
             Some(incident) if again => {
                 incident.returns = incident.returns.saturating_add(1);
+                incident.acked = None;
                 let calm = incident.calm_at.take().map(|from| now.duration_since(from));
                 (incident.again_at, incident.resolved_at) = (Some(now), None);
                 (incident.severity, incident.status) = (severity, IncidentStatus::Investigating);
