@@ -1,7 +1,7 @@
 //! Each channel and each failure: what is delivered, in which order, after how long, and
 //! whether twice. Through the real outbox and postman; times are the store's.
 
-mod desk;
+pub mod desk;
 
 use deployguard::model::Way;
 use jiff::SignedDuration;

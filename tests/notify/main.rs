@@ -7,6 +7,7 @@ mod world;
 mod call;
 mod email;
 mod faults;
+mod old;
 mod pagerduty;
 mod pictures;
 mod slack;

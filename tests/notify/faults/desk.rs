@@ -15,8 +15,10 @@ use deployguard::notify::slack::Slack;
 use deployguard::notify::webhook::{Format, Webhook};
 use deployguard::store::{Queued, Store, Write};
 use deployguard::telemetry::Metrics;
+use jiff::Timestamp;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
+use sqlx::Connection;
 use tempfile::TempDir;
 use tokio::sync::watch;
 
@@ -41,7 +43,8 @@ pub struct Desk {
     pub mail: MailServer,
     pub metrics: Arc<Metrics>,
     time_out: Duration,
-    store: Store,
+    pub store: Store,
+    url: String,
     tenure: Tenure,
     helm: Helm,
     _folder: TempDir,
@@ -74,6 +77,7 @@ impl Desk {
             metrics: Arc::new(Metrics::new().unwrap()),
             time_out,
             store,
+            url,
             tenure,
             helm: Helm::default(),
             _folder: folder,
@@ -85,15 +89,10 @@ impl Desk {
     pub async fn queue(&self, way: Way, texts: &[&str]) {
         match way {
             Way::Slack => {
-                self.put(Self::notice(
-                    Address::Slack { channel: CHANNEL.into(), mentions: vec![] },
-                    None,
-                ))
-                .await;
+                self.queue_card().await;
                 self.round(way).await;
                 for text in texts {
-                    let address = Address::Slack { channel: CHANNEL.into(), mentions: vec![] };
-                    self.put(Self::notice(address, Some(text))).await;
+                    self.queue_reply(text).await;
                 }
             }
             Way::PagerDuty => self.queue_for("pagerduty:one", texts).await,
@@ -102,11 +101,47 @@ impl Desk {
         }
     }
 
+    pub async fn queue_card(&self) {
+        let address = Address::Slack { channel: CHANNEL.into(), mentions: vec![] };
+        self.put(Self::notice(address, None)).await;
+    }
+
+    pub async fn queue_reply(&self, text: &str) {
+        let address = Address::Slack { channel: CHANNEL.into(), mentions: vec![] };
+        self.put(Self::notice(address, Some(text))).await;
+    }
+
     pub async fn queue_for(&self, recipient: &str, texts: &[&str]) {
         for text in texts {
             let recipient: Recipient = recipient.parse().unwrap();
             self.put(Self::notice(Address::Elsewhere { recipient }, Some(text))).await;
         }
+    }
+
+    /// A turn of the incident that was said at `at`.
+    pub async fn queue_turn(&self, recipient: &str, turn: Turn, at: Timestamp) {
+        let recipient: Recipient = recipient.parse().unwrap();
+        let mut write = Self::notice(Address::Elsewhere { recipient }, Some("turn"));
+        let Write::Outbox { notice, .. } = &mut write else { unreachable!() };
+        notice.key = format!("{}/{turn:?}", notice.watch);
+        notice.body = Body::Signal { to: vec![], signal: Box::new(signal(turn)) };
+        self.store.commit(&[write], at).await.unwrap();
+    }
+
+    /// What is next on `way` is what a newer build wrote; answers how it can be undone.
+    pub async fn make_unreadable(&self, way: Way) -> (i64, String) {
+        let head = self.head(way).await.unwrap();
+        let was = serde_json::to_string(&head.notice).unwrap();
+        self.write_over(head.seq, "{\"body\":{\"hologram\":{}}}").await;
+        (head.seq, was)
+    }
+
+    /// Behind the store's back.
+    pub async fn write_over(&self, seq: i64, notice: &str) {
+        let mut connection = sqlx::SqliteConnection::connect(&self.url).await.unwrap();
+        let changed = sqlx::query("UPDATE outbox SET notice = $1 WHERE seq = $2");
+        changed.bind(notice).bind(seq).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
     }
 
     async fn put(&self, write: Write) {
@@ -214,6 +249,16 @@ impl Desk {
         if let Some(head) = self.head(way).await {
             self.store.outbox_retry(head.seq, now(), "due").await.unwrap();
         }
+    }
+
+    /// Returns once `holds` does.
+    pub async fn until(&self, holds: impl AsyncFn() -> bool) {
+        let waiting = async {
+            while !holds().await {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), waiting).await.expect("in time");
     }
 
     /// What waits, and what can't be delivered.
