@@ -78,7 +78,10 @@ async fn deliver_until(mut postman: Postman, stop: CancellationToken) {
             rung = postman.mail.changed() => {
                 // An engine that has ended puts nothing in.
                 if rung.is_err() {
-                    tokio::time::sleep(wait).await;
+                    tokio::select! {
+                        () = stop.cancelled() => return,
+                        () = tokio::time::sleep(wait) => {}
+                    }
                 }
             }
             () = tokio::time::sleep(wait) => {}

@@ -242,6 +242,9 @@ pub struct Entry {
 pub struct Said {
     pub notices: Vec<Notice>,
     pub ledger: Vec<LedgerEntry>,
+    /// Replies before this one are about something else than the incident: nobody is called
+    /// with them.
+    pub(super) own_from: usize,
 }
 
 /// Lines of a timeline that are kept; a flapping watch must not grow for ever.
