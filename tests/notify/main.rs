@@ -5,8 +5,10 @@
 mod world;
 
 mod call;
+mod doctor;
 mod email;
 mod faults;
+mod mail_tls;
 mod old;
 mod pagerduty;
 mod pictures;
