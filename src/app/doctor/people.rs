@@ -49,19 +49,7 @@ pub(super) async fn examine(settings: &Settings, loaded: &Loaded, post: bool) ->
     let channels: BTreeSet<&String> =
         rules.iter().filter_map(|rule| rule.slack_channel.as_ref()).collect();
     for channel in channels {
-        match probe.channel(channel).await {
-            Ok((true, name)) => report.ok(&format!("is in {channel} ({name})")),
-            Ok((false, name)) => {
-                report.fail(&format!("is not in {channel} ({name})"), "invite it to the channel");
-            }
-            Err(why) => report.fail(&format!("{channel}: {why}"), "see notify.slack.channel"),
-        }
-        if post {
-            match probe.post(channel).await {
-                Ok(()) => report.ok(&format!("posted to {channel}, and deleted it")),
-                Err(why) => report.fail(&format!("{channel}: {why}"), to_post(&why)),
-            }
-        }
+        examine_channel(&probe, channel, post, &mut report).await;
     }
     let on_ladders: Vec<_> = rules.iter().flat_map(|rule| rule.called()).collect();
     let on_ladders = on_ladders.iter().filter_map(|who| match who {
@@ -86,6 +74,23 @@ pub(super) async fn examine(settings: &Settings, loaded: &Loaded, post: bool) ->
     }
     people(&probe, ("operator", "slack.operators"), operators, &mut report).await;
     report
+}
+
+/// Whether the bot is in the channel, and with `post` whether it can post there.
+async fn examine_channel(probe: &Probe, channel: &str, post: bool, report: &mut Report) {
+    match probe.channel(channel).await {
+        Ok((true, name)) => report.ok(&format!("is in {channel} ({name})")),
+        Ok((false, name)) => {
+            report.fail(&format!("is not in {channel} ({name})"), "invite it to the channel");
+        }
+        Err(why) => report.fail(&format!("{channel}: {why}"), to_post(&why)),
+    }
+    if post {
+        match probe.post(channel).await {
+            Ok(()) => report.ok(&format!("posted to {channel}, and deleted it")),
+            Err(why) => report.fail(&format!("{channel}: {why}"), to_post(&why)),
+        }
+    }
 }
 
 /// Whether no answer of Slack's came: what Slack says is a code.
