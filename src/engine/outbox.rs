@@ -148,7 +148,8 @@ impl Postman {
             }
             (Address::Elsewhere { recipient }, Body::Signal { signal, .. }) => {
                 let route = queued.address.route(&notice.body);
-                if closes(signal) && store.outbox_lost(&route, &signal.incident).await? {
+                if closes(signal) && store.outbox_lost(&route, &signal.incident, queued.seq).await?
+                {
                     let why = "it has heard nothing of this incident".to_owned();
                     Err(DeliverError::Permanent(why))
                 } else {

@@ -198,15 +198,21 @@ impl Store {
         Ok(())
     }
 
-    /// Whether nothing that was said of `incident` to whoever is at `route` has reached it,
-    /// and something was given up. An incident of which nothing is kept any more may have
-    /// been heard of.
-    pub async fn outbox_lost(&self, route: &str, incident: &str) -> Result<bool, StoreError> {
+    /// Whether nothing but `seq` that was said of `incident` to whoever is at `route` has
+    /// reached it or still may, and something was given up. An incident of which nothing is
+    /// kept any more may have been heard of.
+    pub async fn outbox_lost(
+        &self,
+        route: &str,
+        incident: &str,
+        seq: i64,
+    ) -> Result<bool, StoreError> {
         let rows = sqlx::query(
             "SELECT status, notice FROM outbox WHERE route = $1 AND kind = 'signal' \
-             AND status IN ('delivered', 'undeliverable')",
+             AND status <> 'unreadable' AND seq <> $2",
         )
         .bind(route)
+        .bind(seq)
         .fetch_all(&self.pool)
         .await?;
         let of_it = |row: &&AnyRow| {
@@ -218,7 +224,7 @@ impl Store {
         };
         let mut lost = false;
         for row in rows.iter().filter(of_it) {
-            if row.get::<&str, _>(0) == "delivered" {
+            if row.get::<&str, _>(0) != "undeliverable" {
                 return Ok(false);
             }
             lost = true;

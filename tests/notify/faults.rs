@@ -169,7 +169,7 @@ async fn each_channel_lives_through_each_failure() {
             }
             assert_eq!(taken, expected, "{what}");
             assert_eq!(desk.backlog(lane).await.0, 0, "{what}: nothing waits");
-            println!("{:10} {failure:13?} {next:20} first: {times}x, second: 1x", name);
+            println!("{name:12} {failure:13?} {next:20} first: {times}x, second: 1x");
         }
     }
 }
@@ -180,20 +180,24 @@ const MILLISECOND: SignedDuration = SignedDuration::from_millis(1);
 fn plan(desk: &Desk, lane: Lane, failure: Failure) {
     match lane {
         Lane::Words(Way::Slack) => {
-            let slack = of_slack(failure);
-            slack.iter().for_each(|fault| desk.slack.fault("chat.postMessage", fault, 1));
+            if let Some(fault) = of_slack(failure) {
+                desk.slack.fault("chat.postMessage", &fault, 1);
+            }
         }
         Lane::Words(Way::PagerDuty) => {
-            let http = of_http(failure, 400);
-            http.iter().for_each(|fault| desk.pager.fault(fault, 1));
+            if let Some(fault) = of_http(failure, 400) {
+                desk.pager.fault(&fault, 1);
+            }
         }
         Lane::Words(Way::Webhook) => {
-            let http = of_http(failure, 401);
-            http.iter().for_each(|fault| desk.hook.fault(fault, 1));
+            if let Some(fault) = of_http(failure, 401) {
+                desk.hook.fault(&fault, 1);
+            }
         }
         Lane::Words(Way::Email) => {
-            let smtp = of_smtp(failure);
-            smtp.iter().for_each(|(verb, fault)| desk.mail.fault(verb, fault, 1));
+            if let Some((verb, fault)) = of_smtp(failure) {
+                desk.mail.fault(verb, &fault, 1);
+            }
         }
         Lane::Files => {
             let (step, fault) = match failure {
@@ -202,7 +206,9 @@ fn plan(desk: &Desk, lane: Lane, failure: Failure) {
                 Gone | Unanswered => (COMPLETE, of_slack(failure)),
                 Limited | Unauthorised | NotThere => (PLACE, of_slack(failure)),
             };
-            fault.iter().for_each(|fault| desk.slack.fault(step, fault, 1));
+            if let Some(fault) = fault {
+                desk.slack.fault(step, &fault, 1);
+            }
         }
     }
 }

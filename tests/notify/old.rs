@@ -42,6 +42,17 @@ async fn who_never_heard_of_an_incident_does_not_hear_of_its_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_end_waits_with_what_may_still_be_heard_of_its_incident() {
+    let desk = Desk::new().await;
+    for (turn, hours) in [(Turn::Opened, 40), (Turn::Resolved, 39), (Turn::Opened, 1)] {
+        desk.queue_turn(ONE, turn, ago(hours)).await;
+    }
+    desk.pager.fault(&HttpFault::Status(503), 2);
+    desk.round(Way::PagerDuty).await;
+    assert_eq!(desk.backlog(Way::PagerDuty).await, (2, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_end_that_nobody_took_for_a_month_is_given_up_and_seen_to_be() {
     let desk = Desk::new().await;
     desk.queue_turn(ONE, Turn::Resolved, ago(31 * 24)).await;
@@ -77,6 +88,7 @@ async fn a_deployments_message_that_is_set_aside_is_made_up_for_by_its_next_one(
     let desk = Desk::new().await;
     desk.queue_card().await;
     desk.make_unreadable(Way::Slack).await;
+    desk.round(Way::Slack).await;
     desk.queue_reply("first").await;
     desk.queue_card().await;
     desk.round(Way::Slack).await;

@@ -317,7 +317,7 @@ impl Desk {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(10), waiting).await.expect("in time");
+        tokio::time::timeout(Duration::from_secs(10), waiting).await.unwrap();
     }
 
     /// What waits, and what can't be delivered.
@@ -380,7 +380,7 @@ impl Desk {
         let messages = self.slack.messages();
         let files = messages.iter().flat_map(|message| &message.files);
         files
-            .map(|file| if file.name.ends_with(".md") { "first" } else { "second" }.into())
+            .map(|file| if file.name.starts_with("incident") { "first" } else { "second" }.into())
             .collect()
     }
 }
