@@ -75,7 +75,7 @@ pub(super) async fn examine(settings: &Settings, loaded: &Loaded, call: &[Recipi
         });
     }
     let mut found = probes.join_all().await;
-    found.sort();
+    found.sort_by_key(|(who, _, _)| who.to_string());
     for (who, by, found) in found {
         match found {
             Ok(words) => report.ok(&format!("{who}, called by {by}: {words}")),
