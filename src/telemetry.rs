@@ -246,9 +246,15 @@ impl Metrics {
     pub fn letterboxes(&self, letterboxes: &[Letterbox], now: Timestamp) {
         for letterbox in letterboxes {
             let way = letterbox.way.as_str();
-            let Letterbox { pending, undeliverable, oldest, .. } = letterbox;
-            self.outbox.with_label_values(&[way, "pending"]).set(i64::from(*pending));
-            self.outbox.with_label_values(&[way, "undeliverable"]).set(i64::from(*undeliverable));
+            let Letterbox { pending, undeliverable, unreadable, oldest, .. } = letterbox;
+            let counts = [
+                ("pending", pending),
+                ("undeliverable", undeliverable),
+                ("unreadable", unreadable),
+            ];
+            for (status, count) in counts {
+                self.outbox.with_label_values(&[way, status]).set(i64::from(*count));
+            }
             let age = oldest.map_or(0, |oldest| now.duration_since(oldest).as_secs());
             self.outbox_age.with_label_values(&[way]).set(age.max(0));
         }

@@ -12,7 +12,7 @@ use super::handle::EngineHandle;
 use super::tenure::Tenure;
 use super::{clock, picture};
 use crate::crash;
-use crate::model::{Address, Body, Lane, Notice};
+use crate::model::{Address, Body, Lane, Notice, Signal, Turn};
 use crate::notify::elsewhere::Elsewhere;
 use crate::notify::slack::Slack;
 use crate::notify::{Call, DeliverError, Letter, Notifier, Thread};
@@ -26,6 +26,9 @@ const AT_ONCE: u32 = 8;
 const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(5);
 /// After this long a letter is news no longer.
 const TOO_OLD: SignedDuration = SignedDuration::from_hours(24);
+/// How long the end of an incident is tried: without it the incident stays open for ever
+/// with whoever has heard of it.
+const END_TOO_OLD: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// After this long the thread hears that somebody has not been reached.
 const LATE: SignedDuration = SignedDuration::from_mins(5);
 /// How long a letter is kept that was delivered, or can't be.
@@ -59,6 +62,9 @@ pub async fn deliver_forever(postman: Postman, stop: CancellationToken) {
 }
 
 async fn deliver_until(mut postman: Postman, stop: CancellationToken) {
+    if let Err(error) = postman.store.outbox_reread().await {
+        tracing::error!(%error, "what was set aside of the outbox stays so");
+    }
     while !stop.is_cancelled() {
         let wait = match postman.round().await {
             Ok(wait) => wait,
@@ -72,7 +78,10 @@ async fn deliver_until(mut postman: Postman, stop: CancellationToken) {
             rung = postman.mail.changed() => {
                 // An engine that has ended puts nothing in.
                 if rung.is_err() {
-                    tokio::time::sleep(wait).await;
+                    tokio::select! {
+                        () = stop.cancelled() => return,
+                        () = tokio::time::sleep(wait) => {}
+                    }
                 }
             }
             () = tokio::time::sleep(wait) => {}
@@ -138,9 +147,16 @@ impl Postman {
                 self.hand_in(queued, &notice, channel, charts, *report).await?
             }
             (Address::Elsewhere { recipient }, Body::Signal { signal, .. }) => {
-                let (key, at, now) = (notice.key.clone(), notice.at, clock::now());
-                let call = Call { key, at, now, signal: (**signal).clone() };
-                self.elsewhere.call(recipient, &call).await.map(|()| None)
+                let route = queued.address.route(&notice.body);
+                if closes(signal) && store.outbox_lost(&route, &signal.incident, queued.seq).await?
+                {
+                    let why = "it has heard nothing of this incident".to_owned();
+                    Err(DeliverError::Permanent(why))
+                } else {
+                    let (key, at, now) = (notice.key.clone(), notice.at, clock::now());
+                    let call = Call { key, at, now, signal: (**signal).clone() };
+                    self.elsewhere.call(recipient, &call).await.map(|()| None)
+                }
             }
             (Address::Slack { .. }, Body::Signal { .. })
             | (Address::Elsewhere { .. }, Body::Card(_) | Body::Reply(_) | Body::Files { .. }) => {
@@ -167,7 +183,7 @@ impl Postman {
         let watch = &queued.notice.watch;
         let age = now.duration_since(queued.queued_at);
         match error {
-            DeliverError::Transient { reason, retry_after } if age <= TOO_OLD => {
+            DeliverError::Transient { reason, retry_after } if age <= too_old(&queued.notice) => {
                 let pause = retry_after
                     .and_then(|after| SignedDuration::try_from(after).ok())
                     .unwrap_or_else(|| pause_after(queued.attempts));
@@ -183,7 +199,7 @@ impl Postman {
                 tracing::error!(watch = %watch, reason, "a message can't be delivered");
                 // First, so that a crash between the two tells it twice and not never.
                 self.say_untold(queued, reason, true).await;
-                self.store.outbox_undeliverable(queued.seq, reason).await?;
+                self.store.outbox_undeliverable(queued.seq, reason, now).await?;
                 Ok(Tried::GivenUp)
             }
         }
@@ -210,8 +226,16 @@ impl Postman {
             let why = "the settings have no `slack`".to_owned();
             return Ok(Err(DeliverError::Permanent(why)));
         };
-        let letter = self.letter(queued, notice, channel, mentions).await?;
+        let mut letter = self.letter(queued, notice, channel, mentions).await?;
         let is_card = matches!(notice.body, Body::Card(_));
+        // The deployment's first message was given up or set aside: a later one takes its place.
+        if !is_card
+            && letter.thread.is_none()
+            && let Some(card) = self.store.outbox_card(&notice.watch, clock::now()).await?
+        {
+            Box::pin(self.deliver(&card)).await?;
+            letter = self.letter(queued, notice, channel, mentions).await?;
+        }
         Ok(slack.deliver(&letter).await.map(|message| is_card.then_some(message)))
     }
 }
@@ -237,7 +261,14 @@ impl Postman {
                 retry_after: None,
             }));
         }
-        let journal = self.store.journal::<Event>(&notice.watch).await?;
+        let journal = match self.store.journal::<Event>(&notice.watch).await {
+            Ok(journal) => journal,
+            // Another version's words: pausing for them would hold up the other watches' files.
+            Err(StoreError::Document(why)) => {
+                return Ok(Err(DeliverError::Permanent(format!("of its journal: {why}"))));
+            }
+            Err(error) => return Err(error),
+        };
         let (notice, charts) = (notice.clone(), charts.to_vec());
         let made = picture::drawn(move || picture::parcel(&journal, &notice, &charts, report));
         let parcel = match made.await.and_then(|made| made) {
@@ -265,6 +296,26 @@ impl Postman {
             thread,
             maybe_sent: queued.attempts > 0,
         })
+    }
+}
+
+/// How long it is tried.
+fn too_old(notice: &Notice) -> SignedDuration {
+    match &notice.body {
+        Body::Signal { signal, .. } if closes(signal) => END_TOO_OLD,
+        Body::Signal { .. } | Body::Card(_) | Body::Reply(_) | Body::Files { .. } => TOO_OLD,
+    }
+}
+
+/// Whether it ends what a recipient has heard of, and means nothing to one who has not.
+fn closes(signal: &Signal) -> bool {
+    match signal.turn {
+        Turn::Resolved => true,
+        Turn::Opened
+        | Turn::Called
+        | Turn::Acknowledged { .. }
+        | Turn::NeedsHelp
+        | Turn::RolledBack { .. } => false,
     }
 }
 

@@ -10,11 +10,13 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, Method, StatusCode};
 
 use super::slack::text::line;
-use super::{DeliverError, LONGEST_WAIT, MENDING};
+use super::{DeliverError, LIMITED, LONGEST_WAIT, MENDING};
 
 pub(super) const TIME_OUT: Duration = Duration::from_secs(10);
 /// What is read of an answer, in bytes.
 const ANSWER: usize = 4096;
+
+const REDIRECTS: &str = "it redirects, which is not followed; give the address that it is at";
 
 /// Posts; follows no redirect, because what is sent is for one receiver.
 #[derive(Debug, Clone)]
@@ -73,10 +75,16 @@ impl Poster {
     }
 
     /// Whether something answers there, and over TLS where the address says so; it is told
-    /// nothing.
+    /// nothing. A status other than that of a dead back end or a redirect proves nothing: who
+    /// takes posts need not know what was asked here.
     pub(super) async fn probe(&self, url: &str) -> Result<StatusCode, String> {
         let request = self.http.request(Method::HEAD, url).timeout(self.time_out);
-        request.send().await.map(|answer| answer.status()).map_err(|error| self.why(error))
+        let status = request.send().await.map_err(|error| self.why(error))?.status();
+        match status.as_u16() {
+            502..=504 => Err(format!("HTTP {status}: what stands in front of it can't reach it")),
+            300..=399 => Err(format!("HTTP {status}: {REDIRECTS}")),
+            _ => Ok(status),
+        }
     }
 
     /// Without the address, which may be a secret by itself.
@@ -103,16 +111,13 @@ impl Answer {
         let transient = |reason, retry_after| Err(DeliverError::Transient { reason, retry_after });
         match status.as_u16() {
             200..=299 => Ok(()),
-            429 => transient("it limits the rate (HTTP 429)".to_owned(), self.retry_after),
+            429 => transient(format!("{LIMITED} (HTTP 429)"), self.retry_after),
             408 | 425 | 500..=599 => transient(format!("HTTP {status}{said}"), self.retry_after),
             401 | 403 | 407 => {
                 let reason = format!("HTTP {status}{said} (see its secret and headers)");
                 transient(reason, Some(MENDING))
             }
-            300..=399 => Err(DeliverError::Permanent(format!(
-                "HTTP {status}: it redirects, which is not followed; give the address that it \
-                 is at"
-            ))),
+            300..=399 => Err(DeliverError::Permanent(format!("HTTP {status}: {REDIRECTS}"))),
             _ => Err(DeliverError::Permanent(format!("HTTP {status}{said}"))),
         }
     }

@@ -15,6 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{Notice, Signal};
 
+/// Said where whoever is asked has been asked too often.
+pub const LIMITED: &str = "it limits the rate";
 /// How long to wait for people to mend a token, a password or a scope.
 const MENDING: Duration = Duration::from_mins(5);
 /// The longest wait that is accepted from a service, so that no answer parks a message for

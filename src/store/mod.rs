@@ -23,7 +23,7 @@ use sqlx::{AnyPool, Row};
 
 pub use commit::{WatchRow, Write};
 pub use lease::{Claim, Fence};
-pub use outbox::{Backlog, Letterbox, Queued};
+pub use outbox::{Backlog, Letterbox, Queued, Status};
 pub use permits::RecentPermits;
 
 use crate::model::{LedgerEntry, WatchId};

@@ -1,4 +1,7 @@
 //! Messages that are promised and not yet delivered, in order within a watch.
+//!
+//! What this build can't read, because a newer one wrote it, is set aside: kept and counted,
+//! in nobody's way, and looked at again when a postman begins.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -27,6 +30,8 @@ pub struct Letterbox {
     pub way: Way,
     pub pending: u32,
     pub undeliverable: u32,
+    /// Set aside, because this build can't read it.
+    pub unreadable: u32,
     pub oldest: Option<Timestamp>,
     pub routes: Vec<Backlog>,
 }
@@ -36,13 +41,26 @@ pub struct Letterbox {
 pub struct Backlog {
     /// `slack`, or `pagerduty:oncall`.
     pub route: String,
-    /// Whether it is tried on.
-    pub pending: bool,
+    pub status: Status,
     pub count: u32,
+    /// When the first of it was said.
     pub oldest: Timestamp,
+    /// When the last of it was tried, given up or set aside.
     pub newest: Timestamp,
     /// What a try came to, where there was one.
     pub error: Option<String>,
+}
+
+/// What has become of what was not delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// It is tried on.
+    Pending,
+    /// No further try.
+    Undeliverable,
+    /// This build can't read it.
+    Unreadable,
 }
 
 /// Puts a notice in. A card replaces one that nobody has tried to deliver, in
@@ -98,7 +116,32 @@ fn text(words: &str) -> String {
 impl Store {
     /// The first undelivered notice of each watch and route of a lane, the next due first; at
     /// most `limit`.
+    /// What this build can't read is set aside: kept for one that can, and no longer in the way.
     pub async fn outbox_heads(&self, lane: Lane, limit: u32) -> Result<Vec<Queued>, StoreError> {
+        loop {
+            let (mut heads, mut all_read) = (Vec::new(), true);
+            for head in self.raw_heads(lane, limit).await? {
+                match head {
+                    Ok(queued) => heads.push(queued),
+                    Err(Unread { seq, next_at, why }) => {
+                        tracing::error!(seq, why, "a message is set aside: it can't be read");
+                        self.settle(seq, "unreadable", &why, next_at).await?;
+                        all_read = false;
+                    }
+                }
+            }
+            // What stood behind them is at the head now.
+            if all_read {
+                return Ok(heads);
+            }
+        }
+    }
+
+    async fn raw_heads(
+        &self,
+        lane: Lane,
+        limit: u32,
+    ) -> Result<Vec<Result<Queued, Unread>>, StoreError> {
         // An exact route, all below one, and one that is another's lane.
         let (exact, below, but) = match lane {
             Lane::Words(way) => (way.as_str(), format!("{}:%", way.as_str()), FILES),
@@ -117,18 +160,76 @@ impl Store {
         .bind(i64::from(limit))
         .fetch_all(&self.pool)
         .await?;
-        rows.iter()
-            .map(|row| {
-                Ok(Queued {
-                    seq: row.get(0),
-                    notice: serde_json::from_str(row.get::<&str, _>(1))?,
-                    address: serde_json::from_str(row.get::<&str, _>(2))?,
-                    attempts: u32::try_from(row.get::<i64, _>(3)).unwrap_or(u32::MAX),
-                    queued_at: from_ms(row.get::<i64, _>(4)),
-                    next_at: from_ms(row.get::<i64, _>(5)),
-                })
+        Ok(rows.iter().map(head).collect())
+    }
+
+    /// The deployment's message that waits behind what is to go under it, if it is due: the
+    /// one in front was given up or set aside.
+    pub async fn outbox_card(
+        &self,
+        watch: &WatchId,
+        now: Timestamp,
+    ) -> Result<Option<Queued>, StoreError> {
+        let row = sqlx::query(
+            "SELECT seq, notice, address, attempts, queued_ms, next_ms FROM outbox \
+             WHERE watch = $1 AND kind = 'card' AND status = 'pending' AND next_ms <= $2 \
+             ORDER BY seq LIMIT 1",
+        )
+        .bind(watch.as_str())
+        .bind(now.as_millisecond())
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(row.and_then(|row| head(&row).ok()))
+    }
+
+    /// What was set aside waits once more, because this build may be a newer one; but for
+    /// what something later was delivered after: the order stays.
+    pub async fn outbox_reread(&self) -> Result<(), StoreError> {
+        let mut transaction = self.begin().await?;
+        sqlx::query(
+            "UPDATE outbox SET status = 'pending' WHERE status = 'unreadable' \
+             AND NOT EXISTS (SELECT 1 FROM outbox AS later WHERE later.watch = outbox.watch \
+                 AND later.route = outbox.route AND later.seq > outbox.seq \
+                 AND later.status = 'delivered')",
+        )
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Whether nothing but `seq` that was said of `incident` to whoever is at `route` has
+    /// reached it or still may, and something was given up. An incident of which nothing is
+    /// kept any more may have been heard of.
+    pub async fn outbox_lost(
+        &self,
+        route: &str,
+        incident: &str,
+        seq: i64,
+    ) -> Result<bool, StoreError> {
+        let rows = sqlx::query(
+            "SELECT status, notice FROM outbox WHERE route = $1 AND kind = 'signal' \
+             AND status <> 'unreadable' AND seq <> $2",
+        )
+        .bind(route)
+        .bind(seq)
+        .fetch_all(&self.pool)
+        .await?;
+        let of_it = |row: &&AnyRow| {
+            let notice = serde_json::from_str::<Notice>(row.get::<&str, _>(1));
+            notice.is_ok_and(|notice| match notice.body {
+                Body::Signal { signal, .. } => signal.incident == incident,
+                Body::Card(_) | Body::Reply(_) | Body::Files { .. } => false,
             })
-            .collect()
+        };
+        let mut lost = false;
+        for row in rows.iter().filter(of_it) {
+            if row.get::<&str, _>(0) != "undeliverable" {
+                return Ok(false);
+            }
+            lost = true;
+        }
+        Ok(lost)
     }
 
     /// Counts a try, before it is made: after a crash the next one looks first
@@ -200,10 +301,28 @@ impl Store {
     }
 
     /// No further try: kept for people to see, and no longer in the way.
-    pub async fn outbox_undeliverable(&self, seq: i64, error: &str) -> Result<(), StoreError> {
+    pub async fn outbox_undeliverable(
+        &self,
+        seq: i64,
+        error: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.settle(seq, "undeliverable", error, now).await
+    }
+
+    /// Out of the queue at `now`.
+    async fn settle(
+        &self,
+        seq: i64,
+        status: &str,
+        error: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let mut transaction = self.begin().await?;
-        sqlx::query("UPDATE outbox SET status = 'undeliverable', error = $1 WHERE seq = $2")
+        sqlx::query("UPDATE outbox SET status = $1, error = $2, next_ms = $3 WHERE seq = $4")
+            .bind(status)
             .bind(text(error))
+            .bind(now.as_millisecond())
             .bind(seq)
             .execute(&mut *transaction)
             .await?;
@@ -211,10 +330,10 @@ impl Store {
         Ok(())
     }
 
-    /// Forgets what was said before `before`, and was delivered or can't be.
+    /// Forgets what was delivered, given up or set aside before `before`.
     pub async fn outbox_prune(&self, before: Timestamp) -> Result<(), StoreError> {
         let mut transaction = self.begin().await?;
-        sqlx::query("DELETE FROM outbox WHERE status <> 'pending' AND queued_ms < $1")
+        sqlx::query("DELETE FROM outbox WHERE status <> 'pending' AND next_ms < $1")
             .bind(before.as_millisecond())
             .execute(&mut *transaction)
             .await?;
@@ -234,7 +353,7 @@ impl Store {
     /// Of every way, whether something waits or not.
     pub async fn letterboxes(&self) -> Result<Vec<Letterbox>, StoreError> {
         let rows = sqlx::query(
-            "SELECT route, status, COUNT(*), MIN(queued_ms), MAX(queued_ms), MAX(error) \
+            "SELECT route, status, COUNT(*), MIN(queued_ms), MAX(next_ms), MAX(error) \
              FROM outbox WHERE status <> 'delivered' GROUP BY route, status ORDER BY route, status",
         )
         .fetch_all(&self.pool)
@@ -247,7 +366,11 @@ impl Store {
 fn backlog(row: &AnyRow) -> Backlog {
     Backlog {
         route: row.get(0),
-        pending: row.get::<&str, _>(1) == "pending",
+        status: match row.get::<&str, _>(1) {
+            "pending" => Status::Pending,
+            "unreadable" => Status::Unreadable,
+            _ => Status::Undeliverable,
+        },
         count: u32::try_from(row.get::<i64, _>(2)).unwrap_or(u32::MAX),
         oldest: from_ms(row.get::<i64, _>(3)),
         newest: from_ms(row.get::<i64, _>(4)),
@@ -258,14 +381,37 @@ fn backlog(row: &AnyRow) -> Backlog {
 fn letterbox(way: Way, routes: &[Backlog]) -> Letterbox {
     let ours = |one: &&Backlog| one.route.split(':').next() == Some(way.as_str());
     let routes: Vec<Backlog> = routes.iter().filter(ours).cloned().collect();
-    let count =
-        |pending| routes.iter().filter(move |one| one.pending == pending).map(|one| one.count);
-    let pending = routes.iter().filter(|one| one.pending);
+    let count = |status| -> u32 {
+        routes.iter().filter(|one| one.status == status).map(|one| one.count).sum()
+    };
+    let pending = routes.iter().filter(|one| one.status == Status::Pending);
     Letterbox {
         way,
-        pending: count(true).sum(),
-        undeliverable: count(false).sum(),
+        pending: count(Status::Pending),
+        undeliverable: count(Status::Undeliverable),
+        unreadable: count(Status::Unreadable),
         oldest: pending.map(|one| one.oldest).min(),
         routes,
     }
+}
+
+/// A row of the queue that this build can't read.
+struct Unread {
+    seq: i64,
+    next_at: Timestamp,
+    why: String,
+}
+
+/// A row of the queue, if this build can read it.
+fn head(row: &AnyRow) -> Result<Queued, Unread> {
+    let (seq, next_at) = (row.get(0), from_ms(row.get::<i64, _>(5)));
+    let unread = |error: serde_json::Error| Unread { seq, next_at, why: error.to_string() };
+    Ok(Queued {
+        seq,
+        notice: serde_json::from_str(row.get::<&str, _>(1)).map_err(unread)?,
+        address: serde_json::from_str(row.get::<&str, _>(2)).map_err(unread)?,
+        attempts: u32::try_from(row.get::<i64, _>(3)).unwrap_or(u32::MAX),
+        queued_at: from_ms(row.get::<i64, _>(4)),
+        next_at,
+    })
 }

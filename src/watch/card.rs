@@ -1,6 +1,6 @@
 //! The deployment's card: the monitor box, and the incident while one is open.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::words::{full, limits_in_words};
 use super::{Actor, PreflightState, RunStep, Stage, Watch};
@@ -13,7 +13,19 @@ const STABLE: f64 = 0.05;
 /// From this many times on a change is told as a multiple.
 const MANY: f64 = 10.0;
 
+/// Of when the numbers of a card are.
+const AS_OF: &str = "Numbers as of";
+/// A card whose numbers are older than this is edited for them alone. Edits notify nobody,
+/// and Slack takes some fifty a minute: of a hundred watches this makes ten.
+const FRESH: SignedDuration = SignedDuration::from_mins(10);
+
 impl Watch {
+    /// Whether there are newer numbers, and those that people see are old.
+    pub(super) fn is_card_stale(&self, now: Timestamp) -> bool {
+        let shown = self.card_shown_at.is_none_or(|at| now.duration_since(at) >= FRESH);
+        shown && self.last_tick > self.card_shown_at
+    }
+
     pub(super) fn card(&self, offers: Vec<Offer>) -> Card {
         let facts = &self.deployment.facts;
         let revision = self.deployment.revision.as_ref().map(|to| match &self.deployment.source {
@@ -51,10 +63,15 @@ impl Watch {
             tone: self.tone(),
             title: self.title(),
             status: self.status_line(),
-            head: vec![
-                ("Version".to_owned(), self.version()),
-                ("Deployed".to_owned(), minute(self.deployment.started_at)),
-            ],
+            head: [
+                Some(("Version".to_owned(), self.version())),
+                Some(("Deployed".to_owned(), minute(self.deployment.started_at))),
+                // People read it hours later: a number without its time is taken for now's.
+                self.last_tick.filter(|_| is_measured).map(|at| (AS_OF.to_owned(), minute(at))),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
             about: about.into_iter().flatten().collect(),
             url: facts.url.clone(),
             incident: self.incident_on_card(),

@@ -277,8 +277,14 @@ impl Watch {
 }
 
 impl Said {
+    /// What was said until here is no word of the incident's.
+    pub(super) fn goes_on_about_the_incident(&mut self) {
+        self.own_from = self.notices.len();
+    }
+
+    /// The latest reply of the incident's.
     fn last_reply(&self) -> Option<&Reply> {
-        self.notices.iter().rev().find_map(|notice| match &notice.body {
+        self.notices.iter().skip(self.own_from).rev().find_map(|notice| match &notice.body {
             Body::Reply(reply) => Some(reply),
             Body::Card(_) | Body::Signal { .. } | Body::Files { .. } => None,
         })
@@ -294,9 +300,10 @@ impl Said {
         }
     }
 
-    /// The latest reply mentions them too.
+    /// The latest reply of the incident's mentions them too.
     fn mention(&mut self, ids: Vec<String>) {
-        let latest = self.notices.iter_mut().rev().find_map(|notice| match &mut notice.body {
+        let own = self.notices.iter_mut().skip(self.own_from);
+        let latest = own.rev().find_map(|notice| match &mut notice.body {
             Body::Reply(reply) => Some(reply),
             Body::Card(_) | Body::Signal { .. } | Body::Files { .. } => None,
         });

@@ -31,6 +31,7 @@ impl Watch {
         self.note_source(sampled, now);
         self.note_born(&sampled.born, now);
         self.tell_of_alarms(&sampled.alarms_before, now, said);
+        said.goes_on_about_the_incident();
         self.rivals.clone_from(&sampled.rivals);
         self.note_stops(&sampled.stops);
         let next = grid_after(self.settled(now).max(sampled.latest.at), self.interval());
@@ -38,6 +39,7 @@ impl Watch {
         match &self.stage {
             Stage::Watching => {
                 self.tell_of_missing_data(now, said);
+                said.goes_on_about_the_incident();
                 self.weigh(now, said);
                 self.advance(now, said);
                 self.give_up_roll_out(now, said);

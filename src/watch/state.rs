@@ -105,6 +105,9 @@ pub struct Watch {
     pub notices: u32,
     /// What the last card showed, so that only a change edits it.
     pub card_shown: String,
+    /// When that was.
+    #[serde(default)]
+    pub card_shown_at: Option<Timestamp>,
 }
 
 /// The policy that a watch runs under, frozen at its start.
@@ -242,6 +245,9 @@ pub struct Entry {
 pub struct Said {
     pub notices: Vec<Notice>,
     pub ledger: Vec<LedgerEntry>,
+    /// Replies before this one are about something else than the incident: nobody is called
+    /// with them.
+    pub(super) own_from: usize,
 }
 
 /// Lines of a timeline that are kept; a flapping watch must not grow for ever.
@@ -305,6 +311,7 @@ impl Watch {
             pictures: 0,
             notices: 0,
             card_shown: String::new(),
+            card_shown_at: None,
         };
         watch.begin_controls();
         let mut said = Said::default();

@@ -31,16 +31,16 @@ impl Watch {
         let offers = self.offers(now);
         let shown =
             format!("{}|{}|{:?}", self.visible(), self.requests().is_some(), offered(&offers));
-        if shown == self.card_shown {
+        if shown == self.card_shown && !self.is_card_stale(now) {
             return;
         }
-        self.card_shown = shown;
+        (self.card_shown, self.card_shown_at) = (shown, Some(now));
         let card = self.card(offers);
         let notice = self.notice(now, Body::Card(card));
         said.notices.push(notice);
     }
 
-    /// What a card shows, but for the values: they alone are no reason to edit.
+    /// What a card shows, but for the values: they alone are no reason to edit at once.
     fn visible(&self) -> String {
         let verdicts: Vec<_> = self.checks.values().map(CheckState::verdict).collect();
         let status = self.incident.as_ref().map(|incident| (incident.status, incident.severity));

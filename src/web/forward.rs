@@ -3,7 +3,8 @@
 //! Reading is answered from the store by whoever is asked. A hook or an act is the
 //! leader's: it is answered here only with the leader's own answer, so what was
 //! acknowledged is kept. Who sent it is judged here, by the token, and vouched for
-//! ([`vouch`]): the token goes no further.
+//! ([`vouch`]): the token goes no further. A press in Slack is judged here too, and
+//! answered within Slack's three seconds whatever the leader does ([`slack::passed_on`]).
 
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use reqwest::Url;
 
 use super::Face;
 use super::problem::Problem;
+use super::slack::{self, INTERACTIVITY};
 use super::vouch::{CALLER, Distrust, VOUCHED, Vouched, random, vouch};
 use crate::engine::{Leads, clock};
 use crate::settings::Role;
@@ -77,6 +79,14 @@ pub async fn to_leader(State(face): State<Face>, mut request: Request, next: Nex
         Ok(whole) => whole,
         Err(problem) => return problem.into_response(),
     };
+    if head.uri.path() == INTERACTIVITY {
+        return slack::passed_on(&face, head, body, next).await;
+    }
+    relayed(face, head, body, next).await
+}
+
+/// The leader's answer; 503 where none could be had.
+pub(super) async fn relayed(face: Face, head: Parts, body: Bytes, next: Next) -> Response {
     let deadline = tokio::time::Instant::now() + HELD;
     loop {
         match face.engine.leads() {

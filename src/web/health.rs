@@ -12,7 +12,7 @@ use serde_json::json;
 use super::Face;
 use super::problem::Problem;
 use crate::engine::{Leads, clock};
-use crate::store::{Backlog, Letterbox, StoreError};
+use crate::store::{Backlog, Letterbox, Status, StoreError};
 
 /// How long the store may take: whoever asks waits no longer than some seconds.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -40,6 +40,7 @@ pub async fn readyz(State(face): State<Face>, headers: HeaderMap) -> Response {
             let outbox = json!({
                 "pending": ways.iter().map(|way| way.pending).sum::<u32>(),
                 "undeliverable": ways.iter().map(|way| way.undeliverable).sum::<u32>(),
+                "unreadable": ways.iter().map(|way| way.unreadable).sum::<u32>(),
                 "oldest": ways.iter().filter_map(|way| way.oldest).min(),
                 "channels": ways,
             });
@@ -76,20 +77,23 @@ pub async fn readyz(State(face): State<Face>, headers: HeaderMap) -> Response {
 fn unheard(ways: &[Letterbox], now: Timestamp) -> Vec<String> {
     let routes = ways.iter().flat_map(|way| &way.routes);
     let told = routes.filter_map(|one: &Backlog| {
-        let Backlog { route, pending, count, oldest, newest, error } = one;
+        let Backlog { route, status, count, oldest, newest, error } = one;
         let why = error.as_deref().unwrap_or("not tried yet");
         let since = oldest.strftime("%Y-%m-%d %H:%M UTC");
         let messages = if *count == 1 { "message" } else { "messages" };
-        if *pending {
-            let late = now.duration_since(*oldest) > LATE;
-            return late.then(|| {
+        match status {
+            Status::Pending => (now.duration_since(*oldest) > LATE).then(|| {
                 format!(
                     "{route}: {count} {messages} not delivered yet, the oldest of {since}: {why}"
                 )
-            });
+            }),
+            Status::Undeliverable => (now.duration_since(*newest) < TOLD)
+                .then(|| format!("{route}: {count} {messages} could not be delivered: {why}")),
+            Status::Unreadable => Some(format!(
+                "{route}: {count} {messages} of {since} set aside, because another version of \
+                 deployguard wrote what this one can't read: {why}; start that version"
+            )),
         }
-        let recent = now.duration_since(*newest) < TOLD;
-        recent.then(|| format!("{route}: {count} {messages} could not be delivered: {why}"))
     });
     told.collect()
 }
@@ -109,29 +113,45 @@ pub async fn metrics(State(face): State<Face>, headers: HeaderMap) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use super::Status::{Pending, Undeliverable, Unreadable};
     use super::*;
     use crate::model::Way;
 
     #[test]
     fn a_channel_that_nobody_hears_is_told_after_five_minutes_and_a_lost_message_at_once() {
         let at = |second| Timestamp::from_second(second).unwrap();
-        let backlog = |route: &str, pending, since| Backlog {
+        let backlog = |route: &str, status, since| Backlog {
             route: route.to_owned(),
-            pending,
+            status,
             count: 2,
             oldest: at(since),
             newest: at(since),
             error: Some("HTTP 503".to_owned()),
         };
         let routes =
-            vec![backlog("pagerduty:dba", true, 600), backlog("pagerduty:oncall", true, 601)];
-        let lost = vec![backlog("email:boss", false, 901)];
-        let letterbox =
-            |way, routes| Letterbox { way, pending: 0, undeliverable: 0, oldest: None, routes };
-        let ways = [letterbox(Way::PagerDuty, routes), letterbox(Way::Email, lost)];
+            vec![backlog("pagerduty:dba", Pending, 600), backlog("pagerduty:oncall", Pending, 601)];
+        let lost = vec![backlog("email:boss", Undeliverable, 901)];
+        let aside = vec![backlog("webhook:audit", Unreadable, 901)];
+        let letterbox = |way, routes| Letterbox {
+            way,
+            pending: 0,
+            undeliverable: 0,
+            unreadable: 0,
+            oldest: None,
+            routes,
+        };
+        let ways = [
+            letterbox(Way::PagerDuty, routes),
+            letterbox(Way::Email, lost),
+            letterbox(Way::Webhook, aside),
+        ];
         let wait = "pagerduty:dba: 2 messages not delivered yet, the oldest of 1970-01-01 00:10 UTC: HTTP 503";
         let gone = "email:boss: 2 messages could not be delivered: HTTP 503";
-        assert_eq!(unheard(&ways, at(901)), [wait, gone]);
-        assert_eq!(unheard(&ways, at(901 + 24 * 3600)).len(), 2, "a day later only what waits");
+        let aside = "webhook:audit: 2 messages of 1970-01-01 00:15 UTC set aside, because another \
+                     version of deployguard wrote what this one can't read: HTTP 503; start that \
+                     version";
+        assert_eq!(unheard(&ways, at(901)), [wait, gone, aside]);
+        let later = unheard(&ways, at(901 + 24 * 3600));
+        assert_eq!(later.len(), 3, "a day later only what waits and what is set aside");
     }
 }

@@ -87,7 +87,7 @@ pub fn router(face: Face) -> Router {
     Router::new()
         .route("/hooks/deployments", post(hook::announce))
         .route(forward::SNS, post(sns::post))
-        .route("/slack/interactivity", post(slack::post))
+        .route(slack::INTERACTIVITY, post(slack::post))
         .route("/api/v1/watches", get(read::watches))
         .route("/api/v1/watches/{id}", get(read::watch))
         .route("/api/v1/watches/{id}/journal", get(read::journal))

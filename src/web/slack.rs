@@ -2,25 +2,36 @@
 //!
 //! Answered 200 and empty within Slack's three seconds; what came of the press is told
 //! to the person by its `response_url`. 401 is for what Slack has not signed lately.
+//! Who stands by answers as quickly, and tells the person where the leader can't.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::State;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
-use tokio::sync::Semaphore;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Face;
 use super::body::read_up_to;
+use super::forward::relayed;
 use super::problem::Problem;
 use crate::engine::Presses;
-use crate::triggers::slack::{Unread, read};
+use crate::triggers::slack::{Pressed, Unread, read};
+
+/// Where Slack posts what is pressed.
+pub const INTERACTIVITY: &str = "/slack/interactivity";
 
 /// The largest body, in bytes: Slack sends the whole message with each press.
 const LIMIT: usize = 256 * 1024;
 /// How long Slack is kept waiting for what was pressed.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// Told where the leader did not answer in time: what was sent may have arrived.
+const NOT_KNOWN: &str = "It is not known whether this was done: no deployguard that leads has \
+                         answered. Look at the deployment's message, and press again if it was not.";
 /// Presses under way at once.
 const AT_ONCE: usize = 32;
 
@@ -48,34 +59,8 @@ pub async fn post(
     };
     let counter = face.counter.as_ref().ok_or_else(none)?;
     let bytes = read_up_to(LIMIT, body).await?;
-    let header =
-        |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let (signature, timestamp) = (header("x-slack-signature"), header("x-slack-request-timestamp"));
-    let forged = |why: &dyn std::fmt::Display| {
-        tracing::warn!(%why, "a press at /slack/interactivity is not taken");
-        Problem::new(StatusCode::UNAUTHORIZED, why.to_string())
-    };
-    let text = std::str::from_utf8(&bytes).map_err(|error| forged(&error))?;
-    counter.presses.buttons.check(signature, timestamp, text).map_err(|why| forged(&why))?;
-    let pressed = match payload(text).as_deref().map(read) {
-        Some(Ok(pressed)) => pressed,
-        // Another app's, or a button without a command: Slack wants its 200.
-        Some(Err(Unread::NotOurs(what))) => {
-            tracing::debug!(what, "an interaction that is none of ours");
-            return Ok(StatusCode::OK);
-        }
-        Some(Err(why @ Unread::NotSlacks(_))) => {
-            return Err(Problem::new(StatusCode::BAD_REQUEST, why.to_string()));
-        }
-        None => {
-            let detail = "the body has no `payload`";
-            return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
-        }
-    };
-    let Ok(permit) = counter.room.clone().try_acquire_owned() else {
-        let detail = "too much is being pressed; try again";
-        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail));
-    };
+    let Some(pressed) = counter.read(&headers, &bytes)? else { return Ok(StatusCode::OK) };
+    let permit = counter.room()?;
     let presses = counter.presses.clone();
     let doing = tokio::spawn(async move {
         presses.take(pressed).await;
@@ -84,6 +69,71 @@ pub async fn post(
     // Slower ones go on.
     let _ = tokio::time::timeout(PATIENCE, doing).await;
     Ok(StatusCode::OK)
+}
+
+/// A press that comes to who stands by: checked here, because it is answered here where the
+/// leader is slow, and brought to the leader, who checks it too.
+pub async fn passed_on(face: &Face, head: Parts, body: Bytes, next: Next) -> Response {
+    let Some(counter) = face.counter.clone() else {
+        return relayed(face.clone(), head, body, next).await;
+    };
+    let checked = counter.read(&head.headers, &body);
+    let (pressed, permit) = match checked.and_then(|read| Ok((read, counter.room()?))) {
+        Ok((Some(pressed), permit)) => (pressed, permit),
+        Ok((None, _)) => return StatusCode::OK.into_response(),
+        Err(problem) => return problem.into_response(),
+    };
+    let (face, (answer, answered)) = (face.clone(), tokio::sync::oneshot::channel());
+    tokio::spawn(async move {
+        let response = relayed(face, head, body, next).await;
+        // Nobody waits for it any more: Slack has its 200, and the person hears of a failure.
+        if let Err(late) = answer.send(response)
+            && !late.status().is_success()
+        {
+            counter.presses.buttons.tell(&pressed, NOT_KNOWN).await;
+        }
+        drop(permit);
+    });
+    match tokio::time::timeout(PATIENCE, answered).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(_)) | Err(_) => StatusCode::OK.into_response(),
+    }
+}
+
+impl Counter {
+    /// What was pressed, if Slack has sent it lately. `None`: none of ours.
+    fn read(&self, headers: &HeaderMap, bytes: &[u8]) -> Result<Option<Pressed>, Problem> {
+        let header = |name: &str| {
+            headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+        };
+        let (signature, timestamp) =
+            (header("x-slack-signature"), header("x-slack-request-timestamp"));
+        let forged = |why: &dyn std::fmt::Display| {
+            tracing::warn!(%why, "a press at {INTERACTIVITY} is not taken");
+            Problem::new(StatusCode::UNAUTHORIZED, why.to_string())
+        };
+        let text = std::str::from_utf8(bytes).map_err(|error| forged(&error))?;
+        self.presses.buttons.check(signature, timestamp, text).map_err(|why| forged(&why))?;
+        match payload(text).as_deref().map(read) {
+            Some(Ok(pressed)) => Ok(Some(pressed)),
+            // Another app's, or a button without a command: Slack wants its 200.
+            Some(Err(Unread::NotOurs(what))) => {
+                tracing::debug!(what, "an interaction that is none of ours");
+                Ok(None)
+            }
+            Some(Err(why @ Unread::NotSlacks(_))) => {
+                Err(Problem::new(StatusCode::BAD_REQUEST, why.to_string()))
+            }
+            None => Err(Problem::new(StatusCode::BAD_REQUEST, "the body has no `payload`")),
+        }
+    }
+
+    fn room(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        self.room.clone().try_acquire_owned().map_err(|_| {
+            let detail = "too much is being pressed; try again";
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+        })
+    }
 }
 
 /// The form's one field.

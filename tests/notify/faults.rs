@@ -1,15 +1,19 @@
 //! Each channel and each failure: what is delivered, in which order, after how long, and
 //! whether twice. Through the real outbox and postman; times are the store's.
 
-mod desk;
+pub mod desk;
 
-use deployguard::model::Way;
+use deployguard::model::{FILES, Lane, Way};
 use jiff::SignedDuration;
 
 use crate::world::called::HttpFault;
 use crate::world::called::smtp::SmtpFault;
 use crate::world::slack::SlackFault;
+use crate::world::slack::files::UPLOAD;
 use desk::{Desk, LONG};
+
+const PLACE: &str = "files.getUploadURLExternal";
+const COMPLETE: &str = "files.completeUploadExternal";
 
 /// What goes wrong with the first try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +30,8 @@ enum Failure {
     Unauthorised,
     /// The channel is archived, the address gone.
     Gone,
+    /// What is said is too large for it.
+    TooLarge,
     /// It was taken, and the answer got lost.
     Unanswered,
 }
@@ -40,14 +46,14 @@ enum Then {
     GivenUp,
 }
 
-use Failure::{Broken, Gone, Hangs, Limited, NotThere, Unanswered, Unauthorised};
+use Failure::{Broken, Gone, Hangs, Limited, NotThere, TooLarge, Unanswered, Unauthorised};
 use Then::{After, GivenUp};
 
 /// The table. PagerDuty puts a repeated event into the same alert; a repeated delivery has
 /// the same id, a repeated letter the same Message-ID; Slack is looked through before.
-const TABLE: [(Way, [(Failure, Then); 7]); 4] = [
+const TABLE: [(Lane, [(Failure, Then); 8]); 5] = [
     (
-        Way::Slack,
+        Lane::Words(Way::Slack),
         [
             (Limited, After(30, 1)),
             (Broken, After(1, 1)),
@@ -55,11 +61,26 @@ const TABLE: [(Way, [(Failure, Then); 7]); 4] = [
             (NotThere, After(1, 1)),
             (Unauthorised, After(300, 1)),
             (Gone, After(300, 1)),
+            (TooLarge, GivenUp),
             (Unanswered, After(1, 1)),
         ],
     ),
     (
-        Way::PagerDuty,
+        Lane::Files,
+        [
+            (Limited, After(30, 1)),
+            (Broken, After(1, 1)),
+            (Hangs, After(1, 1)),
+            (NotThere, After(1, 1)),
+            (Unauthorised, After(300, 1)),
+            (Gone, After(300, 1)),
+            (TooLarge, GivenUp),
+            // A share shows a while later, and is looked for then.
+            (Unanswered, After(15, 1)),
+        ],
+    ),
+    (
+        Lane::Words(Way::PagerDuty),
         [
             (Limited, After(30, 1)),
             (Broken, After(1, 1)),
@@ -68,11 +89,12 @@ const TABLE: [(Way, [(Failure, Then); 7]); 4] = [
             // PagerDuty says of a wrong key what it says of a wrong event: 400.
             (Unauthorised, GivenUp),
             (Gone, GivenUp),
+            (TooLarge, GivenUp),
             (Unanswered, After(1, 2)),
         ],
     ),
     (
-        Way::Webhook,
+        Lane::Words(Way::Webhook),
         [
             (Limited, After(30, 1)),
             (Broken, After(1, 1)),
@@ -80,11 +102,12 @@ const TABLE: [(Way, [(Failure, Then); 7]); 4] = [
             (NotThere, After(1, 1)),
             (Unauthorised, After(300, 1)),
             (Gone, GivenUp),
+            (TooLarge, GivenUp),
             (Unanswered, After(1, 2)),
         ],
     ),
     (
-        Way::Email,
+        Lane::Words(Way::Email),
         [
             // SMTP has no word for how long.
             (Limited, After(1, 1)),
@@ -93,6 +116,7 @@ const TABLE: [(Way, [(Failure, Then); 7]); 4] = [
             (NotThere, After(1, 1)),
             (Unauthorised, After(300, 1)),
             (Gone, GivenUp),
+            (TooLarge, GivenUp),
             (Unanswered, After(1, 2)),
         ],
     ),
@@ -100,51 +124,52 @@ const TABLE: [(Way, [(Failure, Then); 7]); 4] = [
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_channel_lives_through_each_failure() {
-    for (way, row) in TABLE {
+    for (lane, row) in TABLE {
         for (failure, then) in row {
             let desk = Desk::new().await;
-            desk.queue(way, &["first", "second"]).await;
-            plan(&desk, way, failure);
+            desk.queue(lane, &["first", "second"]).await;
+            plan(&desk, lane, failure);
             let slow = failure != NotThere;
             let before = desk::now();
             if slow {
-                desk.round(way).await;
+                desk.round(lane).await;
             } else {
-                desk.round_into_nothing(way).await;
+                desk.round_into_nothing(lane).await;
             }
-            let what = format!("{way:?}, {failure:?}");
+            let name = if lane == Lane::Files { FILES } else { lane.way().as_str() };
+            let what = format!("{name}, {failure:?}");
             let (times, next) = match then {
                 After(seconds, times) => {
-                    let head = desk.head(way).await.unwrap_or_else(|| panic!("{what}: no head"));
+                    let head = desk.head(lane).await.unwrap_or_else(|| panic!("{what}: no head"));
                     assert_eq!(head.attempts, 1, "{what}");
                     let wait = SignedDuration::from_secs(seconds);
                     assert!(head.next_at - wait >= before - MILLISECOND, "{what}: too early");
                     assert!(head.next_at - wait <= desk::now(), "{what}: too late");
-                    assert_eq!(desk.backlog(way).await, (2, 0), "{what}: the order is kept");
+                    assert_eq!(desk.backlog(lane).await, (2, 0), "{what}: the order is kept");
                     desk.clear_faults();
                     (times, format!("again after {seconds} s"))
                 }
                 GivenUp => {
                     desk.clear_faults();
-                    desk.round(way).await;
-                    assert_eq!(desk.backlog(way).await, (0, 1), "{what}");
+                    desk.round(lane).await;
+                    assert_eq!(desk.backlog(lane).await, (0, 1), "{what}");
                     (0, "given up, and told".to_owned())
                 }
             };
-            desk.make_due(way).await;
-            desk.round(way).await;
-            desk.make_due(way).await;
-            desk.round(way).await;
+            desk.make_due(lane).await;
+            desk.round(lane).await;
+            desk.make_due(lane).await;
+            desk.round(lane).await;
             let expected: Vec<&str> =
                 std::iter::repeat_n("first", times).chain(["second"]).collect();
-            let mut taken = desk.taken(way);
-            if way == Way::Slack {
+            let mut taken = desk.taken(lane);
+            if lane == Lane::Words(Way::Slack) {
                 // The deployment's message stands first in the channel.
                 taken.retain(|text| text != "card");
             }
             assert_eq!(taken, expected, "{what}");
-            assert_eq!(desk.backlog(way).await.0, 0, "{what}: nothing waits");
-            println!("{:10} {failure:13?} {next:20} first: {times}x, second: 1x", way.as_str());
+            assert_eq!(desk.backlog(lane).await.0, 0, "{what}: nothing waits");
+            println!("{name:12} {failure:13?} {next:20} first: {times}x, second: 1x");
         }
     }
 }
@@ -152,57 +177,99 @@ async fn each_channel_lives_through_each_failure() {
 /// The store keeps milliseconds.
 const MILLISECOND: SignedDuration = SignedDuration::from_millis(1);
 
-fn plan(desk: &Desk, way: Way, failure: Failure) {
-    let http = match failure {
+fn plan(desk: &Desk, lane: Lane, failure: Failure) {
+    match lane {
+        Lane::Words(Way::Slack) => {
+            if let Some(fault) = of_slack(failure) {
+                desk.slack.fault("chat.postMessage", &fault, 1);
+            }
+        }
+        Lane::Words(Way::PagerDuty) => {
+            if let Some(fault) = of_http(failure, 400) {
+                desk.pager.fault(&fault, 1);
+            }
+        }
+        Lane::Words(Way::Webhook) => {
+            if let Some(fault) = of_http(failure, 401) {
+                desk.hook.fault(&fault, 1);
+            }
+        }
+        Lane::Words(Way::Email) => {
+            if let Some((verb, fault)) = of_smtp(failure) {
+                desk.mail.fault(verb, &fault, 1);
+            }
+        }
+        Lane::Files => {
+            let (step, fault) = match failure {
+                TooLarge => (PLACE, Some(SlackFault::Error("file_upload_size_restricted"))),
+                Broken | Hangs => (UPLOAD, of_slack(failure)),
+                Gone | Unanswered => (COMPLETE, of_slack(failure)),
+                Limited | Unauthorised | NotThere => (PLACE, of_slack(failure)),
+            };
+            if let Some(fault) = fault {
+                desk.slack.fault(step, &fault, 1);
+            }
+        }
+    }
+}
+
+fn of_http(failure: Failure, unauthorised: u16) -> Option<HttpFault> {
+    match failure {
         Limited => Some(HttpFault::TooManyRequests(30)),
         Broken => Some(HttpFault::Status(503)),
         Hangs => Some(HttpFault::Hang(LONG)),
-        Unauthorised => Some(HttpFault::Status(if way == Way::PagerDuty { 400 } else { 401 })),
+        Unauthorised => Some(HttpFault::Status(unauthorised)),
         Gone => Some(HttpFault::Status(410)),
+        TooLarge => Some(HttpFault::Status(413)),
         Unanswered => Some(HttpFault::TakenButNoAnswer),
         NotThere => None,
-    };
-    let slack = match failure {
+    }
+}
+
+fn of_slack(failure: Failure) -> Option<SlackFault> {
+    match failure {
         Limited => Some(SlackFault::TooManyRequests(30)),
         Broken => Some(SlackFault::ServerError),
         Hangs => Some(SlackFault::Hang(LONG)),
         Unauthorised => Some(SlackFault::Error("token_revoked")),
         Gone => Some(SlackFault::Error("is_archived")),
+        TooLarge => Some(SlackFault::Error("msg_too_long")),
         Unanswered => Some(SlackFault::PostedButNoAnswer),
         NotThere => None,
-    };
-    let smtp = match failure {
+    }
+}
+
+fn of_smtp(failure: Failure) -> Option<(&'static str, SmtpFault)> {
+    match failure {
         Limited => Some(("MAIL", SmtpFault::Reply(450))),
         Broken => Some(("EHLO", SmtpFault::Reply(421))),
         Hangs => Some(("DATA", SmtpFault::Hang(LONG))),
         Unauthorised => Some(("AUTH", SmtpFault::Reply(535))),
         Gone => Some(("RCPT", SmtpFault::Reply(550))),
+        TooLarge => Some((".", SmtpFault::Reply(552))),
         Unanswered => Some((".", SmtpFault::TakenButNoAnswer)),
         NotThere => None,
-    };
-    match way {
-        Way::Slack => slack.iter().for_each(|fault| desk.slack.fault("chat.postMessage", fault, 1)),
-        Way::PagerDuty => http.iter().for_each(|fault| desk.pager.fault(fault, 1)),
-        Way::Webhook => http.iter().for_each(|fault| desk.hook.fault(fault, 1)),
-        Way::Email => smtp.iter().for_each(|(verb, fault)| desk.mail.fault(verb, fault, 1)),
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_channel_delays_no_other() {
-    for dead in Way::ALL {
+    for dead in Lane::all() {
         let desk = Desk::patient().await;
-        for way in Way::ALL {
-            desk.queue(way, &["first"]).await;
+        let mut lanes: Vec<Lane> = Lane::all().collect();
+        // Files begin the thread that they stand in, by a round of Slack's words.
+        lanes.reverse();
+        for lane in lanes {
+            desk.queue(lane, &["first"]).await;
         }
         plan(&desk, dead, Hangs);
         let hanging = tokio::spawn({
             let postman = desk.postman(dead);
             async move { postman.round().await }
         });
-        for way in Way::ALL.into_iter().filter(|way| *way != dead) {
-            desk.round(way).await;
-            assert_eq!(desk.backlog(way).await, (0, 0), "{way:?} beside a dead {dead:?}");
+        for lane in Lane::all().filter(|lane| *lane != dead) {
+            desk.round(lane).await;
+            assert_eq!(desk.backlog(lane).await, (0, 0), "{lane:?} beside a dead {dead:?}");
         }
         assert!(!hanging.is_finished(), "{dead:?} still hangs");
         hanging.abort();

@@ -5,8 +5,11 @@
 mod world;
 
 mod call;
+mod doctor;
 mod email;
 mod faults;
+mod mail_tls;
+mod old;
 mod pagerduty;
 mod pictures;
 mod slack;

@@ -91,9 +91,14 @@ fn gauge(value: f64) -> Reading {
     Ok(Measurement::Gauge { values: BTreeMap::from([(String::new(), value)]) })
 }
 
+/// A journal's beginning, with the checks that are in `POLICY`.
+pub fn journal() -> (Timestamp, Event) {
+    (start(), Play::opened(true))
+}
+
 impl Play {
-    /// `platform`: whether ECS has shown it.
-    fn open(platform: bool) -> Play {
+    /// How its journal begins.
+    fn opened(platform: bool) -> Event {
         let service =
             Service { name: "shopflow-api".into(), environment: "production".into(), key: key() };
         let deployment = Deployment {
@@ -122,15 +127,19 @@ impl Play {
             commit: Some("4f1c2aa9".into()),
             dirty: false,
         };
-        let event = Event::Opened {
+        Event::Opened {
             deployment: Box::new(deployment),
             pinned: Box::new(pinned),
             ceiling: Ceiling { mode: policy.mode, because: None },
             announcement: None,
             others: Vec::new(),
             query_offset: None,
-        };
-        let (watch, said) = Watch::open(&event, start()).unwrap();
+        }
+    }
+
+    /// `platform`: whether ECS has shown it.
+    fn open(platform: bool) -> Play {
+        let (watch, said) = Watch::open(&Play::opened(platform), start()).unwrap();
         Play { watch, now: start(), notices: said.notices }
     }
 

@@ -6,6 +6,7 @@ mod crash;
 mod ending;
 mod ladder;
 mod pair;
+mod pressed_on;
 mod presses;
 mod stores;
 mod storm;

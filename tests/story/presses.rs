@@ -12,23 +12,29 @@ use crate::world::slack::press::{DANA, EVE, Person, Request, SIGNING_SECRET};
 use crate::world::slack::{Message, SlackFault};
 use crate::world::{World, WorldConfig};
 
-const MINUTE: Duration = Duration::from_mins(1);
+pub const MINUTE: Duration = Duration::from_mins(1);
 const BILLING: Person = Person { id: "U0BILLING1", name: "bill" };
 
-async fn guarded(world: &World) -> anyhow::Result<Daemon> {
-    let mut daemon = Daemon::at_home(Path::new(BINARY), world, STORY)?;
-    daemon.settle(|settings| {
-        settings["slack"]["signing_secret"] = json!({ "env": "SLACK_SIGNING_SECRET" });
-        settings["slack"]["operators"] =
-            json!(["S0ONCALL", { "who": [BILLING.id], "services": ["billing-*"] }]);
-    })?;
+pub async fn guarded(world: &World) -> anyhow::Result<Daemon> {
+    let mut daemon = with_buttons(world)?;
     daemon.start().await?;
     daemon.knows_its_world(world).await?;
     Ok(daemon)
 }
 
+/// A daemon that takes presses, not started yet.
+pub fn with_buttons(world: &World) -> anyhow::Result<Daemon> {
+    let daemon = Daemon::at_home(Path::new(BINARY), world, STORY)?;
+    daemon.settle(|settings| {
+        settings["slack"]["signing_secret"] = json!({ "env": "SLACK_SIGNING_SECRET" });
+        settings["slack"]["operators"] =
+            json!(["S0ONCALL", { "who": [BILLING.id], "services": ["billing-*"] }]);
+    })?;
+    Ok(daemon)
+}
+
 /// The newest message that shows the button.
-async fn with_button(daemon: &Daemon, world: &World, name: &str) -> anyhow::Result<Message> {
+pub async fn with_button(daemon: &Daemon, world: &World, name: &str) -> anyhow::Result<Message> {
     let wanted = format!("\"deployguard.{name}\"");
     daemon
         .wait_for(&format!("a button {name}"), MINUTE, async |_| {
@@ -47,7 +53,7 @@ async fn told(daemon: &Daemon, world: &World, request: &Request) -> anyhow::Resu
         .await
 }
 
-fn signed(payload: &Value) -> Request {
+pub fn signed(payload: &Value) -> Request {
     Request::signed(payload, 0, SIGNING_SECRET)
 }
 

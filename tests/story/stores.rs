@@ -255,7 +255,7 @@ async fn letters_keep_their_order(place: &Place) {
     let trying = store.outbox_trying(first.seq).await.expect("counted");
     assert_eq!(trying, first.notice);
     store.outbox_delivered(first.seq, &first.notice.watch, Some("T1")).await.expect("kept");
-    store.outbox_undeliverable(other.seq, "no \0 channel").await.expect("kept");
+    store.outbox_undeliverable(other.seq, "no \0 channel", at(1)).await.expect("kept");
     assert_eq!(store.thread(&WatchId::typed("a")).await.expect("read").as_deref(), Some("T1"));
     let heads = store.outbox_heads(Lane::Words(Way::Slack), 10).await.expect("read");
     let keys: Vec<_> = heads.iter().map(|head| head.notice.key.as_str()).collect();
@@ -377,7 +377,7 @@ async fn deposed_writes_nothing(place: &Place) {
         leader.outbox_trying(seq).await.err(),
         leader.outbox_delivered(seq, &waiting, None).await.err(),
         leader.outbox_retry(seq, at(9), "late").await.err(),
-        leader.outbox_undeliverable(seq, "late").await.err(),
+        leader.outbox_undeliverable(seq, "late", at(9)).await.err(),
         leader.outbox_prune(at(9)).await.err(),
     ];
     for (number, error) in tried.iter().enumerate() {

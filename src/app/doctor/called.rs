@@ -14,11 +14,31 @@ use crate::model::{
     Deployment, Facts, Recipient, RollbackSafe, Service, ServiceKey, Severity, Signal, Turn,
 };
 use crate::notify::elsewhere::Elsewhere;
-use crate::notify::{Call, DeliverError};
+use crate::notify::{Call, DeliverError, LIMITED};
 use crate::policy_repo::Loaded;
 use crate::settings::Settings;
 
-const MEND: &str = "see its address and its secret";
+/// What people can do where one is not reached or refuses.
+fn mend(who: &Recipient, why: &str) -> String {
+    if why.contains(LIMITED) {
+        return "try again in a while".to_owned();
+    }
+    let see = match who {
+        Recipient::PagerDuty(name) => format!(
+            "see pagerduty.{name}: the url, and the routing_key, which is the integration key of \
+             an Events API v2 integration"
+        ),
+        Recipient::Webhook(name) => format!(
+            "see webhooks.{name}: the url, the headers, and the secret, which its receiver must \
+             know too"
+        ),
+        Recipient::Email(name) => {
+            format!("see email.smtp: the url, the user and the password; and email.to.{name}")
+        }
+        Recipient::Slack(_) => return "try Slack with --slack-post".to_owned(),
+    };
+    format!("{see}; and whether it can be reached from here")
+}
 
 pub(super) async fn examine(settings: &Settings, loaded: &Loaded, call: &[Recipient]) -> Report {
     let mut report = Report::of("recipients");
@@ -51,21 +71,34 @@ pub(super) async fn examine(settings: &Settings, loaded: &Loaded, call: &[Recipi
         let elsewhere = Arc::clone(&elsewhere);
         probes.spawn(async move {
             let found = elsewhere.probe(&who).await;
-            (format!("{who}, called by {by}"), found)
+            (who, by, found)
         });
     }
     let mut found = probes.join_all().await;
-    found.sort();
-    for (who, found) in found {
+    found.sort_by_key(|(who, _, _)| who.to_string());
+    for (who, by, found) in found {
         match found {
-            Ok(words) => report.ok(&format!("{who}: {words}")),
-            Err(why) => report.fail(&format!("{who}: {why}"), MEND),
+            Ok(words) => report.ok(&format!("{who}, called by {by}: {words}")),
+            Err(why) => {
+                report.fail(&format!("{who}, called by {by}: {why}"), &mend(&who, &why));
+            }
         }
     }
     for who in call {
+        if !elsewhere.knows(who) {
+            let known: Vec<String> =
+                elsewhere.everybody().iter().map(ToString::to_string).collect();
+            let known = if known.is_empty() { "nobody".to_owned() } else { known.join(", ") };
+            let mend = format!("name it in the settings; they know {known}");
+            report.fail(&format!("{who} can't be called: nobody knows it"), &mend);
+            continue;
+        }
         match tell(&elsewhere, who).await {
             Ok(()) => report.ok(&format!("{who} was told of a test incident, and of its end")),
-            Err(why) => report.fail(&format!("{who}: {why}"), MEND),
+            Err(why) => {
+                let why = why.to_string();
+                report.fail(&format!("{who} was not told: {why}"), &mend(who, &why));
+            }
         }
     }
     report

@@ -35,7 +35,12 @@ pub(super) async fn examine(settings: &Settings, loaded: &Loaded, post: bool) ->
             scopes(bot.scopes.as_ref(), &mut report);
         }
         Err(why) => {
-            report.fail(&why, "see slack.token: a bot token, xoxb-...");
+            let mend = if is_of_the_way(&why) {
+                "see slack.api_url, and whether it can be reached from here"
+            } else {
+                "see slack.token: a bot token, xoxb-..."
+            };
+            report.fail(&why, mend);
             return report;
         }
     }
@@ -44,19 +49,7 @@ pub(super) async fn examine(settings: &Settings, loaded: &Loaded, post: bool) ->
     let channels: BTreeSet<&String> =
         rules.iter().filter_map(|rule| rule.slack_channel.as_ref()).collect();
     for channel in channels {
-        match probe.channel(channel).await {
-            Ok((true, name)) => report.ok(&format!("is in {channel} ({name})")),
-            Ok((false, name)) => {
-                report.fail(&format!("is not in {channel} ({name})"), "invite it to the channel");
-            }
-            Err(why) => report.fail(&format!("{channel}: {why}"), "see notify.slack.channel"),
-        }
-        if post {
-            match probe.post(channel).await {
-                Ok(()) => report.ok(&format!("posted to {channel}, and deleted it")),
-                Err(why) => report.fail(&format!("{channel}: {why}"), "let it post there"),
-            }
-        }
+        examine_channel(&probe, channel, post, &mut report).await;
     }
     let on_ladders: Vec<_> = rules.iter().flat_map(|rule| rule.called()).collect();
     let on_ladders = on_ladders.iter().filter_map(|who| match who {
@@ -71,6 +64,7 @@ pub(super) async fn examine(settings: &Settings, loaded: &Loaded, post: bool) ->
     for group in operators.iter().filter(|id| id.starts_with('S')) {
         match probe.members(group).await {
             Ok(0) => report.warn(&format!("nobody is in {group}"), "let somebody be in the group"),
+            Ok(1) => report.ok(&format!("operator {group} has one member")),
             Ok(count) => report.ok(&format!("operator {group} has {count} members")),
             Err(why) => {
                 let mend = "add the scope usergroups:read: until then none of them may press";
@@ -80,6 +74,40 @@ pub(super) async fn examine(settings: &Settings, loaded: &Loaded, post: bool) ->
     }
     people(&probe, ("operator", "slack.operators"), operators, &mut report).await;
     report
+}
+
+/// Whether the bot is in the channel, and with `post` whether it can post there.
+async fn examine_channel(probe: &Probe, channel: &str, post: bool, report: &mut Report) {
+    match probe.channel(channel).await {
+        Ok((true, name)) => report.ok(&format!("is in {channel} ({name})")),
+        Ok((false, name)) => {
+            report.fail(&format!("is not in {channel} ({name})"), "invite it to the channel");
+        }
+        Err(why) => report.fail(&format!("{channel}: {why}"), to_post(&why)),
+    }
+    if post {
+        match probe.post(channel).await {
+            Ok(()) => report.ok(&format!("posted to {channel}, and deleted it")),
+            Err(why) => report.fail(&format!("{channel}: {why}"), to_post(&why)),
+        }
+    }
+}
+
+/// Whether no answer of Slack's came: what Slack says is a code.
+fn is_of_the_way(why: &str) -> bool {
+    why.split_once(": ").is_some_and(|(_, said)| said.contains(' '))
+}
+
+/// What lets the bot post.
+fn to_post(why: &str) -> &'static str {
+    match why.rsplit(": ").next() {
+        Some("is_archived") => "unarchive the channel, or name another in notify.slack.channel",
+        Some("not_in_channel") => "invite it to the channel",
+        Some("channel_not_found") => {
+            "see notify.slack.channel; invite it, if the channel is a private one"
+        }
+        _ => "let it post there",
+    }
 }
 
 /// Whether there are buttons, and why not.

@@ -160,6 +160,17 @@ fn judge(error: &Error) -> DeliverError {
 
 /// What the server said, or the system.
 fn why(error: &Error) -> String {
+    let said = chain(error);
+    if said.contains("certificate") {
+        return format!(
+            "{said} (the mail server's certificate must be of an authority that this machine \
+             knows, by its system or by SSL_CERT_FILE, and for the host in email.smtp.url)"
+        );
+    }
+    said
+}
+
+fn chain(error: &Error) -> String {
     let mut said = vec![error.to_string()];
     let mut cause = error.source().and_then(|source| source.source());
     while let Some(error) = cause {

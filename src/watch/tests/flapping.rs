@@ -8,7 +8,7 @@ use super::escalate::{heard, ladder};
 use super::world::{Guard, at, policy};
 use crate::model::{Body, Mode, Outcome, Severity, Turn};
 use crate::policy::{Action, Actions, Bound, Limit, Policy, Side, Unit};
-use crate::watch::Command;
+use crate::watch::{Command, Event};
 
 /// SEV2 is only noted.
 fn noted() -> Policy {
@@ -243,4 +243,32 @@ fn what_would_have_been_done_is_said_of_each_answer_once() {
     }
     let would = guard.said().iter().filter(|line| line.contains("would have been")).count();
     assert_eq!(would, 2, "the first, and that it is back: {:?}", guard.said());
+}
+
+/// In each sample something else is told first, and of most spells nothing more is.
+#[test]
+fn a_pager_is_told_in_the_words_of_the_incident_and_of_nothing_else_of_the_same_sample() {
+    let mut policy = noted();
+    policy.notify.tell = vec!["webhook:audit".parse().unwrap()];
+    let mut guard = Guard::settled(policy);
+    for number in 0..400 {
+        guard.clock += 10;
+        let mut sampled = guard.sample(if number / 20 % 2 == 0 { 5.0 } else { 0.0 });
+        sampled.alarms_before = [format!("disk {number}")].into();
+        let _ = guard.take(Event::Sampled(Box::new(sampled)));
+    }
+    let told = guard.said().iter().filter(|words| words.contains("in ALARM")).count();
+    assert_eq!(told, 400, "each sample says something");
+    let headlines = guard.notices.iter().filter_map(|notice| match &notice.body {
+        Body::Signal { signal, .. } => Some((signal.turn.clone(), signal.headline.as_str())),
+        Body::Card(_) | Body::Reply(_) | Body::Files { .. } => None,
+    });
+    let headlines: Vec<_> = headlines.collect();
+    for turn in [Turn::Opened, Turn::Resolved] {
+        let of_it = headlines.iter().filter(|(one, _)| *one == turn).count();
+        assert!(of_it > 2, "{turn:?}: {headlines:?}");
+    }
+    for (turn, headline) in &headlines {
+        assert!(!headline.contains("ALARM"), "{turn:?}: {headline}");
+    }
 }

@@ -6,22 +6,26 @@ use std::time::Duration;
 
 use deployguard::engine::{Helm, Postman, Tenure, Turn as Lead, turn};
 use deployguard::model::{
-    Address, Body, Card, Lane, Notice, Recipient, Reply, Tone, Turn, WatchId, Way,
+    Address, Body, Card, FILES, Lane, Notice, Recipient, Reply, ServiceKey, Tone, Turn, WatchId,
+    Way,
 };
 use deployguard::notify::elsewhere::{Elsewhere, Mail};
 use deployguard::notify::email::{Email, Security};
 use deployguard::notify::pagerduty::PagerDuty;
 use deployguard::notify::slack::Slack;
 use deployguard::notify::webhook::{Format, Webhook};
-use deployguard::store::{Queued, Store, Write};
+use deployguard::store::{Queued, Status, Store, WatchRow, Write};
 use deployguard::telemetry::Metrics;
+use jiff::Timestamp;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
+use sqlx::Connection;
 use tempfile::TempDir;
-use tokio::sync::watch;
+use tokio::sync::watch::Sender;
 
 pub use crate::call::now;
 use crate::call::signal;
+use crate::states::journal;
 use crate::world::called::pagerduty::{PagerDuty as PagerStandIn, ROUTING_KEY};
 use crate::world::called::smtp::{MailServer, PASSWORD, USER};
 use crate::world::called::webhook::{Receiver, SECRET};
@@ -34,6 +38,28 @@ pub const LONG: Duration = Duration::from_mins(10);
 /// Where nobody listens.
 const NOWHERE: &str = "http://127.0.0.1:1/in";
 
+/// A way of words, or the lane of files.
+pub trait Goes {
+    fn lane(self) -> Lane;
+}
+
+impl Goes for Way {
+    fn lane(self) -> Lane {
+        Lane::Words(self)
+    }
+}
+
+impl Goes for Lane {
+    fn lane(self) -> Lane {
+        self
+    }
+}
+
+/// The watch that everything is about.
+fn watch() -> WatchId {
+    WatchId::typed("shopflow-api-1a2b3c4d")
+}
+
 pub struct Desk {
     pub slack: Workspace,
     pub pager: PagerStandIn,
@@ -41,7 +67,8 @@ pub struct Desk {
     pub mail: MailServer,
     pub metrics: Arc<Metrics>,
     time_out: Duration,
-    store: Store,
+    pub store: Store,
+    url: String,
     tenure: Tenure,
     helm: Helm,
     _folder: TempDir,
@@ -74,6 +101,7 @@ impl Desk {
             metrics: Arc::new(Metrics::new().unwrap()),
             time_out,
             store,
+            url,
             tenure,
             helm: Helm::default(),
             _folder: folder,
@@ -82,18 +110,19 @@ impl Desk {
 
     /// Messages of one watch to whoever is on the other end of `way`. Slack's come under the
     /// deployment's message.
-    pub async fn queue(&self, way: Way, texts: &[&str]) {
+    pub async fn queue(&self, on: impl Goes, texts: &[&str]) {
+        let way = match on.lane() {
+            Lane::Words(way) => way,
+            Lane::Files => {
+                self.begin_thread().await;
+                return self.queue_files().await;
+            }
+        };
         match way {
             Way::Slack => {
-                self.put(Self::notice(
-                    Address::Slack { channel: CHANNEL.into(), mentions: vec![] },
-                    None,
-                ))
-                .await;
-                self.round(way).await;
+                self.begin_thread().await;
                 for text in texts {
-                    let address = Address::Slack { channel: CHANNEL.into(), mentions: vec![] };
-                    self.put(Self::notice(address, Some(text))).await;
+                    self.queue_reply(text).await;
                 }
             }
             Way::PagerDuty => self.queue_for("pagerduty:one", texts).await,
@@ -102,11 +131,76 @@ impl Desk {
         }
     }
 
+    async fn begin_thread(&self) {
+        self.queue_card().await;
+        self.round(Way::Slack).await;
+    }
+
+    /// A report, then a picture, of a watch that has a journal.
+    async fn queue_files(&self) {
+        let (opened_at, event) = journal();
+        let row = WatchRow {
+            id: watch(),
+            service: ServiceKey { target: "t".into(), cluster: "c".into(), service: "s".into() },
+            deployment: "d".to_owned(),
+            is_open: true,
+            opened_at,
+            state: "{}".to_owned(),
+        };
+        let events = vec![(opened_at, serde_json::to_string(&event).unwrap())];
+        self.put(Write::Watch { row, version: 0, events }).await;
+        for (key, charts, report) in
+            [("report", vec![], true), ("picture", vec!["error rate".to_owned()], false)]
+        {
+            let address = Address::Slack { channel: CHANNEL.into(), mentions: vec![] };
+            let mut write = Self::notice(address, Some(key));
+            let Write::Outbox { notice, .. } = &mut write else { unreachable!() };
+            notice.body = Body::Files { charts, report };
+            self.put(write).await;
+        }
+    }
+
+    pub async fn queue_card(&self) {
+        let address = Address::Slack { channel: CHANNEL.into(), mentions: vec![] };
+        self.put(Self::notice(address, None)).await;
+    }
+
+    pub async fn queue_reply(&self, text: &str) {
+        let address = Address::Slack { channel: CHANNEL.into(), mentions: vec![] };
+        self.put(Self::notice(address, Some(text))).await;
+    }
+
     pub async fn queue_for(&self, recipient: &str, texts: &[&str]) {
         for text in texts {
             let recipient: Recipient = recipient.parse().unwrap();
             self.put(Self::notice(Address::Elsewhere { recipient }, Some(text))).await;
         }
+    }
+
+    /// A turn of the incident that was said at `at`.
+    pub async fn queue_turn(&self, recipient: &str, turn: Turn, at: Timestamp) {
+        let recipient: Recipient = recipient.parse().unwrap();
+        let mut write = Self::notice(Address::Elsewhere { recipient }, Some("turn"));
+        let Write::Outbox { notice, .. } = &mut write else { unreachable!() };
+        notice.key = format!("{}/{turn:?}", notice.watch);
+        notice.body = Body::Signal { to: vec![], signal: Box::new(signal(turn)) };
+        self.store.commit(&[write], at).await.unwrap();
+    }
+
+    /// What is next on `way` is what a newer build wrote; answers how it can be undone.
+    pub async fn make_unreadable(&self, way: Way) -> (i64, String) {
+        let head = self.head(way).await.unwrap();
+        let was = serde_json::to_string(&head.notice).unwrap();
+        self.write_over(head.seq, "{\"body\":{\"hologram\":{}}}").await;
+        (head.seq, was)
+    }
+
+    /// Behind the store's back.
+    pub async fn write_over(&self, seq: i64, notice: &str) {
+        let mut connection = sqlx::SqliteConnection::connect(&self.url).await.unwrap();
+        let changed = sqlx::query("UPDATE outbox SET notice = $1 WHERE seq = $2");
+        changed.bind(notice).bind(seq).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
     }
 
     async fn put(&self, write: Write) {
@@ -147,17 +241,17 @@ impl Desk {
                 Body::Signal { to: vec![], signal: Box::new(signal) }
             }
         };
-        let watch = WatchId::typed("shopflow-api-1a2b3c4d");
+        let watch = watch();
         let key = format!("{watch}/{}", text.unwrap_or("card"));
         Write::Outbox { notice: Notice { watch, key, at: now(), body }, address }
     }
 
-    pub fn postman(&self, way: Way) -> Postman {
-        self.postman_to(way, true)
+    pub fn postman(&self, on: impl Goes) -> Postman {
+        self.postman_to(on.lane(), true)
     }
 
     /// `there`: whether anybody listens where it goes.
-    fn postman_to(&self, way: Way, there: bool) -> Postman {
+    fn postman_to(&self, lane: Lane, there: bool) -> Postman {
         let limit = self.time_out;
         let at = |url: String| if there { url } else { NOWHERE.to_owned() };
         let pager = |url: &str| PagerDuty::connect(url, ROUTING_KEY).unwrap().with_time_out(limit);
@@ -176,12 +270,12 @@ impl Desk {
         Postman {
             store: self.store.clone(),
             tenure: self.tenure.clone(),
-            lane: Lane::Words(way),
+            lane,
             slack: Some(Arc::new(slack.with_time_out(limit))),
             elsewhere: Arc::new(elsewhere),
             engine: self.helm.handle(),
             metrics: self.metrics.clone(),
-            mail: watch::Sender::new(0).subscribe(),
+            mail: Sender::new(0).subscribe(),
         }
     }
 
@@ -195,32 +289,48 @@ impl Desk {
     }
 
     /// One round: until nothing is due.
-    pub async fn round(&self, way: Way) {
-        self.postman(way).round().await.unwrap();
+    pub async fn round(&self, on: impl Goes) {
+        self.postman(on).round().await.unwrap();
     }
 
     /// The same while nobody is there.
-    pub async fn round_into_nothing(&self, way: Way) {
-        self.postman_to(way, false).round().await.unwrap();
+    pub async fn round_into_nothing(&self, on: impl Goes) {
+        self.postman_to(on.lane(), false).round().await.unwrap();
     }
 
     /// What goes next.
-    pub async fn head(&self, way: Way) -> Option<Queued> {
-        self.store.outbox_heads(Lane::Words(way), 1).await.unwrap().into_iter().next()
+    pub async fn head(&self, on: impl Goes) -> Option<Queued> {
+        self.store.outbox_heads(on.lane(), 1).await.unwrap().into_iter().next()
     }
 
     /// Lets the time pass that the next message waits for.
-    pub async fn make_due(&self, way: Way) {
-        if let Some(head) = self.head(way).await {
+    pub async fn make_due(&self, on: impl Goes) {
+        if let Some(head) = self.head(on).await {
             self.store.outbox_retry(head.seq, now(), "due").await.unwrap();
         }
     }
 
+    /// Returns once `holds` does.
+    pub async fn until(&self, holds: impl AsyncFn() -> bool) {
+        let waiting = async {
+            while !holds().await {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), waiting).await.unwrap();
+    }
+
     /// What waits, and what can't be delivered.
-    pub async fn backlog(&self, way: Way) -> (u32, u32) {
+    pub async fn backlog(&self, on: impl Goes) -> (u32, u32) {
+        let lane = on.lane();
         let letterboxes = self.store.letterboxes().await.unwrap();
-        let ours = letterboxes.iter().find(|one| one.way == way).unwrap();
-        (ours.pending, ours.undeliverable)
+        let ours = letterboxes.iter().find(|one| one.way == lane.way()).unwrap();
+        let routes = ours.routes.iter();
+        let routes = routes.filter(|one| (one.route == FILES) == (lane == Lane::Files));
+        let count = |status| {
+            routes.clone().filter(|one| one.status == status).map(|one| one.count).sum::<u32>()
+        };
+        (count(Status::Pending), count(Status::Undeliverable))
     }
 
     pub fn clear_faults(&self) {
@@ -231,7 +341,11 @@ impl Desk {
     }
 
     /// What has arrived, in order, by the texts that were put in.
-    pub fn taken(&self, way: Way) -> Vec<String> {
+    pub fn taken(&self, on: impl Goes) -> Vec<String> {
+        let way = match on.lane() {
+            Lane::Words(way) => way,
+            Lane::Files => return self.shared(),
+        };
         let texts: Vec<String> = match way {
             Way::Slack => self.slack.messages().iter().map(|one| one.text.clone()).collect(),
             Way::PagerDuty => {
@@ -259,5 +373,14 @@ impl Desk {
         let known = ["first", "second", "card"];
         let name = |text: &String| known.into_iter().find(|name| text.contains(name));
         texts.iter().map(|text| name(text).unwrap_or(text).to_owned()).collect()
+    }
+
+    /// The messages with files: the report is the first, the picture the second.
+    fn shared(&self) -> Vec<String> {
+        let messages = self.slack.messages();
+        let files = messages.iter().flat_map(|message| &message.files);
+        files
+            .map(|file| if file.name.starts_with("incident") { "first" } else { "second" }.into())
+            .collect()
     }
 }

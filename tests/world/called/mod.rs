@@ -3,6 +3,7 @@
 
 pub mod pagerduty;
 pub mod smtp;
+pub mod tls;
 pub mod webhook;
 
 use std::time::Duration;

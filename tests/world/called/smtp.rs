@@ -1,13 +1,16 @@
-//! A mail server on loopback: SMTP with AUTH PLAIN, and without TLS.
+//! A mail server on loopback: SMTP with AUTH PLAIN, in clear, with STARTTLS or over TLS.
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use rustls::ServerConfig;
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+
+use super::tls;
 
 use crate::world::faults::Faults;
 use crate::world::lock;
@@ -29,6 +32,21 @@ pub enum SmtpFault {
     /// At `.`: the letter is taken, and the connection cut.
     TakenButNoAnswer,
 }
+
+/// How it is spoken to, and with which certificate.
+#[derive(Debug, Clone)]
+pub enum Secured {
+    Clear,
+    /// Nothing but STARTTLS is taken in clear.
+    StartTls(Arc<ServerConfig>),
+    /// From the first byte on.
+    Tls(Arc<ServerConfig>),
+}
+
+/// A connection, as it is read and written.
+trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
+type Conversation = BufReader<Box<dyn Wire>>;
 
 /// A letter that was taken.
 #[derive(Debug, Clone, Default)]
@@ -63,6 +81,7 @@ struct Shared {
     letters: Mutex<Vec<Letter>>,
     faults: Faults<SmtpFault>,
     connections: Mutex<usize>,
+    in_clear: Mutex<Vec<String>>,
 }
 
 impl Drop for MailServer {
@@ -72,16 +91,25 @@ impl Drop for MailServer {
 }
 
 impl MailServer {
-    /// Starts it on a free port.
+    /// Starts it on a free port, in clear.
     pub async fn start() -> io::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        Self::start_at("127.0.0.1", Secured::Clear).await
+    }
+
+    /// Starts it on a free port of an address of this machine.
+    pub async fn start_at(ip: &str, secured: Secured) -> io::Result<Self> {
+        let listener = TcpListener::bind((ip, 0)).await?;
         let address = listener.local_addr()?;
         let shared = Arc::<Shared>::default();
         let kept = Arc::clone(&shared);
         let serving = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 *lock(&kept.connections) += 1;
-                tokio::spawn(serve(stream, Arc::clone(&kept)));
+                let (kept, secured) = (Arc::clone(&kept), secured.clone());
+                tokio::spawn(async move {
+                    // A client that goes away in the middle is its own affair.
+                    let _ = converse(Box::new(stream), secured, &kept).await;
+                });
             }
         });
         Ok(Self { shared, address, serving })
@@ -109,6 +137,11 @@ impl MailServer {
         lock(&self.shared.letters).clone()
     }
 
+    /// The commands that came outside of TLS.
+    pub fn in_clear(&self) -> Vec<String> {
+        lock(&self.shared.in_clear).clone()
+    }
+
     /// How often somebody has connected.
     pub fn connections(&self) -> usize {
         *lock(&self.shared.connections)
@@ -122,26 +155,40 @@ struct Talk {
     letter: Letter,
 }
 
-async fn serve(stream: TcpStream, shared: Arc<Shared>) {
-    // A client that goes away in the middle is its own affair.
-    let _ = converse(BufReader::new(stream), &shared).await;
-}
-
-async fn converse(mut stream: BufReader<TcpStream>, shared: &Shared) -> io::Result<()> {
-    let mut talk = Talk::default();
+async fn converse(wire: Box<dyn Wire>, secured: Secured, shared: &Shared) -> io::Result<()> {
+    let (wire, mut starts): (Box<dyn Wire>, _) = match secured {
+        Secured::Clear => (wire, None),
+        Secured::StartTls(config) => (wire, Some(config)),
+        Secured::Tls(config) => (Box::new(tls::wrapped(wire, config)), None),
+    };
+    let (mut stream, mut talk) = (BufReader::new(wire), Talk::default());
     stream.write_all(b"220 stand-in ESMTP\r\n").await?;
     while let Some(line) = read_line(&mut stream).await? {
         let verb = line.split(' ').next().unwrap_or_default().to_ascii_uppercase();
+        if starts.is_some() {
+            lock(&shared.in_clear).push(verb.clone());
+        }
         if let Some(fault) = shared.faults.take(&verb) {
             if !meet(&mut stream, fault).await? {
                 return Ok(());
             }
             continue;
         }
-        let reply = talk.hear(&verb, &line);
+        let reply = match (&starts, verb.as_str()) {
+            (Some(_), "STARTTLS") => "220 go ahead".to_owned(),
+            (Some(_), "EHLO") => "250-stand-in\r\n250 STARTTLS".to_owned(),
+            (Some(_), verb) if verb != "QUIT" => "530 STARTTLS first".to_owned(),
+            (Some(_) | None, verb) => talk.hear(verb, &line),
+        };
         stream.write_all(format!("{reply}\r\n").as_bytes()).await?;
         if verb == "QUIT" {
             return Ok(());
+        }
+        if verb == "STARTTLS"
+            && let Some(config) = starts.take()
+        {
+            let secured: Box<dyn Wire> = Box::new(tls::wrapped(stream.into_inner(), config));
+            stream = BufReader::new(secured);
         }
         if verb == "DATA"
             && reply.starts_with("354")
@@ -154,7 +201,7 @@ async fn converse(mut stream: BufReader<TcpStream>, shared: &Shared) -> io::Resu
 }
 
 /// Whether the conversation goes on.
-async fn meet(stream: &mut BufReader<TcpStream>, fault: SmtpFault) -> io::Result<bool> {
+async fn meet(stream: &mut Conversation, fault: SmtpFault) -> io::Result<bool> {
     match fault {
         SmtpFault::Reply(code) => {
             stream.write_all(format!("{code} as planned\r\n").as_bytes()).await?;
@@ -170,11 +217,7 @@ async fn meet(stream: &mut BufReader<TcpStream>, fault: SmtpFault) -> io::Result
 }
 
 /// Takes a letter. Whether the conversation goes on.
-async fn take(
-    stream: &mut BufReader<TcpStream>,
-    talk: &mut Talk,
-    shared: &Shared,
-) -> io::Result<bool> {
+async fn take(stream: &mut Conversation, talk: &mut Talk, shared: &Shared) -> io::Result<bool> {
     let mut letter = std::mem::take(&mut talk.letter);
     let mut in_body = false;
     loop {
@@ -208,7 +251,7 @@ async fn take(
     Ok(true)
 }
 
-async fn read_line(stream: &mut BufReader<TcpStream>) -> io::Result<Option<String>> {
+async fn read_line(stream: &mut Conversation) -> io::Result<Option<String>> {
     let mut line = Vec::new();
     if stream.read_until(b'\n', &mut line).await? == 0 {
         return Ok(None);
