@@ -184,7 +184,7 @@ impl Watch {
             }
             Decision::Would | Decision::NotOurs(_) | Decision::Notify => {}
         }
-        if let Some(lead) = self.lead().cloned().filter(|_| !hushed) {
+        if let Some(lead) = self.lead().cloned().filter(|_| !hushed && self.is_led()) {
             // What a person has to act on is heard, whoever leads.
             if !must_act {
                 said.call_nobody(from);

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{Illegal, Said, Watch};
-use crate::model::{Acked, Body, Incident, Lead, Recipient, Reply, Severity, Signal, Turn};
+use crate::model::{Acked, Body, Incident, Lead, Mode, Recipient, Reply, Severity, Signal, Turn};
 use crate::policy::Rung;
 
 /// The calls about one incident.
@@ -34,7 +34,7 @@ impl Watch {
         let (severity, acked, again) =
             (incident.called_at(), incident.acked.is_some(), incident.returns > 0);
         // People are called by the incident that this one is part of.
-        let calls = calls && incident.with.is_none();
+        let calls = calls && !incident.is_led();
         let heard = incident.alarmed.is_some_and(|worst| worst <= severity);
         if again && heard && (!calls || self.escalation.is_some()) {
             return;
@@ -60,7 +60,7 @@ impl Watch {
 
     /// The first rungs are called with the latest reply, where nobody was called before.
     pub(super) fn call_from_now(&mut self, calls: bool, now: Timestamp, said: &mut Said) {
-        let alone = self.open_incident().filter(|incident| incident.with.is_none());
+        let alone = self.open_incident().filter(|incident| !incident.is_led());
         let severity = alone.map(Incident::called_at);
         let Some(severity) = severity.filter(|_| calls && self.escalation.is_none()) else {
             return;
@@ -105,7 +105,8 @@ impl Watch {
     ) -> Result<(), Illegal> {
         if let Some(incident) = self.incident.as_mut().filter(|one| one.resolved_at.is_none()) {
             let first = incident.acked.is_none();
-            incident.acked = Some(Acked { by: by.to_owned(), at: now, by_hold: false });
+            incident.acked =
+                Some(Acked { by: by.to_owned(), at: now, by_hold: false, beside: false });
             if first {
                 self.pass_on(Turn::Acknowledged { by: by.to_owned() }, now, said);
             }
@@ -132,7 +133,7 @@ impl Watch {
                 (escalation.since, escalation.called) = (now, 0);
             }
         }
-        self.pass_on(Turn::NeedsHelp, now, said);
+        self.need_help(now, said);
         let due = self.rungs_due(now);
         self.call(&due, Turn::Called, now, said);
         said.mention(slack_ids(&due));
@@ -158,6 +159,59 @@ impl Watch {
         let reached = self.escalation.iter().flat_map(|one| one.reached.iter().cloned());
         let to = reached.chain(self.told_of_all()).collect();
         self.signal(turn, to, now, said);
+    }
+
+    /// A person has to act: whoever was called hears of it. What is part of another incident
+    /// is called about by itself from now on, because the end of that one is not its end.
+    pub(super) fn need_help(&mut self, now: Timestamp, said: &mut Said) {
+        let (apart, first) = self.stand_apart(now);
+        self.call_for_help(apart, &first, now, said);
+    }
+
+    /// The watch is over, and its incident is not: nobody climbs any more, so whoever is left
+    /// to be called is called now, unless somebody has it in hand.
+    pub(super) fn leave_open(&mut self, now: Timestamp, said: &mut Said) {
+        let (apart, mut last) = self.stand_apart(now);
+        let acked = self.incident.as_ref().and_then(|incident| incident.acked.as_ref());
+        if acked.is_none_or(|acked| acked.by_hold) {
+            last.extend(self.take_rungs(SignedDuration::MAX));
+        }
+        let reply = self.say_ended_open(!last.is_empty());
+        self.reply(now, reply, said);
+        self.call_for_help(apart, &last, now, said);
+    }
+
+    fn call_for_help(
+        &mut self,
+        apart: bool,
+        called: &[Recipient],
+        now: Timestamp,
+        said: &mut Said,
+    ) {
+        self.reach(called);
+        said.mention(slack_ids(called));
+        self.pass_on(Turn::NeedsHelp, now, said);
+        let acked = self.incident.as_ref().and_then(|incident| incident.acked.as_ref());
+        let by = acked.filter(|acked| apart && !acked.by_hold).map(|acked| acked.by.clone());
+        if let Some(by) = by {
+            self.pass_on(Turn::Acknowledged { by }, now, said);
+        }
+    }
+
+    /// Ends being called about by another's incident: whether it was, and the first rungs
+    /// of its own.
+    fn stand_apart(&mut self, now: Timestamp) -> (bool, Vec<Recipient>) {
+        let open = self.incident.as_mut().filter(|one| one.resolved_at.is_none() && one.is_led());
+        let Some(incident) = open else { return (false, Vec::new()) };
+        incident.apart = true;
+        incident.alarmed = Some(incident.called_at());
+        let severity = incident.called_at();
+        if self.ceiling.mode == Mode::Observe || self.hushed.is_some() {
+            return (true, Vec::new());
+        }
+        let reached = BTreeSet::new();
+        self.escalation = Some(Escalation { severity, since: now, called: 0, reached });
+        (true, self.take_rungs(SignedDuration::ZERO))
     }
 
     /// The incident is over for those who were called.
@@ -212,6 +266,17 @@ impl Watch {
         ladder.map(Vec::as_slice).unwrap_or_default()
     }
 
+    /// Takes the next rungs, those of up to `after`, whoever has acknowledged.
+    fn take_rungs(&mut self, after: SignedDuration) -> Vec<Recipient> {
+        let called = self.escalation.as_ref().map_or(0, |one| one.called);
+        let next = self.rungs().iter().skip(called).take_while(|rung| rung.after <= after);
+        let next: Vec<Rung> = next.cloned().collect();
+        if let Some(escalation) = self.escalation.as_mut() {
+            escalation.called += next.len();
+        }
+        next.into_iter().flat_map(|rung| rung.call).collect()
+    }
+
     /// Takes the rungs that are due.
     fn rungs_due(&mut self, now: Timestamp) -> Vec<Recipient> {
         let mut due = Vec::new();
@@ -225,15 +290,21 @@ impl Watch {
     }
 
     fn call(&mut self, due: &[Recipient], turn: Turn, now: Timestamp, said: &mut Said) {
+        let to = self.reach(due);
+        self.signal(turn, to, now, said);
+    }
+
+    /// Keeps who is called elsewhere than in Slack.
+    fn reach(&mut self, called: &[Recipient]) -> BTreeSet<Recipient> {
         let elsewhere = |to: &&Recipient| match to {
             Recipient::Slack(_) => false,
             Recipient::PagerDuty(_) | Recipient::Webhook(_) | Recipient::Email(_) => true,
         };
-        let to: BTreeSet<Recipient> = due.iter().filter(elsewhere).cloned().collect();
+        let to: BTreeSet<Recipient> = called.iter().filter(elsewhere).cloned().collect();
         if let Some(escalation) = self.escalation.as_mut() {
             escalation.reached.extend(to.iter().cloned());
         }
-        self.signal(turn, to, now, said);
+        to
     }
 
     fn told_of_all(&self) -> impl Iterator<Item = Recipient> {
@@ -248,13 +319,17 @@ impl Watch {
             Turn::Opened | Turn::RolledBack { .. } | Turn::NeedsHelp => false,
         };
         // Elsewhere there is but the lead's incident, and it ends when that does.
-        if incident.with.is_some() && of_its_own {
+        if incident.is_led() && of_its_own {
             return;
         }
         let own = || format!("{}#{}", self.id, incident.number);
         let reply = said.last_reply();
         let signal = Signal {
-            incident: incident.with.as_ref().map_or_else(own, Lead::key),
+            incident: incident
+                .with
+                .as_ref()
+                .filter(|_| incident.is_led())
+                .map_or_else(own, Lead::key),
             severity: incident.called_at(),
             opened_at: incident.opened_at,
             title: self.title(),

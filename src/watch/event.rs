@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::{BaselineMeasured, Ceiling, Pinned};
 use crate::judge::Rival;
 use crate::model::{
-    ActFailure, Acted, Announcement, Command, Companion, Deployment, Facts, Inspection, Lead,
-    Reading, Recipient, Revision, RollbackSafe, Sighting, TaskStop,
+    Acked, ActFailure, Acted, Announcement, Command, Companion, Deployment, Facts, Inspection,
+    Lead, Reading, Recipient, Revision, RollbackSafe, Sighting, TaskStop,
 };
 
 /// Everything that can happen to a watch. This is what the journal keeps.
@@ -66,6 +66,8 @@ pub enum Event {
     Joined(Box<Lead>),
     /// Another service's incident is part of this one, or stands otherwise than before.
     Leads(Box<Companion>),
+    /// Somebody has acknowledged the incident that this one is part of.
+    LeadAcked(Acked),
     /// The incident that this one is part of is over.
     LeadOver,
     /// The source is lost, and the thread of another deployment has said so.

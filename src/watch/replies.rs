@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::words::{clock, full, list};
 use super::{Actor, Answer, Hushed, PreflightState, RollbackRun, RunStep, Stage, Watch};
-use crate::model::{Command, Outcome, Reply, Revision, Severity, Tone};
+use crate::model::{Command, Mode, Outcome, Reply, Revision, Severity, Tone};
 use crate::policy::OnTimeout;
 
 impl Watch {
@@ -385,16 +385,22 @@ impl Watch {
         self.plain(Tone::Warn, headline)
     }
 
-    pub(super) fn say_ended_open(&self) -> Reply {
+    /// `calls`: people are called who were not yet.
+    pub(super) fn say_ended_open(&self, calls: bool) -> Reply {
         let headline = format!("{}: {}", self.title(), self.status_line());
         let superseded = self.outcome() == Some(Outcome::Superseded);
+        let nobody = self.ceiling.mode == Mode::Observe && self.escalation.is_none();
         let page = self.has_open_incident()
             && self.hushed.is_none()
+            && !nobody
             && !matches!(self.outcome(), Some(Outcome::Superseded | Outcome::Cancelled));
         let resolution = match &self.stage {
             Stage::Ended { because, .. } if superseded => {
                 format!("{because}; what is measured from now on is judged as that deployment's")
             }
+            Stage::Ended { .. } if calls => "open: the watch is over; nobody has acknowledged, so \
+                 whoever is left to be called is called now"
+                .to_owned(),
             Stage::Announced { .. }
             | Stage::Starting
             | Stage::Watching

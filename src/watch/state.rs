@@ -342,6 +342,7 @@ impl Watch {
             Event::Joined(lead) => self.joining = Some((**lead).clone()),
             Event::Leads(companion) => self.led(companion, now, &mut said),
             Event::SourceTold { by } => self.source_told_by(by, now),
+            Event::LeadAcked(acked) => self.lead_acked(acked, now, &mut said),
             Event::LeadOver => self.lead_over(now, &mut said),
             Event::Acted(result) => self.acted(result, now, &mut said)?,
             Event::Untold { to, because, given_up } => {

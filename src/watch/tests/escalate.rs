@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::SignedDuration;
 
 use super::world::{Guard, at, policy};
-use crate::model::{Body, Mode, Notice, Recipient, Severity, Turn};
+use crate::model::{Body, Mode, Notice, Outcome, Recipient, Severity, Turn};
 use crate::policy::{Policy, Rung};
 use crate::watch::{Command, Event, Press};
 
@@ -40,7 +40,7 @@ fn asked(policy: Policy) -> Guard {
     guard
 }
 
-fn mentions(notices: &[Notice]) -> Vec<String> {
+pub(super) fn mentions(notices: &[Notice]) -> Vec<String> {
     let replies = notices.iter().filter_map(|notice| match &notice.body {
         Body::Reply(reply) => Some(reply.mentions.clone()),
         Body::Card(_) | Body::Signal { .. } | Body::Files { .. } => None,
@@ -242,4 +242,73 @@ fn a_button_of_a_quiet_card_is_stale_once_an_incident_is_open() {
     let mut other = Guard::settled(policy());
     other.take_press(quiet(Command::Cancel)).unwrap();
     assert!(!other.watch.is_open());
+}
+
+/// As it goes on to the end of the watch, its samples 30 s apart, nobody answering.
+fn ends(guard: &mut Guard) {
+    while guard.watch.is_open() {
+        guard.reads(5.0);
+    }
+}
+
+/// Asked, and nothing follows; the watch is over before the last rungs are due.
+fn short_ladder() -> Policy {
+    let mut policy = ladder();
+    policy.mode = Mode::Ask;
+    policy.phases.truncate(1);
+    policy.phases[0].until = SignedDuration::from_secs(300);
+    policy
+}
+
+#[test]
+fn the_end_of_a_watch_calls_at_once_whoever_is_left_about_what_nobody_has_acknowledged() {
+    let mut guard = asked(short_ladder());
+    ends(&mut guard);
+    assert_eq!(mentions(&guard.notices), ["S0ONCALL", "U0MANAGER", "U0PRODUCT"]);
+    assert_eq!(heard(&guard, "pagerduty:oncall"), [Turn::Opened, Turn::NeedsHelp]);
+    assert_eq!(heard(&guard, "email:manager"), [Turn::NeedsHelp]);
+    assert_eq!(guard.watch.next_wake(), None);
+    let last = guard.notices.iter().rev().find_map(|notice| match &notice.body {
+        Body::Signal { signal, .. } => Some(format!("{:?}", signal.fields)),
+        Body::Card(_) | Body::Reply(_) | Body::Files { .. } => None,
+    });
+    assert!(last.as_ref().unwrap().contains("the watch is over; nobody has ack"), "{last:?}");
+}
+
+#[test]
+fn the_end_of_a_watch_calls_nobody_else_about_what_somebody_has_in_hand() {
+    let mut guard = asked(short_ladder());
+    guard.presses(Command::Ack).unwrap();
+    ends(&mut guard);
+    assert_eq!(mentions(&guard.notices), ["S0ONCALL"]);
+    assert_eq!(heard(&guard, "pagerduty:oncall").last(), Some(&Turn::NeedsHelp));
+    assert_eq!(heard(&guard, "email:manager"), []);
+    let mut guard = asked(short_ladder());
+    guard.presses(Command::Hold).unwrap();
+    ends(&mut guard);
+    assert_eq!(heard(&guard, "email:manager"), [Turn::NeedsHelp], "a hold ends with its question");
+}
+
+#[test]
+fn what_was_over_before_the_watch_ended_is_not_over_once_more() {
+    let mut policy = ladder();
+    policy.min_coverage = 1.0;
+    let mut guard = asked(policy);
+    guard.lives(0.0, 600);
+    guard.clock += 600;
+    while guard.watch.is_open() {
+        guard.lives(0.0, 30);
+    }
+    assert_eq!(guard.watch.outcome(), Some(Outcome::Inconclusive), "{:?}", guard.watch.timeline);
+    assert_eq!(heard(&guard, "pagerduty:oncall"), [Turn::Opened, Turn::Resolved]);
+}
+
+#[test]
+fn where_nothing_is_done_nobody_is_called_at_the_end_either() {
+    let mut guard = Guard::settled(Policy { mode: Mode::Observe, ..short_ladder() });
+    guard.breaks(5.0);
+    ends(&mut guard);
+    assert_eq!(guard.pages(), 0, "{:?}", guard.said());
+    assert_eq!(heard(&guard, "pagerduty:oncall"), []);
+    assert_eq!(heard(&guard, "webhook:audit"), [Turn::Opened, Turn::NeedsHelp]);
 }
