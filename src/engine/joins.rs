@@ -35,21 +35,42 @@ impl Step<'_> {
         (opens && !worse).then_some(lead)
     }
 
-    /// The deployment whose thread has told of the lost source that `event` would tell of.
+    /// That another thread has told of the lost source that `event` would tell of.
     pub(super) fn told_of_source(
         &self,
         id: &WatchId,
         event: &Event,
         now: Timestamp,
-    ) -> Option<String> {
+    ) -> Option<Event> {
         let Event::Sampled(_) = event else { return None };
         let watch = self.watch(id).filter(|watch| !watch.tells_of_lost_source())?;
-        let open = self.open_watches();
-        let tells = |other: &&Watch| other.tells_of_lost_source() && other.is_told_beside(watch);
-        let title = open.into_iter().find(tells)?.title();
+        let told = self.told_beside(watch)?;
         let mut trial = watch.clone();
         trial.handle(event, now).ok()?;
-        trial.tells_of_lost_source().then_some(title)
+        trial.tells_of_lost_source().then_some(told)
+    }
+
+    /// That the thread of another watch tells of the source that `watch` asks too.
+    fn told_beside(&self, watch: &Watch) -> Option<Event> {
+        let open = self.open_watches();
+        let tells = |other: &&Watch| other.tells_of_lost_source() && other.is_told_beside(watch);
+        let teller = open.into_iter().find(tells)?;
+        Some(Event::SourceTold { by: teller.title(), watch: Some(teller.id.clone()) })
+    }
+
+    /// Where the watch that told of a lost source has ended, the first of the others tells
+    /// of it, and the rest hear who does.
+    pub(super) fn level_sources(&mut self) {
+        let gone = |id: &WatchId| !self.watch(id).is_some_and(Watch::is_open);
+        let open = self.open_watches();
+        let orphans = open.into_iter().filter(|watch| watch.source_teller().is_some_and(gone));
+        let orphans: Vec<WatchId> = orphans.map(|watch| watch.id.clone()).collect();
+        for id in orphans {
+            let told = self.watch(&id).and_then(|watch| self.told_beside(watch));
+            if let Err(why) = self.deliver(&id, told.unwrap_or(Event::SourceUntold)) {
+                tracing::error!(watch = %id, %why, "could not hear of the lost source");
+            }
+        }
     }
 
     /// Tells each lead how those stand that joined it, and them when it is acknowledged or
@@ -214,6 +235,7 @@ mod tests {
             step.deliver(&id, event).unwrap();
         }
         step.level_joins();
+        step.level_sources();
         let (news, kept) = (step.news(), step.into_kept());
         for kept in kept {
             if kept.watch.is_open() {
@@ -273,5 +295,33 @@ mod tests {
         takes(&mut live, 70, vec![(ids[1].clone(), hold)]);
         assert_eq!(acked(&live, &ids[1]), Some("dana".to_owned()));
         assert_eq!((acked(&live, &ids[0]), acked(&live, &ids[2])), (None, None));
+    }
+
+    #[test]
+    fn the_end_of_who_told_of_a_lost_source_leaves_it_to_another_to_tell() {
+        let lost = |second| {
+            let down = Err(crate::model::Unusable::Unreachable("connection refused".to_owned()));
+            let readings = BTreeMap::from([("errors".to_owned(), down)]);
+            Event::Sampled(Box::new(Sampled::of(Tick { readings, ..Tick::at(at(second)) })))
+        };
+        let guards = [guard("api"), guard("jobs"), guard("web")];
+        let ids = guards.each_ref().map(|guard| guard.watch.id.clone());
+        let mut live = live(guards.into());
+        for second in (40..240).step_by(10) {
+            takes(&mut live, second, ids.iter().map(|id| (id.clone(), lost(second))).collect());
+        }
+        let tells = |live: &Live, id: &WatchId| live.watches[id].watch.tells_of_lost_source();
+        assert_eq!(ids.each_ref().map(|id| tells(&live, id)), [true, false, false]);
+        let cancel = Event::Pressed(Press::new(Command::Cancel, "eve", None));
+        takes(&mut live, 240, vec![(ids[0].clone(), cancel)]);
+        assert_eq!(ids[1..].iter().filter(|id| tells(&live, id)).count(), 1, "one of the others");
+        let by = ids[1..].iter().filter_map(|id| live.watches[id].watch.lost.clone()?.told_by);
+        assert_eq!(by.collect::<Vec<_>>().len(), 1, "and the third hears who it is");
+        assert_eq!(takes(&mut live, 241, Vec::new()), []);
+        // Of a source that is back for the first one only there is nothing to tell.
+        let teller = ids[1..].iter().find(|id| tells(&live, id)).unwrap().clone();
+        let third = ids[1..].iter().find(|id| !tells(&live, id)).unwrap().clone();
+        takes(&mut live, 250, vec![(teller, bad_at(250))]);
+        assert!(!tells(&live, &third));
     }
 }

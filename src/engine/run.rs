@@ -199,6 +199,7 @@ impl Engine {
         let outcomes = batch.iter().map(|input| self.take(&mut step, input, known, now)).collect();
         self.wake(&mut step, now);
         step.level_joins();
+        step.level_sources();
         crash::point("commit-before");
         let done = step.commit(&self.parts.store).await?;
         crash::point("commit-after");

@@ -100,8 +100,8 @@ impl<'a> Step<'a> {
         if let Some(lead) = self.lead_for(id, &event, now) {
             self.deliver(id, Event::Joined(Box::new(lead)))?;
         }
-        if let Some(by) = self.told_of_source(id, &event, now) {
-            self.deliver(id, Event::SourceTold { by })?;
+        if let Some(told) = self.told_of_source(id, &event, now) {
+            self.deliver(id, told)?;
         }
         let touched = self
             .touched

@@ -9,7 +9,7 @@ use super::{BaselineMeasured, Ceiling, Pinned};
 use crate::judge::Rival;
 use crate::model::{
     Acked, ActFailure, Acted, Announcement, Command, Companion, Deployment, Facts, Inspection,
-    Lead, Reading, Recipient, Revision, RollbackSafe, Sighting, TaskStop,
+    Lead, Reading, Recipient, Revision, RollbackSafe, Sighting, TaskStop, WatchId,
 };
 
 /// Everything that can happen to a watch. This is what the journal keeps.
@@ -71,7 +71,14 @@ pub enum Event {
     /// The incident that this one is part of is over.
     LeadOver,
     /// The source is lost, and the thread of another deployment has said so.
-    SourceTold { by: String },
+    SourceTold {
+        by: String,
+        /// Its watch.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        watch: Option<WatchId>,
+    },
+    /// The watch that has told of the lost source has ended.
+    SourceUntold,
     /// The platform's answer to the rollback.
     Acted(Result<Acted, ActFailure>),
     /// Somebody who was to be called elsewhere has not heard of it: after a while, or for
