@@ -233,9 +233,28 @@ impl Watch {
             held: false,
             held_from: None,
             because,
+            target: self.target().cloned(),
         });
         let reply = self.say_decision_due(now);
         self.reply(now, reply, said);
+    }
+
+    /// Puts an open question once more where a rollback would now do something else than
+    /// people were told.
+    pub(super) fn ask_of_target(&mut self, now: Timestamp, said: &mut Said) {
+        let target = self.target().cloned();
+        let Some(pending) = self.pending.as_mut() else { return };
+        let same = match (&pending.target, &target) {
+            (Some(told), Some(found)) => told.task_definition == found.task_definition,
+            (None, Some(_)) => false,
+            // That there is none is said by itself.
+            (_, None) => true,
+        };
+        if !same {
+            pending.target = target;
+            let reply = self.say_other_target(now);
+            self.reply(now, reply, said);
+        }
     }
 
     pub(super) fn identify(&mut self) {

@@ -156,6 +156,12 @@ pub struct Press {
     /// mean whatever is open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incident: Option<u32>,
+    /// Times that it had come back, as they saw it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spell: Option<u32>,
+    /// What they saw that a rollback would put in place, `family:revision`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
     /// Of this one press, where it may be delivered twice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
@@ -163,7 +169,8 @@ pub struct Press {
 
 impl Press {
     pub fn new(command: Command, by: impl Into<String>, reason: Option<String>) -> Self {
-        Self { command, by: by.into(), reason, for_: None, incident: None, key: None }
+        let (by, for_, incident) = (by.into(), None, None);
+        Self { command, by, reason, for_, incident, spell: None, target: None, key: None }
     }
 }
 

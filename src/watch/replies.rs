@@ -226,6 +226,17 @@ impl Watch {
         reply
     }
 
+    /// An open question, once there is another target than it told of. Nobody is paged twice.
+    pub(super) fn say_other_target(&self, now: Timestamp) -> Reply {
+        let target = self.target().map(Revision::short).unwrap_or_default();
+        let headline = format!(
+            "{}: the target is now {target}; roll {} back? A person has to decide",
+            self.severity(),
+            self.title()
+        );
+        Reply { headline, page: false, broadcast: false, ..self.say_decision_due(now) }
+    }
+
     /// What mode auto would have decided, as it is kept for the digest.
     pub(super) fn say_would(&self) -> Reply {
         let decided = self.decided.last();

@@ -200,6 +200,9 @@ pub struct Pending {
     #[serde(default)]
     pub held_from: Option<Timestamp>,
     pub because: String,
+    /// What people were told that a rollback would put in place; `None`: nothing was found.
+    #[serde(default)]
+    pub target: Option<Revision>,
 }
 
 /// Whether a rollback is possible, found when the deployment starts.

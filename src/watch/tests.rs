@@ -12,6 +12,7 @@ mod labels;
 mod late;
 mod pictures;
 mod preflight;
+mod presses;
 mod quiet;
 mod rivals;
 mod severities;

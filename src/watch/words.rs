@@ -6,7 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::{PreflightState, RunStep, Said, Stage, Watch};
 use crate::judge::{Baseline, CheckState};
 use crate::model::{
-    Body, Command, Incident, IncidentStatus, Mode, Offer, Outcome, RollbackSafe, Severity, Tone,
+    About, Body, Command, Incident, IncidentStatus, Mode, Offer, Outcome, RollbackSafe, Severity,
+    Tone, WatchId,
 };
 use crate::policy::{Check, OnTimeout, Unannounced};
 
@@ -221,8 +222,10 @@ impl Watch {
 }
 
 /// What is offered, but for the times, which pass.
-fn offered(offers: &[Offer]) -> Vec<(Command, &str, u32)> {
-    offers.iter().map(|offer| (offer.command, offer.label.as_str(), offer.incident)).collect()
+fn offered(offers: &[Offer]) -> Vec<(Command, &str, About)> {
+    let nobody = WatchId::typed("");
+    let offers = offers.iter();
+    offers.map(|one| (one.command, one.label.as_str(), About::of(&nobody, one))).collect()
 }
 
 /// ", acknowledged by dana".
