@@ -13,7 +13,7 @@ use super::brakes::FleetBrake;
 use super::clock;
 use super::eyes::{unasked, unknown, unseen};
 use super::handle::{EngineHandle, Input, Refused, WantKind};
-use super::live::Live;
+use super::live::{Kept, Live};
 use super::perform::AGAIN;
 use super::poller::Looking;
 use super::status::Status;
@@ -235,6 +235,11 @@ impl Engine {
                         }
                     }
                 }
+                Input::Untold { watch, .. } if !self.live.watches.contains_key(watch) => {
+                    let kept = store.kept_watch::<Watch>(watch).await?;
+                    let kept = kept.map(|(watch, version)| Kept { watch, version });
+                    known.untold.extend(kept.map(|kept| (watch.clone(), kept)));
+                }
                 Input::Press { .. }
                 | Input::Pause { .. }
                 | Input::Unpause { .. }
@@ -272,7 +277,10 @@ impl Engine {
 
     fn finish(&mut self, done: Done, batch: &mut Vec<Input>, outcomes: Vec<Outcome>) {
         for kept in &done.watches {
-            self.parts.metrics.watch_moved(&kept.watch);
+            // What had ended before has not ended once more.
+            if !done.ended_before.contains(&kept.watch.id) {
+                self.parts.metrics.watch_moved(&kept.watch);
+            }
         }
         if done.has_mail {
             self.parts.mail.send_modify(|count| *count = count.wrapping_add(1));

@@ -23,7 +23,7 @@ impl Watch {
         } else {
             (format!("{who} could not be told yet: {because}"), "It is tried on.")
         };
-        let (lines, page) = (vec![line.to_owned()], self.has_open_incident());
+        let (lines, page) = (vec![line.to_owned()], self.needs_somebody());
         Reply { lines, page, ..self.plain(Tone::Bad, headline) }
     }
 

@@ -224,32 +224,6 @@ impl Watch {
         self.escalation = None;
     }
 
-    /// Somebody was to be called elsewhere and could not be: the thread hears of it, once an
-    /// incident.
-    pub(super) fn untold(
-        &mut self,
-        to: &Recipient,
-        because: &str,
-        given_up: bool,
-        now: Timestamp,
-        said: &mut Said,
-    ) {
-        let topic = self.untold_topic(to, given_up);
-        self.reply_once(&topic, now, |watch| watch.say_untold(to, because, given_up), said);
-    }
-
-    /// Whether the thread has heard of that.
-    pub fn knows_untold(&self, to: &Recipient, given_up: bool) -> bool {
-        self.told.contains(&self.untold_topic(to, given_up))
-            || self.told.contains(&self.untold_topic(to, true))
-    }
-
-    fn untold_topic(&self, to: &Recipient, given_up: bool) -> String {
-        let number = self.incident.as_ref().map_or(0, |incident| incident.number);
-        let how = if given_up { "given up" } else { "late" };
-        format!("untold {to} #{number} {how}")
-    }
-
     pub(super) fn open_incident(&self) -> Option<&Incident> {
         self.incident.as_ref().filter(|incident| incident.resolved_at.is_none())
     }

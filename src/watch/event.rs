@@ -82,8 +82,11 @@ pub enum Event {
     /// The platform's answer to the rollback.
     Acted(Result<Acted, ActFailure>),
     /// Somebody who was to be called elsewhere has not heard of it: after a while, or for
-    /// good.
+    /// good. It may come after the end.
     Untold { to: Recipient, because: String, given_up: bool },
+    /// A message that pages people could not be posted for a while, or ever. It may come
+    /// after the end.
+    Unposted { because: String },
 }
 
 /// The checks' measurements as of a tick.

@@ -149,8 +149,7 @@ impl Watch {
         }
         self.stage = Stage::Ended { outcome, at: now, because };
         let open = self.has_open_incident();
-        let seen_to = matches!(outcome, Outcome::Superseded | Outcome::Cancelled);
-        if open && !seen_to {
+        if self.needs_somebody() {
             // Somebody has to see to it: it stays open where it was reported.
             self.leave_open(now, said);
         } else if open || outcome == Outcome::Inconclusive {

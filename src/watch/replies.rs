@@ -401,10 +401,7 @@ impl Watch {
         let headline = format!("{}: {}", self.title(), self.status_line());
         let superseded = self.outcome() == Some(Outcome::Superseded);
         let nobody = self.ceiling.mode == Mode::Observe && self.escalation.is_none();
-        let page = self.has_open_incident()
-            && self.hushed.is_none()
-            && !nobody
-            && !matches!(self.outcome(), Some(Outcome::Superseded | Outcome::Cancelled));
+        let page = self.needs_somebody() && self.hushed.is_none() && !nobody;
         let resolution = match &self.stage {
             Stage::Ended { because, .. } if superseded => {
                 format!("{because}; what is measured from now on is judged as that deployment's")

@@ -318,7 +318,10 @@ impl Watch {
 
     /// Takes one event in. On an error nothing has changed.
     pub fn handle(&mut self, event: &Event, now: Timestamp) -> Result<Said, Illegal> {
-        if let Stage::Ended { outcome, .. } = &self.stage {
+        let late = matches!(event, Event::Untold { .. } | Event::Unposted { .. });
+        if let Stage::Ended { outcome, .. } = &self.stage
+            && !late
+        {
             return Err(Illegal::because(format!("the watch has ended: {}", outcome.as_str())));
         }
         let mut said = Said::default();
@@ -352,6 +355,7 @@ impl Watch {
             Event::Untold { to, because, given_up } => {
                 self.untold(to, because, *given_up, now, &mut said);
             }
+            Event::Unposted { because } => self.unposted(because, now, &mut said),
         }
         self.show_card(now, &mut said);
         Ok(said)

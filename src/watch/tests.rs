@@ -17,4 +17,5 @@ mod quiet;
 mod rivals;
 mod severities;
 mod tasks;
+mod untold;
 pub(crate) mod world;

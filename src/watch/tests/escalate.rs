@@ -9,7 +9,7 @@ use crate::model::{Body, Mode, Notice, Outcome, Recipient, Severity, Turn};
 use crate::policy::{Policy, Rung};
 use crate::watch::{Command, Event, Press};
 
-fn to(text: &str) -> Recipient {
+pub(super) fn to(text: &str) -> Recipient {
     text.parse().unwrap()
 }
 
@@ -33,7 +33,7 @@ pub(super) fn ladder() -> Policy {
 }
 
 /// Asked about a SEV2.
-fn asked(policy: Policy) -> Guard {
+pub(super) fn asked(policy: Policy) -> Guard {
     let mut guard = Guard::settled(policy);
     guard.breaks(5.0);
     assert!(guard.watch.pending.is_some(), "{:?}", guard.watch.timeline);
@@ -173,33 +173,6 @@ fn a_hold_that_ends_without_a_decision_calls_people_anew() {
 }
 
 #[test]
-fn who_could_not_be_told_is_told_of_in_the_thread_once_an_incident() {
-    let mut guard = asked(ladder());
-    let untold = |given_up| Event::Untold {
-        to: to("pagerduty:oncall"),
-        because: "HTTP 503".to_owned(),
-        given_up,
-    };
-    let replies = |guard: &Guard| -> Vec<(String, bool)> {
-        let replies = guard.notices.iter().filter_map(|notice| match &notice.body {
-            Body::Reply(reply) => Some((reply.headline.clone(), reply.page)),
-            Body::Card(_) | Body::Signal { .. } | Body::Files { .. } => None,
-        });
-        replies.filter(|(headline, _)| headline.contains("told")).collect()
-    };
-    for _ in 0..2 {
-        guard.take(untold(false)).unwrap();
-        guard.take(untold(true)).unwrap();
-    }
-    let late = ("PagerDuty `oncall` could not be told yet: HTTP 503".to_owned(), true);
-    let lost = ("PagerDuty `oncall` could not be told: HTTP 503".to_owned(), true);
-    assert_eq!(replies(&guard), [late, lost]);
-    assert!(guard.watch.knows_untold(&to("pagerduty:oncall"), false));
-    assert!(!guard.watch.knows_untold(&to("email:manager"), true));
-    assert_eq!(heard(&guard, "pagerduty:oncall"), [Turn::Opened], "it is no turn of the incident");
-}
-
-#[test]
 fn what_is_offered_is_what_would_be_taken() {
     let mut guard = Guard::settled(policy());
     let offered = |guard: &Guard| -> Vec<Command> {
@@ -245,14 +218,14 @@ fn a_button_of_a_quiet_card_is_stale_once_an_incident_is_open() {
 }
 
 /// As it goes on to the end of the watch, its samples 30 s apart, nobody answering.
-fn ends(guard: &mut Guard) {
+pub(super) fn ends(guard: &mut Guard) {
     while guard.watch.is_open() {
         guard.reads(5.0);
     }
 }
 
 /// Asked, and nothing follows; the watch is over before the last rungs are due.
-fn short_ladder() -> Policy {
+pub(super) fn short_ladder() -> Policy {
     let mut policy = ladder();
     policy.mode = Mode::Ask;
     policy.phases.truncate(1);
