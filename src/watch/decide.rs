@@ -224,6 +224,7 @@ impl Watch {
         said: &mut Said,
     ) {
         self.identify();
+        let anew = self.forget_ack(now);
         let until = wait.and_then(|wait| now.checked_add(wait).ok());
         self.pending = Some(Pending {
             severity,
@@ -237,6 +238,9 @@ impl Watch {
         });
         let reply = self.say_decision_due(now);
         self.reply(now, reply, said);
+        if anew {
+            self.call_due(now, said);
+        }
     }
 
     /// Puts an open question once more where a rollback would now do something else than
@@ -306,6 +310,8 @@ impl Watch {
         }
         let decision = decide(self.policy(), &self.standpoint(severity, now));
         let is_news = self.record(&decision, severity, now);
+        let from = said.notices.len();
+        let must_act = matches!(decision, Decision::Page(_));
         match decision {
             Decision::RollBack => {
                 let because = self.breach_in_words();
@@ -328,6 +334,9 @@ impl Watch {
                 self.reply(now, reply, said);
             }
             Decision::Ask { .. } | Decision::Would | Decision::NotOurs(_) | Decision::Notify => {}
+        }
+        if self.is_led() && !must_act {
+            said.call_nobody(from);
         }
     }
 }

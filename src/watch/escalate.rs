@@ -134,9 +134,38 @@ impl Watch {
             }
         }
         self.need_help(now, said);
+        self.call_due(now, said);
+    }
+
+    /// Calls the rungs whose time has come, with the latest reply.
+    pub(super) fn call_due(&mut self, now: Timestamp, said: &mut Said) {
         let due = self.rungs_due(now);
         self.call(&due, Turn::Called, now, said);
         said.mention(slack_ids(&due));
+    }
+
+    /// What was acknowledged before something is asked is none of it: whether people are to
+    /// be called anew.
+    pub(super) fn forget_ack(&mut self, now: Timestamp) -> bool {
+        let open = self.incident.as_mut().filter(|one| one.resolved_at.is_none());
+        let forgot = open.and_then(|incident| incident.acked.take()).is_some();
+        match self.escalation.as_mut().filter(|_| forgot) {
+            Some(escalation) => {
+                (escalation.since, escalation.called) = (now, 0);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The hold is given up: the calls go on where they stood when it began.
+    pub(super) fn unhold(&mut self, now: Timestamp) {
+        let open = self.incident.as_mut().filter(|one| one.resolved_at.is_none());
+        let held = open.and_then(|incident| incident.acked.take_if(|acked| acked.by_hold));
+        if let (Some(held), Some(escalation)) = (held, self.escalation.as_mut()) {
+            let stood = now.duration_since(held.at);
+            escalation.since = escalation.since.checked_add(stood).unwrap_or(now);
+        }
     }
 
     /// Whether somebody sees to the question that is open. An acknowledgement from before it

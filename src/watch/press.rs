@@ -216,6 +216,7 @@ impl Watch {
             return Err(Illegal::because("nobody holds it"));
         };
         pending.until = Some(until.max(now));
+        self.unhold(now);
         let reply = self.say_resumed(by, reason);
         self.reply(now, reply, said);
         Ok(())

@@ -194,7 +194,7 @@ impl Watch {
 
     pub(super) fn say_decision_due(&self, now: Timestamp) -> Reply {
         let Some(pending) = &self.pending else { return self.plain(Tone::Warn, String::new()) };
-        let (eta, then) = match (pending.until, pending.on_timeout) {
+        let (eta, then) = match (pending.until, self.unanswered(pending)) {
             (Some(until), OnTimeout::Rollback) => (
                 format!("decision due {}", full(until)),
                 format!("unanswered, it is rolled back at {}", clock(until)),

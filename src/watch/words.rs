@@ -3,7 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{PreflightState, RunStep, Said, Stage, Watch};
+use super::{Pending, PreflightState, RunStep, Said, Stage, Watch};
 use crate::judge::{Baseline, CheckState};
 use crate::model::{
     About, Body, Command, Incident, IncidentStatus, Mode, Offer, Outcome, RollbackSafe, Severity,
@@ -105,7 +105,7 @@ impl Watch {
             );
         }
         match &self.pending {
-            Some(pending) => match (pending.until, pending.on_timeout) {
+            Some(pending) => match (pending.until, self.unanswered(pending)) {
                 (Some(until), OnTimeout::Rollback) => {
                     format!("rolls back at {} unless held", clock(until))
                 }
@@ -116,6 +116,14 @@ impl Watch {
             },
             None if self.ceiling.mode == Mode::Observe => "observing only".to_owned(),
             None => "people have been told".to_owned(),
+        }
+    }
+
+    /// What silence is answered with, as far as the mode lets it now.
+    pub(super) fn unanswered(&self, pending: &Pending) -> OnTimeout {
+        match self.ceiling.mode {
+            Mode::Auto => pending.on_timeout,
+            Mode::Ask | Mode::Observe => OnTimeout::Escalate,
         }
     }
 

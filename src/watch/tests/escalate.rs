@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::SignedDuration;
 
 use super::world::{Guard, at, policy};
-use crate::model::{Body, Mode, Notice, Outcome, Recipient, Severity, Turn};
+use crate::model::{ActFailure, Body, Mode, Notice, Outcome, Recipient, Severity, Turn};
 use crate::policy::{Policy, Rung};
 use crate::watch::{Command, Event, Press};
 
@@ -284,4 +284,44 @@ fn where_nothing_is_done_nobody_is_called_at_the_end_either() {
     assert_eq!(guard.pages(), 0, "{:?}", guard.said());
     assert_eq!(heard(&guard, "pagerduty:oncall"), []);
     assert_eq!(heard(&guard, "webhook:audit"), [Turn::Opened, Turn::NeedsHelp]);
+}
+
+#[test]
+fn an_acknowledgement_while_it_is_held_outlasts_the_hold() {
+    let mut guard = asked(Policy { mode: Mode::Ask, ..ladder() });
+    guard.presses(Command::Hold).unwrap();
+    guard.presses(Command::Ack).unwrap();
+    guard.lives(5.0, 40 * 60);
+    assert_eq!(mentions(&guard.notices), ["S0ONCALL"]);
+    assert!(!heard(&guard, "pagerduty:oncall").contains(&Turn::NeedsHelp));
+}
+
+#[test]
+fn once_nobody_holds_it_any_more_the_calls_go_on_where_they_stood() {
+    let mut guard = asked(ladder());
+    guard.waits(120);
+    guard.presses(Command::Hold).unwrap();
+    guard.waits(600);
+    guard.presses(Command::Resume).unwrap();
+    guard.waits(170);
+    assert_eq!(mentions(&guard.notices), ["S0ONCALL"]);
+    guard.waits(10);
+    assert_eq!(mentions(&guard.notices), ["S0ONCALL", "U0MANAGER"], "five minutes unheld");
+}
+
+#[test]
+fn a_question_that_comes_after_an_acknowledgement_calls_people_anew() {
+    let mut policy = ladder();
+    let rungs = policy.notify.escalate[&Severity::Sev2].clone();
+    policy.notify.escalate.insert(Severity::Sev1, rungs);
+    let mut guard = Guard::settled(policy);
+    guard.breaks(40.0);
+    guard.presses(Command::Ack).unwrap();
+    guard.waits(60);
+    let refused = ActFailure::Refused("3 rollbacks within 10m".into());
+    guard.take(Event::Acted(Err(refused))).unwrap();
+    assert_eq!(mentions(&guard.notices), ["S0ONCALL", "S0ONCALL"]);
+    assert_eq!(heard(&guard, "pagerduty:oncall").last(), Some(&Turn::Called));
+    guard.waits(300);
+    assert_eq!(heard(&guard, "email:manager"), [Turn::Called]);
 }

@@ -2,9 +2,9 @@
 
 use super::escalate::{heard, ladder, mentions};
 use super::world::{Guard, at, policy};
-use crate::model::{ActFailure, Body, Companion, Lead, RollbackSafe, Severity, Turn};
+use crate::model::{ActFailure, Body, Companion, Lead, Mode, RollbackSafe, Severity, Turn};
 use crate::policy::Policy;
-use crate::watch::{Command, Event};
+use crate::watch::{Ceiling, Command, Event};
 
 fn settled(name: &str, policy: Policy) -> Guard {
     let mut guard = Guard::of(name, policy, RollbackSafe::Yes);
@@ -223,4 +223,22 @@ fn one_that_makes_the_lead_worse_after_an_acknowledgement_calls_again() {
     assert!(replies(&api).pop().unwrap().page);
     api.waits(310);
     assert_eq!(heard(&api, "email:manager"), [Turn::Called]);
+}
+
+#[test]
+fn a_question_that_comes_later_calls_nobody_either_while_another_leads() {
+    let ceiling = |mode| Event::CeilingChanged(Ceiling { mode, because: None });
+    let (mut api, mut web) = (settled("api", ladder()), settled("web", ladder()));
+    api.take(ceiling(Mode::Observe)).unwrap();
+    web.take(ceiling(Mode::Observe)).unwrap();
+    api.breaks(5.0);
+    web.reads(5.0);
+    web.reads(5.0);
+    web.take(Event::Joined(Box::new(lead_of(&api, &web).unwrap()))).unwrap();
+    web.reads(5.0);
+    api.take(ceiling(Mode::Auto)).unwrap();
+    web.take(ceiling(Mode::Auto)).unwrap();
+    assert!(api.watch.pending.is_some() && web.watch.pending.is_some());
+    assert_eq!((api.pages(), web.pages()), (1, 0), "{:?}", web.said());
+    assert_eq!(mentions(&api.notices), ["S0ONCALL"]);
 }
