@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{oneshot, watch};
 
 use super::helm::Standing;
-use crate::model::{Announcement, Recipient, ServiceKey, Sighting, WatchId};
+use crate::model::{Announcement, ServiceKey, Sighting, WatchId};
 use crate::platform::LookError;
 use crate::policy_repo::Reload;
 use crate::store::Pause;
@@ -39,12 +39,10 @@ pub(super) enum Input {
         reply: Reply<()>,
     },
     Policies(Box<Reload>),
-    /// Somebody could not be told of an incident: for a while, or for good.
+    /// Somebody could not be told of an incident, in one channel or the other.
     Untold {
         watch: WatchId,
-        to: Recipient,
-        because: String,
-        given_up: bool,
+        event: Box<Event>,
         reply: Reply<()>,
     },
     /// What a want came to; no event: to be tried again after the pause.
@@ -148,14 +146,9 @@ impl EngineHandle {
     }
 
     /// Tells that somebody has not heard of an incident. Returns once it is kept.
-    pub(super) async fn untold(
-        &self,
-        watch: WatchId,
-        to: Recipient,
-        because: String,
-        given_up: bool,
-    ) -> Result<(), Refused> {
-        self.call(|reply| Input::Untold { watch, to, because, given_up, reply }).await
+    pub(super) async fn untold(&self, watch: WatchId, event: Event) -> Result<(), Refused> {
+        let event = Box::new(event);
+        self.call(|reply| Input::Untold { watch, event, reply }).await
     }
 
     pub(super) async fn looked(&self, looks: Vec<Look>) {

@@ -205,12 +205,24 @@ impl Postman {
         }
     }
 
-    /// Lets the thread hear that somebody elsewhere has not.
+    /// Lets the thread hear that somebody elsewhere has not, or the reverse.
     async fn say_untold(&self, queued: &Queued, because: &str, given_up: bool) {
-        let Address::Elsewhere { recipient } = &queued.address else { return };
-        let (watch, to) = (queued.notice.watch.clone(), recipient.clone());
-        if let Err(why) = self.engine.untold(watch, to, because.to_owned(), given_up).await {
-            tracing::warn!(watch = %queued.notice.watch, %why, "it can't be told in the thread");
+        let because = because.to_owned();
+        let event = match (&queued.address, &queued.notice.body) {
+            (Address::Elsewhere { recipient }, _) => {
+                Event::Untold { to: recipient.clone(), because, given_up }
+            }
+            (Address::Slack { .. }, Body::Reply(reply)) if reply.page => {
+                Event::Unposted { because }
+            }
+            (
+                Address::Slack { .. },
+                Body::Reply(_) | Body::Card(_) | Body::Files { .. } | Body::Signal { .. },
+            ) => return,
+        };
+        let watch = queued.notice.watch.clone();
+        if let Err(why) = self.engine.untold(watch, event).await {
+            tracing::warn!(watch = %queued.notice.watch, %why, "no other channel can be told");
         }
     }
 

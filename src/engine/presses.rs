@@ -73,6 +73,8 @@ impl Presses {
         let press = Press {
             for_,
             incident: Some(pressed.about.incident),
+            spell: pressed.about.spell,
+            target: pressed.about.target.clone(),
             key: Some(pressed.key.clone()),
             ..Press::new(pressed.command, pressed.by.clone(), None)
         };

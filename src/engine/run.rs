@@ -13,7 +13,7 @@ use super::brakes::FleetBrake;
 use super::clock;
 use super::eyes::{unasked, unknown, unseen};
 use super::handle::{EngineHandle, Input, Refused, WantKind};
-use super::live::Live;
+use super::live::{Kept, Live};
 use super::perform::AGAIN;
 use super::poller::Looking;
 use super::status::Status;
@@ -199,6 +199,7 @@ impl Engine {
         let outcomes = batch.iter().map(|input| self.take(&mut step, input, known, now)).collect();
         self.wake(&mut step, now);
         step.level_joins();
+        step.level_sources();
         crash::point("commit-before");
         let done = step.commit(&self.parts.store).await?;
         crash::point("commit-after");
@@ -233,6 +234,11 @@ impl Engine {
                             known.ended.insert(watch);
                         }
                     }
+                }
+                Input::Untold { watch, .. } if !self.live.watches.contains_key(watch) => {
+                    let kept = store.kept_watch::<Watch>(watch).await?;
+                    let kept = kept.map(|(watch, version)| Kept { watch, version });
+                    known.untold.extend(kept.map(|kept| (watch.clone(), kept)));
                 }
                 Input::Press { .. }
                 | Input::Pause { .. }
@@ -271,7 +277,10 @@ impl Engine {
 
     fn finish(&mut self, done: Done, batch: &mut Vec<Input>, outcomes: Vec<Outcome>) {
         for kept in &done.watches {
-            self.parts.metrics.watch_moved(&kept.watch);
+            // What had ended before has not ended once more.
+            if !done.ended_before.contains(&kept.watch.id) {
+                self.parts.metrics.watch_moved(&kept.watch);
+            }
         }
         if done.has_mail {
             self.parts.mail.send_modify(|count| *count = count.wrapping_add(1));

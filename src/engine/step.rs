@@ -27,6 +27,8 @@ pub(super) struct Step<'a> {
     ledger: Vec<LedgerEntry>,
     pauses: Option<Vec<Pause>>,
     writes: Vec<Write>,
+    /// Of the touched ones, those that had ended before.
+    ended_before: BTreeSet<WatchId>,
 }
 
 struct Touched {
@@ -35,9 +37,16 @@ struct Touched {
     events: Vec<Event>,
 }
 
+impl From<Kept> for Touched {
+    fn from(kept: Kept) -> Self {
+        Self { watch: kept.watch, version: kept.version, events: Vec::new() }
+    }
+}
+
 /// What a step leaves once it is kept.
 pub(super) struct Done {
     pub watches: Vec<Kept>,
+    pub(super) ended_before: BTreeSet<WatchId>,
     seen: BTreeMap<ServiceKey, Seen>,
     ledger: Vec<LedgerEntry>,
     pub(super) pauses: Option<Vec<Pause>>,
@@ -60,6 +69,7 @@ impl<'a> Step<'a> {
             ledger: Vec::new(),
             pauses: None,
             writes: Vec::new(),
+            ended_before: BTreeSet::new(),
         }
     }
 
@@ -93,15 +103,15 @@ impl<'a> Step<'a> {
     pub(super) fn deliver(&mut self, id: &WatchId, event: Event) -> Result<(), Illegal> {
         let now = self.now;
         if !self.touched.contains_key(id)
-            && let Some(Kept { watch, version }) = self.live.watches.get(id).cloned()
+            && let Some(kept) = self.live.watches.get(id).cloned()
         {
-            self.touched.insert(id.clone(), Touched { watch, version, events: Vec::new() });
+            self.touched.insert(id.clone(), kept.into());
         }
         if let Some(lead) = self.lead_for(id, &event, now) {
             self.deliver(id, Event::Joined(Box::new(lead)))?;
         }
-        if let Some(by) = self.told_of_source(id, &event, now) {
-            self.deliver(id, Event::SourceTold { by })?;
+        if let Some(told) = self.told_of_source(id, &event, now) {
+            self.deliver(id, told)?;
         }
         let touched = self
             .touched
@@ -112,6 +122,26 @@ impl<'a> Step<'a> {
         self.keep_said(id, said);
         self.inherit(id);
         Ok(())
+    }
+
+    /// Brings what could not be told in one channel to its watch, for the other; what that
+    /// knows is no news. `ended`: the watch as it is kept, where it is open no longer.
+    pub(super) fn untold(
+        &mut self,
+        id: &WatchId,
+        event: &Event,
+        ended: Option<Kept>,
+    ) -> Result<(), Illegal> {
+        let ended = ended.filter(|_| self.watch(id).is_none());
+        let watch = ended.as_ref().map(|kept| &kept.watch).or_else(|| self.watch(id));
+        if !watch.is_some_and(|watch| watch.has_not_heard(event)) {
+            return Ok(());
+        }
+        if let Some(kept) = ended {
+            self.ended_before.insert(id.clone());
+            self.touched.insert(id.clone(), kept.into());
+        }
+        self.deliver(id, event.clone())
     }
 
     /// Begins a watch; the same deployment again is the same watch.
@@ -261,7 +291,8 @@ impl<'a> Step<'a> {
                 Kept { watch: touched.watch, version: touched.version + events }
             })
             .collect();
-        Ok(Done { watches, seen: self.seen, ledger: self.ledger, pauses: self.pauses, has_mail })
+        let Self { seen, ledger, pauses, ended_before, .. } = self;
+        Ok(Done { watches, ended_before, seen, ledger, pauses, has_mail })
     }
 }
 
@@ -342,5 +373,43 @@ mod tests {
             |second| Step::at(at(second), &live, &BTreeMap::new()).settled_beside(&own, &policy());
         assert_eq!(beside(3599), Vec::<String>::new());
         assert_eq!(beside(3600), ["api"]);
+    }
+
+    #[tokio::test]
+    async fn a_watch_that_has_ended_takes_in_who_could_not_be_told_and_stays_ended() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("guard.db").display());
+        let store = Store::open(&url).await.unwrap();
+        let mut rule = policy();
+        rule.phases.truncate(1);
+        rule.notify.slack_channel = Some("C0DEPLOYS".into());
+        let mut guard = Guard::settled(rule);
+        guard.breaks(5.0);
+        while guard.watch.is_open() {
+            guard.reads(5.0);
+        }
+        let (live, offsets, now) = (Live::default(), BTreeMap::new(), at(guard.clock));
+        let id = guard.watch.id.clone();
+        let events: Vec<Event> = guard.journal.iter().map(|(_, event)| event.clone()).collect();
+        let version = i64::try_from(events.len()).unwrap();
+        let touched = Touched { watch: guard.watch, version: 0, events };
+        store.commit(&[watch_write(&touched, now).unwrap()], now).await.unwrap();
+
+        let because = "HTTP 503".to_owned();
+        let to = "pagerduty:oncall".parse().unwrap();
+        let event = Event::Untold { to, because, given_up: true };
+        for (round, news) in [(0, 1), (1, 0)] {
+            let kept = store.kept_watch::<Watch>(&id).await.unwrap();
+            let (watch, known) = kept.unwrap();
+            assert_eq!((watch.is_open(), known), (false, version + round));
+            let mut step = Step::at(now, &live, &offsets);
+            step.untold(&id, &event, Some(Kept { watch, version: known })).unwrap();
+            let done = step.commit(&store).await.unwrap();
+            assert_eq!(done.watches.len(), news, "once");
+            assert_eq!((done.ended_before.len(), done.has_mail), (news, news == 1));
+        }
+        assert!(store.has_mail_of(&id).await.unwrap());
+        assert!(!store.has_open_watches().await.unwrap());
+        assert_eq!(store.journal::<Event>(&id).await.unwrap().last().unwrap().1, event);
     }
 }

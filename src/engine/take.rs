@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::guard::{Guarded, Scope, ceiling, guarded, service};
 use super::handle::{Announced, Input, Paused, Refused, WantKind};
+use super::live::Kept;
 use super::run::Engine;
 use super::step::Step;
 use crate::model::{Announcement, ServiceKey, Sighting, WatchId};
@@ -30,6 +31,8 @@ pub(super) struct Known {
     pub announcements: BTreeMap<String, (String, WatchId)>,
     /// Watches that have ended, over deployments that are seen in place again.
     pub ended: BTreeSet<WatchId>,
+    /// Watches that have ended, of which somebody could not be told something.
+    pub untold: BTreeMap<WatchId, Kept>,
 }
 
 impl Engine {
@@ -73,9 +76,11 @@ impl Engine {
                 }
                 Outcome::Nothing
             }
-            Input::Untold { watch, to, because, given_up, .. } => {
-                let (to, because, given_up) = (to.clone(), because.clone(), *given_up);
-                untold(step, watch, Event::Untold { to, because, given_up })
+            Input::Untold { watch, event, .. } => {
+                let kept = known.untold.remove(watch);
+                Outcome::Plain(
+                    step.untold(watch, event, kept).map_err(|why| Refused::Conflict(why.0)),
+                )
             }
             Input::Done { watch, event, .. } => {
                 if let Ok(event) = event
@@ -283,12 +288,4 @@ fn carry_out(step: &mut Step<'_>, intake: IntakeStep, guarded: Option<&Guarded>,
     if let Err(why) = result {
         tracing::error!(service = %key, %why, "a look could not be taken in");
     }
-}
-
-/// A watch that has ended says nothing more, and what its thread knows is no news.
-fn untold(step: &mut Step<'_>, watch: &WatchId, event: Event) -> Outcome {
-    let Event::Untold { to, given_up, .. } = &event else { return Outcome::Nothing };
-    let is_news = step.watch(watch).is_some_and(|watch| !watch.knows_untold(to, *given_up));
-    let told = if is_news { step.deliver(watch, event) } else { Ok(()) };
-    Outcome::Plain(told.map_err(|why| Refused::Conflict(why.0)))
 }

@@ -46,6 +46,9 @@ pub struct Incident {
     /// The incident of another service that it is part of.
     #[serde(default)]
     pub with: Option<Lead>,
+    /// It needed help while it was part of that: a pager has it by itself since.
+    #[serde(default)]
+    pub apart: bool,
     /// Incidents of other services that are part of this one.
     #[serde(default)]
     pub joins: Vec<Companion>,
@@ -59,6 +62,11 @@ impl Incident {
     /// decided goes by its own.
     pub fn called_at(&self) -> Severity {
         self.raised.map_or(self.severity, |raised| raised.min(self.severity))
+    }
+
+    /// Whether people are called by the incident that it is part of.
+    pub fn is_led(&self) -> bool {
+        self.with.is_some() && !self.apart
     }
 
     /// When it began, or last came back.
@@ -79,6 +87,9 @@ pub struct Acked {
     /// Only for as long as they hold the decision.
     #[serde(default)]
     pub by_hold: bool,
+    /// In the thread of another service, whose incident is the same one to people.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub beside: bool,
 }
 
 /// Where an incident stands.

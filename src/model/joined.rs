@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Severity, WatchId};
+use super::{Acked, Severity, WatchId};
 
 /// The incident that another one joined.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +14,9 @@ pub struct Lead {
     /// "shopflow-api v1.5.0 in production".
     pub title: String,
     pub opened_at: Timestamp,
+    /// The latest acknowledgement of it that the joined one has heard of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acked: Option<Acked>,
 }
 
 impl Lead {
@@ -38,4 +41,8 @@ pub struct Companion {
     pub calls: bool,
     /// It has ended, or its incident has.
     pub over: bool,
+    /// Somebody has acknowledged it in its own thread: that counts for all that is open
+    /// with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acked: Option<Acked>,
 }

@@ -58,6 +58,12 @@ pub struct Offer {
     pub times: Vec<HoldTime>,
     /// The incident that it is about; 0: none is open.
     pub incident: u32,
+    /// Times that the incident had come back by then.
+    #[serde(default)]
+    pub spell: u32,
+    /// What a rollback would put in place, `family:revision`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
 }
 
 /// What a person is asked before it is done.
@@ -78,26 +84,55 @@ pub struct HoldTime {
     pub until: Option<Timestamp>,
 }
 
-/// What a button is about: the watch, and the incident that its message told of.
+/// What a button is about: the watch, and what its message told of, so that what has changed
+/// since is not acted on. Written `WATCH#INCIDENT.SPELL@TARGET`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct About {
     pub watch: WatchId,
     /// 0: none was open.
     pub incident: u32,
+    /// Times that it had come back; `None` on buttons from before that was carried.
+    pub spell: Option<u32>,
+    /// What a rollback would put in place.
+    pub target: Option<String>,
 }
 
 impl fmt::Display for About {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}#{}", self.watch, self.incident)
+        write!(f, "{}#{}", self.watch, self.incident)?;
+        if let Some(spell) = self.spell {
+            write!(f, ".{spell}")?;
+        }
+        match &self.target {
+            Some(target) => write!(f, "@{target}"),
+            None => Ok(()),
+        }
     }
 }
 
 impl About {
     /// Reads what [`Display`](fmt::Display) wrote.
     pub fn read(text: &str) -> Option<Self> {
-        let (watch, incident) = text.rsplit_once('#')?;
+        let (watch, seen) = text.rsplit_once('#')?;
+        let (seen, target) = match seen.split_once('@') {
+            Some((seen, target)) => (seen, Some(target.to_owned())),
+            None => (seen, None),
+        };
+        let (incident, spell) = match seen.split_once('.') {
+            Some((incident, spell)) => (incident, Some(spell.parse().ok()?)),
+            None => (seen, None),
+        };
         let incident = incident.parse().ok()?;
-        (!watch.is_empty()).then(|| Self { watch: WatchId::typed(watch), incident })
+        let whole = !watch.is_empty() && target.as_ref().is_none_or(|target| !target.is_empty());
+        whole.then(|| Self { watch: WatchId::typed(watch), incident, spell, target })
+    }
+
+    /// What an offer is about.
+    pub fn of(watch: &WatchId, offer: &Offer) -> Self {
+        // The watch and what was seen are told apart by the last of these.
+        let target = offer.target.clone().filter(|target| !target.contains('#'));
+        let (incident, spell) = (offer.incident, Some(offer.spell));
+        Self { watch: watch.clone(), incident, spell, target }
     }
 }
 
@@ -122,9 +157,17 @@ mod tests {
 
     #[test]
     fn what_a_button_carries_reads_as_it_was_written() {
-        let about = About { watch: WatchId::typed("api#x-1a2b"), incident: 2 };
-        assert_eq!(About::read(&about.to_string()), Some(about));
-        for wrong in ["", "api", "#1", "api#", "api#-1", "api#two"] {
+        let bare =
+            About { watch: WatchId::typed("api#x-1a2b"), incident: 2, spell: None, target: None };
+        let spelled = About { spell: Some(3), ..bare.clone() };
+        let whole = About { target: Some("shop.v2_api:41".to_owned()), ..spelled.clone() };
+        assert_eq!(bare.to_string(), "api#x-1a2b#2", "as buttons from before carry it");
+        assert_eq!(whole.to_string(), "api#x-1a2b#2.3@shop.v2_api:41");
+        for about in [bare, spelled, whole] {
+            assert_eq!(About::read(&about.to_string()), Some(about));
+        }
+        for wrong in ["", "api", "#1", "api#", "api#-1", "api#two", "api#1.", "api#1.0@", "api#@x"]
+        {
             assert_eq!(About::read(wrong), None, "{wrong}");
         }
         let time =

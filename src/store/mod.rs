@@ -119,6 +119,19 @@ impl Store {
         row.map(|row| Ok(serde_json::from_str(row.get::<&str, _>(0))?)).transpose()
     }
 
+    /// One watch, open or ended, with the number of its events.
+    pub async fn kept_watch<W: DeserializeOwned>(
+        &self,
+        id: &WatchId,
+    ) -> Result<Option<(W, i64)>, StoreError> {
+        let row = sqlx::query("SELECT state, version FROM watches WHERE id = $1")
+            .bind(key(id.as_str()))
+            .fetch_optional(&self.pool)
+            .await?;
+        row.map(|row| Ok((serde_json::from_str(row.get::<&str, _>(0))?, row.get::<i64, _>(1))))
+            .transpose()
+    }
+
     /// Whether any watch is open.
     pub async fn has_open_watches(&self) -> Result<bool, StoreError> {
         let row = sqlx::query("SELECT 1 FROM watches WHERE is_open = 1 LIMIT 1")

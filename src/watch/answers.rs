@@ -23,7 +23,7 @@ impl Watch {
         } else {
             (format!("{who} could not be told yet: {because}"), "It is tried on.")
         };
-        let (lines, page) = (vec![line.to_owned()], self.has_open_incident());
+        let (lines, page) = (vec![line.to_owned()], self.needs_somebody());
         Reply { lines, page, ..self.plain(Tone::Bad, headline) }
     }
 
@@ -47,7 +47,7 @@ impl Watch {
         let until = self.pending.as_ref().and_then(|pending| pending.until);
         let until = until.map(full).unwrap_or_default();
         let headline = format!("{by} holds the decision until {until}{reason}");
-        let then = match self.pending.as_ref().map(|pending| pending.on_timeout) {
+        let then = match self.pending.as_ref().map(|pending| self.unanswered(pending)) {
             Some(OnTimeout::Rollback) => "it is rolled back then, unless a fix is in place",
             Some(OnTimeout::Escalate) | None => "people are paged again then",
         };

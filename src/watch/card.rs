@@ -129,7 +129,7 @@ impl Watch {
             Stage::Announced { .. } | Stage::Starting | Stage::Watching => match &self.pending {
                 Some(pending) => {
                     let proposed = format!("proposed: back to {}", self.target_in_words());
-                    let due = pending.until.map(|until| match pending.on_timeout {
+                    let due = pending.until.map(|until| match self.unanswered(pending) {
                         OnTimeout::Rollback => {
                             format!("rolled back at {} unless held", full(until))
                         }

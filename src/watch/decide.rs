@@ -184,7 +184,7 @@ impl Watch {
             }
             Decision::Would | Decision::NotOurs(_) | Decision::Notify => {}
         }
-        if let Some(lead) = self.lead().cloned().filter(|_| !hushed) {
+        if let Some(lead) = self.lead().cloned().filter(|_| !hushed && self.is_led()) {
             // What a person has to act on is heard, whoever leads.
             if !must_act {
                 said.call_nobody(from);
@@ -224,6 +224,7 @@ impl Watch {
         said: &mut Said,
     ) {
         self.identify();
+        let anew = self.forget_ack(now);
         let until = wait.and_then(|wait| now.checked_add(wait).ok());
         self.pending = Some(Pending {
             severity,
@@ -233,9 +234,31 @@ impl Watch {
             held: false,
             held_from: None,
             because,
+            target: self.target().cloned(),
         });
         let reply = self.say_decision_due(now);
         self.reply(now, reply, said);
+        if anew {
+            self.call_due(now, said);
+        }
+    }
+
+    /// Puts an open question once more where a rollback would now do something else than
+    /// people were told.
+    pub(super) fn ask_of_target(&mut self, now: Timestamp, said: &mut Said) {
+        let target = self.target().cloned();
+        let Some(pending) = self.pending.as_mut() else { return };
+        let same = match (&pending.target, &target) {
+            (Some(told), Some(found)) => told.task_definition == found.task_definition,
+            (None, Some(_)) => false,
+            // That there is none is said by itself.
+            (_, None) => true,
+        };
+        if !same {
+            pending.target = target;
+            let reply = self.say_other_target(now);
+            self.reply(now, reply, said);
+        }
     }
 
     pub(super) fn identify(&mut self) {
@@ -287,6 +310,8 @@ impl Watch {
         }
         let decision = decide(self.policy(), &self.standpoint(severity, now));
         let is_news = self.record(&decision, severity, now);
+        let from = said.notices.len();
+        let must_act = matches!(decision, Decision::Page(_));
         match decision {
             Decision::RollBack => {
                 let because = self.breach_in_words();
@@ -309,6 +334,9 @@ impl Watch {
                 self.reply(now, reply, said);
             }
             Decision::Ask { .. } | Decision::Would | Decision::NotOurs(_) | Decision::Notify => {}
+        }
+        if self.is_led() && !must_act {
+            said.call_nobody(from);
         }
     }
 }

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{Illegal, Said, Watch};
-use crate::model::{Acked, Body, Incident, Lead, Recipient, Reply, Severity, Signal, Turn};
+use crate::model::{Acked, Body, Incident, Lead, Mode, Recipient, Reply, Severity, Signal, Turn};
 use crate::policy::Rung;
 
 /// The calls about one incident.
@@ -34,7 +34,7 @@ impl Watch {
         let (severity, acked, again) =
             (incident.called_at(), incident.acked.is_some(), incident.returns > 0);
         // People are called by the incident that this one is part of.
-        let calls = calls && incident.with.is_none();
+        let calls = calls && !incident.is_led();
         let heard = incident.alarmed.is_some_and(|worst| worst <= severity);
         if again && heard && (!calls || self.escalation.is_some()) {
             return;
@@ -60,7 +60,7 @@ impl Watch {
 
     /// The first rungs are called with the latest reply, where nobody was called before.
     pub(super) fn call_from_now(&mut self, calls: bool, now: Timestamp, said: &mut Said) {
-        let alone = self.open_incident().filter(|incident| incident.with.is_none());
+        let alone = self.open_incident().filter(|incident| !incident.is_led());
         let severity = alone.map(Incident::called_at);
         let Some(severity) = severity.filter(|_| calls && self.escalation.is_none()) else {
             return;
@@ -105,7 +105,8 @@ impl Watch {
     ) -> Result<(), Illegal> {
         if let Some(incident) = self.incident.as_mut().filter(|one| one.resolved_at.is_none()) {
             let first = incident.acked.is_none();
-            incident.acked = Some(Acked { by: by.to_owned(), at: now, by_hold: false });
+            incident.acked =
+                Some(Acked { by: by.to_owned(), at: now, by_hold: false, beside: false });
             if first {
                 self.pass_on(Turn::Acknowledged { by: by.to_owned() }, now, said);
             }
@@ -132,10 +133,39 @@ impl Watch {
                 (escalation.since, escalation.called) = (now, 0);
             }
         }
-        self.pass_on(Turn::NeedsHelp, now, said);
+        self.need_help(now, said);
+        self.call_due(now, said);
+    }
+
+    /// Calls the rungs whose time has come, with the latest reply.
+    pub(super) fn call_due(&mut self, now: Timestamp, said: &mut Said) {
         let due = self.rungs_due(now);
         self.call(&due, Turn::Called, now, said);
         said.mention(slack_ids(&due));
+    }
+
+    /// What was acknowledged before something is asked is none of it: whether people are to
+    /// be called anew.
+    pub(super) fn forget_ack(&mut self, now: Timestamp) -> bool {
+        let open = self.incident.as_mut().filter(|one| one.resolved_at.is_none());
+        let forgot = open.and_then(|incident| incident.acked.take()).is_some();
+        match self.escalation.as_mut().filter(|_| forgot) {
+            Some(escalation) => {
+                (escalation.since, escalation.called) = (now, 0);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The hold is given up: the calls go on where they stood when it began.
+    pub(super) fn unhold(&mut self, now: Timestamp) {
+        let open = self.incident.as_mut().filter(|one| one.resolved_at.is_none());
+        let held = open.and_then(|incident| incident.acked.take_if(|acked| acked.by_hold));
+        if let (Some(held), Some(escalation)) = (held, self.escalation.as_mut()) {
+            let stood = now.duration_since(held.at);
+            escalation.since = escalation.since.checked_add(stood).unwrap_or(now);
+        }
     }
 
     /// Whether somebody sees to the question that is open. An acknowledgement from before it
@@ -160,6 +190,59 @@ impl Watch {
         self.signal(turn, to, now, said);
     }
 
+    /// A person has to act: whoever was called hears of it. What is part of another incident
+    /// is called about by itself from now on, because the end of that one is not its end.
+    pub(super) fn need_help(&mut self, now: Timestamp, said: &mut Said) {
+        let (apart, first) = self.stand_apart(now);
+        self.call_for_help(apart, &first, now, said);
+    }
+
+    /// The watch is over, and its incident is not: nobody climbs any more, so whoever is left
+    /// to be called is called now, unless somebody has it in hand.
+    pub(super) fn leave_open(&mut self, now: Timestamp, said: &mut Said) {
+        let (apart, mut last) = self.stand_apart(now);
+        let acked = self.incident.as_ref().and_then(|incident| incident.acked.as_ref());
+        if acked.is_none_or(|acked| acked.by_hold) {
+            last.extend(self.take_rungs(SignedDuration::MAX));
+        }
+        let reply = self.say_ended_open(!last.is_empty());
+        self.reply(now, reply, said);
+        self.call_for_help(apart, &last, now, said);
+    }
+
+    fn call_for_help(
+        &mut self,
+        apart: bool,
+        called: &[Recipient],
+        now: Timestamp,
+        said: &mut Said,
+    ) {
+        self.reach(called);
+        said.mention(slack_ids(called));
+        self.pass_on(Turn::NeedsHelp, now, said);
+        let acked = self.incident.as_ref().and_then(|incident| incident.acked.as_ref());
+        let by = acked.filter(|acked| apart && !acked.by_hold).map(|acked| acked.by.clone());
+        if let Some(by) = by {
+            self.pass_on(Turn::Acknowledged { by }, now, said);
+        }
+    }
+
+    /// Ends being called about by another's incident: whether it was, and the first rungs
+    /// of its own.
+    fn stand_apart(&mut self, now: Timestamp) -> (bool, Vec<Recipient>) {
+        let open = self.incident.as_mut().filter(|one| one.resolved_at.is_none() && one.is_led());
+        let Some(incident) = open else { return (false, Vec::new()) };
+        incident.apart = true;
+        incident.alarmed = Some(incident.called_at());
+        let severity = incident.called_at();
+        if self.ceiling.mode == Mode::Observe || self.hushed.is_some() {
+            return (true, Vec::new());
+        }
+        let reached = BTreeSet::new();
+        self.escalation = Some(Escalation { severity, since: now, called: 0, reached });
+        (true, self.take_rungs(SignedDuration::ZERO))
+    }
+
     /// The incident is over for those who were called.
     pub(super) fn call_off(&mut self, now: Timestamp, said: &mut Said) {
         if let Some(opened_at) = self.incident.as_ref().map(|incident| incident.opened_at) {
@@ -168,32 +251,6 @@ impl Watch {
             self.pass_on(Turn::Resolved, now, said);
         }
         self.escalation = None;
-    }
-
-    /// Somebody was to be called elsewhere and could not be: the thread hears of it, once an
-    /// incident.
-    pub(super) fn untold(
-        &mut self,
-        to: &Recipient,
-        because: &str,
-        given_up: bool,
-        now: Timestamp,
-        said: &mut Said,
-    ) {
-        let topic = self.untold_topic(to, given_up);
-        self.reply_once(&topic, now, |watch| watch.say_untold(to, because, given_up), said);
-    }
-
-    /// Whether the thread has heard of that.
-    pub fn knows_untold(&self, to: &Recipient, given_up: bool) -> bool {
-        self.told.contains(&self.untold_topic(to, given_up))
-            || self.told.contains(&self.untold_topic(to, true))
-    }
-
-    fn untold_topic(&self, to: &Recipient, given_up: bool) -> String {
-        let number = self.incident.as_ref().map_or(0, |incident| incident.number);
-        let how = if given_up { "given up" } else { "late" };
-        format!("untold {to} #{number} {how}")
     }
 
     pub(super) fn open_incident(&self) -> Option<&Incident> {
@@ -212,6 +269,17 @@ impl Watch {
         ladder.map(Vec::as_slice).unwrap_or_default()
     }
 
+    /// Takes the next rungs, those of up to `after`, whoever has acknowledged.
+    fn take_rungs(&mut self, after: SignedDuration) -> Vec<Recipient> {
+        let called = self.escalation.as_ref().map_or(0, |one| one.called);
+        let next = self.rungs().iter().skip(called).take_while(|rung| rung.after <= after);
+        let next: Vec<Rung> = next.cloned().collect();
+        if let Some(escalation) = self.escalation.as_mut() {
+            escalation.called += next.len();
+        }
+        next.into_iter().flat_map(|rung| rung.call).collect()
+    }
+
     /// Takes the rungs that are due.
     fn rungs_due(&mut self, now: Timestamp) -> Vec<Recipient> {
         let mut due = Vec::new();
@@ -225,15 +293,21 @@ impl Watch {
     }
 
     fn call(&mut self, due: &[Recipient], turn: Turn, now: Timestamp, said: &mut Said) {
+        let to = self.reach(due);
+        self.signal(turn, to, now, said);
+    }
+
+    /// Keeps who is called elsewhere than in Slack.
+    fn reach(&mut self, called: &[Recipient]) -> BTreeSet<Recipient> {
         let elsewhere = |to: &&Recipient| match to {
             Recipient::Slack(_) => false,
             Recipient::PagerDuty(_) | Recipient::Webhook(_) | Recipient::Email(_) => true,
         };
-        let to: BTreeSet<Recipient> = due.iter().filter(elsewhere).cloned().collect();
+        let to: BTreeSet<Recipient> = called.iter().filter(elsewhere).cloned().collect();
         if let Some(escalation) = self.escalation.as_mut() {
             escalation.reached.extend(to.iter().cloned());
         }
-        self.signal(turn, to, now, said);
+        to
     }
 
     fn told_of_all(&self) -> impl Iterator<Item = Recipient> {
@@ -248,13 +322,17 @@ impl Watch {
             Turn::Opened | Turn::RolledBack { .. } | Turn::NeedsHelp => false,
         };
         // Elsewhere there is but the lead's incident, and it ends when that does.
-        if incident.with.is_some() && of_its_own {
+        if incident.is_led() && of_its_own {
             return;
         }
         let own = || format!("{}#{}", self.id, incident.number);
         let reply = said.last_reply();
         let signal = Signal {
-            incident: incident.with.as_ref().map_or_else(own, Lead::key),
+            incident: incident
+                .with
+                .as_ref()
+                .filter(|_| incident.is_led())
+                .map_or_else(own, Lead::key),
             severity: incident.called_at(),
             opened_at: incident.opened_at,
             title: self.title(),

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::{BaselineMeasured, Ceiling, Pinned};
 use crate::judge::Rival;
 use crate::model::{
-    ActFailure, Acted, Announcement, Command, Companion, Deployment, Facts, Inspection, Lead,
-    Reading, Recipient, Revision, RollbackSafe, Sighting, TaskStop,
+    Acked, ActFailure, Acted, Announcement, Command, Companion, Deployment, Facts, Inspection,
+    Lead, Reading, Recipient, Revision, RollbackSafe, Sighting, TaskStop, WatchId,
 };
 
 /// Everything that can happen to a watch. This is what the journal keeps.
@@ -66,15 +66,27 @@ pub enum Event {
     Joined(Box<Lead>),
     /// Another service's incident is part of this one, or stands otherwise than before.
     Leads(Box<Companion>),
+    /// Somebody has acknowledged the incident that this one is part of.
+    LeadAcked(Acked),
     /// The incident that this one is part of is over.
     LeadOver,
     /// The source is lost, and the thread of another deployment has said so.
-    SourceTold { by: String },
+    SourceTold {
+        by: String,
+        /// Its watch.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        watch: Option<WatchId>,
+    },
+    /// The watch that has told of the lost source has ended.
+    SourceUntold,
     /// The platform's answer to the rollback.
     Acted(Result<Acted, ActFailure>),
     /// Somebody who was to be called elsewhere has not heard of it: after a while, or for
-    /// good.
+    /// good. It may come after the end.
     Untold { to: Recipient, because: String, given_up: bool },
+    /// A message that pages people could not be posted for a while, or ever. It may come
+    /// after the end.
+    Unposted { because: String },
 }
 
 /// The checks' measurements as of a tick.
@@ -147,6 +159,12 @@ pub struct Press {
     /// mean whatever is open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incident: Option<u32>,
+    /// Times that it had come back, as they saw it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spell: Option<u32>,
+    /// What they saw that a rollback would put in place, `family:revision`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
     /// Of this one press, where it may be delivered twice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
@@ -154,7 +172,8 @@ pub struct Press {
 
 impl Press {
     pub fn new(command: Command, by: impl Into<String>, reason: Option<String>) -> Self {
-        Self { command, by: by.into(), reason, for_: None, incident: None, key: None }
+        let (by, for_, incident) = (by.into(), None, None);
+        Self { command, by, reason, for_, incident, spell: None, target: None, key: None }
     }
 }
 

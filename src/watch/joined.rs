@@ -1,7 +1,9 @@
 //! Several services that break together are one incident to people. The watch whose
 //! incident was there first leads: its thread names the others, and what they may have in
 //! common. A watch that joins decides about its own deployment as ever, in its own thread,
-//! and calls nobody while the lead is open.
+//! and calls nobody while the lead is open. Whoever acknowledges one of them has acknowledged
+//! all; a hold is about its own question. One that needs help stands apart from then on: it
+//! has a key of its own at the pager, so that the end of the lead does not close it.
 //!
 //! Only watches that tell the same people join (`notify` of both policies is equal): else
 //! nobody would be called who has to be. The engine brings the events, see `engine::joins`.
@@ -10,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::words::{clock, list};
 use super::{Said, Watch};
-use crate::model::{Companion, Lead, Mode, Reply, Tone};
+use crate::model::{Acked, Companion, Incident, Lead, Mode, Reply, Tone, Turn};
 
 /// What begins within this time of the lead's beginning may join it.
 const TOGETHER: SignedDuration = SignedDuration::from_mins(5);
@@ -42,6 +44,7 @@ impl Watch {
             number: incident.number,
             title: self.title(),
             opened_at: incident.opened_at,
+            acked: None,
         })
     }
 
@@ -60,9 +63,21 @@ impl Watch {
             severity: incident.severity,
             started_at: self.deployment.started_at,
             excused: incident.excused.clone(),
-            calls: self.ceiling.mode != Mode::Observe && incident.excused.is_none(),
+            calls: self.ceiling.mode != Mode::Observe
+                && incident.excused.is_none()
+                && self.hushed.is_none()
+                && !incident.apart,
             over: !self.is_open() || incident.resolved_at.is_some(),
+            acked: incident
+                .acked
+                .clone()
+                .filter(|acked| !acked.by_hold && !acked.beside && !incident.apart),
         })
+    }
+
+    /// Whether people are called by another's incident.
+    pub(super) fn is_led(&self) -> bool {
+        self.open_incident().is_some_and(Incident::is_led)
     }
 
     /// The lead of the open incident.
@@ -77,6 +92,8 @@ impl Watch {
         };
         let (before, first) = (incident.called_at(), incident.joins.is_empty());
         let excused = incident.excused.is_some();
+        let known = incident.joins.iter().find(|one| one.watch == companion.watch);
+        let heard = known.and_then(|one| one.acked.clone());
         match incident.joins.iter_mut().find(|one| one.watch == companion.watch) {
             Some(known) => known.clone_from(companion),
             // How many may join is for `leads` to say; here none must be lost.
@@ -88,9 +105,16 @@ impl Watch {
             incident.raised = Some(worst);
         }
         let worse = incident.called_at() < before;
+        if worse {
+            // What got worse nobody has seen.
+            incident.acked = None;
+        }
         let calls = companion.calls && (worse || self.escalation.is_none());
         let state = if companion.over { "is over" } else { "breaks too" };
         self.note(now, format!("{} {state} ({})", companion.title, companion.severity));
+        if let Some(acked) = companion.acked.as_ref().filter(|one| heard.as_ref() != Some(one)) {
+            self.acked_beside(acked, &companion.title, now, said);
+        }
         if (first || worse) && !companion.over {
             // Nobody was called about what was not the lead's own doing.
             let page = companion.calls && (worse || excused) && !self.is_acknowledged();
@@ -102,20 +126,67 @@ impl Watch {
         }
     }
 
-    /// The lead is over: what is still open calls people by itself.
+    /// The acknowledgement of the lead that this watch has not heard of.
+    pub fn unheard_ack(&self, lead: &Watch) -> Option<Acked> {
+        let known = self.lead()?.acked.as_ref();
+        let acked = lead.open_incident()?.acked.as_ref().filter(|acked| !acked.by_hold)?;
+        (known != Some(acked)).then(|| acked.clone())
+    }
+
+    /// Whoever has the lead in hand has this with it.
+    pub(super) fn lead_acked(&mut self, acked: &Acked, now: Timestamp, said: &mut Said) {
+        let open = self.incident.as_mut().filter(|one| one.resolved_at.is_none());
+        let Some(incident) = open else { return };
+        let Some(lead) = incident.with.as_mut() else { return };
+        lead.acked = Some(acked.clone());
+        let title = lead.title.clone();
+        if incident.is_led() {
+            self.acked_beside(acked, &title, now, said);
+        }
+    }
+
+    /// Somebody has acknowledged in the thread of another service what is one incident to
+    /// people.
+    fn acked_beside(&mut self, acked: &Acked, of: &str, now: Timestamp, said: &mut Said) {
+        let open = self.incident.as_mut().filter(|one| one.resolved_at.is_none());
+        let Some(incident) = open else { return };
+        if incident.acked.as_ref().is_some_and(|known| !known.by_hold) {
+            return;
+        }
+        incident.acked = Some(Acked { beside: true, ..acked.clone() });
+        let by = acked.by.clone();
+        self.note(now, format!("{by} acknowledged, in the thread of {of}"));
+        self.pass_on(Turn::Acknowledged { by }, now, said);
+    }
+
+    /// The lead is over: what is still open calls people by itself, in the morning what
+    /// waits for that. Who had the lead in hand is not known to have this.
     pub(super) fn lead_over(&mut self, now: Timestamp, said: &mut Said) {
         let open = self.is_open();
         let Some(incident) = self.incident.as_mut() else { return };
         let Some(lead) = incident.with.take() else { return };
+        let apart = std::mem::take(&mut incident.apart);
         if incident.resolved_at.is_some() || !open {
             return;
         }
-        incident.alarmed = None;
+        let lapsed = incident.acked.take_if(|acked| acked.beside).is_some();
+        // Whoever is called about it already is not called anew.
+        let anew = !apart || lapsed;
+        if anew {
+            incident.alarmed = None;
+            if let Some(escalation) = self.escalation.as_mut() {
+                (escalation.since, escalation.called) = (now, 0);
+            }
+        }
         let calls = self.companion().is_some_and(|one| one.calls);
-        let page = calls && self.pending.is_some() && !self.is_acknowledged();
+        let page = calls && anew && self.pending.is_some() && !self.is_acknowledged();
         let reply = Reply { page, ..self.say_alone(&lead) };
-        self.reply(now, reply, said);
-        if self.is_in_breach() {
+        if self.hushed.is_some() {
+            self.note(now, reply.headline);
+        } else {
+            self.reply(now, reply, said);
+        }
+        if anew && self.is_in_breach() {
             self.alarm(calls, now, said);
         }
     }

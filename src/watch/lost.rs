@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Said, Sampled, Watch};
-use crate::model::Unusable;
+use crate::model::{Unusable, WatchId};
 use crate::policy::Check;
 
 /// That nothing of what a watch asks can be asked.
@@ -18,6 +18,9 @@ pub struct Lost {
     pub told: bool,
     /// The deployment in whose thread people were told before.
     pub told_by: Option<String>,
+    /// Its watch; `None` in states from before it was kept.
+    #[serde(default)]
+    pub teller: Option<WatchId>,
 }
 
 impl Watch {
@@ -46,14 +49,32 @@ impl Watch {
         if !lost {
             self.lost = None;
         } else if self.lost.is_none() {
-            self.lost = Some(Lost { since: now, told: false, told_by: None });
+            self.lost = Some(Lost { since: now, told: false, told_by: None, teller: None });
         }
     }
 
     /// Another deployment's thread tells of it already.
-    pub(super) fn source_told_by(&mut self, title: &str, now: Timestamp) {
-        let lost = self.lost.get_or_insert(Lost { since: now, told: false, told_by: None });
-        lost.told_by = Some(title.to_owned());
+    pub(super) fn source_told_by(&mut self, title: &str, by: Option<&WatchId>, now: Timestamp) {
+        let unknown = || Lost { since: now, told: false, told_by: None, teller: None };
+        let lost = self.lost.get_or_insert_with(unknown);
+        (lost.told_by, lost.teller) = (Some(title.to_owned()), by.cloned());
+    }
+
+    /// The watch in whose thread people were told that the source is lost.
+    pub fn source_teller(&self) -> Option<&WatchId> {
+        self.lost.as_ref()?.teller.as_ref()
+    }
+
+    /// The watch that told of it has ended, and its thread tells no more: this one does,
+    /// of what people would have been told here.
+    pub(super) fn tell_of_source(&mut self, now: Timestamp, said: &mut Said) {
+        let Some(lost) = self.lost.as_mut() else { return };
+        (lost.told_by, lost.teller) = (None, None);
+        let silent = self.checks.keys().filter(|name| self.told.contains(&missing(name)));
+        let silent: BTreeSet<String> = silent.cloned().collect();
+        if !silent.is_empty() {
+            self.tell_of_silence(&silent, now, said);
+        }
     }
 
     /// Tells of checks without data, unless their source is lost and that has been said.
@@ -77,4 +98,9 @@ impl Watch {
             None => self.reply(now, reply, said),
         }
     }
+}
+
+/// The topic under which people are told that `check` has no data.
+pub(super) fn missing(check: &str) -> String {
+    format!("no data: {check}")
 }

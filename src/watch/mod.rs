@@ -38,6 +38,7 @@ mod story;
 mod target;
 mod tasks;
 mod undo;
+mod untold;
 mod wants;
 mod weigh;
 mod words;

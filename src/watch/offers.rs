@@ -35,6 +35,8 @@ impl Watch {
             confirm: None,
             times: Vec::new(),
             incident: self.open_incident().map_or(0, |incident| incident.number),
+            spell: self.open_incident().map_or(0, |incident| incident.returns),
+            target: None,
         }
     }
 
@@ -52,7 +54,9 @@ impl Watch {
         let text = self.call_in_words(&plan);
         let confirm = Confirm { title, text, yes: "Roll back".to_owned() };
         let urged = asked || self.has_open_incident();
-        Some(Offer { urged, confirm: Some(confirm), ..self.offer(Command::Rollback, label) })
+        let target = Some(plan.target.short().to_owned());
+        let offer = self.offer(Command::Rollback, label);
+        Some(Offer { urged, confirm: Some(confirm), target, ..offer })
     }
 
     /// What the platform will be asked for. It is looked at again right before: what is in

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::words::list;
 use super::{RunStep, Said, Stage, Watch};
-use crate::model::{LedgerEntry, Outcome, Severity, Standing, Turn};
+use crate::model::{LedgerEntry, Outcome, Severity, Standing};
 use crate::policy::{Check, LowTraffic};
 
 /// How long the platform may take to bring the first new task up before
@@ -147,23 +147,22 @@ impl Watch {
             let reply = self.say_came_and_went(&hushed);
             self.reply(now, reply, said);
         }
-        let loud = self.has_open_incident() || outcome == Outcome::Inconclusive;
         self.stage = Stage::Ended { outcome, at: now, because };
-        if loud {
-            let reply = self.say_ended_open();
-            let page = reply.page;
+        let open = self.has_open_incident();
+        if self.needs_somebody() {
+            // Somebody has to see to it: it stays open where it was reported.
+            self.leave_open(now, said);
+        } else if open || outcome == Outcome::Inconclusive {
+            let reply = self.say_ended_open(false);
             self.reply(now, reply, said);
-            if page {
-                // Somebody has to see to it: it stays open where it was reported.
-                self.pass_on(Turn::NeedsHelp, now, said);
-            } else {
+            if open {
                 self.call_off(now, said);
-            }
-            if self.has_open_incident() {
-                self.show_end(true, now, said);
             }
         } else {
             self.note(now, format!("watch ended: {}", outcome.as_str()));
+        }
+        if open {
+            self.show_end(true, now, said);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::words::full;
+use super::words::{clock, full};
 use super::{Actor, Ceiling, Command, Illegal, PreflightState, Press, RunStep, Said, Stage, Watch};
 use crate::model::{Mode, Outcome, RollbackPlan};
 
@@ -36,6 +36,7 @@ impl Watch {
             }
             Command::Rollback => {
                 self.may_be_rolled_back()?;
+                self.is_the_target_seen(press, now)?;
                 let because = format!("{} asked for it{reason}", press.by);
                 self.pending = None;
                 // Who acts has seen it.
@@ -66,13 +67,38 @@ impl Watch {
                 self.status_line()
             ))),
             Some(incident) if incident.number == seen => match incident.resolved_at {
-                None => Ok(()),
+                None if press.spell.is_none_or(|spell| spell == incident.returns) => Ok(()),
+                None => Err(Illegal::because(format!(
+                    "it was well again since, and has come back at {}; now: {}; {}",
+                    clock(incident.spell_began()),
+                    self.status_line(),
+                    self.press_again()
+                ))),
                 Some(at) => Err(Illegal::because(format!("it was resolved at {}", full(at)))),
             },
             Some(_) | None => Err(Illegal::because(format!(
                 "that was about another incident; now: {}",
                 self.status_line()
             ))),
+        }
+    }
+
+    /// Whether a rollback would put in place what the person saw that it would.
+    fn is_the_target_seen(&self, press: &Press, now: Timestamp) -> Result<(), Illegal> {
+        let (Some(seen), Some(plan)) = (&press.target, self.plan(now)) else { return Ok(()) };
+        let target = &plan.target;
+        if *seen == target.short() || *seen == target.task_definition {
+            return Ok(());
+        }
+        let again = self.press_again();
+        Err(Illegal::because(format!("the target is now {}; {again}", target.short())))
+    }
+
+    /// Where the button is that is about what is so now.
+    fn press_again(&self) -> &'static str {
+        match self.pending {
+            Some(_) => "press again below",
+            None => "press again on the deployment's message",
         }
     }
 
@@ -190,6 +216,7 @@ impl Watch {
             return Err(Illegal::because("nobody holds it"));
         };
         pending.until = Some(until.max(now));
+        self.unhold(now);
         let reply = self.say_resumed(by, reason);
         self.reply(now, reply, said);
         Ok(())

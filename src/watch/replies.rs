@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::words::{clock, full, list};
 use super::{Actor, Answer, Hushed, PreflightState, RollbackRun, RunStep, Stage, Watch};
-use crate::model::{Command, Outcome, Reply, Revision, Severity, Tone};
+use crate::model::{Command, Mode, Outcome, Reply, Revision, Severity, Tone};
 use crate::policy::OnTimeout;
 
 impl Watch {
@@ -194,7 +194,7 @@ impl Watch {
 
     pub(super) fn say_decision_due(&self, now: Timestamp) -> Reply {
         let Some(pending) = &self.pending else { return self.plain(Tone::Warn, String::new()) };
-        let (eta, then) = match (pending.until, pending.on_timeout) {
+        let (eta, then) = match (pending.until, self.unanswered(pending)) {
             (Some(until), OnTimeout::Rollback) => (
                 format!("decision due {}", full(until)),
                 format!("unanswered, it is rolled back at {}", clock(until)),
@@ -224,6 +224,17 @@ impl Watch {
         reply.offers.retain(|offer| offer.command != Command::Cancel);
         reply.page = true;
         reply
+    }
+
+    /// An open question, once there is another target than it told of. Nobody is paged twice.
+    pub(super) fn say_other_target(&self, now: Timestamp) -> Reply {
+        let target = self.target().map(Revision::short).unwrap_or_default();
+        let headline = format!(
+            "{}: the target is now {target}; roll {} back? A person has to decide",
+            self.severity(),
+            self.title()
+        );
+        Reply { headline, page: false, broadcast: false, ..self.say_decision_due(now) }
     }
 
     /// What mode auto would have decided, as it is kept for the digest.
@@ -385,16 +396,19 @@ impl Watch {
         self.plain(Tone::Warn, headline)
     }
 
-    pub(super) fn say_ended_open(&self) -> Reply {
+    /// `calls`: people are called who were not yet.
+    pub(super) fn say_ended_open(&self, calls: bool) -> Reply {
         let headline = format!("{}: {}", self.title(), self.status_line());
         let superseded = self.outcome() == Some(Outcome::Superseded);
-        let page = self.has_open_incident()
-            && self.hushed.is_none()
-            && !matches!(self.outcome(), Some(Outcome::Superseded | Outcome::Cancelled));
+        let nobody = self.ceiling.mode == Mode::Observe && self.escalation.is_none();
+        let page = self.needs_somebody() && self.hushed.is_none() && !nobody;
         let resolution = match &self.stage {
             Stage::Ended { because, .. } if superseded => {
                 format!("{because}; what is measured from now on is judged as that deployment's")
             }
+            Stage::Ended { .. } if calls => "open: the watch is over; nobody has acknowledged, so \
+                 whoever is left to be called is called now"
+                .to_owned(),
             Stage::Announced { .. }
             | Stage::Starting
             | Stage::Watching

@@ -259,7 +259,7 @@ impl Watch {
         let interval = self.interval();
         let mut newly = BTreeSet::new();
         for (name, state) in &self.checks {
-            let topic = format!("no data: {name}");
+            let topic = super::lost::missing(name);
             let late = self
                 .policy()
                 .check(name)

@@ -203,6 +203,9 @@ pub struct Pending {
     #[serde(default)]
     pub held_from: Option<Timestamp>,
     pub because: String,
+    /// What people were told that a rollback would put in place; `None`: nothing was found.
+    #[serde(default)]
+    pub target: Option<Revision>,
 }
 
 /// Whether a rollback is possible, found when the deployment starts.
@@ -322,7 +325,10 @@ impl Watch {
 
     /// Takes one event in. On an error nothing has changed.
     pub fn handle(&mut self, event: &Event, now: Timestamp) -> Result<Said, Illegal> {
-        if let Stage::Ended { outcome, .. } = &self.stage {
+        let late = matches!(event, Event::Untold { .. } | Event::Unposted { .. });
+        if let Stage::Ended { outcome, .. } = &self.stage
+            && !late
+        {
             return Err(Illegal::because(format!("the watch has ended: {}", outcome.as_str())));
         }
         let mut said = Said::default();
@@ -348,12 +354,15 @@ impl Watch {
             Event::Pressed(press) => self.pressed(press, now, &mut said)?,
             Event::Joined(lead) => self.joining = Some((**lead).clone()),
             Event::Leads(companion) => self.led(companion, now, &mut said),
-            Event::SourceTold { by } => self.source_told_by(by, now),
+            Event::SourceTold { by, watch } => self.source_told_by(by, watch.as_ref(), now),
+            Event::SourceUntold => self.tell_of_source(now, &mut said),
+            Event::LeadAcked(acked) => self.lead_acked(acked, now, &mut said),
             Event::LeadOver => self.lead_over(now, &mut said),
             Event::Acted(result) => self.acted(result, now, &mut said)?,
             Event::Untold { to, because, given_up } => {
                 self.untold(to, because, *given_up, now, &mut said);
             }
+            Event::Unposted { because } => self.unposted(because, now, &mut said),
         }
         self.show_card(now, &mut said);
         Ok(said)

@@ -133,6 +133,15 @@ impl Watch {
         self.tell_unsafe(now, said);
         self.tell_unlabelled(now, said);
         self.reconsider(now, said);
+        self.ask_of_target(now, said);
+    }
+
+    /// What a rollback would put in place.
+    pub(super) fn target(&self) -> Option<&Revision> {
+        match &self.preflight {
+            PreflightState::Ready { target, .. } => Some(target),
+            PreflightState::Impossible { .. } | PreflightState::Unknown => None,
+        }
     }
 
     /// Says at the start that an irreversible change came with the deployment, and who

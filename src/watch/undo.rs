@@ -175,7 +175,7 @@ impl Watch {
         self.rollback_spent = Some(why.to_owned());
         let reply = self.say_rollback_failed(why);
         self.reply(now, reply, said);
-        self.pass_on(Turn::NeedsHelp, now, said);
+        self.need_help(now, said);
     }
 
     /// Follows the target into place.
@@ -342,7 +342,7 @@ impl Watch {
         if waited >= self.policy().rollback.recover_within {
             let news = self.reply_once(topic, now, super::state::Watch::say_not_recovered, said);
             if news {
-                self.pass_on(Turn::NeedsHelp, now, said);
+                self.need_help(now, said);
             }
         }
     }

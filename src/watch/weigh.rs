@@ -106,6 +106,7 @@ impl Watch {
                     calm_at: None,
                     alarmed: None,
                     with,
+                    apart: false,
                     joins: Vec::new(),
                     raised: None,
                 });

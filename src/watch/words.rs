@@ -3,10 +3,11 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{PreflightState, RunStep, Said, Stage, Watch};
+use super::{Pending, PreflightState, RunStep, Said, Stage, Watch};
 use crate::judge::{Baseline, CheckState};
 use crate::model::{
-    Body, Command, Incident, IncidentStatus, Mode, Offer, Outcome, RollbackSafe, Severity, Tone,
+    About, Body, Command, Incident, IncidentStatus, Mode, Offer, Outcome, RollbackSafe, Severity,
+    Tone, WatchId,
 };
 use crate::policy::{Check, OnTimeout, Unannounced};
 
@@ -104,7 +105,7 @@ impl Watch {
             );
         }
         match &self.pending {
-            Some(pending) => match (pending.until, pending.on_timeout) {
+            Some(pending) => match (pending.until, self.unanswered(pending)) {
                 (Some(until), OnTimeout::Rollback) => {
                     format!("rolls back at {} unless held", clock(until))
                 }
@@ -115,6 +116,14 @@ impl Watch {
             },
             None if self.ceiling.mode == Mode::Observe => "observing only".to_owned(),
             None => "people have been told".to_owned(),
+        }
+    }
+
+    /// What silence is answered with, as far as the mode lets it now.
+    pub(super) fn unanswered(&self, pending: &Pending) -> OnTimeout {
+        match self.ceiling.mode {
+            Mode::Auto => pending.on_timeout,
+            Mode::Ask | Mode::Observe => OnTimeout::Escalate,
         }
     }
 
@@ -221,8 +230,10 @@ impl Watch {
 }
 
 /// What is offered, but for the times, which pass.
-fn offered(offers: &[Offer]) -> Vec<(Command, &str, u32)> {
-    offers.iter().map(|offer| (offer.command, offer.label.as_str(), offer.incident)).collect()
+fn offered(offers: &[Offer]) -> Vec<(Command, &str, About)> {
+    let nobody = WatchId::typed("");
+    let offers = offers.iter();
+    offers.map(|one| (one.command, one.label.as_str(), About::of(&nobody, one))).collect()
 }
 
 /// ", acknowledged by dana".

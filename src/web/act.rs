@@ -24,6 +24,11 @@ struct Why {
     /// Of a hold: how long from now, such as `30m`.
     #[serde(rename = "for")]
     for_: Option<Span>,
+    /// What was seen: the incident's number, how often it had come back, and what a rollback
+    /// would put in place. What is no longer so is not acted on.
+    incident: Option<u32>,
+    returns: Option<u32>,
+    target: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -58,7 +63,9 @@ pub async fn press(
         let detail = format!("the watch has ended: {}", watch.status_line());
         return Err(Problem::new(StatusCode::CONFLICT, detail));
     }
-    let mut press = Press::new(command, caller.name, why.reason);
+    let (incident, spell, target) = (why.incident, why.returns, why.target);
+    let press = Press::new(command, caller.name, why.reason);
+    let mut press = Press { incident, spell, target, ..press };
     match (command, why.for_) {
         (Command::Hold, for_) => press.for_ = for_.map(|Span(for_)| for_),
         (Command::Ack | Command::Resume | Command::Rollback | Command::Cancel, Some(_)) => {

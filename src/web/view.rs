@@ -52,6 +52,9 @@ pub struct CheckView {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct IncidentView {
+    /// Which of the watch's it is, from 1.
+    #[serde(default)]
+    pub number: u32,
     pub severity: Severity,
     pub status: IncidentStatus,
     pub opened_at: Timestamp,
@@ -137,6 +140,7 @@ impl WatchView {
                 .map(|check| CheckView::of(watch, &check.name))
                 .collect(),
             incident: watch.incident.as_ref().map(|incident| IncidentView {
+                number: incident.number,
                 severity: incident.severity,
                 status: incident.status,
                 opened_at: incident.opened_at,

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 
 use super::world::{Guard, policy, sighting};
-use crate::model::{ActFailure, Mode, Outcome, RollOut, RollbackSafe, Severity};
+use crate::model::{ActFailure, Body, Mode, Outcome, RollOut, RollbackSafe, Severity};
 use crate::policy::{Action, Actions};
 use crate::watch::{Ceiling, Command, Event};
 
@@ -149,4 +149,26 @@ fn refused_by_the_brakes_it_becomes_a_question() {
     assert!(!guard.wants_rollback());
     guard.presses(Command::Rollback).unwrap();
     assert!(guard.wants_rollback());
+}
+
+#[test]
+fn while_it_is_paused_an_open_question_promises_no_rollback() {
+    let mut guard = Guard::settled(policy());
+    guard.breaks(5.0);
+    assert!(guard.watch.status_line().contains("rolls back at "), "{}", guard.watch.status_line());
+    let paused = Ceiling { mode: Mode::Observe, because: Some("paused by eve".into()) };
+    guard.take(Event::CeilingChanged(paused)).unwrap();
+    let line = guard.watch.status_line();
+    assert!(line.contains("a person decides; paged again at "), "{line}");
+    let card = guard.notices.iter().rev().find_map(|notice| match &notice.body {
+        Body::Card(card) => Some(format!("{:?}", card.incident)),
+        Body::Reply(_) | Body::Signal { .. } | Body::Files { .. } => None,
+    });
+    assert!(!card.as_ref().unwrap().contains("rolled back at"), "{card:?}");
+    guard.presses(Command::Hold).unwrap();
+    let held = format!("{:?}", guard.notices.iter().rev().nth(1).unwrap().body);
+    assert!(held.contains("people are paged again then"), "{held}");
+    guard.lives(5.0, 31 * 60);
+    assert!(!guard.wants_rollback());
+    assert!(guard.said().iter().any(|line| line.contains("nobody has decided")));
 }

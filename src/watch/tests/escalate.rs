@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use jiff::SignedDuration;
 
 use super::world::{Guard, at, policy};
-use crate::model::{Body, Mode, Notice, Recipient, Severity, Turn};
+use crate::model::{ActFailure, Body, Mode, Notice, Outcome, Recipient, Severity, Turn};
 use crate::policy::{Policy, Rung};
 use crate::watch::{Command, Event, Press};
 
-fn to(text: &str) -> Recipient {
+pub(super) fn to(text: &str) -> Recipient {
     text.parse().unwrap()
 }
 
@@ -33,14 +33,14 @@ pub(super) fn ladder() -> Policy {
 }
 
 /// Asked about a SEV2.
-fn asked(policy: Policy) -> Guard {
+pub(super) fn asked(policy: Policy) -> Guard {
     let mut guard = Guard::settled(policy);
     guard.breaks(5.0);
     assert!(guard.watch.pending.is_some(), "{:?}", guard.watch.timeline);
     guard
 }
 
-fn mentions(notices: &[Notice]) -> Vec<String> {
+pub(super) fn mentions(notices: &[Notice]) -> Vec<String> {
     let replies = notices.iter().filter_map(|notice| match &notice.body {
         Body::Reply(reply) => Some(reply.mentions.clone()),
         Body::Card(_) | Body::Signal { .. } | Body::Files { .. } => None,
@@ -173,33 +173,6 @@ fn a_hold_that_ends_without_a_decision_calls_people_anew() {
 }
 
 #[test]
-fn who_could_not_be_told_is_told_of_in_the_thread_once_an_incident() {
-    let mut guard = asked(ladder());
-    let untold = |given_up| Event::Untold {
-        to: to("pagerduty:oncall"),
-        because: "HTTP 503".to_owned(),
-        given_up,
-    };
-    let replies = |guard: &Guard| -> Vec<(String, bool)> {
-        let replies = guard.notices.iter().filter_map(|notice| match &notice.body {
-            Body::Reply(reply) => Some((reply.headline.clone(), reply.page)),
-            Body::Card(_) | Body::Signal { .. } | Body::Files { .. } => None,
-        });
-        replies.filter(|(headline, _)| headline.contains("told")).collect()
-    };
-    for _ in 0..2 {
-        guard.take(untold(false)).unwrap();
-        guard.take(untold(true)).unwrap();
-    }
-    let late = ("PagerDuty `oncall` could not be told yet: HTTP 503".to_owned(), true);
-    let lost = ("PagerDuty `oncall` could not be told: HTTP 503".to_owned(), true);
-    assert_eq!(replies(&guard), [late, lost]);
-    assert!(guard.watch.knows_untold(&to("pagerduty:oncall"), false));
-    assert!(!guard.watch.knows_untold(&to("email:manager"), true));
-    assert_eq!(heard(&guard, "pagerduty:oncall"), [Turn::Opened], "it is no turn of the incident");
-}
-
-#[test]
 fn what_is_offered_is_what_would_be_taken() {
     let mut guard = Guard::settled(policy());
     let offered = |guard: &Guard| -> Vec<Command> {
@@ -242,4 +215,113 @@ fn a_button_of_a_quiet_card_is_stale_once_an_incident_is_open() {
     let mut other = Guard::settled(policy());
     other.take_press(quiet(Command::Cancel)).unwrap();
     assert!(!other.watch.is_open());
+}
+
+/// As it goes on to the end of the watch, its samples 30 s apart, nobody answering.
+pub(super) fn ends(guard: &mut Guard) {
+    while guard.watch.is_open() {
+        guard.reads(5.0);
+    }
+}
+
+/// Asked, and nothing follows; the watch is over before the last rungs are due.
+pub(super) fn short_ladder() -> Policy {
+    let mut policy = ladder();
+    policy.mode = Mode::Ask;
+    policy.phases.truncate(1);
+    policy.phases[0].until = SignedDuration::from_secs(300);
+    policy
+}
+
+#[test]
+fn the_end_of_a_watch_calls_at_once_whoever_is_left_about_what_nobody_has_acknowledged() {
+    let mut guard = asked(short_ladder());
+    ends(&mut guard);
+    assert_eq!(mentions(&guard.notices), ["S0ONCALL", "U0MANAGER", "U0PRODUCT"]);
+    assert_eq!(heard(&guard, "pagerduty:oncall"), [Turn::Opened, Turn::NeedsHelp]);
+    assert_eq!(heard(&guard, "email:manager"), [Turn::NeedsHelp]);
+    assert_eq!(guard.watch.next_wake(), None);
+    let last = guard.notices.iter().rev().find_map(|notice| match &notice.body {
+        Body::Signal { signal, .. } => Some(format!("{:?}", signal.fields)),
+        Body::Card(_) | Body::Reply(_) | Body::Files { .. } => None,
+    });
+    assert!(last.as_ref().unwrap().contains("the watch is over; nobody has ack"), "{last:?}");
+}
+
+#[test]
+fn the_end_of_a_watch_calls_nobody_else_about_what_somebody_has_in_hand() {
+    let mut guard = asked(short_ladder());
+    guard.presses(Command::Ack).unwrap();
+    ends(&mut guard);
+    assert_eq!(mentions(&guard.notices), ["S0ONCALL"]);
+    assert_eq!(heard(&guard, "pagerduty:oncall").last(), Some(&Turn::NeedsHelp));
+    assert_eq!(heard(&guard, "email:manager"), []);
+    let mut guard = asked(short_ladder());
+    guard.presses(Command::Hold).unwrap();
+    ends(&mut guard);
+    assert_eq!(heard(&guard, "email:manager"), [Turn::NeedsHelp], "a hold ends with its question");
+}
+
+#[test]
+fn what_was_over_before_the_watch_ended_is_not_over_once_more() {
+    let mut policy = ladder();
+    policy.min_coverage = 1.0;
+    let mut guard = asked(policy);
+    guard.lives(0.0, 600);
+    guard.clock += 600;
+    while guard.watch.is_open() {
+        guard.lives(0.0, 30);
+    }
+    assert_eq!(guard.watch.outcome(), Some(Outcome::Inconclusive), "{:?}", guard.watch.timeline);
+    assert_eq!(heard(&guard, "pagerduty:oncall"), [Turn::Opened, Turn::Resolved]);
+}
+
+#[test]
+fn where_nothing_is_done_nobody_is_called_at_the_end_either() {
+    let mut guard = Guard::settled(Policy { mode: Mode::Observe, ..short_ladder() });
+    guard.breaks(5.0);
+    ends(&mut guard);
+    assert_eq!(guard.pages(), 0, "{:?}", guard.said());
+    assert_eq!(heard(&guard, "pagerduty:oncall"), []);
+    assert_eq!(heard(&guard, "webhook:audit"), [Turn::Opened, Turn::NeedsHelp]);
+}
+
+#[test]
+fn an_acknowledgement_while_it_is_held_outlasts_the_hold() {
+    let mut guard = asked(Policy { mode: Mode::Ask, ..ladder() });
+    guard.presses(Command::Hold).unwrap();
+    guard.presses(Command::Ack).unwrap();
+    guard.lives(5.0, 40 * 60);
+    assert_eq!(mentions(&guard.notices), ["S0ONCALL"]);
+    assert!(!heard(&guard, "pagerduty:oncall").contains(&Turn::NeedsHelp));
+}
+
+#[test]
+fn once_nobody_holds_it_any_more_the_calls_go_on_where_they_stood() {
+    let mut guard = asked(ladder());
+    guard.waits(120);
+    guard.presses(Command::Hold).unwrap();
+    guard.waits(600);
+    guard.presses(Command::Resume).unwrap();
+    guard.waits(170);
+    assert_eq!(mentions(&guard.notices), ["S0ONCALL"]);
+    guard.waits(10);
+    assert_eq!(mentions(&guard.notices), ["S0ONCALL", "U0MANAGER"], "five minutes unheld");
+}
+
+#[test]
+fn a_question_that_comes_after_an_acknowledgement_calls_people_anew() {
+    let mut policy = ladder();
+    let rungs = policy.notify.escalate[&Severity::Sev2].clone();
+    policy.notify.escalate.insert(Severity::Sev1, rungs);
+    let mut guard = Guard::settled(policy);
+    guard.breaks(40.0);
+    guard.presses(Command::Ack).unwrap();
+    guard.waits(60);
+    let refused = ActFailure::Refused("3 rollbacks within 10m".into());
+    guard.take(Event::Acted(Err(refused))).unwrap();
+    assert_eq!(mentions(&guard.notices), ["S0ONCALL", "S0ONCALL"]);
+    assert_eq!(heard(&guard, "pagerduty:oncall").last(), Some(&Turn::Called));
+    guard.waits(300);
+    assert_eq!(heard(&guard, "email:manager"), [Turn::Called]);
 }

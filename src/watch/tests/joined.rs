@@ -1,10 +1,10 @@
 //! Services that break together.
 
-use super::escalate::{heard, ladder};
+use super::escalate::{heard, ladder, mentions};
 use super::world::{Guard, at, policy};
-use crate::model::{Body, Companion, Lead, RollbackSafe, Severity, Turn};
+use crate::model::{ActFailure, Body, Companion, Lead, Mode, RollbackSafe, Severity, Turn};
 use crate::policy::Policy;
-use crate::watch::{Command, Event};
+use crate::watch::{Ceiling, Command, Event};
 
 fn settled(name: &str, policy: Policy) -> Guard {
     let mut guard = Guard::of(name, policy, RollbackSafe::Yes);
@@ -156,4 +156,89 @@ fn who_tells_others_or_comes_later_does_not_join() {
     assert!(lead_of(&api, &web).is_some());
     api.lives(5.0, 310);
     assert_eq!(lead_of(&api, &web), None, "more than five minutes later");
+}
+
+/// What the pager was told, and under which key.
+fn keys(guard: &Guard, who: &str) -> Vec<(String, Turn)> {
+    let told = guard.notices.iter().filter_map(|notice| match &notice.body {
+        Body::Signal { to, signal } if to.iter().any(|to| to.to_string() == who) => {
+            Some((signal.incident.clone(), signal.turn.clone()))
+        }
+        Body::Signal { .. } | Body::Card(_) | Body::Reply(_) | Body::Files { .. } => None,
+    });
+    told.collect()
+}
+
+#[test]
+fn what_needs_help_stays_open_at_the_pager_until_it_is_over_itself() {
+    let (_, mut web) = together(5.0);
+    web.presses(Command::Rollback).unwrap();
+    web.take(Event::Acted(Err(ActFailure::Permanent("no such target".into())))).unwrap();
+    let own = format!("{}#1", web.watch.id);
+    let acked = Turn::Acknowledged { by: "dana".into() };
+    let told = [Turn::NeedsHelp, acked].map(|turn| (own.clone(), turn));
+    assert_eq!(keys(&web, "pagerduty:oncall"), told, "who pressed has it in hand");
+    web.take(Event::LeadOver).unwrap();
+    assert_eq!(keys(&web, "pagerduty:oncall"), told);
+    web.lives(0.0, 120);
+    assert_eq!(keys(&web, "pagerduty:oncall").last(), Some(&(own, Turn::Resolved)));
+    assert_eq!(web.replayed(), web.watch);
+}
+
+#[test]
+fn what_needs_help_and_nobody_takes_climbs_by_itself() {
+    let (_, mut web) = together(5.0);
+    web.watch.deployment.facts.rollback_safe = RollbackSafe::No;
+    web.lives(5.0, 15 * 60);
+    assert_eq!(heard(&web, "pagerduty:oncall"), [Turn::NeedsHelp], "{:?}", web.said());
+    assert_eq!(heard(&web, "email:manager"), []);
+    web.lives(5.0, 310);
+    assert_eq!(heard(&web, "email:manager"), [Turn::Called]);
+    web.presses(Command::Ack).unwrap();
+    assert!(heard(&web, "pagerduty:oncall").contains(&Turn::Acknowledged { by: "dana".into() }));
+    web.lives(5.0, 400);
+    assert!(!mentions(&web.notices).contains(&"U0PRODUCT".to_owned()));
+}
+
+#[test]
+fn one_that_makes_the_lead_worse_after_an_acknowledgement_calls_again() {
+    let mut policy = ladder();
+    let rungs = policy.notify.escalate[&Severity::Sev2].clone();
+    policy.notify.escalate.insert(Severity::Sev1, rungs);
+    let (mut api, mut web) = (settled("api", policy.clone()), settled("web", policy));
+    api.breaks(5.0);
+    let lead = lead_of(&api, &web).unwrap();
+    web.reads(5.0);
+    web.reads(5.0);
+    web.take(Event::Joined(Box::new(lead))).unwrap();
+    web.reads(5.0);
+    level(&mut api, &web);
+    api.presses(Command::Ack).unwrap();
+    while web.watch.incident.as_ref().unwrap().severity > Severity::Sev1 {
+        web.reads(60.0);
+    }
+    level(&mut api, &web);
+    assert_eq!(heard(&api, "pagerduty:oncall").last(), Some(&Turn::Opened), "nobody has seen that");
+    assert_eq!(mentions(&api.notices), ["S0ONCALL", "S0ONCALL"]);
+    assert!(replies(&api).pop().unwrap().page);
+    api.waits(310);
+    assert_eq!(heard(&api, "email:manager"), [Turn::Called]);
+}
+
+#[test]
+fn a_question_that_comes_later_calls_nobody_either_while_another_leads() {
+    let ceiling = |mode| Event::CeilingChanged(Ceiling { mode, because: None });
+    let (mut api, mut web) = (settled("api", ladder()), settled("web", ladder()));
+    api.take(ceiling(Mode::Observe)).unwrap();
+    web.take(ceiling(Mode::Observe)).unwrap();
+    api.breaks(5.0);
+    web.reads(5.0);
+    web.reads(5.0);
+    web.take(Event::Joined(Box::new(lead_of(&api, &web).unwrap()))).unwrap();
+    web.reads(5.0);
+    api.take(ceiling(Mode::Auto)).unwrap();
+    web.take(ceiling(Mode::Auto)).unwrap();
+    assert!(api.watch.pending.is_some() && web.watch.pending.is_some());
+    assert_eq!((api.pages(), web.pages()), (1, 0), "{:?}", web.said());
+    assert_eq!(mentions(&api.notices), ["S0ONCALL"]);
 }

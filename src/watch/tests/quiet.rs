@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use super::escalate::{heard, ladder};
 use super::world::{Guard, at, policy};
-use crate::model::{Body, Severity, Turn};
+use crate::model::{Body, RollbackSafe, Severity, Turn};
 use crate::policy::{Action, Bound, Limit, Policy, Side, Unit};
+use crate::watch::Event;
 
 /// A SEV3 above 0.5 %, and a night from 22:00 to 23:15 UTC: the world's clock begins at 22:13:20.
 fn at_night(mut policy: Policy) -> Policy {
@@ -89,4 +90,43 @@ fn at_night_nobody_is_called_about_a_sev3_and_who_is_told_of_all_is_told() {
     guard.lives(0.9, MORNING - guard.clock + 10);
     assert_eq!(heard(&guard, "pagerduty:oncall"), [Turn::Opened]);
     assert_eq!(heard(&guard, "webhook:audit"), [Turn::Opened]);
+}
+
+#[test]
+fn what_joined_at_night_waits_for_the_morning_though_its_lead_is_over() {
+    let mut policy = ladder();
+    let rungs = policy.notify.escalate[&Severity::Sev2].clone();
+    policy.notify.escalate.insert(Severity::Sev3, rungs);
+    let mut api = Guard::of("api", at_night(policy.clone()), RollbackSafe::Yes);
+    let mut web = Guard::of("web", at_night(policy), RollbackSafe::Yes);
+    api.settle();
+    web.settle();
+    api.breaks(5.0);
+    let lead = api.watch.leads(&web.watch, at(api.clock)).unwrap();
+    while !web.watch.has_open_incident() {
+        web.take(Event::Joined(Box::new(lead.clone()))).unwrap();
+        web.reads(0.9);
+    }
+    assert!(web.watch.hushed.is_some() && !web.watch.companion().unwrap().calls);
+    web.take(Event::LeadOver).unwrap();
+    assert_eq!(web.said(), Vec::<String>::new());
+    assert_eq!(heard(&web, "pagerduty:oncall"), []);
+    assert_eq!(heard(&web, "webhook:audit"), [Turn::Opened, Turn::Opened], "under its own key now");
+    web.lives(0.9, MORNING - web.clock + 10);
+    assert_eq!(web.said().len(), 1, "{:?}", web.said());
+    assert_eq!(heard(&web, "pagerduty:oncall"), [Turn::Opened]);
+    assert_eq!(web.replayed(), web.watch);
+}
+
+#[test]
+fn what_is_open_at_night_as_its_watch_ends_is_over_for_nobody_and_wakes_nobody() {
+    let mut policy = ladder();
+    policy.phases.truncate(1);
+    let mut guard = noted(policy);
+    while guard.watch.is_open() {
+        guard.reads(0.9);
+    }
+    assert_eq!((guard.said().len(), guard.pages()), (1, 0), "{:?}", guard.said());
+    assert_eq!(heard(&guard, "webhook:audit"), [Turn::Opened, Turn::NeedsHelp]);
+    assert_eq!(heard(&guard, "pagerduty:oncall"), []);
 }

@@ -1,8 +1,8 @@
 //! The way from a breach to its end, as the documents draw it.
 
-use super::escalate::{heard, ladder};
+use super::escalate::{heard, ladder, mentions};
 use super::world::{Guard, policy, sighting};
-use crate::model::{Body, Outcome, Reply, RollOut, Route, Turn};
+use crate::model::{Body, Outcome, Reply, RollOut, Route, Severity, Turn};
 use crate::watch::{Command, Event, Press};
 
 fn traces(guard: &Guard, steps: &[&str]) {
@@ -110,4 +110,20 @@ fn a_sev3_is_noted_and_nothing_follows() {
     assert_eq!(guard.watch.outcome(), Some(Outcome::Breached));
     traces(&guard, &["assessed as SEV3", "decided: noted only"]);
     assert!(guard.watch.pending.is_none() && !guard.wants_rollback());
+}
+
+#[test]
+fn what_gets_worse_after_an_acknowledgement_calls_again() {
+    let mut policy = ladder();
+    let rungs = policy.notify.escalate[&Severity::Sev2].clone();
+    policy.notify.escalate.insert(Severity::Sev1, rungs);
+    let mut guard = Guard::settled(policy);
+    guard.breaks(5.0);
+    guard.presses(Command::Ack).unwrap();
+    guard.lives(60.0, 60);
+    assert_eq!(guard.watch.incident.as_ref().unwrap().severity, Severity::Sev1);
+    assert_eq!(mentions(&guard.notices), ["S0ONCALL", "S0ONCALL"]);
+    assert_eq!(heard(&guard, "pagerduty:oncall").last(), Some(&Turn::Opened));
+    guard.waits(300);
+    assert_eq!(heard(&guard, "email:manager"), [Turn::Called]);
 }

@@ -20,9 +20,8 @@ const CHOICE: usize = 40;
 /// A row of buttons. A select has no value of its own, so the block carries what it is
 /// about.
 pub(super) fn block(watch: &WatchId, offers: &[Offer]) -> Option<SlackBlock> {
-    let about =
-        offers.first().map(|offer| About { watch: watch.clone(), incident: offer.incident })?;
-    let about = about.to_string();
+    let about = offers.first().map(|offer| About::of(watch, offer))?;
+    let about = About { target: None, ..about }.to_string();
     let block_id = (about.chars().count() <= BLOCK_ID).then_some(about);
     let select =
         offers.iter().position(|offer| !offer.times.is_empty()).filter(|_| block_id.is_some());
@@ -41,7 +40,7 @@ fn element(watch: &WatchId, offer: &Offer) -> Option<SlackActionBlockElement> {
     if !offer.times.is_empty() {
         return Some(select(action, label, offer).into());
     }
-    let value = About { watch: watch.clone(), incident: offer.incident }.to_string();
+    let value = About::of(watch, offer).to_string();
     if value.chars().count() > VALUE {
         return None;
     }

@@ -142,7 +142,9 @@ fn offer(words: &str, times: Vec<HoldTime>) -> Offer {
     let word = || words.to_owned();
     let confirm = Confirm { title: word(), text: word(), yes: word() };
     let command = if times.is_empty() { Command::Rollback } else { Command::Hold };
-    Offer { command, label: word(), urged: true, confirm: Some(confirm), times, incident: 1 }
+    let target = times.is_empty().then(|| "shopflow-api:41".to_owned());
+    let (label, confirm) = (word(), Some(confirm));
+    Offer { command, label, urged: true, confirm, times, incident: 1, spell: 2, target }
 }
 
 #[test]
@@ -156,7 +158,7 @@ fn what_is_offered_becomes_buttons_only_where_presses_are_taken() {
     let row = shown["blocks"].as_array().unwrap().last().unwrap();
     assert_eq!(
         (&row["type"], &row["block_id"]),
-        (&"actions".into(), &"shopflow-api-1a2b3c4d#1".into())
+        (&"actions".into(), &"shopflow-api-1a2b3c4d#1.2".into())
     );
     assert_json_snapshot!(row["elements"]);
     let without = serde_json::to_value(message(&notice, &mentions(), false)).unwrap();
