@@ -3,40 +3,21 @@
 //! Answered 200 and empty within Slack's three seconds; what came of the press is told
 //! to the person by its `response_url`. 401 is for what Slack has not signed lately.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use tokio::sync::Semaphore;
 
 use super::Face;
 use super::body::read_up_to;
 use super::problem::Problem;
-use crate::engine::Presses;
 use crate::triggers::slack::{Unread, read};
 
 /// The largest body, in bytes: Slack sends the whole message with each press.
 const LIMIT: usize = 256 * 1024;
 /// How long Slack is kept waiting for what was pressed.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Presses under way at once.
-const AT_ONCE: usize = 32;
-
-/// Does presses that come over HTTP.
-#[derive(Clone)]
-pub struct Counter {
-    presses: Presses,
-    room: Arc<Semaphore>,
-}
-
-impl Counter {
-    pub fn of(presses: Presses) -> Self {
-        Self { presses, room: Arc::new(Semaphore::new(AT_ONCE)) }
-    }
-}
-
 pub async fn post(
     State(face): State<Face>,
     headers: HeaderMap,
@@ -46,7 +27,8 @@ pub async fn post(
         let detail = "no press is taken here: give slack.signing_secret and slack.operators";
         Problem::new(StatusCode::NOT_FOUND, detail)
     };
-    let counter = face.counter.as_ref().ok_or_else(none)?;
+    let presses = face.presses.as_ref().filter(|presses| presses.buttons.takes_posts());
+    let presses = presses.ok_or_else(none)?.clone();
     let bytes = read_up_to(LIMIT, body).await?;
     let header =
         |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -56,7 +38,7 @@ pub async fn post(
         Problem::new(StatusCode::UNAUTHORIZED, why.to_string())
     };
     let text = std::str::from_utf8(&bytes).map_err(|error| forged(&error))?;
-    counter.presses.buttons.check(signature, timestamp, text).map_err(|why| forged(&why))?;
+    presses.buttons.check(signature, timestamp, text).map_err(|why| forged(&why))?;
     let pressed = match payload(text).as_deref().map(read) {
         Some(Ok(pressed)) => pressed,
         // Another app's, or a button without a command: Slack wants its 200.
@@ -72,14 +54,13 @@ pub async fn post(
             return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
         }
     };
-    let Ok(permit) = counter.room.clone().try_acquire_owned() else {
+    let Some(room) = presses.room() else {
         let detail = "too much is being pressed; try again";
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail));
     };
-    let presses = counter.presses.clone();
     let doing = tokio::spawn(async move {
         presses.take(pressed).await;
-        drop(permit);
+        drop(room);
     });
     // Slower ones go on.
     let _ = tokio::time::timeout(PATIENCE, doing).await;
