@@ -7,6 +7,7 @@ mod ending;
 mod ladder;
 mod pair;
 mod presses;
+mod sockets;
 mod stores;
 mod storm;
 mod targets;

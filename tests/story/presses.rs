@@ -12,7 +12,7 @@ use crate::world::slack::press::{DANA, EVE, Person, Request, SIGNING_SECRET};
 use crate::world::slack::{Message, SlackFault};
 use crate::world::{World, WorldConfig};
 
-const MINUTE: Duration = Duration::from_mins(1);
+pub const MINUTE: Duration = Duration::from_mins(1);
 const BILLING: Person = Person { id: "U0BILLING1", name: "bill" };
 
 async fn guarded(world: &World) -> anyhow::Result<Daemon> {
@@ -28,7 +28,7 @@ async fn guarded(world: &World) -> anyhow::Result<Daemon> {
 }
 
 /// The newest message that shows the button.
-async fn with_button(daemon: &Daemon, world: &World, name: &str) -> anyhow::Result<Message> {
+pub async fn with_button(daemon: &Daemon, world: &World, name: &str) -> anyhow::Result<Message> {
     let wanted = format!("\"deployguard.{name}\"");
     daemon
         .wait_for(&format!("a button {name}"), MINUTE, async |_| {
@@ -42,6 +42,11 @@ async fn with_button(daemon: &Daemon, world: &World, name: &str) -> anyhow::Resu
 async fn told(daemon: &Daemon, world: &World, request: &Request) -> anyhow::Result<String> {
     let before = world.slack.told().len();
     anyhow::ensure!(request.send(daemon.url()).await? == 200);
+    told_after(daemon, world, before).await
+}
+
+/// What somebody is told after so many were.
+pub async fn told_after(daemon: &Daemon, world: &World, before: usize) -> anyhow::Result<String> {
     daemon
         .wait_for("an answer", MINUTE, async |_| Ok(world.slack.told().get(before).cloned()))
         .await
