@@ -98,6 +98,10 @@ impl SocketMode {
     ) {
         let mut pauses = pauses();
         loop {
+            // Each is heard out for a while at most.
+            while lines.len() >= MOST_LINES {
+                lines.join_next().await;
+            }
             let opened = self.door.open().await;
             self.metrics.slack_connected(Some(opened.is_ok()));
             while lines.try_join_next().is_some() {}
@@ -105,10 +109,7 @@ impl SocketMode {
                 Ok(socket) => {
                     tracing::info!("connected with Slack's Socket Mode");
                     self.note(None);
-                    let begun = Instant::now();
-                    if lines.len() >= MOST_LINES {
-                        lines.join_next().await;
-                    }
+                    let begun = tokio::time::Instant::now();
                     let (tell, told) = oneshot::channel();
                     let (mode, doing, stop) = (self.clone(), doing.clone(), stop.clone());
                     lines.spawn(async move { mode.attend(socket, tell, &doing, &stop).await });
@@ -192,7 +193,7 @@ impl SocketMode {
             if lost {
                 return;
             }
-            until.get_or_insert(Instant::now() + LINGER);
+            until.get_or_insert(tokio::time::Instant::now() + LINGER);
         }
     }
 

@@ -18,11 +18,7 @@ use crate::world::{World, WorldConfig};
 const OPEN: &str = "apps.connections.open";
 
 /// A daemon with an app token and no signing secret; `settle` may change that.
-fn at_home(
-    world: &World,
-    policy: &str,
-    settle: impl FnOnce(&mut Value),
-) -> anyhow::Result<Daemon> {
+fn at_home(world: &World, policy: &str, settle: impl FnOnce(&mut Value)) -> anyhow::Result<Daemon> {
     let daemon = Daemon::at_home(Path::new(BINARY), world, policy)?;
     daemon.settle(|settings| {
         settings["slack"]["app_token"] = json!({ "env": "SLACK_APP_TOKEN" });
@@ -127,7 +123,7 @@ async fn connections_come_and_go_and_no_press_is_lost_or_done_twice() -> anyhow:
     let signed = |settings: &mut Value| {
         settings["slack"]["signing_secret"] = json!({ "env": "SLACK_SIGNING_SECRET" });
     };
-    let mut daemon = started(at_home(&world, &policy, signed)?, &world).await?;
+    let daemon = started(at_home(&world, &policy, signed)?, &world).await?;
     // Refused at first, which was told and did not stop anything; then it was tried again.
     open(&daemon, &world, 1, 1).await?;
     assert!(daemon.logs().contains("apps.connections.open: invalid_auth"), "it was told");
@@ -195,17 +191,21 @@ async fn connections_come_and_go_and_no_press_is_lost_or_done_twice() -> anyhow:
     let ready = daemon.get("/readyz").await?;
     assert!(ready["detail"]["slack_socket"].is_null(), "{ready:#}");
 
-    // Who stands by has no connection; it gets one with the lead.
+    is_handed_over(daemon, &world, &policy).await
+}
+
+/// Who stands by has no connection; it gets one with the lead, and leaves none behind.
+async fn is_handed_over(mut daemon: Daemon, world: &World, policy: &str) -> anyhow::Result<()> {
     let store = format!("sqlite://{}", daemon.home().join("deployguard.db").display());
-    let mut second = at_home(&world, &policy, |settings| settings["store"] = json!(store))?;
+    let mut second = at_home(world, policy, |settings| settings["store"] = json!(store))?;
     second.start().await?;
     let stands_by = async |second: &Daemon| Ok((second.role().await == "standby").then_some(()));
     second.wait_for("the second to stand by", MINUTE, stands_by).await?;
     assert_eq!(world.slack.sockets(), [false, false, false, true]);
     daemon.terminate().await?;
-    open(&second, &world, 1, 5).await?;
+    open(&second, world, 1, 5).await?;
     second.terminate().await?;
-    open(&second, &world, 0, 5).await?;
+    open(&second, world, 0, 5).await?;
     says_no_secret(&daemon);
     says_no_secret(&second);
     Ok(())

@@ -111,7 +111,7 @@ struct Shared {
     /// Where it listens.
     address: OnceLock<String>,
     sockets: Sockets,
-    /// Where its WebSockets are.
+    /// Where the sockets of Socket Mode are.
     link: String,
 }
 

@@ -1,4 +1,4 @@
-//! Slack's end of Socket Mode: `apps.connections.open`, and the WebSockets behind it. Each
+//! Slack's end of Socket Mode: `apps.connections.open`, and the sockets behind it. Each
 //! has a thread of its own, so that one can be frozen or cut without the others.
 
 use std::io::ErrorKind;
@@ -93,6 +93,7 @@ impl Sockets {
 }
 
 /// One connection to its end.
+#[allow(clippy::result_large_err, reason = "tungstenite's own type")]
 fn serve(stream: TcpStream, record: &Mutex<Record>) {
     let _ = stream.set_read_timeout(Some(Duration::from_secs(5)));
     let check = |asked: &Asked, answer: Answer| {
@@ -129,7 +130,6 @@ fn serve(stream: TcpStream, record: &Mutex<Record>) {
     lock(record).lines[number].open = false;
 }
 
-#[allow(clippy::result_large_err, reason = "tungstenite's own type")]
 fn refused() -> ErrorResponse {
     let mut answer = ErrorResponse::new(None);
     *answer.status_mut() = tokio_tungstenite::tungstenite::http::StatusCode::NOT_FOUND;

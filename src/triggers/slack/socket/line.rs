@@ -64,7 +64,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             .max_message_size(Some(LIMIT))
             .max_frame_size(Some(LIMIT));
         let protocol = WebSocket::from_raw_socket(Pipe::default(), Role::Client, Some(config));
-        let now = Instant::now();
+        let now = tokio::time::Instant::now();
         Self { wire, protocol, heard: now, pinged: now }
     }
 
@@ -135,10 +135,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     async fn take_in(&mut self) -> Result<(), String> {
         let mut piece = vec![0; PIECE];
         tokio::select! {
+            // Of a connection that is both silent and to be pinged, no more is asked.
+            biased;
             count = self.wire.read(&mut piece) => match count {
                 Ok(0) => Err("it was cut".to_owned()),
                 Ok(count) => {
-                    self.heard = Instant::now();
+                    self.heard = tokio::time::Instant::now();
                     piece.truncate(count);
                     // The protocol had taken all that was there.
                     self.protocol.get_mut().incoming = io::Cursor::new(piece);
@@ -150,7 +152,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                 Err(format!("nothing has come for {} s", SILENCE.as_secs()))
             }
             () = tokio::time::sleep_until(self.pinged + PING) => {
-                self.pinged = Instant::now();
+                self.pinged = tokio::time::Instant::now();
                 let ping = Message::Ping(Bytes::new());
                 self.protocol.write(ping).map_err(|error| in_words(&error))
             }
@@ -210,7 +212,7 @@ mod tests {
         assert_eq!(socket.next().await, Ok("one".to_owned()));
         assert_eq!(socket.next().await, Ok("two".to_owned()));
         let (answer, _slack) = telling.await.unwrap();
-        assert_eq!(answer, [0x8a, 0x80 | 13], "a pong, masked");
+        assert_eq!(answer, [0x8a, 0x8d], "a pong of 13 bytes, masked");
     }
 
     #[tokio::test(start_paused = true)]
@@ -237,7 +239,8 @@ mod tests {
             slack.write_all(&frame(0x1, "still here")).await.unwrap();
         };
         let begun = Instant::now();
-        let (said, ()) = tokio::join!(socket.next(), answering);
+        let both = async { tokio::join!(socket.next(), answering) };
+        let (said, ()) = tokio::time::timeout(PING * 20, both).await.unwrap();
         assert_eq!((said, begun.elapsed()), (Ok("still here".to_owned()), PING * 12));
     }
 
