@@ -27,9 +27,9 @@ pub use crate::sources::prometheus::Prometheus;
 use crate::sources::{CloudWatch, Sources, TaskHealth};
 use crate::store::Store;
 use crate::telemetry::Metrics;
-use crate::triggers::slack::Buttons;
+use crate::triggers::slack::{Buttons, Door};
 use crate::triggers::sns::Sns;
-use crate::web::{self, Counter, Face, Tokens};
+use crate::web::{self, Face, Tokens};
 use lead::{Leader, Stops};
 use targets::Targets;
 
@@ -58,6 +58,8 @@ struct Adapters {
     sns: Option<Arc<Sns>>,
     /// `None`: nobody may press, or there is no way in.
     buttons: Option<Arc<Buttons>>,
+    /// `None`: no presses come by Socket Mode.
+    door: Option<Arc<Door>>,
 }
 
 impl Adapters {
@@ -75,6 +77,7 @@ impl Adapters {
             })
             .transpose()?;
         let buttons = press::buttons(settings).map_err(|why| anyhow::anyhow!(why))?;
+        let door = press::door(settings).map_err(|why| anyhow::anyhow!(why))?;
         if slack.is_none() {
             tracing::warn!("no slack in the settings: what is said is only logged");
         }
@@ -82,7 +85,7 @@ impl Adapters {
             settings.discover.sns.as_ref().map(|sns| Sns::new(sns.topics.clone(), sns_stand_in()));
         let sns = sns.transpose().map_err(|why| anyhow::anyhow!("SNS: {why}"))?.map(Arc::new);
         let elsewhere = Arc::new(called::connect(settings)?);
-        Ok(Adapters { store, targets, slack, elsewhere, sns, buttons })
+        Ok(Adapters { store, targets, slack, elsewhere, sns, buttons, door })
     }
 }
 
@@ -140,12 +143,14 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
     let hinted = hinted.into_iter().map(|(name, end)| (name, Arc::new(Mutex::new(end))));
     let metrics = Metrics::new()?;
     settings.targets().keys().for_each(|target| metrics.may_ask_cloudwatch(target));
+    let helm = Helm::default();
     let leader = Leader {
         url: advertise::url(settings.advertise.as_ref(), address, &relay).await,
         policies: watch::Sender::new(Arc::new(loaded)),
         metrics: Arc::new(metrics),
         status: Arc::new(Status::default()),
-        helm: Helm::default(),
+        presses: press::presses(&helm, &adapters),
+        helm,
         hints: hints.clone(),
         hinted: hinted.collect(),
         settings,
@@ -160,7 +165,7 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
         tokens: Arc::new(Tokens::of(&leader.settings)?),
         hints,
         sns: leader.adapters.sns.clone(),
-        counter: leader.presses().map(Counter::of),
+        presses: leader.presses.clone(),
         place: leader.adapters.targets.place.clone(),
         foresight: Foresight::new(leader.adapters.targets.platform.clone()),
         address,

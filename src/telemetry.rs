@@ -47,6 +47,9 @@ pub struct Metrics {
     deliveries: IntCounterVec,
     outbox: IntGaugeVec,
     outbox_age: IntGaugeVec,
+    /// No series until a connection is wanted.
+    slack_sockets: IntGaugeVec,
+    slack_connects: IntCounterVec,
     requests: IntCounterVec,
     leading: IntGauge,
     takeovers: IntCounter,
@@ -64,6 +67,7 @@ impl Metrics {
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         let measuring = measuring(&registry)?;
         let (deliveries, [outbox, outbox_age]) = delivering(&registry)?;
+        let (slack_sockets, slack_connects) = connecting(&registry)?;
         Ok(Metrics {
             watches: gauges(&registry, "watches", "Open watches by stage.", &["stage"])?,
             verdicts: gauges(
@@ -105,6 +109,8 @@ impl Metrics {
             deliveries,
             outbox,
             outbox_age,
+            slack_sockets,
+            slack_connects,
             requests: counters(
                 &registry,
                 "http_requests_total",
@@ -260,6 +266,18 @@ impl Metrics {
         }
     }
 
+    /// Connections of Socket Mode: so many more, or fewer, than before.
+    pub fn slack_sockets(&self, more: i64) {
+        self.slack_sockets.with_label_values(&[] as &[&str]).add(more);
+    }
+
+    /// A try to open one; `None`: none yet, but there will be.
+    pub fn slack_connected(&self, good: Option<bool>) {
+        for (result, is) in [("ok", true), ("failed", false)] {
+            self.slack_connects.with_label_values(&[result]).inc_by(u64::from(good == Some(is)));
+        }
+    }
+
     /// The pauses in force, as who leads knows them.
     pub fn paused(&self, pauses: &[Pause]) {
         self.paused.reset();
@@ -304,6 +322,15 @@ fn delivering(registry: &Registry) -> Result<(IntCounterVec, [IntGaugeVec; 2]), 
             gauges(registry, "outbox_messages", "Messages not delivered.", &["channel", "status"])?,
             gauges(registry, "outbox_oldest_seconds", oldest, &["channel"])?,
         ],
+    ))
+}
+
+fn connecting(registry: &Registry) -> Result<(IntGaugeVec, IntCounterVec), prometheus::Error> {
+    let open = "Connections of Slack's Socket Mode: 1, 2 while one is replaced, 0 when none is.";
+    let tries = "Tries to open a connection of Slack's Socket Mode.";
+    Ok((
+        gauges(registry, "slack_socket_connected", open, &[])?,
+        counters(registry, "slack_socket_connects_total", tries, &["result"])?,
     ))
 }
 

@@ -17,9 +17,9 @@ use tokio_util::task::TaskTracker;
 
 use super::Adapters;
 use crate::engine::{
-    Digests, Ear, Engine, FleetBrake, Helm, Hinted, Hints, Parts, PollSettings, Postman, Status,
-    Tenure, Turn, between_turns, deliver_forever, hear_forever, poll_forever, post_digests_forever,
-    tell_strays_forever, turn,
+    Digests, Ear, Engine, FleetBrake, Helm, Hinted, Hints, Parts, PollSettings, Postman, Presses,
+    Status, Tenure, Turn, between_turns, deliver_forever, hear_forever, poll_forever,
+    post_digests_forever, tell_strays_forever, turn,
 };
 use crate::model::Lane;
 use crate::policy_repo::{Loaded, Reload};
@@ -44,6 +44,8 @@ pub(super) struct Leader {
     pub metrics: Arc<Metrics>,
     pub status: Arc<Status>,
     pub helm: Helm,
+    /// Does presses, whichever way they come; `None`: there are no buttons.
+    pub presses: Option<Presses>,
     /// The way to the pollers of whoever leads, and of each target its end.
     pub hints: Hints,
     pub hinted: BTreeMap<String, Arc<Mutex<Hinted>>>,
@@ -232,6 +234,7 @@ impl Leader {
     ) -> TaskTracker {
         let around = TaskTracker::new();
         self.poll(&around, engine, parts, tenure, ending);
+        self.take_presses(&around, tenure, ending);
         for (queue, place) in &self.adapters.targets.queues {
             let ear = Ear {
                 queue: queue.clone(),

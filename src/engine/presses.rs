@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::clock;
 use super::handle::{EngineHandle, Refused};
@@ -20,19 +21,34 @@ use crate::watch::{Press, Watch};
 const REMEMBERED: SignedDuration = SignedDuration::from_mins(15);
 /// Presses that are remembered at most; beyond them nothing is taken for a while.
 const MOST: usize = 10_000;
+/// Presses under way at once, whichever way they come.
+const AT_ONCE: usize = 32;
 
-/// Does what is pressed; clones share what they remember.
+/// Does what is pressed; clones share what they remember, and the room that there is.
 #[derive(Clone)]
 pub struct Presses {
     pub engine: EngineHandle,
     pub store: Store,
     pub buttons: Arc<Buttons>,
     seen: Arc<Mutex<BTreeMap<String, Timestamp>>>,
+    room: Arc<Semaphore>,
 }
 
 impl Presses {
     pub fn new(engine: EngineHandle, store: Store, buttons: Arc<Buttons>) -> Self {
-        Self { engine, store, buttons, seen: Arc::default() }
+        let room = Arc::new(Semaphore::new(AT_ONCE));
+        Self { engine, store, buttons, seen: Arc::default(), room }
+    }
+
+    /// Room for one more press, kept until it is done. `None`: there is none.
+    pub fn room(&self) -> Option<OwnedSemaphorePermit> {
+        self.room.clone().try_acquire_owned().ok()
+    }
+
+    /// Whether the press came lately, and somebody was told what became of it.
+    pub fn knows(&self, pressed: &Pressed) -> bool {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.get(&pressed.key).is_some_and(|at| clock::now().duration_since(*at) < REMEMBERED)
     }
 
     /// Does it, and tells the person what came of it.

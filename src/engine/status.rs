@@ -46,6 +46,8 @@ pub struct Health {
     pub blind: BTreeMap<String, Blind>,
     /// Since when a Prometheus can't be asked, by what it is called.
     pub prometheus: BTreeMap<String, Blind>,
+    /// Since when presses can't come by Socket Mode.
+    pub slack_socket: Option<Blind>,
     /// What policies name and the settings don't: clusters, sources, people.
     pub unseen: Vec<String>,
     /// Services in the clusters that are looked at which no policy guards.
@@ -76,6 +78,7 @@ impl Status {
             health.store = None;
             health.platform.clear();
             health.blind.clear();
+            health.slack_socket = None;
             health.looked_at = None;
             health.stepped_at = None;
         });
@@ -119,7 +122,13 @@ impl Health {
         let source = source.map(|(name, one)| {
             format!("{name} can't be asked since {}: {}", clock(one.since), one.because)
         });
-        blind.chain(source).chain(self.unseen.iter().cloned()).collect()
+        // It is replaced within seconds, and tried again at once: tries say nothing here.
+        let deaf = self.slack_socket.iter().filter(|one| now.duration_since(one.since) >= PATIENCE);
+        let deaf = deaf.map(|one| {
+            let since = clock(one.since);
+            format!("no press can come by Slack's Socket Mode since {since}: {}", one.because)
+        });
+        blind.chain(source).chain(deaf).chain(self.unseen.iter().cloned()).collect()
     }
 
     /// Takes in how a look at `place` went.
@@ -169,6 +178,21 @@ mod tests {
         let left = BTreeSet::from(["default/a", "default-2/b", "the queue default/b"]);
         assert_eq!(health.platform.keys().map(String::as_str).collect::<BTreeSet<_>>(), left);
         assert_eq!(health.blind.keys().map(String::as_str).collect::<BTreeSet<_>>(), left);
+    }
+
+    #[test]
+    fn a_lost_connection_to_slack_is_told_after_a_minute() {
+        let (mut health, start) = (Health::default(), Timestamp::UNIX_EPOCH);
+        let at = |second| start + SignedDuration::from_secs(second);
+        for second in [0, 2, 5, 11] {
+            let known = health.slack_socket.take();
+            health.slack_socket = Some(Blind::again(known, "it was cut".to_owned(), at(second)));
+        }
+        assert!(health.handicaps(at(59)).is_empty());
+        let told =
+            "no press can come by Slack's Socket Mode since 1970-01-01 00:00:00 UTC: it was cut";
+        assert_eq!(health.handicaps(at(60)), [told]);
+        assert!(health.obstacles().is_empty(), "it is ready all the same");
     }
 
     #[test]

@@ -13,6 +13,9 @@ pub struct SlackSettings {
     pub api_url: String,
     /// What Slack signs presses with, posted to `/slack/interactivity`.
     pub signing_secret: Option<Secret>,
+    /// An app-level token, `xapp-...`: presses come over a connection that deployguard opens
+    /// (Socket Mode), and Slack needs not reach it.
+    pub app_token: Option<Secret>,
     /// The workspace that presses are taken from; `None`: the token's.
     pub team: Option<String>,
     /// Who may press; empty: nobody, and there are no buttons.
@@ -59,7 +62,8 @@ impl OperatorSettings {
 impl SlackSettings {
     /// Whether presses can be taken, so that it makes sense to show buttons.
     pub fn takes_presses(&self) -> bool {
-        self.signing_secret.is_some() && !self.operators.is_empty()
+        let way_in = self.signing_secret.is_some() || self.app_token.is_some();
+        way_in && !self.operators.is_empty()
     }
 
     pub(super) fn check(&self) -> anyhow::Result<()> {
@@ -69,6 +73,12 @@ impl SlackSettings {
         let here = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
         if url.scheme() != "https" && !here {
             bail!("slack.api_url must be https: the token would travel in clear");
+        }
+        if self.app_token.as_ref().is_some_and(|token| !token.expose().starts_with("xapp-")) {
+            bail!(
+                "slack.app_token is no app-level token, which begins with `xapp-`: make one in \
+                 the app's Basic Information, with the scope connections:write"
+            );
         }
         for operators in &self.operators {
             let who = operators.rule().who;
@@ -103,7 +113,10 @@ mod tests {
         let file = folder.path().join("secret");
         std::fs::write(&file, "a-secret").unwrap();
         let file = format!("{{ file: {} }}", file.display());
-        let more = more.replace("SECRET", &file);
+        let token = folder.path().join("token");
+        std::fs::write(&token, "xapp-1-A0-a-secret").unwrap();
+        let token = format!("{{ file: {} }}", token.display());
+        let more = more.replace("SECRET", &file).replace("TOKEN", &token);
         read(&format!(
             "prometheus: {{ url: 'http://127.0.0.1:9090' }}\nslack: {{ token: {file}, {more} }}\n"
         ))
@@ -135,9 +148,19 @@ mod tests {
         for (more, takes) in [
             ("operators: [U0DANA]", false),
             ("signing_secret: SECRET", false),
+            ("app_token: TOKEN", false),
             ("signing_secret: SECRET, operators: [U0DANA]", true),
+            ("app_token: TOKEN, operators: [U0DANA]", true),
+            ("app_token: TOKEN, signing_secret: SECRET, operators: [U0DANA]", true),
         ] {
             assert_eq!(of(more).unwrap().slack.unwrap().takes_presses(), takes, "{more}");
         }
+    }
+
+    #[test]
+    fn another_kind_of_token_is_refused_and_not_repeated() {
+        let told = of("app_token: SECRET").unwrap_err();
+        assert!(told.contains("slack.app_token is no app-level token"), "{told}");
+        assert!(!told.contains("a-secret"), "{told}");
     }
 }

@@ -36,10 +36,9 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 pub use auth::Tokens;
 pub use forward::relay;
-pub use slack::Counter;
 pub use view::{CheckView, StopView, WatchDetail, WatchView};
 
-use crate::engine::{EngineHandle, Foresight, Hints, Place, Status};
+use crate::engine::{EngineHandle, Foresight, Hints, Place, Presses, Status};
 use crate::policy_repo::Loaded;
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -65,8 +64,8 @@ pub struct Face {
     pub foresight: Foresight,
     /// Checks what SNS posts; `None`: no topic is taken.
     pub sns: Option<Arc<Sns>>,
-    /// Takes what is pressed in Slack; `None`: there are no buttons.
-    pub counter: Option<Counter>,
+    /// Does what is pressed in Slack; `None`: there are no buttons.
+    pub presses: Option<Presses>,
     /// For passing on to the leader.
     pub relay: reqwest::Client,
     /// What others vouched for lately.

@@ -4,7 +4,6 @@
 //! to the person by its `response_url`. 401 is for what Slack has not signed lately.
 //! Who stands by answers as quickly, and tells the person where the leader can't.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -13,7 +12,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::Face;
 use super::body::read_up_to;
@@ -32,21 +31,6 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Told where the leader did not answer in time: what was sent may have arrived.
 const NOT_KNOWN: &str = "It is not known whether this was done: no deployguard that leads has \
                          answered. Look at the deployment's message, and press again if it was not.";
-/// Presses under way at once.
-const AT_ONCE: usize = 32;
-
-/// Does presses that come over HTTP.
-#[derive(Clone)]
-pub struct Counter {
-    presses: Presses,
-    room: Arc<Semaphore>,
-}
-
-impl Counter {
-    pub fn of(presses: Presses) -> Self {
-        Self { presses, room: Arc::new(Semaphore::new(AT_ONCE)) }
-    }
-}
 
 pub async fn post(
     State(face): State<Face>,
@@ -57,14 +41,13 @@ pub async fn post(
         let detail = "no press is taken here: give slack.signing_secret and slack.operators";
         Problem::new(StatusCode::NOT_FOUND, detail)
     };
-    let counter = face.counter.as_ref().ok_or_else(none)?;
+    let presses = taker(&face).ok_or_else(none)?;
     let bytes = read_up_to(LIMIT, body).await?;
-    let Some(pressed) = counter.read(&headers, &bytes)? else { return Ok(StatusCode::OK) };
-    let permit = counter.room()?;
-    let presses = counter.presses.clone();
+    let Some(pressed) = checked(&presses, &headers, &bytes)? else { return Ok(StatusCode::OK) };
+    let room = room(&presses)?;
     let doing = tokio::spawn(async move {
         presses.take(pressed).await;
-        drop(permit);
+        drop(room);
     });
     // Slower ones go on.
     let _ = tokio::time::timeout(PATIENCE, doing).await;
@@ -74,12 +57,12 @@ pub async fn post(
 /// A press that comes to who stands by: checked here, because it is answered here where the
 /// leader is slow, and brought to the leader, who checks it too.
 pub async fn passed_on(face: &Face, head: Parts, body: Bytes, next: Next) -> Response {
-    let Some(counter) = face.counter.clone() else {
+    let Some(presses) = taker(face) else {
         return relayed(face.clone(), head, body, next).await;
     };
-    let checked = counter.read(&head.headers, &body);
-    let (pressed, permit) = match checked.and_then(|read| Ok((read, counter.room()?))) {
-        Ok((Some(pressed), permit)) => (pressed, permit),
+    let checked = checked(&presses, &head.headers, &body);
+    let (pressed, room) = match checked.and_then(|read| Ok((read, room(&presses)?))) {
+        Ok((Some(pressed), room)) => (pressed, room),
         Ok((None, _)) => return StatusCode::OK.into_response(),
         Err(problem) => return problem.into_response(),
     };
@@ -90,9 +73,9 @@ pub async fn passed_on(face: &Face, head: Parts, body: Bytes, next: Next) -> Res
         if let Err(late) = answer.send(response)
             && !late.status().is_success()
         {
-            counter.presses.buttons.tell(&pressed, NOT_KNOWN).await;
+            presses.buttons.tell(&pressed, NOT_KNOWN).await;
         }
-        drop(permit);
+        drop(room);
     });
     match tokio::time::timeout(PATIENCE, answered).await {
         Ok(Ok(response)) => response,
@@ -100,40 +83,45 @@ pub async fn passed_on(face: &Face, head: Parts, body: Bytes, next: Next) -> Res
     }
 }
 
-impl Counter {
-    /// What was pressed, if Slack has sent it lately. `None`: none of ours.
-    fn read(&self, headers: &HeaderMap, bytes: &[u8]) -> Result<Option<Pressed>, Problem> {
-        let header = |name: &str| {
-            headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
-        };
-        let (signature, timestamp) =
-            (header("x-slack-signature"), header("x-slack-request-timestamp"));
-        let forged = |why: &dyn std::fmt::Display| {
-            tracing::warn!(%why, "a press at {INTERACTIVITY} is not taken");
-            Problem::new(StatusCode::UNAUTHORIZED, why.to_string())
-        };
-        let text = std::str::from_utf8(bytes).map_err(|error| forged(&error))?;
-        self.presses.buttons.check(signature, timestamp, text).map_err(|why| forged(&why))?;
-        match payload(text).as_deref().map(read) {
-            Some(Ok(pressed)) => Ok(Some(pressed)),
-            // Another app's, or a button without a command: Slack wants its 200.
-            Some(Err(Unread::NotOurs(what))) => {
-                tracing::debug!(what, "an interaction that is none of ours");
-                Ok(None)
-            }
-            Some(Err(why @ Unread::NotSlacks(_))) => {
-                Err(Problem::new(StatusCode::BAD_REQUEST, why.to_string()))
-            }
-            None => Err(Problem::new(StatusCode::BAD_REQUEST, "the body has no `payload`")),
-        }
-    }
+/// What does presses that are posted here, if the settings take any.
+fn taker(face: &Face) -> Option<Presses> {
+    face.presses.clone().filter(|presses| presses.buttons.takes_posts())
+}
 
-    fn room(&self) -> Result<OwnedSemaphorePermit, Problem> {
-        self.room.clone().try_acquire_owned().map_err(|_| {
-            let detail = "too much is being pressed; try again";
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
-        })
+/// What was pressed, if Slack has sent it lately. `None`: none of ours.
+fn checked(
+    presses: &Presses,
+    headers: &HeaderMap,
+    bytes: &[u8],
+) -> Result<Option<Pressed>, Problem> {
+    let header =
+        |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let (signature, timestamp) = (header("x-slack-signature"), header("x-slack-request-timestamp"));
+    let forged = |why: &dyn std::fmt::Display| {
+        tracing::warn!(%why, "a press at {INTERACTIVITY} is not taken");
+        Problem::new(StatusCode::UNAUTHORIZED, why.to_string())
+    };
+    let text = std::str::from_utf8(bytes).map_err(|error| forged(&error))?;
+    presses.buttons.check(signature, timestamp, text).map_err(|why| forged(&why))?;
+    match payload(text).as_deref().map(read) {
+        Some(Ok(pressed)) => Ok(Some(pressed)),
+        // Another app's, or a button without a command: Slack wants its 200.
+        Some(Err(Unread::NotOurs(what))) => {
+            tracing::debug!(what, "an interaction that is none of ours");
+            Ok(None)
+        }
+        Some(Err(why @ Unread::NotSlacks(_))) => {
+            Err(Problem::new(StatusCode::BAD_REQUEST, why.to_string()))
+        }
+        None => Err(Problem::new(StatusCode::BAD_REQUEST, "the body has no `payload`")),
     }
+}
+
+fn room(presses: &Presses) -> Result<OwnedSemaphorePermit, Problem> {
+    presses.room().ok_or_else(|| {
+        let detail = "too much is being pressed; try again";
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+    })
 }
 
 /// The form's one field.

@@ -48,6 +48,11 @@ pub async fn with_button(daemon: &Daemon, world: &World, name: &str) -> anyhow::
 async fn told(daemon: &Daemon, world: &World, request: &Request) -> anyhow::Result<String> {
     let before = world.slack.told().len();
     anyhow::ensure!(request.send(daemon.url()).await? == 200);
+    told_after(daemon, world, before).await
+}
+
+/// What somebody is told after so many were.
+pub async fn told_after(daemon: &Daemon, world: &World, before: usize) -> anyhow::Result<String> {
     daemon
         .wait_for("an answer", MINUTE, async |_| Ok(world.slack.told().get(before).cloned()))
         .await

@@ -73,6 +73,7 @@ impl Daemon {
         environment.insert("SLACK_BOT_TOKEN".into(), super::slack::TOKEN.into());
         environment
             .insert("SLACK_SIGNING_SECRET".into(), super::slack::press::SIGNING_SECRET.into());
+        environment.insert("SLACK_APP_TOKEN".into(), super::slack::socket::APP_TOKEN.into());
         environment.insert("CI_TOKEN".into(), CI_TOKEN.into());
         environment.insert("OPS_TOKEN".into(), OPS_TOKEN.into());
         let daemon = Self {

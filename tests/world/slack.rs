@@ -6,6 +6,7 @@ pub mod html;
 pub mod limits;
 pub mod press;
 mod render;
+pub mod socket;
 
 use std::io;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -21,6 +22,7 @@ use super::{lock, now};
 
 use files::File;
 pub use render::render;
+use socket::Sockets;
 
 /// The token of the bot.
 pub const TOKEN: &str = "xoxb-stand-in";
@@ -108,6 +110,9 @@ struct Shared {
     timeline: Timeline,
     /// Where it listens.
     address: OnceLock<String>,
+    sockets: Sockets,
+    /// Where the sockets of Socket Mode are.
+    link: String,
 }
 
 #[derive(Default)]
@@ -126,7 +131,9 @@ impl Slack {
     pub async fn start(timeline: Timeline) -> io::Result<Self> {
         let faults = Faults::default();
         let (record, address) = (Mutex::default(), OnceLock::new());
-        let shared = Arc::new(Shared { record, faults, timeline, address });
+        let sockets = Sockets::default();
+        let link = sockets.listen()?;
+        let shared = Arc::new(Shared { record, faults, timeline, address, sockets, link });
         let server = Server::start(api::router(Arc::clone(&shared))).await?;
         shared.address.get_or_init(|| server.url());
         Ok(Self { shared, server })

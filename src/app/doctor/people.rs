@@ -7,6 +7,7 @@ use crate::model::Recipient;
 use crate::notify::slack::Probe;
 use crate::policy_repo::Loaded;
 use crate::settings::{OperatorSettings, Settings, SlackSettings};
+use crate::triggers::slack::Door;
 
 /// Scopes of the token, whether delivering needs it, and what for.
 const SCOPES: [(&str, bool, &str); 4] = [
@@ -61,6 +62,7 @@ pub(super) async fn examine(settings: &Settings, loaded: &Loaded, post: bool) ->
     let rules: Vec<_> = slack.operators.iter().map(OperatorSettings::rule).collect();
     let operators: BTreeSet<&String> = rules.iter().flat_map(|rule| &rule.who).collect();
     buttons(slack, &operators, &mut report);
+    socket_mode(slack, &mut report).await;
     for group in operators.iter().filter(|id| id.starts_with('S')) {
         match probe.members(group).await {
             Ok(0) => report.warn(&format!("nobody is in {group}"), "let somebody be in the group"),
@@ -112,17 +114,43 @@ fn to_post(why: &str) -> &'static str {
 
 /// Whether there are buttons, and why not.
 fn buttons(slack: &SlackSettings, operators: &BTreeSet<&String>, report: &mut Report) {
-    match (&slack.signing_secret, operators.is_empty()) {
-        (Some(_), false) => {
+    let ways = (&slack.signing_secret, &slack.app_token);
+    match (ways, operators.is_empty()) {
+        ((Some(_), _), false) => {
             report.ok("buttons: let the app's interactivity post to /slack/interactivity here");
         }
-        (Some(_), true) => {
+        ((None, Some(_)), false) => report.ok("buttons: what is pressed comes by Socket Mode"),
+        ((Some(_), _) | (_, Some(_)), true) => {
             report.warn("no buttons: nobody may press", "give slack.operators");
         }
-        (None, false) => {
-            report.warn("no buttons: presses can't be checked", "give slack.signing_secret");
+        ((None, None), false) => {
+            let mend = "give slack.signing_secret or slack.app_token";
+            report.warn("no buttons: there is no way in for a press", mend);
         }
-        (None, true) => report.ok("no buttons: no slack.signing_secret, no slack.operators"),
+        ((None, None), true) => {
+            report
+                .ok("no buttons: no slack.signing_secret, no slack.app_token, no slack.operators");
+        }
+    }
+}
+
+/// Whether a connection of Socket Mode can be had. It is closed after Slack's hello, because
+/// only there Slack says whether Socket Mode is turned on.
+async fn socket_mode(slack: &SlackSettings, report: &mut Report) {
+    let Some(token) = &slack.app_token else { return };
+    let door = match Door::new(&slack.api_url, token.expose()) {
+        Ok(door) => door,
+        Err(why) => return report.fail(&why, "see slack.api_url"),
+    };
+    match door.open().await {
+        Ok(socket) => {
+            socket.close().await;
+            report.ok("Socket Mode connects (apps.connections.open)");
+        }
+        Err(shut) => {
+            let mend = shut.mend().unwrap_or("see whether Slack can be reached from here");
+            report.fail(&format!("Socket Mode: {shut}"), mend);
+        }
     }
 }
 

@@ -1,13 +1,15 @@
 //! Buttons pressed in Slack: whether Slack says so, what was pressed, and whether that
 //! person may. What is done about it is the engine's.
 //!
-//! A press comes over HTTP, signed ([`Buttons::check`]). Who presses is a user of the bot's
+//! A press comes over HTTP, signed ([`Buttons::check`]), or over a connection that was opened
+//! with the app's own token ([`Door`]), and is the same from then on. Who presses is a user of the bot's
 //! own workspace, named in the settings or member of a group that is. A group that can't
 //! be read lets nobody in.
 
 mod operators;
 mod payload;
 mod signature;
+mod socket;
 mod wire;
 
 use jiff::Timestamp;
@@ -17,6 +19,7 @@ use tokio::sync::OnceCell;
 pub use operators::OperatorRule;
 pub use payload::{Pressed, Unread, read};
 pub use signature::Forged;
+pub use socket::{Door, Envelope, Leave, Shut, Socket, acknowledgement, read_envelope};
 
 use operators::{Groups, Rule};
 use signature::Signature;
@@ -26,7 +29,8 @@ use wire::Wire;
 pub struct Config<'a> {
     pub api_url: &'a str,
     pub token: &'a str,
-    pub signing_secret: &'a str,
+    /// `None`: nothing is taken over HTTP.
+    pub signing_secret: Option<&'a str>,
     /// The workspace; `None`: the token's.
     pub team: Option<String>,
     pub operators: Vec<OperatorRule>,
@@ -34,7 +38,7 @@ pub struct Config<'a> {
 
 /// Slack's buttons.
 pub struct Buttons {
-    signature: Signature,
+    signature: Option<Signature>,
     wire: Wire,
     team: OnceCell<String>,
     rules: Vec<Rule>,
@@ -57,7 +61,7 @@ impl Buttons {
         let api = Url::parse(api_url).map_err(|error| format!("slack.api_url: {error}"))?;
         let rules = operators.into_iter().map(Rule::of).collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
-            signature: Signature::by(signing_secret),
+            signature: signing_secret.map(Signature::by),
             wire: Wire::new(api_url, token)?,
             team: OnceCell::new_with(team),
             rules,
@@ -68,7 +72,15 @@ impl Buttons {
 
     /// Whether Slack has sent the body, lately.
     pub fn check(&self, signature: &str, timestamp: &str, body: &str) -> Result<(), Forged> {
-        self.signature.check(signature, timestamp, body)
+        match &self.signature {
+            Some(ours) => ours.check(signature, timestamp, body),
+            None => Err(Forged::Signature),
+        }
+    }
+
+    /// Whether presses are taken over HTTP.
+    pub fn takes_posts(&self) -> bool {
+        self.signature.is_some()
     }
 
     /// Whether the press is of our workspace. Asks Slack once whose token it is.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use reqwest::header::RETRY_AFTER;
 use reqwest::{Client, Response, Url, redirect};
 use serde_json::{Value, json};
 
@@ -12,11 +13,23 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const LIMIT: usize = 1024 * 1024;
 /// The longest words that somebody is told.
 const WORDS: usize = 2000;
+/// The longest name of an error that is repeated, and the longest that Slack is waited for.
+const NAME: usize = 60;
+const WAIT: Duration = Duration::from_mins(10);
 
 pub(super) struct Wire {
     client: Client,
     api_url: String,
     token: String,
+}
+
+/// Why a method has not done what it was asked for.
+pub(super) struct Refusal {
+    pub words: String,
+    /// Slack's name for it; empty: it gave none.
+    pub code: String,
+    /// How long Slack wants not to be asked.
+    pub wait: Option<Duration>,
 }
 
 impl Wire {
@@ -51,18 +64,40 @@ impl Wire {
     }
 
     async fn call(&self, method: &str, arguments: &[(&str, &str)]) -> Result<Value, String> {
+        self.ask(method, arguments).await.map_err(|refusal| refusal.words)
+    }
+
+    /// The answer of a method.
+    pub(super) async fn ask(
+        &self,
+        method: &str,
+        arguments: &[(&str, &str)],
+    ) -> Result<Value, Refusal> {
+        let because = |why: &str, wait| {
+            let words = format!("{method}: {why}");
+            Refusal { words, code: String::new(), wait }
+        };
         let url = format!("{}/{method}", self.api_url);
         let asked = self.client.post(url).bearer_auth(&self.token).form(arguments);
-        let sent = asked.send().await.map_err(|error| format!("{method}: {}", lost(&error)))?;
-        let status = sent.status();
-        let bytes = whole(sent).await.map_err(|why| format!("{method}: {why}"))?;
+        let sent = asked.send().await.map_err(|error| because(&lost(&error), None))?;
+        let (status, wait) = (sent.status(), wait(&sent));
+        let bytes = whole(sent).await.map_err(|why| because(&why, wait))?;
         let answer: Value = serde_json::from_slice(&bytes)
-            .map_err(|_| format!("{method}: HTTP {status}, and the answer is not Slack's"))?;
+            .map_err(|_| because(&format!("HTTP {status}, and the answer is not Slack's"), wait))?;
         if answer["ok"] == json!(true) {
             return Ok(answer);
         }
-        Err(format!("{method}: {}", answer["error"].as_str().unwrap_or("refused")))
+        let code: String =
+            answer["error"].as_str().unwrap_or_default().chars().take(NAME).collect();
+        let why = if code.is_empty() { "refused" } else { &code };
+        Err(Refusal { code: code.clone(), ..because(why, wait) })
     }
+}
+
+/// How long Slack wants not to be asked again.
+fn wait(answer: &Response) -> Option<Duration> {
+    let seconds = answer.headers().get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds).min(WAIT))
 }
 
 /// The body, up to the limit.
@@ -78,7 +113,7 @@ async fn whole(mut answer: Response) -> Result<Vec<u8>, String> {
 }
 
 /// Of an error only what it was: it may name the request, and addresses are secrets here.
-fn lost(error: &reqwest::Error) -> String {
+pub(super) fn lost(error: &reqwest::Error) -> String {
     let why = if error.is_timeout() { "no answer in time" } else { "it is not reached" };
     why.to_owned()
 }

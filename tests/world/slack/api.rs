@@ -12,6 +12,7 @@ use axum::{Json, Router};
 use serde_json::{Map, Value, json};
 
 use super::press::DANA;
+use super::socket::APP_TOKEN;
 use super::{
     CHANNEL, CHANNEL_NAME, Message, Record, Shared, SlackCall, SlackFault, TOKEN, files, limits,
 };
@@ -59,9 +60,12 @@ async fn answer(
     let arguments = call.arguments.clone();
     lock(&shared.record).calls.push(call);
     let token = headers.get("authorization").and_then(|value| value.to_str().ok());
+    let of_app = method == "apps.connections.open";
     match token.map(|value| value.strip_prefix("Bearer ").unwrap_or_default()) {
         None => return refused("not_authed").into_response(),
-        Some(TOKEN) => {}
+        Some(TOKEN) if !of_app => {}
+        Some(APP_TOKEN) if of_app => {}
+        Some(TOKEN | APP_TOKEN) => return refused("not_allowed_token_type").into_response(),
         Some(_) => return refused("invalid_auth").into_response(),
     }
     match shared.faults.take(&method) {
@@ -131,6 +135,7 @@ impl Shared {
                 "user": "deployguard", "user_id": USER, "bot_id": BOT,
                 "is_enterprise_install": false,
             })),
+            "apps.connections.open" => Ok(self.sockets.open(&self.link)),
             "chat.postMessage" => self.post(arguments),
             "chat.update" => self.update(arguments),
             "chat.delete" => self.delete(arguments),
