@@ -37,7 +37,9 @@ use tower_http::catch_panic::CatchPanicLayer;
 pub use auth::Tokens;
 pub use forward::relay;
 pub use slack::Counter;
-pub use view::{CheckView, StopView, WatchDetail, WatchView};
+pub use view::{
+    AskedView, CheckView, IncidentView, PhaseView, StopView, WatchDetail, WatchView, WouldEnd,
+};
 
 use crate::engine::{EngineHandle, Foresight, Hints, Place, Status};
 use crate::policy_repo::Loaded;
