@@ -38,7 +38,8 @@ pub use auth::Tokens;
 pub use forward::relay;
 pub use slack::Counter;
 pub use view::{
-    AskedView, CheckView, IncidentView, PhaseView, StopView, WatchDetail, WatchView, WouldEnd,
+    AskedView, CheckView, IncidentView, PhaseView, PolicyView, StopView, WatchDetail, WatchView,
+    WouldEnd,
 };
 
 use crate::engine::{EngineHandle, Foresight, Hints, Place, Status};
