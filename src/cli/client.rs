@@ -190,3 +190,44 @@ fn said(url: &Url, status: StatusCode, text: String) -> Answer<String> {
         _ => Answer::Refused(detail.to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(status: u16, body: &str) -> &'static str {
+        let url = Url::parse("http://d/api").unwrap();
+        match said(&url, StatusCode::from_u16(status).unwrap(), body.to_owned()) {
+            Answer::Here(_) => "here",
+            Answer::None(_) => "none",
+            Answer::Refused(_) => "refused",
+            Answer::Away(_) => "away",
+        }
+    }
+
+    #[test]
+    fn only_what_a_deployguard_refuses_is_refused() {
+        let problem = r#"{"detail":"no"}"#;
+        for (status, of_ours, of_others) in [
+            (200, "here", "here"),
+            (401, "refused", "away"),
+            (403, "refused", "away"),
+            (404, "none", "away"),
+            (409, "refused", "away"),
+            (429, "away", "away"),
+            (500, "away", "away"),
+            (502, "away", "away"),
+            (503, "away", "away"),
+            (504, "away", "away"),
+        ] {
+            assert_eq!(kind(status, problem), of_ours, "{status}");
+            assert_eq!(kind(status, "<html>not found</html>"), of_others, "{status}");
+        }
+    }
+
+    #[test]
+    fn the_address_of_a_page_has_no_password() {
+        let server = Server { url: "https://ci:secret@d/guard/".into(), token: None };
+        assert_eq!(server.page(&["api", "a/b"]), "https://d/guard/api/a%2Fb");
+    }
+}

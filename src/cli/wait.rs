@@ -291,7 +291,7 @@ impl Course<'_> {
         let level = (end.ruling != Ruling::Interrupted).then(|| end.ruling.level());
         match &mut self.board {
             Board::Screen(screen, out) => {
-                screen.end(self.known.view(), traces);
+                screen.end(detail.is_some());
                 let text = super::visible::visible(&text);
                 // Whoever does not read along gets the exit code.
                 let _ = writeln!(out, "{text}");

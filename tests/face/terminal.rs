@@ -1,7 +1,9 @@
 //! As much of a terminal as a progress display needs: what stands on its screen after a
 //! program has written to it.
 
-/// The screen, without bounds.
+pub const COLUMNS: usize = 110;
+
+/// The screen, of any height.
 #[derive(Default)]
 struct Screen {
     rows: Vec<Vec<char>>,
@@ -58,6 +60,10 @@ impl Screen {
     }
 
     fn put(&mut self, char: char) {
+        // A terminal goes on in the next line only with the character behind the last column.
+        if self.column >= COLUMNS {
+            (self.row, self.column) = (self.row + 1, 0);
+        }
         let rows = self.rows.len().max(self.row + 1);
         self.rows.resize(rows, Vec::new());
         let row = &mut self.rows[self.row];
@@ -71,4 +77,7 @@ impl Screen {
 fn a_redrawn_line_stands_there_once() {
     let written = "news\r\nold line\r\x1b[2Knew\x1b[31m!\x1b[0m\r\nbelow\x1b[1A\r\x1b[2Kagain";
     assert_eq!(screen(written), ["news", "again", "below"]);
+    let full = "a".repeat(COLUMNS);
+    assert_eq!(screen(&format!("{full}\rb")), [format!("b{}", &full[1..])]);
+    assert_eq!(screen(&format!("{full}b")), [full.as_str(), "b"]);
 }

@@ -13,7 +13,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 
 use crate::house::{BINARY, House, LONG, long_story};
-use crate::terminal::screen;
+use crate::terminal::{COLUMNS, screen};
 use crate::world::daemon::{OPS_TOKEN, STORY, announcement};
 
 /// A `deployguard wait` under way.
@@ -31,10 +31,10 @@ impl Waiting {
         Self::start(house, command, github)
     }
 
-    /// Starts it on a terminal of 24 rows and 110 columns.
+    /// Starts it on a terminal of 24 rows.
     fn on_terminal(house: &House, arguments: &str) -> anyhow::Result<Self> {
         let mut command = Command::new("script");
-        let inside = format!("stty rows 24 cols 110; exec {BINARY} wait {arguments}");
+        let inside = format!("stty rows 24 cols {COLUMNS}; exec {BINARY} wait {arguments}");
         command.args(["-qec", &inside, "/dev/null"]).env("TERM", "xterm-256color");
         Self::start(house, command, false)
     }
@@ -85,7 +85,6 @@ impl Waiting {
             bail!("it never ended:\n{}", self.said());
         };
         let code = status?.code().context("it was killed")?;
-        println!("---- exit code {code}\n{}{}", self.said(), self.file("err"));
         Ok((code, self.said()))
     }
 }
@@ -120,13 +119,13 @@ async fn on_github_a_bad_deployment_fails_the_job_with_annotations_and_a_summary
     has(&said, &["did not pass: rolled back: "]);
     assert!(!said.contains("##[") && !said.contains('\u{202e}'), "{said}");
     let summary = job.file("summary.md");
-    println!("{summary}");
     has(
         &summary,
         &[
             "### ✗ deployguard: shopflow-api v2 100% ##\\[error\\]x\\|\\<b> in production did not pass",
             "| check | verdict | value | limits | latest |",
             "| error rate | ",
+            "**SEV1 incident**\n\n- error rate ",
             "decided: immediate rollback",
             "/report.md>",
         ],
@@ -188,8 +187,8 @@ async fn on_a_terminal_it_shows_how_the_watch_stands_until_it_is_interrupted_or_
     shown.says("▁▁").await?;
     shown.says(" left, ").await?;
     let picture = screen(&shown.said());
-    println!("{}", picture.join("\n"));
     let all = picture.join("\n");
+    println!("{all}\n----");
     has(&all, &["shopflow-api v2 in production  [ask]", "watching, immediate phase until "]);
     has(&all, &["immediate  ", "░", " of the watch", "✓ error rate", "SEV1 > 5%"]);
     assert_eq!(all.matches("✓ error rate  ").count(), 1, "a line is redrawn in place:\n{all}");
@@ -197,7 +196,12 @@ async fn on_a_terminal_it_shows_how_the_watch_stands_until_it_is_interrupted_or_
     shown.child.stdin.as_mut().context("a keyboard")?.write_all(b"\x03").await?;
     let (code, said) = shown.ends().await?;
     assert_eq!(code, 130, "{said}");
-    has(&said, &["interrupted: the deployment is watched on"]);
+    let left = screen(&said);
+    println!("{}", left.join("\n"));
+    has(&left.join("\n"), &["interrupted: the deployment is watched on"]);
+    let left = left.join("\n");
+    assert!(!left.contains("of the watch"), "nothing that moves is left:\n{left}");
+    assert_eq!(left.matches("✓ error rate  ").count(), 1, "the picture stays, once:\n{left}");
 
     let (code, said) = wait(&house, &[&id, "--timeout", "3s"]).await?;
     assert_eq!(code, 2, "{said}");

@@ -9,7 +9,8 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use crate::cli::client::{Answer, Server};
-use crate::web::{WatchDetail, WatchView};
+use crate::model::Verdict;
+use crate::web::{CheckView, WatchDetail, WatchView};
 
 /// One request may take no longer.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -124,11 +125,19 @@ pub fn pace(view: Option<&WatchView>, now: Timestamp) -> Duration {
     let Some(view) = view else { return NEAR };
     let in_motion = view.in_service_at.is_none()
         || view.rolling_back
+        || view.checks.iter().any(is_suspect)
         || view.incident.as_ref().is_some_and(|incident| incident.resolved_at.is_none());
     let phase = view.phases.iter().find(|phase| phase.name == view.phase);
     let times = [phase.and_then(|phase| phase.ends_at), view.decision_due];
     let is_near = |at: &Timestamp| at.duration_since(now) <= SOON;
     if in_motion || times.iter().flatten().any(is_near) { NEAR } else { FAR }
+}
+
+fn is_suspect(check: &CheckView) -> bool {
+    match check.verdict {
+        Some(Verdict::Elevated | Verdict::Breach) => true,
+        Some(Verdict::Healthy | Verdict::LowTraffic | Verdict::NoData) | None => false,
+    }
 }
 
 /// Something that may fail for a while.
@@ -181,6 +190,9 @@ mod tests {
         assert_eq!(pace(Some(&WatchView { decision_due: due, ..view() }), at(100)), FAR);
         assert_eq!(pace(Some(&WatchView { decision_due: due, ..view() }), at(940)), NEAR);
         assert_eq!(pace(Some(&WatchView { in_service_at: None, ..view() }), at(60)), NEAR);
+        let mut suspect = view();
+        suspect.checks[0].verdict = Some(Verdict::Elevated);
+        assert_eq!(pace(Some(&suspect), at(60)), NEAR);
         assert_eq!(pace(Some(&WatchView { rolling_back: true, ..view() }), at(60)), NEAR);
         let mut ill = WatchView { incident: Some(incident()), ..view() };
         assert_eq!(pace(Some(&ill), at(60)), NEAR);

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use crate::cli::github::Level;
 use crate::cli::watches::sign;
 use crate::model::{Mode, Severity, Verdict};
+use crate::policy::OnTimeout;
 use crate::web::{CheckView, IncidentView, WatchView};
 
 /// One line of news.
@@ -106,10 +107,15 @@ fn question(before: Option<&WatchView>, now: &WatchView, page: &str) -> Option<N
     if before.and_then(|view| view.asked.as_ref()) == Some(asked) {
         return None;
     }
-    let until = asked.until.map_or_else(
-        || ", with no time set".to_owned(),
-        |until| format!(" until {}", clock(until)),
-    );
+    let until = match (asked.until, asked.on_timeout) {
+        (None, _) => " (nothing happens by itself)".to_owned(),
+        (Some(until), OnTimeout::Escalate) => {
+            format!(" until {} (people are called again then)", clock(until))
+        }
+        (Some(until), OnTimeout::Rollback) => {
+            format!(" until {} (it is rolled back then)", clock(until))
+        }
+    };
     let id = &now.id;
     Some(News::of(
         Level::Warning,
@@ -170,7 +176,8 @@ mod tests {
         assert_eq!(told[1].text, "SEV2 incident: error rate 3% (limit > 1%)");
         assert!(
             told[3].text.starts_with(
-                "a person is asked until 2026-11-20 10:46:01 UTC, as the policy asks at SEV2: "
+                "a person is asked until 2026-11-20 10:46:01 UTC (people are called again then), \
+                 as the policy asks at SEV2: "
             ) && told[3].text.ends_with("; http://d/w"),
             "{}",
             told[3].text

@@ -51,7 +51,7 @@ impl Ruling {
             Self::Harmed => "did not pass",
             Self::Undecided => "undecided",
             Self::NotAsked => "could not ask",
-            Self::Replaced => "no longer in place or no longer watched",
+            Self::Replaced => "was not judged to its end",
             Self::Interrupted => "interrupted",
         }
     }

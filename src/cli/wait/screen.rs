@@ -70,11 +70,16 @@ impl Screen {
         [&self.head, &self.status].iter().for_each(|bar| bar.tick());
     }
 
-    /// Leaves the last picture of the checks on the screen, and nothing that moves.
-    pub fn end(&self, view: Option<&WatchView>, traces: &Traces) {
-        let rows = view.map(|view| rows(view, traces, self.paint)).unwrap_or_default();
-        let _ = self.all.println(rows.join("\n"));
-        let _ = self.all.clear();
+    /// Leaves the last picture of what was `seen` on the screen, and nothing that moves.
+    pub fn end(&self, seen: bool) {
+        self.phase.finish_and_clear();
+        for bar in [&self.head, &self.status].into_iter().chain(&self.checks) {
+            if seen {
+                bar.abandon();
+            } else {
+                bar.finish_and_clear();
+            }
+        }
     }
 }
 
@@ -124,7 +129,7 @@ fn span(from: Timestamp, to: Timestamp) -> String {
 }
 
 /// A line for each check: sign, name, value, its latest values, limits.
-pub fn rows(view: &WatchView, traces: &Traces, paint: Paint) -> Vec<String> {
+fn rows(view: &WatchView, traces: &Traces, paint: Paint) -> Vec<String> {
     let mut checks: Vec<&CheckView> = view.checks.iter().collect();
     let left_out = checks.len().saturating_sub(MOST_CHECKS);
     if left_out > 0 {

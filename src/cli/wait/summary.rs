@@ -28,6 +28,14 @@ pub fn summary(
     let checks = detail.watch.checks.iter().take(MOST_CHECKS);
     let rows: Vec<Vec<String>> = checks.map(|check| row(check, traces)).collect();
     let checks = table(&["check", "verdict", "value", "limits", "latest"], &rows);
+    let incident = detail.watch.incident.as_ref();
+    let evidence = incident.map(|incident| listed(incident.evidence.iter())).unwrap_or_default();
+    let evidence = match (incident, evidence.as_str()) {
+        (Some(incident), listed) if !listed.is_empty() => {
+            format!("\n**{} incident**\n\n{listed}", incident.severity)
+        }
+        (_, _) => String::new(),
+    };
     let skip = detail.timeline.len().saturating_sub(MOST_LINES);
     let entries = detail.timeline.iter().skip(skip);
     let done: Vec<String> =
@@ -44,11 +52,17 @@ pub fn summary(
     let run = detail.facts.url.as_deref();
     let run = run.map(|url| format!(" · deployed by {}", link(url))).unwrap_or_default();
     format!(
-        "{head}\n{checks}\n**What happened (UTC)**\n\n{}\nmode {} · watch {}{report}{run}\n",
+        "{head}{evidence}\n{checks}\n**What happened (UTC)**\n\n{}\nmode {} · watch {}{report}{run}\n",
         done.concat(),
         detail.watch.mode,
         link(page),
     )
+}
+
+fn listed<'a>(lines: impl Iterator<Item = &'a String>) -> String {
+    let lines: Vec<String> =
+        lines.take(MOST_LINES).map(|line| format!("- {}\n", plain(line))).collect();
+    lines.concat()
 }
 
 fn row(check: &CheckView, traces: &Traces) -> Vec<String> {
@@ -66,7 +80,7 @@ fn row(check: &CheckView, traces: &Traces) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::wait::made::{at, check, detail};
+    use crate::cli::wait::made::{at, check, detail, incident};
     use crate::model::Verdict;
     use crate::watch::Entry;
 
@@ -77,6 +91,7 @@ mod tests {
         detail.watch.checks.push(check("orders | <b>", Verdict::Healthy, 0.5));
         let text = "decided: immediate rollback".to_owned();
         detail.timeline.push(Entry { at: at(61), text });
+        detail.watch.incident = Some(incident());
         let mut traces = Traces::default();
         traces.take(&detail.watch);
         let end = End::new(Ruling::Harmed, "rolled back: error rate 30%");
@@ -85,6 +100,8 @@ mod tests {
             said,
             "### ✗ deployguard: shopflow-api v2 in production did not pass\n\n\
              rolled back: error rate 30%\n\n\
+             **SEV2 incident**\n\n\
+             - error rate 3% (limit > 1%)\n\n\
              | check | verdict | value | limits | latest |\n\
              | --- | --- | --- | --- | --- |\n\
              | error rate | ✗ breach | 30% | normal < 0.1% · SEV2 > 1% | █ |\n\
