@@ -106,7 +106,7 @@ fn begin<'a>(wanted: &'a Wait, board: Board<'a>) -> anyhow::Result<End> {
             board,
             follower: Follower::new(&wanted.server, &wanted.watch)?,
             interrupts: signal(SignalKind::interrupt())?,
-            deadline: Instant::now() + timeout,
+            deadline: tokio::time::Instant::now() + timeout,
             known: Known::default(),
             away: Patience::default(),
             unknown: Patience::default(),
@@ -161,7 +161,7 @@ impl Course<'_> {
                 Ok(heard) => heard,
                 Err(end) => return end,
             };
-            if let Some(end) = self.take(heard, clock::now(), Instant::now()) {
+            if let Some(end) = self.take(heard, clock::now(), tokio::time::Instant::now()) {
                 return end;
             }
             pace = follow::pace(self.known.view(), clock::now());
@@ -252,7 +252,9 @@ impl Course<'_> {
             news.push(News::of(Level::Warning, late));
         }
         self.known.detail = Some(detail);
-        news.iter().for_each(|one| self.tell(now, one));
+        for one in &news {
+            self.tell(now, one);
+        }
         self.board.tick(now, &self.known, false);
         end
     }

@@ -170,8 +170,8 @@ mod tests {
         now.status = "SEV2 incident since 10:31:01 UTC; a person decides".into();
         let told = news(Some(&view()), &now, "http://d/w");
         let levels: Vec<_> = told.iter().map(|one| one.level).collect();
-        use Level::{Error, Warning};
-        assert_eq!(levels, [Some(Warning), Some(Error), None, Some(Warning)], "{told:#?}");
+        let (warning, error) = (Some(Level::Warning), Some(Level::Error));
+        assert_eq!(levels, [warning, error, None, warning], "{told:#?}");
         assert_eq!(told[0].text, "✗ error rate: breach (was healthy), 3% (limit > 1%)");
         assert_eq!(told[1].text, "SEV2 incident: error rate 3% (limit > 1%)");
         assert!(

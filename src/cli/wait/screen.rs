@@ -67,7 +67,8 @@ impl Screen {
             self.checks.push(self.all.add(row));
         }
         self.checks.iter().zip(rows).for_each(|(bar, row)| bar.set_message(row));
-        [&self.head, &self.status].iter().for_each(|bar| bar.tick());
+        self.head.tick();
+        self.status.tick();
     }
 
     /// Leaves the last picture of what was `seen` on the screen, and nothing that moves.
@@ -141,17 +142,14 @@ fn rows(view: &WatchView, traces: &Traces, paint: Paint) -> Vec<String> {
     let rows = checks.iter().zip(&names).map(|(check, name)| {
         let spark = traces.spark(&check.name);
         let sign = paint.verdict(check.verdict, sign(check.verdict));
-        match (&check.shown, check.verdict) {
-            (Some(shown), Some(_)) => {
+        let (value, more) = match check.shown.as_ref().filter(|_| check.verdict.is_some()) {
+            Some(shown) => {
                 let value = format!("{:<VALUE$}", short(shown, VALUE));
-                let value = paint.verdict(check.verdict, &value);
-                format!("  {sign} {name:<wide$}  {value} {spark:<20}  {}", visible(&check.limits))
+                (paint.verdict(check.verdict, &value), &check.limits)
             }
-            (_, _) => {
-                let (why, none) = (visible(&check.reason), "-");
-                format!("  {sign} {name:<wide$}  {none:<VALUE$} {spark:<20}  {why}")
-            }
-        }
+            None => (format!("{:<VALUE$}", "-"), &check.reason),
+        };
+        format!("  {sign} {name:<wide$}  {value} {spark:<20}  {}", visible(more))
     });
     let mut rows: Vec<String> = rows.collect();
     if left_out > 0 {
