@@ -322,7 +322,8 @@ fn time(text: &str) -> Result<Timestamp, String> {
     time.ok_or_else(|| "give a time such as 2026-11-20T10:30:00Z, or a date".to_owned())
 }
 
-fn duration(text: &str) -> Result<SignedDuration, String> {
+/// A duration as policies write it: `30m`.
+pub fn duration(text: &str) -> Result<SignedDuration, String> {
     policy::duration(text).map_err(|(message, mend)| match mend {
         Some(mend) => format!("{message}; {mend}"),
         None => message,

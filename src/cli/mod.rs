@@ -9,6 +9,7 @@ mod cost;
 mod digest;
 mod doctor;
 mod explain;
+mod github;
 pub mod import;
 mod init;
 mod live;
@@ -17,6 +18,8 @@ mod report;
 pub mod schema;
 mod serve;
 pub mod test;
+mod visible;
+mod wait;
 mod watches;
 
 use std::io;
@@ -125,6 +128,9 @@ enum Command {
         #[command(flatten)]
         server: client::Server,
     },
+    /// Block until a deployment's verdict, or until a phase is over
+    #[command(after_help = wait::CODES)]
+    Wait(wait::Wait),
     /// Put the target back now
     Rollback {
         #[arg(value_parser = named)]
@@ -227,6 +233,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             report::run(&server, &watch, output.as_deref(), out)
         }
         Command::Digest { days, json, server } => digest::run(&server, days, json, out),
+        Command::Wait(wanted) => Ok(wait::run(&wanted, out)),
         Command::Rollback { watch, dry_run: true, act } => act::foresee(&act, &watch, out),
         Command::Rollback { watch, dry_run: false, act } => {
             act::press(&act, &watch, "rollback", out)

@@ -69,7 +69,7 @@ pub fn line(watch: &WatchView) -> String {
     )
 }
 
-fn sign(verdict: Option<Verdict>) -> &'static str {
+pub fn sign(verdict: Option<Verdict>) -> &'static str {
     match verdict {
         None => "·",
         Some(Verdict::Healthy) => "✓",
@@ -191,12 +191,8 @@ mod tests {
     fn what_was_not_measured_yet_is_said_once() {
         let mut check = CheckView {
             name: "errors".to_owned(),
-            verdict: None,
-            value: None,
             reason: "not measured yet".to_owned(),
-            baseline: None,
-            traffic: None,
-            coverage: None,
+            ..CheckView::default()
         };
         assert_eq!(of_check(&check), "· errors               not measured yet");
         check.verdict = Some(Verdict::Healthy);

@@ -240,6 +240,15 @@ impl CheckState {
         if self.due == 0 { 1.0 } else { f64::from(self.answered) / f64::from(self.due) }
     }
 
+    /// What each of the latest samples alone comes to, oldest first, at most `most`: to show,
+    /// not to judge by.
+    pub fn latest(&self, check: &Check, most: usize) -> Vec<f64> {
+        let values = self.recent.latest(most).filter_map(|pool| value::of(check, pool));
+        let mut values: Vec<f64> = values.filter(|value| value.is_finite()).collect();
+        values.reverse();
+        values
+    }
+
     /// The baselines that are known, nearest first.
     pub fn references(&self) -> impl Iterator<Item = (Against, &Reference)> {
         self.baselines.iter().filter_map(|(against, one)| Some((*against, one.reference()?)))

@@ -60,7 +60,7 @@ pub use intake::{Poison, Seen, Step as IntakeStep, on_announcement, on_sighting}
 pub use labels::{Unlabelled, lacking, unlabelled, variables};
 pub use lost::Lost;
 pub use quiet::Hushed;
-pub use report::report;
+pub use report::{markdown, report};
 pub use state::{
     Actor, Ceiling, Entry, LogExcerpt, Pending, Pinned, PreflightState, RollbackRun, RunStep, Said,
     Stage, Watch,
@@ -69,6 +69,7 @@ pub use story::{Deed, Heard, Story, tell};
 pub use target::{Candidate, candidates};
 pub use tasks::Tasks;
 pub use wants::Want;
+pub use words::limits_in_words;
 
 #[cfg(test)]
 pub(crate) mod tests;

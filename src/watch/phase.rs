@@ -63,28 +63,32 @@ impl Watch {
 
     /// The end of the last phase: what the watch comes to.
     fn conclude(&mut self, now: Timestamp, said: &mut Said) {
-        if let Some(why) = self.rollback_spent.clone() {
-            return self.end(Outcome::RollbackFailed, why, now, said);
+        let (outcome, because) = self.comes_to();
+        if outcome == Outcome::Passed {
+            self.stand(Standing::Good, now, said);
+        }
+        self.end(outcome, because, now, said);
+    }
+
+    /// What it would come to if its phases ended now, and why.
+    pub fn comes_to(&self) -> (Outcome, String) {
+        if let Some(why) = &self.rollback_spent {
+            return (Outcome::RollbackFailed, why.clone());
         }
         if self.is_in_breach() {
-            let because = self.breach_in_words();
-            return self.end(Outcome::Breached, because, now, said);
+            return (Outcome::Breached, self.breach_in_words());
         }
         let thin = self.thinly_covered();
-        let quiet = self.never_enough_traffic();
-        if thin.is_empty()
-            && !quiet.is_empty()
-            && self.policy().low_traffic == LowTraffic::Inconclusive
-        {
-            let because = format!("there was never enough traffic to tell: {}", list(&quiet));
-            self.end(Outcome::Inconclusive, because, now, said);
-        } else if thin.is_empty() {
-            self.stand(Standing::Good, now, said);
-            self.end(Outcome::Passed, self.coverage_in_words(), now, said);
-        } else {
+        if !thin.is_empty() {
             let because = format!("too little was measured of {}", thin.join(", "));
-            self.end(Outcome::Inconclusive, because, now, said);
+            return (Outcome::Inconclusive, because);
         }
+        let quiet = self.never_enough_traffic();
+        if !quiet.is_empty() && self.policy().low_traffic == LowTraffic::Inconclusive {
+            let because = format!("there was never enough traffic to tell: {}", list(&quiet));
+            return (Outcome::Inconclusive, because);
+        }
+        (Outcome::Passed, self.coverage_in_words())
     }
 
     /// The checks that were measured less often than the policy asks for.

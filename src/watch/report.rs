@@ -9,7 +9,7 @@
 )]
 
 mod impact;
-mod markdown;
+pub mod markdown;
 mod next;
 #[cfg(test)]
 mod tests;

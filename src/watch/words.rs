@@ -242,7 +242,8 @@ fn seen_by(incident: &Incident) -> String {
     acked.map(|acked| format!(", acknowledged by {}", acked.by)).unwrap_or_default()
 }
 
-pub(super) fn limits_in_words(check: &Check) -> String {
+/// "normal < 0.1% · SEV2 > 1%".
+pub fn limits_in_words(check: &Check) -> String {
     let normal = check.normal.iter().map(|bound| format!("normal {bound}"));
     let limits = check.breach.iter().map(|(severity, limit)| format!("{severity} {limit}"));
     normal.chain(limits).collect::<Vec<_>>().join(" · ")

@@ -36,7 +36,10 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 pub use auth::Tokens;
 pub use forward::relay;
-pub use view::{CheckView, StopView, WatchDetail, WatchView};
+pub use view::{
+    AskedView, CheckView, IncidentView, PhaseView, PolicyView, StopView, WatchDetail, WatchView,
+    WouldEnd,
+};
 
 use crate::engine::{EngineHandle, Foresight, Hints, Place, Presses, Status};
 use crate::policy_repo::Loaded;

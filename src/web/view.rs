@@ -7,7 +7,11 @@ use serde::{Deserialize, Serialize};
 use crate::model::{
     Companion, Facts, IncidentStatus, Lead, Mode, Outcome, Severity, TaskStop, Verdict,
 };
-use crate::watch::{Entry, LogExcerpt, PreflightState, Unlabelled, Watch};
+use crate::policy::OnTimeout;
+use crate::watch::{Entry, LogExcerpt, PreflightState, Stage, Unlabelled, Watch, limits_in_words};
+
+/// Values of a check that a watch alone shows at most.
+const RECENT: usize = 20;
 
 /// A watch in a list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,9 +36,44 @@ pub struct WatchView {
     pub incident: Option<IncidentView>,
     /// When the guard answers for people if they stay silent.
     pub decision_due: Option<Timestamp>,
+    /// In order; empty: an older daemon, which does not tell.
+    #[serde(default)]
+    pub phases: Vec<PhaseView>,
+    #[serde(default)]
+    pub rolling_back: bool,
+    /// The question that waits for a person.
+    #[serde(default)]
+    pub asked: Option<AskedView>,
+    /// What it would come to if it ended now; `None` once it has.
+    #[serde(default)]
+    pub would_end: Option<WouldEnd>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PhaseView {
+    pub name: String,
+    /// `None` before the first new task is in service.
+    pub ends_at: Option<Timestamp>,
+}
+
+/// A question put to people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskedView {
+    pub since: Timestamp,
+    /// When silence is answered; `None`: it was, or never is.
+    pub until: Option<Timestamp>,
+    /// What silence is answered with.
+    pub on_timeout: OnTimeout,
+    pub because: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WouldEnd {
+    pub outcome: Outcome,
+    pub because: String,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct CheckView {
     pub name: String,
     /// `None` before the first sample.
@@ -48,6 +87,19 @@ pub struct CheckView {
     pub traffic: Option<f64>,
     /// The share (0-1) of the due samples that measured something; `None` before one was due.
     pub coverage: Option<f64>,
+    /// The value as people write it; `None` where nothing was measured.
+    #[serde(default)]
+    pub shown: Option<String>,
+    /// "normal < 0.1% · SEV2 > 1%".
+    #[serde(default)]
+    pub limits: String,
+    /// When it was last judged.
+    #[serde(default)]
+    pub judged_at: Option<Timestamp>,
+    /// What each of the latest samples alone comes to, oldest first, in base units. In a
+    /// watch alone only, and as far as the judge remembers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recent: Vec<f64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -62,6 +114,9 @@ pub struct IncidentView {
     /// What was measured when it was at its worst, one line a check or kind of stop.
     #[serde(default)]
     pub evidence: Vec<String>,
+    /// Why it is not the deployment's doing; `None` where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub excused: Option<String>,
     /// Times that it has come back.
     #[serde(default)]
     pub returns: u32,
@@ -146,12 +201,35 @@ impl WatchView {
                 opened_at: incident.opened_at,
                 resolved_at: incident.resolved_at,
                 evidence: incident.evidence.clone(),
+                excused: incident.excused.clone(),
                 returns: incident.returns,
                 with: incident.with.clone(),
                 joins: incident.joins.clone(),
             }),
             decision_due: watch.pending.as_ref().and_then(|pending| pending.until),
+            phases: PhaseView::all(watch),
+            rolling_back: matches!(watch.stage, Stage::RollingBack(_)),
+            asked: watch.pending.as_ref().map(|pending| AskedView {
+                since: pending.asked_at,
+                until: pending.until,
+                on_timeout: pending.on_timeout,
+                because: pending.because.clone(),
+            }),
+            would_end: watch.is_open().then(|| {
+                let (outcome, because) = watch.comes_to();
+                WouldEnd { outcome, because }
+            }),
         }
+    }
+}
+
+impl PhaseView {
+    fn all(watch: &Watch) -> Vec<Self> {
+        let ends_at = |until| watch.in_service_at?.checked_add(until).ok();
+        let phases = watch.policy().phases.iter();
+        phases
+            .map(|phase| Self { name: phase.name.clone(), ends_at: ends_at(phase.until) })
+            .collect()
     }
 }
 
@@ -159,15 +237,26 @@ impl CheckView {
     fn of(watch: &Watch, name: &str) -> Self {
         let state = watch.checks.get(name);
         let last = state.and_then(|state| state.last.as_ref());
+        let check = watch.policy().check(name);
+        let value = last.and_then(|judgement| judgement.value);
         Self {
             name: name.to_owned(),
             verdict: last.map(|judgement| judgement.verdict),
-            value: last.and_then(|judgement| judgement.value),
+            value,
             reason: last.map_or("not measured yet".to_owned(), |j| j.reason.clone()),
             baseline: state.and_then(|state| state.references().next().map(|(_, one)| one.value)),
             traffic: last.and_then(|judgement| judgement.traffic),
             coverage: state.filter(|state| state.due > 0).map(crate::judge::CheckState::coverage),
+            shown: check.zip(value).map(|(check, value)| check.unit().show(value)),
+            limits: check.map(limits_in_words).unwrap_or_default(),
+            judged_at: last.map(|judgement| judgement.at),
+            recent: Vec::new(),
         }
+    }
+
+    fn remember(&mut self, watch: &Watch) {
+        let known = watch.policy().check(&self.name).zip(watch.checks.get(&self.name));
+        self.recent = known.map(|(check, state)| state.latest(check, RECENT)).unwrap_or_default();
     }
 }
 
@@ -181,8 +270,10 @@ impl WatchDetail {
     pub fn of(watch: &Watch) -> Self {
         let deployment = &watch.deployment;
         let definition = |revision: &crate::model::Revision| revision.task_definition.clone();
+        let mut view = WatchView::of(watch);
+        view.checks.iter_mut().for_each(|check| check.remember(watch));
         Self {
-            watch: WatchView::of(watch),
+            watch: view,
             facts: deployment.facts.clone(),
             task_definition: deployment.revision.as_ref().map(definition),
             source_task_definition: deployment.source.as_ref().map(definition),

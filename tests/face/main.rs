@@ -17,6 +17,8 @@ mod post;
 mod requests;
 mod silent;
 mod stops;
+mod terminal;
+mod wait;
 
 #[path = "../world/mod.rs"]
 mod world;
