@@ -30,7 +30,7 @@ use crate::telemetry::Metrics;
 use crate::triggers::slack::Buttons;
 use crate::triggers::sns::Sns;
 use crate::web::{self, Counter, Face, Tokens};
-use lead::{Leader, Stops};
+use lead::{Leader, Stops, fleet_brake};
 use targets::Targets;
 
 /// The metric source of the settings; nothing is sent.
@@ -161,6 +161,7 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
         hints,
         sns: leader.adapters.sns.clone(),
         counter: leader.presses().map(Counter::of),
+        brake: fleet_brake(&leader.settings),
         place: leader.adapters.targets.place.clone(),
         foresight: Foresight::new(leader.adapters.targets.platform.clone()),
         address,

@@ -198,6 +198,7 @@ impl Engine {
         let mut step = Step::at(now, &self.live, &self.parts.query_offsets);
         let outcomes = batch.iter().map(|input| self.take(&mut step, input, known, now)).collect();
         self.wake(&mut step, now);
+        step.bind_overrides(now);
         step.level_joins();
         crash::point("commit-before");
         let done = step.commit(&self.parts.store).await?;
@@ -237,6 +238,8 @@ impl Engine {
                 Input::Press { .. }
                 | Input::Pause { .. }
                 | Input::Unpause { .. }
+                | Input::GoThrough { .. }
+                | Input::Alerts { .. }
                 | Input::Kept { .. }
                 | Input::Policies(_)
                 | Input::Untold { .. }
@@ -299,7 +302,11 @@ impl Engine {
                 let _ = reply.send(result);
             }
             (
-                Input::Press { reply, .. } | Input::Untold { reply, .. } | Input::Kept { reply },
+                Input::Press { reply, .. }
+                | Input::Untold { reply, .. }
+                | Input::GoThrough { reply, .. }
+                | Input::Alerts { reply, .. }
+                | Input::Kept { reply },
                 Outcome::Plain(result),
             ) => {
                 let _: Result<(), Result<(), Refused>> = reply.send(result);
@@ -382,6 +389,8 @@ impl Engine {
                 | Input::Press { .. }
                 | Input::Pause { .. }
                 | Input::Unpause { .. }
+                | Input::GoThrough { .. }
+                | Input::Alerts { .. }
                 | Input::Kept { .. }
                 | Input::Untold { .. }
                 | Input::Done { .. } => {}

@@ -10,6 +10,7 @@ mod invariants;
 mod joined;
 mod labels;
 mod late;
+mod outside;
 mod pictures;
 mod preflight;
 mod quiet;
