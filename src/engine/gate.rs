@@ -34,7 +34,7 @@ impl Gatekeeper<'_> {
         now: Timestamp,
     ) -> Result<GateAnswer, StoreError> {
         let Some(written) = self.loaded.set.matching(key).first() else {
-            return Ok(GateAnswer::unguarded(format!("no policy guards {key}")));
+            return Ok(GateAnswer::unguarded(&format!("no policy guards {key}")));
         };
         let policy = &written.policy;
         let known = self.known(key, policy, now).await?;

@@ -42,7 +42,7 @@ impl Alert {
         self.since != other.since || self.ended.is_some() != other.ended.is_some()
     }
 
-    /// "alert HighErrorRate (critical) fires since 12:03 UTC (not counted)".
+    /// `alert HighErrorRate (critical) fires since 12:03 UTC (not counted)`.
     pub fn words(&self) -> String {
         let severity = self.severity.iter().map(|said| format!(" ({said})")).collect::<String>();
         let clock = |at: Timestamp| at.strftime("%H:%M UTC").to_string();

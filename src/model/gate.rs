@@ -85,7 +85,7 @@ pub struct GateReason {
 /// A person went through the gate all the same, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GateOverride {
-    /// Unique, and later ones are larger: milliseconds since the epoch, and a count.
+    /// Unique, and later ones are larger: nanoseconds since the epoch, and the service.
     pub id: String,
     pub service: ServiceKey,
     pub environment: String,

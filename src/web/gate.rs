@@ -199,7 +199,7 @@ impl Face {
                     target: asked.target.as_deref(),
                     cluster: asked.cluster.as_deref(),
                 };
-                GateAnswer::unguarded(self.unguarded_words(&sought))
+                GateAnswer::unguarded(&self.unguarded_words(&sought))
             }
         };
         let is_guarded = answer.reasons.iter().all(|one| one.rule != GateRule::Unguarded);

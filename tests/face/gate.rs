@@ -163,8 +163,13 @@ async fn it_holds_over_a_restart_for_one_deployment_and_is_told_there(
     let told =
         "Deployed through the gate: dana (by the token oncall) overrode it: checkout is down";
     in_timeline(house, &watch, told).await?;
-    let slack = house.world.slack.messages();
-    assert!(slack.iter().any(|message| message.rendered().contains(told)), "it is in the thread");
+    house
+        .until("it in the thread", async |house| {
+            let messages = house.world.slack.messages();
+            let there = |text: String| text.contains("Deployed through the gate: dana");
+            Ok(messages.iter().any(|one| there(one.rendered())).then_some(()))
+        })
+        .await?;
     let kept = house.ask(Method::GET, "/api/v1/gate/overrides", Some(READ_TOKEN), "").await?.body;
     assert_eq!(kept["overrides"].as_array().map(Vec::len), Some(1), "{kept:#}");
     assert_eq!(kept["overrides"][0]["watch"], json!(watch), "{kept:#}");

@@ -61,12 +61,10 @@ pub(super) fn holidays(
 
 /// An event, and which of the file's it is.
 type Numbered = (usize, ICalendarComponent);
+type Parted = (Vec<ICalendarComponent>, BTreeMap<String, Vec<Numbered>>);
 
 /// The zones of a calendar, and its events by what they are changes of.
-fn parted(
-    text: &str,
-    lines: &Lines<'_>,
-) -> Result<(Vec<ICalendarComponent>, BTreeMap<String, Vec<Numbered>>), Diagnostic> {
+fn parted(text: &str, lines: &Lines<'_>) -> Result<Parted, Diagnostic> {
     let whole = |message: &str| lines.whole(Mistake::new(message));
     if !text.trim_start().to_ascii_uppercase().starts_with("BEGIN:VCALENDAR") {
         return Err(whole("not a calendar: it does not begin with `BEGIN:VCALENDAR`"));
@@ -142,7 +140,7 @@ fn of_group(
             is_floating: found.start.timezone().is_floating(),
             seconds: found.timestamps(),
         };
-        let holiday = holiday(event, found, zone)
+        let holiday = holiday(event, &found, zone)
             .map_err(|why| lines.at(*number, "DTSTART", Mistake::new(why)))?;
         let year = match holiday.lasts {
             Lasts::Days { from, .. } => from.year(),
@@ -208,7 +206,7 @@ struct Found {
     seconds: (i64, i64),
 }
 
-fn holiday(event: &ICalendarComponent, found: Found, zone: &TimeZone) -> Result<Holiday, String> {
+fn holiday(event: &ICalendarComponent, found: &Found, zone: &TimeZone) -> Result<Holiday, String> {
     let starts = event.property(&ICalendarProperty::Dtstart).and_then(|entry| entry.values.first());
     let is_day = matches!(starts, Some(ICalendarValue::PartialDateTime(at)) if !at.has_time());
     let local: DateTime = found.local.parse().map_err(|error: jiff::Error| error.to_string())?;

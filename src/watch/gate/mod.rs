@@ -56,7 +56,7 @@ pub struct GateAnswer {
 
 impl GateAnswer {
     /// Of a service that no policy guards: there is nothing to ask, and it is said.
-    pub fn unguarded(why: String) -> Self {
+    pub fn unguarded(why: &str) -> Self {
         let words = format!("{why}: the gate knows nothing against it");
         let reason = reason(GateRule::Unguarded, GateVerdict::Warn, words);
         Self {

@@ -39,12 +39,14 @@ pub fn trials(watches: &[Watch]) -> Vec<Trial> {
 }
 
 fn against(watch: &Watch) -> Option<String> {
-    let ended = |outcome: Outcome| Some(format!("it ended as {}", outcome.as_str()));
     match watch.outcome() {
-        Some(outcome @ (Outcome::RolledBack | Outcome::RollbackFailed | Outcome::Breached)) => {
-            return ended(outcome);
-        }
-        Some(outcome @ (Outcome::Inconclusive | Outcome::Cancelled)) => return ended(outcome),
+        Some(
+            outcome @ (Outcome::RolledBack
+            | Outcome::RollbackFailed
+            | Outcome::Breached
+            | Outcome::Inconclusive
+            | Outcome::Cancelled),
+        ) => return Some(format!("it ended as {}", outcome.as_str())),
         Some(Outcome::Passed) => return None,
         Some(Outcome::Superseded) | None => {}
     }

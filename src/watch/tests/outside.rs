@@ -1,7 +1,7 @@
 //! What comes from outside: alerts and overrides, which are told and decide nothing.
 
 use super::world::{Guard, at, key, policy};
-use crate::model::{Alert, GateOverride, GateReason, GateRule, GateVerdict, Named};
+use crate::model::{Alert, Body, GateOverride, GateReason, GateRule, GateVerdict, Named};
 use crate::watch::Event;
 
 fn alert(name: &str, ended: Option<i64>) -> Alert {
@@ -49,8 +49,8 @@ fn while_an_incident_is_open_its_alerts_are_in_the_thread() {
         .notices
         .iter()
         .filter_map(|notice| match &notice.body {
-            crate::model::Body::Reply(reply) => Some(reply.lines.clone()),
-            _ => None,
+            Body::Reply(reply) => Some(reply.lines.clone()),
+            Body::Card(_) | Body::Signal { .. } | Body::Files { .. } => None,
         })
         .flatten()
         .collect();
