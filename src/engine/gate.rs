@@ -72,7 +72,7 @@ impl Gatekeeper<'_> {
             in_place: seen.iter().find(|seen| seen.service == *key).map(|s| s.revision.clone()),
             ledger,
             paused: paused.map(|pause| {
-                let why = pause.reason.iter().map(|why| format!(": {why}")).collect::<String>();
+                let why = pause.reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
                 format!("paused by {}{why}", pause.by)
             }),
             braked: hold(self.brake, policy.rollback.cooldown, recent, now),

@@ -73,7 +73,9 @@ impl Engine {
                 Outcome::Plain(Ok(()))
             }
             Input::Alerts { alerts, .. } => {
-                alerts.iter().for_each(|alert| step.hear_alert(alert));
+                for alert in alerts {
+                    step.hear_alert(alert);
+                }
                 Outcome::Plain(Ok(()))
             }
             Input::Kept { .. } => Outcome::Plain(Ok(())),

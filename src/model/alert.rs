@@ -44,7 +44,7 @@ impl Alert {
 
     /// `alert HighErrorRate (critical) fires since 12:03 UTC (not counted)`.
     pub fn words(&self) -> String {
-        let severity = self.severity.iter().map(|said| format!(" ({said})")).collect::<String>();
+        let severity = self.severity.as_ref().map(|said| format!(" ({said})")).unwrap_or_default();
         let clock = |at: Timestamp| at.strftime("%H:%M UTC").to_string();
         match self.ended {
             None => {

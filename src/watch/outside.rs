@@ -61,8 +61,8 @@ impl Watch {
     pub(super) fn went_through(&mut self, over: &GateOverride, now: Timestamp, said: &mut Said) {
         let topic = format!("override {}", over.id);
         let reply = |_: &Watch| {
-            let via = over.via.iter().map(|via| format!(" (by the token {via})"));
-            let by = format!("{}{}", over.by, via.collect::<String>());
+            let via = over.via.as_ref().map(|via| format!(" (by the token {via})"));
+            let by = format!("{}{}", over.by, via.unwrap_or_default());
             let was = over.reasons.iter().map(|reason| format!("The gate said: {}", reason.words));
             Reply {
                 tone: Tone::Warn,

@@ -24,7 +24,7 @@ use crate::watch::Seen;
 const LIMIT: usize = 512 * 1024;
 /// Alerts of one post that are taken, and services that one of them may be about.
 const MOST: usize = 200;
-const MOST_SERVICES: usize = 50;
+const MOST_SERVICES: usize = 10;
 /// The longest text that is kept of an alert, in characters.
 const TEXT: usize = 300;
 

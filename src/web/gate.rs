@@ -149,6 +149,15 @@ fn overriding(
 }
 
 impl Asked {
+    fn sought(&self) -> Sought<'_> {
+        Sought {
+            service: &self.service,
+            environment: &self.environment,
+            target: self.target.as_deref(),
+            cluster: self.cluster.as_deref(),
+        }
+    }
+
     fn named(&self) -> Named {
         let said = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
         Named {
@@ -174,33 +183,19 @@ impl Face {
                 check_text(field, text)?;
             }
         }
-        let sought = Sought {
-            service: &asked.service,
-            environment: &asked.environment,
-            target: asked.target.as_deref(),
-            cluster: asked.cluster.as_deref(),
-        };
-        self.seek(&sought).await
+        self.seek(&asked.sought()).await
     }
 
     async fn answer(&self, asked: &Asked, key: Option<&ServiceKey>) -> Result<GateView, Problem> {
         let (now, named) = (clock::now(), asked.named());
         let loaded = self.policies.borrow().clone();
         let environment = key.and_then(|key| self.environment_of(key));
-        let answer = match key.filter(|_| environment.as_ref() == Some(&asked.environment)) {
-            Some(key) => {
-                let keeper = Gatekeeper { store: &self.store, loaded: &loaded, brake: self.brake };
-                keeper.ask(key, &named, now).await?
-            }
-            None => {
-                let sought = Sought {
-                    service: &asked.service,
-                    environment: &asked.environment,
-                    target: asked.target.as_deref(),
-                    cluster: asked.cluster.as_deref(),
-                };
-                GateAnswer::unguarded(&self.unguarded_words(&sought))
-            }
+        let guarded = key.filter(|_| environment.as_ref() == Some(&asked.environment));
+        let answer = if let Some(key) = guarded {
+            let keeper = Gatekeeper { store: &self.store, loaded: &loaded, brake: self.brake };
+            keeper.ask(key, &named, now).await?
+        } else {
+            GateAnswer::unguarded(&self.unguarded_words(&asked.sought()))
         };
         let is_guarded = answer.reasons.iter().all(|one| one.rule != GateRule::Unguarded);
         Ok(GateView {

@@ -67,7 +67,7 @@ fn words(soak: Option<&Soak>) -> String {
     let Some(Soak { environment, for_, service, version }) = soak else {
         return "none".to_owned();
     };
-    let service = service.iter().map(|name| format!(" as {name}")).collect::<String>();
-    let version = version.iter().map(|text| format!(", version {text}")).collect::<String>();
+    let service = service.as_ref().map(|name| format!(" as {name}")).unwrap_or_default();
+    let version = version.as_ref().map(|text| format!(", version {text}")).unwrap_or_default();
     format!("{} in {environment}{service}{version}", time(*for_))
 }

@@ -280,7 +280,9 @@ fn calendar(name: &At<CalendarName>, zone: &str, desk: &mut Desk) -> Option<Holi
     match holidays(file, &zone) {
         Ok(days) => Some(Holidays { file: name.value.0.clone(), days }),
         Err(mistakes) => {
-            mistakes.into_iter().for_each(|mistake| desk.report.push(mistake));
+            for mistake in mistakes {
+                desk.report.push(mistake);
+            }
             None
         }
     }

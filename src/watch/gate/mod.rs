@@ -123,18 +123,13 @@ fn target(policy: &Policy, known: &Known, named: &Named, now: Timestamp) -> Opti
     let in_place = known.in_place.as_ref();
     let found = candidates(&policy.rollback, &known.ledger, &judged, in_place, now);
     let rule = GateRule::RollbackTarget;
-    Some(match found.first() {
-        Some(best) => {
-            let words =
-                format!("a rollback would go to {} ({})", best.revision.short(), best.because);
-            reason(rule, GateVerdict::Yes, words)
-        }
-        None => {
-            let words = "nothing is known that a rollback could go to: no known-good revision \
-                         is young enough, and what is in place is none to fall back to";
-            reason(rule, verdict, words)
-        }
-    })
+    let Some(best) = found.first() else {
+        let words = "nothing is known that a rollback could go to: no known-good revision \
+                     is young enough, and what is in place is none to fall back to";
+        return Some(reason(rule, verdict, words));
+    };
+    let words = format!("a rollback would go to {} ({})", best.revision.short(), best.because);
+    Some(reason(rule, GateVerdict::Yes, words))
 }
 
 fn weight(stance: Stance) -> Option<GateVerdict> {
