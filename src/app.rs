@@ -30,7 +30,7 @@ use crate::telemetry::Metrics;
 use crate::triggers::slack::{Buttons, Door};
 use crate::triggers::sns::Sns;
 use crate::web::{self, Face, Tokens};
-use lead::{Leader, Stops};
+use lead::{Leader, Stops, fleet_brake};
 use targets::Targets;
 
 /// The metric source of the settings; nothing is sent.
@@ -166,6 +166,7 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
         hints,
         sns: leader.adapters.sns.clone(),
         presses: leader.presses.clone(),
+        brake: fleet_brake(&leader.settings),
         place: leader.adapters.targets.place.clone(),
         foresight: Foresight::new(leader.adapters.targets.platform.clone()),
         address,

@@ -11,7 +11,7 @@ use notify::{RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 
 use self::standing::standing;
-use crate::policy::{Diagnostic, PolicySet, read};
+use crate::policy::{Diagnostic, Holidays, PolicySet, read};
 
 pub use files::{collect, tests_at};
 pub use past::collect_at;
@@ -143,11 +143,12 @@ enum Seen {
     Broken(Vec<Diagnostic>),
 }
 
-/// What makes two readings the same: each file's digest, the commit, and
+/// What makes two readings the same: each file's digest, the holidays, the commit, and
 /// whether the files are the commit's.
-type Fingerprint = (Vec<(String, String)>, Option<String>, bool);
+type Fingerprint = (Vec<(String, String)>, Vec<Option<Holidays>>, Option<String>, bool);
 
 fn fingerprint(loaded: &Loaded) -> Fingerprint {
     let digests = loaded.set.iter().map(|written| (written.file.clone(), written.digest.clone()));
-    (digests.collect(), loaded.commit.clone(), loaded.dirty)
+    let holidays = loaded.set.iter().map(|written| written.policy.gate.times.holidays.clone());
+    (digests.collect(), holidays.collect(), loaded.commit.clone(), loaded.dirty)
 }

@@ -212,10 +212,7 @@ impl Leader {
             sources: self.adapters.targets.sources.clone(),
             query_offsets: offsets.collect(),
             policies: self.policies.clone(),
-            brake: FleetBrake {
-                rollbacks: settings.brake.rollbacks,
-                within: settings.brake.within.0,
-            },
+            brake: fleet_brake(settings),
             clusters: targets.into_iter().map(|(name, one)| (name, one.clusters)).collect(),
             metrics: self.metrics.clone(),
             status: self.status.clone(),
@@ -328,4 +325,9 @@ impl Leader {
             Err(_) => tracing::warn!("the lead could not be given back in time"),
         }
     }
+}
+
+/// When many rollbacks are too many, as the settings say.
+pub(super) fn fleet_brake(settings: &Settings) -> FleetBrake {
+    FleetBrake { rollbacks: settings.brake.rollbacks, within: settings.brake.within.0 }
 }

@@ -12,7 +12,12 @@ use serde_json::Value;
 #[derive(Debug, Clone, Args)]
 pub struct Server {
     /// The daemon's address
-    #[arg(long, env = "DEPLOYGUARD_URL", default_value = "http://127.0.0.1:8080")]
+    #[arg(
+        long,
+        visible_alias = "server",
+        env = "DEPLOYGUARD_URL",
+        default_value = "http://127.0.0.1:8080"
+    )]
     url: String,
     /// The token; better given as `DEPLOYGUARD_TOKEN`
     #[arg(long, env = "DEPLOYGUARD_TOKEN", hide_env_values = true)]
@@ -98,6 +103,17 @@ impl Server {
     pub fn ask<T: DeserializeOwned>(&self, path: &[&str], query: &str) -> anyhow::Result<T> {
         let mut url = self.address(path)?;
         url.set_query(Some(query));
+        self.call(Method::GET, &url, None)
+    }
+
+    /// The same with what people typed: each value is one, whatever is in it.
+    pub fn ask_of<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+    ) -> anyhow::Result<T> {
+        let mut url = self.address(path)?;
+        url.query_pairs_mut().extend_pairs(query);
         self.call(Method::GET, &url, None)
     }
 

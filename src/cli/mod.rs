@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand.
 
 mod act;
+mod annotations;
 pub mod backtest;
 pub mod change;
 pub mod check;
@@ -9,6 +10,7 @@ mod cost;
 mod digest;
 mod doctor;
 mod explain;
+mod gate;
 mod github;
 pub mod import;
 mod init;
@@ -131,6 +133,8 @@ enum Command {
     /// Block until a deployment's verdict, or until a phase is over
     #[command(after_help = wait::CODES)]
     Wait(wait::Wait),
+    /// Ask whether something may be deployed now. 0: yes; 1: no; 3: could not be asked
+    Gate(Box<gate::Gate>),
     /// Put the target back now
     Rollback {
         #[arg(value_parser = named)]
@@ -234,6 +238,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Digest { days, json, server } => digest::run(&server, days, json, out),
         Command::Wait(wanted) => Ok(wait::run(&wanted, out)),
+        Command::Gate(wanted) => gate::run(&wanted, out),
         Command::Rollback { watch, dry_run: true, act } => act::foresee(&act, &watch, out),
         Command::Rollback { watch, dry_run: false, act } => {
             act::press(&act, &watch, "rollback", out)

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{oneshot, watch};
 
 use super::helm::Standing;
-use crate::model::{Announcement, ServiceKey, Sighting, WatchId};
+use crate::model::{Alert, Announcement, GateOverride, Recipient, ServiceKey, Sighting, WatchId};
 use crate::platform::LookError;
 use crate::policy_repo::Reload;
 use crate::store::Pause;
@@ -32,6 +32,16 @@ pub(super) enum Input {
     Unpause {
         turn: Pause,
         reply: Reply<Vec<Pause>>,
+    },
+    /// Somebody goes through the gate.
+    GoThrough {
+        over: Box<GateOverride>,
+        reply: Reply<()>,
+    },
+    /// What another system's alerts say of services.
+    Alerts {
+        alerts: Vec<Alert>,
+        reply: Reply<()>,
     },
     Looked(Vec<Look>),
     /// A mark: whatever was sent before it is kept.
@@ -160,7 +170,10 @@ impl EngineHandle {
         self.call(|reply| Input::Kept { reply }).await
     }
 
-    async fn call<T>(&self, input: impl FnOnce(Reply<T>) -> Input) -> Result<T, Refused> {
+    pub(super) async fn call<T>(
+        &self,
+        input: impl FnOnce(Reply<T>) -> Input,
+    ) -> Result<T, Refused> {
         let (reply, answer) = oneshot::channel();
         let gone = || {
             Refused::Unavailable(

@@ -3,9 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{LedgerEntry, ServiceKey, WatchId};
+use crate::model::{GateOverride, LedgerEntry, ServiceKey, WatchId};
 use crate::store::{Pause, Store, StoreError};
 use crate::watch::{Seen, Watch};
+
+/// Overrides of the gate that are remembered.
+const OVERRIDES: u32 = 100;
 
 /// The engine's memory.
 #[derive(Debug, Default)]
@@ -14,6 +17,8 @@ pub(super) struct Live {
     pub seen: BTreeMap<ServiceKey, Seen>,
     pub ledger: Vec<LedgerEntry>,
     pub pauses: Vec<Pause>,
+    /// The latest; most have found their deployment or have lapsed.
+    pub overrides: Vec<GateOverride>,
 }
 
 /// An open watch with the number of its events in the store.
@@ -38,7 +43,18 @@ impl Live {
             .map(|seen| (seen.service.clone(), seen))
             .collect();
         let (ledger, pauses) = (store.ledger().await?, store.pauses().await?);
-        Ok(Live { watches, seen, ledger, pauses })
+        let overrides = store.gate_overrides(OVERRIDES).await?;
+        Ok(Live { watches, seen, ledger, pauses, overrides })
+    }
+
+    /// Takes overrides in, and forgets the oldest.
+    pub(super) fn keep_overrides(&mut self, overrides: Vec<GateOverride>) {
+        for over in overrides {
+            self.overrides.retain(|known| known.id != over.id);
+            self.overrides.push(over);
+        }
+        let many = self.overrides.len().saturating_sub(OVERRIDES as usize);
+        self.overrides.drain(..many);
     }
 
     pub(super) fn ledger_of(&self, service: &ServiceKey) -> Vec<LedgerEntry> {

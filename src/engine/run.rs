@@ -198,6 +198,7 @@ impl Engine {
         let mut step = Step::at(now, &self.live, &self.parts.query_offsets);
         let outcomes = batch.iter().map(|input| self.take(&mut step, input, known, now)).collect();
         self.wake(&mut step, now);
+        step.bind_overrides(now);
         step.level_joins();
         step.level_sources();
         crash::point("commit-before");
@@ -243,6 +244,8 @@ impl Engine {
                 Input::Press { .. }
                 | Input::Pause { .. }
                 | Input::Unpause { .. }
+                | Input::GoThrough { .. }
+                | Input::Alerts { .. }
                 | Input::Kept { .. }
                 | Input::Policies(_)
                 | Input::Untold { .. }
@@ -308,7 +311,11 @@ impl Engine {
                 let _ = reply.send(result);
             }
             (
-                Input::Press { reply, .. } | Input::Untold { reply, .. } | Input::Kept { reply },
+                Input::Press { reply, .. }
+                | Input::Untold { reply, .. }
+                | Input::GoThrough { reply, .. }
+                | Input::Alerts { reply, .. }
+                | Input::Kept { reply },
                 Outcome::Plain(result),
             ) => {
                 let _: Result<(), Result<(), Refused>> = reply.send(result);
@@ -391,6 +398,8 @@ impl Engine {
                 | Input::Press { .. }
                 | Input::Pause { .. }
                 | Input::Unpause { .. }
+                | Input::GoThrough { .. }
+                | Input::Alerts { .. }
                 | Input::Kept { .. }
                 | Input::Untold { .. }
                 | Input::Done { .. } => {}

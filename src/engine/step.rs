@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::handle::Paused;
 use super::live::{Kept, Live};
 use crate::model::{
-    Address, Announcement, Body, Deployment, LedgerEntry, Notice, ServiceKey, WatchId,
+    Address, Announcement, Body, Deployment, GateOverride, LedgerEntry, Notice, ServiceKey, WatchId,
 };
 use crate::policy::{NotifyRule, Policy};
 use crate::store::{Pause, PauseTurn, Store, StoreError, WatchRow, Write};
@@ -26,6 +26,7 @@ pub(super) struct Step<'a> {
     seen: BTreeMap<ServiceKey, Seen>,
     ledger: Vec<LedgerEntry>,
     pauses: Option<Vec<Pause>>,
+    overrides: Vec<GateOverride>,
     writes: Vec<Write>,
     /// Of the touched ones, those that had ended before.
     ended_before: BTreeSet<WatchId>,
@@ -50,6 +51,7 @@ pub(super) struct Done {
     seen: BTreeMap<ServiceKey, Seen>,
     ledger: Vec<LedgerEntry>,
     pub(super) pauses: Option<Vec<Pause>>,
+    overrides: Vec<GateOverride>,
     /// Whether somebody has to be told something.
     pub has_mail: bool,
 }
@@ -68,6 +70,7 @@ impl<'a> Step<'a> {
             seen: BTreeMap::new(),
             ledger: Vec::new(),
             pauses: None,
+            overrides: Vec::new(),
             writes: Vec::new(),
             ended_before: BTreeSet::new(),
         }
@@ -228,6 +231,19 @@ impl<'a> Step<'a> {
         Some(pauses)
     }
 
+    /// Keeps an override, in place of what was known of it.
+    pub(super) fn keep_override(&mut self, over: GateOverride) {
+        self.writes.push(Write::GateOverride(over.clone()));
+        self.overrides.push(over);
+    }
+
+    /// Those that wait for their deployment.
+    pub(super) fn overrides_in_force(&self, now: Timestamp) -> Vec<GateOverride> {
+        let newer = |one: &&GateOverride| self.overrides.iter().all(|new| new.id != one.id);
+        let known = self.live.overrides.iter().filter(newer).chain(&self.overrides);
+        known.filter(|over| over.is_in_force(now)).cloned().collect()
+    }
+
     pub(super) fn pauses(&self) -> &[Pause] {
         self.pauses.as_deref().unwrap_or(&self.live.pauses)
     }
@@ -268,7 +284,7 @@ impl<'a> Step<'a> {
     }
 
     /// Keeps the step in the store.
-    pub(super) async fn commit(self, store: &Store) -> Result<Done, StoreError> {
+    pub(super) async fn commit(mut self, store: &Store) -> Result<Done, StoreError> {
         let mut writes = Vec::new();
         for touched in self.touched.values().filter(|touched| !touched.events.is_empty()) {
             writes.push(watch_write(touched, self.now)?);
@@ -279,20 +295,19 @@ impl<'a> Step<'a> {
         }
         writes.extend(self.ledger.iter().cloned().map(Write::Ledger));
         let has_mail = self.writes.iter().any(|write| matches!(write, Write::Outbox { .. }));
-        writes.extend(self.writes);
+        writes.append(&mut self.writes);
         if !writes.is_empty() {
             store.commit(&writes, self.now).await?;
         }
-        let watches = self
-            .touched
+        let watches = std::mem::take(&mut self.touched)
             .into_values()
             .map(|touched| {
                 let events = i64::try_from(touched.events.len()).unwrap_or(i64::MAX);
                 Kept { watch: touched.watch, version: touched.version + events }
             })
             .collect();
-        let Self { seen, ledger, pauses, ended_before, .. } = self;
-        Ok(Done { watches, ended_before, seen, ledger, pauses, has_mail })
+        let Self { seen, ledger, pauses, overrides, ended_before, .. } = self;
+        Ok(Done { watches, ended_before, seen, ledger, pauses, overrides, has_mail })
     }
 }
 
@@ -343,6 +358,7 @@ impl Live {
         for entry in done.ledger {
             self.enter(entry);
         }
+        self.keep_overrides(done.overrides);
         if let Some(pauses) = done.pauses {
             self.pauses = pauses;
         }

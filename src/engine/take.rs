@@ -69,6 +69,18 @@ impl Engine {
                 }
                 Outcome::Nothing
             }
+            Input::GoThrough { over, .. } => {
+                let (by, reason, service) = (&over.by, &over.reason, &over.service);
+                tracing::warn!(%service, by, reason, "the gate is overridden");
+                step.keep_override((**over).clone());
+                Outcome::Plain(Ok(()))
+            }
+            Input::Alerts { alerts, .. } => {
+                for alert in alerts {
+                    step.hear_alert(alert);
+                }
+                Outcome::Plain(Ok(()))
+            }
             Input::Kept { .. } => Outcome::Plain(Ok(())),
             Input::Policies(reload) => {
                 if let Reload::Good(_) = &**reload {

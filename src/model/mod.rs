@@ -4,7 +4,9 @@
 //! these values ends up in the journal, in a message or in an answer of the API.
 
 mod address;
+mod alert;
 mod deployment;
+mod gate;
 mod ident;
 mod incident;
 mod joined;
@@ -22,7 +24,9 @@ mod tasks;
 mod verdict;
 
 pub use address::{Address, FILES, Lane, Way};
+pub use alert::Alert;
 pub use deployment::{Announcement, Deployment, Facts, Revision, RollbackSafe, repository};
+pub use gate::{GateOverride, GateReason, GateRule, GateVerdict, Named, OVERRIDE_LASTS};
 pub use ident::{Service, ServiceKey, WatchId};
 pub use incident::{Acked, Incident, IncidentStatus};
 pub use joined::{Companion, Lead};

@@ -4,6 +4,7 @@
 //! forgotten here.
 
 mod checks;
+mod gating;
 mod sides;
 mod telling;
 
@@ -113,6 +114,7 @@ fn changed(old: &Policy, new: &Policy, told: &mut Told) {
         depends_on,
         rollback,
         notify,
+        gate,
     } = old;
     told.neutral("name", name, &new.name);
     told.acting("mode", mode, new.mode, new.mode.cmp(mode));
@@ -146,6 +148,7 @@ fn changed(old: &Policy, new: &Policy, told: &mut Told) {
     told.neutral("depends_on", names(depends_on), names(&new.depends_on));
     rolling_back(rollback, new, told);
     telling::telling(notify, &new.notify, told);
+    gating::gating(gate, &new.gate, told);
 }
 
 /// Where the guard may roll back with no person asked: a check and its severity.

@@ -7,6 +7,7 @@ mod diagnostic;
 mod diff;
 mod draft;
 mod every;
+mod gate;
 mod glob;
 mod import;
 mod measure;
@@ -24,12 +25,18 @@ pub use diagnostic::{Diagnostic, Remark, Weight, nearest};
 pub use diff::{Change, Effect, diff};
 pub use draft::{Before, DAYS, Drafted, Figure, History, Scene, Seen, draft, is_name, unnameable};
 pub use every::{Every, Period};
+pub use gate::{
+    Days, Freeze, Gate, Held, HeldBy, Holiday, Holidays, Interval, Lasts, Soak, Stance, Stances,
+    Times, Yearly,
+};
 pub use glob::Glob;
 pub use import::{Frame, ImportFrom, Imported, MAX_IMPORT_BYTES, UNSAID, import};
 pub use measure::{Beside, Counted, Gauged, Measure, Part, Proof, Stated, Watched};
 pub use question::{INSTANCE, Vars};
 pub use quiet::Hours;
-pub use read::{MAX_BYTES, SourceFile, check, duration, nothing_there, read, read_other, schema};
+pub use read::{
+    MAX_BYTES, SourceFile, check, duration, is_calendar, nothing_there, read, read_other, schema,
+};
 pub use rhythm::Stretches;
 pub use rules::{
     Action, Actions, Against, BaselineRule, Bound, Check, Fallback, LabelNames, LeakRule, Limit,

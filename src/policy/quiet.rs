@@ -35,7 +35,7 @@ impl Hours {
     }
 
     /// Those that begin on `day`. A time that the clocks leave out is as much later.
-    fn of(&self, day: Date, zone: &TimeZone) -> Option<(Timestamp, Timestamp)> {
+    pub(super) fn of(&self, day: Date, zone: &TimeZone) -> Option<(Timestamp, Timestamp)> {
         let last = if self.until <= self.from { day.checked_add(1.day()).ok()? } else { day };
         let from = day.to_datetime(self.from).to_zoned(zone.clone()).ok()?;
         let until = last.to_datetime(self.until).to_zoned(zone.clone()).ok()?;

@@ -9,6 +9,7 @@ use std::fmt;
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
+use super::gate::Gate;
 use super::quiet::Hours;
 use super::{Gauged, Measure};
 use crate::model::{Mode, Recipient, Severity};
@@ -51,6 +52,9 @@ pub struct Policy {
     pub depends_on: Vec<String>,
     pub rollback: RollbackRule,
     pub notify: NotifyRule,
+    /// Asked before a deployment: no watch keeps it.
+    #[serde(skip)]
+    pub gate: Gate,
 }
 
 /// For watches that were stored before the policy said it.

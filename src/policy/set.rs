@@ -61,6 +61,17 @@ pub enum Matches<'a> {
     Several(Vec<&'a Written>),
 }
 
+impl<'a> Matches<'a> {
+    /// The one that counts: of several the first.
+    pub fn first(&self) -> Option<&'a Written> {
+        match self {
+            Self::None => None,
+            Self::One(written) => Some(written),
+            Self::Several(all) => all.first().copied(),
+        }
+    }
+}
+
 impl Written {
     pub(super) fn new(policy: Policy, file: String, text: String, origins: Vec<Origin>) -> Self {
         let digest = Sha256::digest(&text);

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use crate::policy::{Diagnostic, MAX_BYTES, SourceFile, nothing_there};
+use crate::policy::{Diagnostic, MAX_BYTES, SourceFile, is_calendar, nothing_there};
 
 /// Files of one folder. More are a mistaken path.
 pub(super) const MAX_FILES: usize = 1_000;
@@ -23,12 +23,13 @@ pub fn collect(paths: &[PathBuf]) -> Result<Vec<SourceFile>, Vec<Diagnostic>> {
     for path in paths {
         let before = found.len();
         let walked = if path.is_dir() {
-            walk(path, 0, is_policy, &mut found)
+            walk(path, 0, is_read, &mut found)
         } else if is_test(path) {
             // `policies/*.yaml` names the tests beside the policies too.
             Ok(())
         } else {
             defaults_above(path, &mut found);
+            calendars_beside(path, &mut found);
             add(path, &mut found)
         };
         match walked {
@@ -153,6 +154,21 @@ fn defaults_above(file: &Path, found: &mut Found) {
     }
 }
 
+/// The calendars that a single file, and each of those above it, may name.
+fn calendars_beside(file: &Path, found: &mut Found) {
+    let above = found.values().map(|known| PathBuf::from(&known.path));
+    let named: Vec<PathBuf> = above.chain([file.to_owned()]).collect();
+    for folder in named.iter().filter_map(|path| path.parent()).collect::<BTreeSet<_>>() {
+        let here = folder.as_os_str().is_empty();
+        let listed = std::fs::read_dir(if here { Path::new(".") } else { folder });
+        let paths = listed.into_iter().flatten().flatten().map(|entry| entry.path());
+        for path in paths.filter(|path| path.to_str().is_some_and(is_calendar)) {
+            // What can't be read is told where it is named.
+            let _ = add(&path, found);
+        }
+    }
+}
+
 pub(super) fn is_hidden(path: &Path) -> bool {
     path.file_name().and_then(|name| name.to_str()).is_none_or(|name| name.starts_with('.'))
 }
@@ -165,6 +181,11 @@ fn is_yaml(path: &Path) -> bool {
 fn is_test(path: &Path) -> bool {
     let stem = path.file_stem().and_then(|stem| stem.to_str());
     is_yaml(path) && stem.is_some_and(|stem| stem.ends_with("_test"))
+}
+
+/// Whether a file is part of the policies: one itself, or a calendar that one may name.
+pub(super) fn is_read(path: &Path) -> bool {
+    is_policy(path) || path.to_str().is_some_and(is_calendar)
 }
 
 pub(super) fn is_policy(path: &Path) -> bool {

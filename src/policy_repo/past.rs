@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow, bail};
 use git2::{ObjectType, Repository, Tree};
 
-use super::files::{MAX_DEPTH, MAX_FILES, is_hidden, is_policy};
-use crate::policy::{MAX_BYTES, SourceFile};
+use super::files::{MAX_DEPTH, MAX_FILES, is_hidden, is_policy, is_read};
+use crate::policy::{MAX_BYTES, SourceFile, is_calendar};
 
 /// The policy files that lay at `paths` at the git revision `revision`, with the
 /// `_defaults.yaml` files above a single file, each named `REVISION:PATH`. A
@@ -80,10 +80,11 @@ impl Past<'_> {
 
     fn wants(&self, file: &Path) -> bool {
         let defaults = ["_defaults.yaml", "_defaults.yml"].iter().any(|name| file.ends_with(name));
+        let calendar = file.to_str().is_some_and(is_calendar);
         let above = file.parent().is_some_and(|folder| self.path.starts_with(folder));
         file == self.path
-            || (file.starts_with(self.path) && is_policy(file) && !is_hidden(file))
-            || (defaults && above && is_policy(self.path))
+            || (file.starts_with(self.path) && is_read(file) && !is_hidden(file))
+            || ((defaults || calendar) && above && is_policy(self.path))
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use git2::{ObjectType, Oid, Repository, Tree};
 
-use super::files::{MAX_DEPTH, is_hidden, is_policy};
+use super::files::{MAX_DEPTH, is_hidden, is_read};
 use crate::policy::SourceFile;
 
 /// The commit around `root`, and whether `files` differ from it. The bytes that
@@ -55,7 +55,7 @@ fn blobs(
         let path = folder.join(name);
         match entry.kind() {
             _ if is_hidden(&path) => {}
-            Some(ObjectType::Blob) if is_policy(&path) => {
+            Some(ObjectType::Blob) if is_read(&path) => {
                 found.insert(path, entry.id());
             }
             Some(ObjectType::Tree) if depth < MAX_DEPTH * 2 => {

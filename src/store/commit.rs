@@ -3,10 +3,11 @@
 use jiff::Timestamp;
 use sqlx::{Any, Transaction};
 
+use super::gate::{keep_alert, keep_override};
 use super::outbox::queue;
 use super::{Pause, PauseTurn, Store, StoreError, key};
 use crate::crash;
-use crate::model::{Address, LedgerEntry, Notice, ServiceKey, WatchId};
+use crate::model::{Address, Alert, GateOverride, LedgerEntry, Notice, ServiceKey, WatchId};
 
 /// Lines of the history of pauses that are kept, the newest.
 const TURNS: i64 = 1000;
@@ -54,6 +55,9 @@ pub enum Write {
     },
     /// A line of the history of pauses.
     PauseTurn(PauseTurn),
+    /// New, or bound to its deployment.
+    GateOverride(GateOverride),
+    Alert(Alert),
 }
 
 impl Store {
@@ -120,6 +124,8 @@ async fn keep(tx: &mut Transaction<'_, Any>, write: &Write, now: i64) -> Result<
             .await?;
         }
         Write::PauseTurn(turn) => keep_turn(tx, turn).await?,
+        Write::GateOverride(over) => keep_override(tx, over).await?,
+        Write::Alert(alert) => keep_alert(tx, alert).await?,
         Write::Unpause { scope } => {
             sqlx::query("DELETE FROM pauses WHERE scope = $1")
                 .bind(key(scope))

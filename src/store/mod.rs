@@ -7,6 +7,7 @@
 //! several daemons on one store, one leads ([`lease`]).
 
 mod commit;
+mod gate;
 mod lease;
 mod open;
 mod outbox;

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::{BaselineMeasured, Ceiling, Pinned};
 use crate::judge::Rival;
 use crate::model::{
-    Acked, ActFailure, Acted, Announcement, Command, Companion, Deployment, Facts, Inspection,
-    Lead, Reading, Recipient, Revision, RollbackSafe, Sighting, TaskStop, WatchId,
+    Acked, ActFailure, Acted, Alert, Announcement, Command, Companion, Deployment, Facts,
+    GateOverride, Inspection, Lead, Reading, Recipient, Revision, RollbackSafe, Sighting, TaskStop,
+    WatchId,
 };
 
 /// Everything that can happen to a watch. This is what the journal keeps.
@@ -79,6 +80,10 @@ pub enum Event {
     },
     /// The watch that has told of the lost source has ended.
     SourceUntold,
+    /// Another system's alert about the service fires, or is over. It decides nothing.
+    Alerted(Box<Alert>),
+    /// A person had it deployed although the gate said no.
+    WentThrough(Box<GateOverride>),
     /// The platform's answer to the rollback.
     Acted(Result<Acted, ActFailure>),
     /// Somebody who was to be called elsewhere has not heard of it: after a while, or for

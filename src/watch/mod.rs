@@ -19,12 +19,14 @@ mod digest;
 mod escalate;
 mod event;
 mod explain;
+mod gate;
 mod harm;
 mod intake;
 mod joined;
 mod labels;
 mod lost;
 mod offers;
+mod outside;
 mod phase;
 mod pictures;
 mod press;
@@ -56,6 +58,7 @@ pub use explain::{
     BaselineStory, CheckStory, ControlStory, EvidenceStory, Explanation, Moment, Spell, Turn,
     chance, explain,
 };
+pub use gate::{GateAnswer, Known, Trial, bad, gate, standing, trials};
 pub use intake::{Poison, Seen, Step as IntakeStep, on_announcement, on_sighting};
 pub use labels::{Unlabelled, lacking, unlabelled, variables};
 pub use lost::Lost;

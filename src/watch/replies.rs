@@ -36,7 +36,7 @@ impl Watch {
             tone,
             headline,
             fields: self.template(resolution, eta),
-            lines: self.evidence(),
+            lines: self.evidence().into_iter().chain(self.firing()).collect(),
             code: Vec::new(),
             broadcast: self.is_sev1(),
             page: false,

@@ -10,8 +10,8 @@ use super::intake::JOIN_WITHIN;
 use super::{Decided, Escalation, Event, Hushed, Illegal, Lost, Tasks};
 use crate::judge::{CheckState, Rival, Role};
 use crate::model::{
-    Announcement, Body, Deployment, Incident, Lead, LedgerEntry, Mode, Notice, Outcome, Reply,
-    Revision, RollbackPlan, Route, Severity, Sighting, TaskStop, WatchId,
+    Alert, Announcement, Body, Deployment, Incident, Lead, LedgerEntry, Mode, Notice, Outcome,
+    Reply, Revision, RollbackPlan, Route, Severity, Sighting, TaskStop, WatchId,
 };
 use crate::policy::{Against, OnTimeout, Policy};
 
@@ -92,6 +92,9 @@ pub struct Watch {
     /// What one of them logged last, where the policy shows logs.
     #[serde(default)]
     pub log: Option<LogExcerpt>,
+    /// Alerts of other systems since it began.
+    #[serde(default)]
+    pub alerts: Vec<Alert>,
     pub next_tick: Option<Timestamp>,
     pub last_tick: Option<Timestamp>,
     /// What people were told once and need not hear again.
@@ -307,6 +310,7 @@ impl Watch {
             tasks: Tasks::default(),
             stops: BTreeSet::new(),
             log: None,
+            alerts: Vec::new(),
             next_tick: None,
             last_tick: None,
             told: BTreeSet::new(),
@@ -358,6 +362,8 @@ impl Watch {
             Event::SourceUntold => self.tell_of_source(now, &mut said),
             Event::LeadAcked(acked) => self.lead_acked(acked, now, &mut said),
             Event::LeadOver => self.lead_over(now, &mut said),
+            Event::Alerted(alert) => self.alerted(alert, now, &mut said),
+            Event::WentThrough(over) => self.went_through(over, now, &mut said),
             Event::Acted(result) => self.acted(result, now, &mut said)?,
             Event::Untold { to, because, given_up } => {
                 self.untold(to, because, *given_up, now, &mut said);

@@ -11,6 +11,7 @@ mod invariants;
 mod joined;
 mod labels;
 mod late;
+mod outside;
 mod pictures;
 mod preflight;
 mod presses;

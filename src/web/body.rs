@@ -29,6 +29,11 @@ pub async fn read_json<T: DeserializeOwned>(body: Body) -> Result<(T, String), P
     Ok((value, digest))
 }
 
+/// Reads a JSON object of at most `limit` bytes.
+pub async fn read_json_up_to<T: DeserializeOwned>(limit: usize, body: Body) -> Result<T, Problem> {
+    decode(&read_up_to(limit, body).await?)
+}
+
 /// Reads a body of at most `limit` bytes.
 pub async fn read_up_to(limit: usize, mut body: Body) -> Result<Vec<u8>, Problem> {
     let mut bytes = Vec::new();

@@ -96,7 +96,7 @@ pub async fn announce(
         let detail = format!("{at} lies in the future; it is {now} here");
         return Err(Problem::field("at", detail));
     }
-    let Some(key) = face.locate(&hook).await? else {
+    let Some(key) = face.seek(&hook.sought()).await? else {
         let known = face.known_services().await?;
         let names = known.iter().map(|key| key.service.as_str());
         let nearest = crate::policy::nearest(&hook.service, names);
@@ -104,7 +104,7 @@ pub async fn announce(
         let guarded = crate::policy::nearest(&hook.service, guarded.iter().map(String::as_str));
         let nearest: BTreeSet<&str> = nearest.into_iter().chain(guarded).collect();
         face.metrics.announced(&Ok(Announced::Unguarded { nearest: Vec::new() }));
-        return Ok(unguarded(&face.unguarded(&hook), &nearest));
+        return Ok(unguarded(&face.unguarded_words(&hook.sought()), &nearest));
     };
     // The name that is announced and the service that is meant may differ.
     caller.may_speak_of(&key.service, &hook.environment)?;
@@ -114,7 +114,7 @@ pub async fn announce(
         let detail = format!("`{}`, but the policy of {key} says `{expected}`", hook.environment);
         return Err(Problem::field("environment", detail));
     }
-    let why = face.unguarded(&hook);
+    let why = face.unguarded_words(&hook.sought());
     let ecs = hook.platform.ecs;
     let (task_definition, platform_id) =
         ecs.map_or((None, None), |ecs| (ecs.task_definition, ecs.deployment));
@@ -153,27 +153,46 @@ fn unguarded(detail: &str, nearest: &impl serde::Serialize) -> Response {
     (StatusCode::OK, Json(body)).into_response()
 }
 
+/// A service that somebody speaks of, as far as they said where it is.
+pub(super) struct Sought<'a> {
+    pub service: &'a str,
+    pub environment: &'a str,
+    pub target: Option<&'a str>,
+    pub cluster: Option<&'a str>,
+}
+
+impl Hook {
+    fn sought(&self) -> Sought<'_> {
+        let ecs = self.platform.ecs.as_ref();
+        Sought {
+            service: ecs.and_then(|ecs| ecs.service.as_ref()).unwrap_or(&self.service),
+            environment: &self.environment,
+            target: self.target.as_deref(),
+            cluster: ecs.map(|ecs| ecs.cluster.as_str()),
+        }
+    }
+}
+
 impl Face {
-    /// Where the hook's service runs: as it says, or the one place that fits.
-    async fn locate(&self, hook: &Hook) -> Result<Option<ServiceKey>, Problem> {
-        let targets = self.targets_of(hook)?;
-        if let Some(ecs) = &hook.platform.ecs {
-            let service = ecs.service.as_ref().unwrap_or(&hook.service);
+    /// Where the service runs: as is said, or the one place that fits.
+    pub(super) async fn seek(&self, sought: &Sought<'_>) -> Result<Option<ServiceKey>, Problem> {
+        let targets = self.targets_of(sought)?;
+        if let Some(cluster) = sought.cluster {
             let loaded = self.policies.borrow();
-            return place::in_cluster(&loaded.set, &targets, &ecs.cluster, service)
+            return place::in_cluster(&loaded.set, &targets, cluster, sought.service)
                 .map_err(|detail| Problem::field("target", detail));
         }
         let fitting: Vec<ServiceKey> = self
             .known_services()
             .await?
             .into_iter()
-            .filter(|key| key.service == hook.service && targets.contains(&key.target.as_str()))
-            .filter(|key| self.environment_of(key).as_ref() == Some(&hook.environment))
+            .filter(|key| key.service == sought.service && targets.contains(&key.target.as_str()))
+            .filter(|key| self.environment_of(key).as_deref() == Some(sought.environment))
             .collect();
         match fitting.as_slice() {
             [] => {
                 let loaded = self.policies.borrow();
-                place::of(&loaded.set, &targets, &hook.service, &hook.environment)
+                place::of(&loaded.set, &targets, sought.service, sought.environment)
                     .map_err(|detail| Problem::field("platform.ecs.cluster", detail))
             }
             [only] => Ok(Some(only.clone())),
@@ -185,27 +204,26 @@ impl Face {
         }
     }
 
-    /// That no policy guards the hook's service, and which one comes nearest.
-    fn unguarded(&self, hook: &Hook) -> String {
-        let ecs = hook.platform.ecs.as_ref();
+    /// That no policy guards it, and which one comes nearest.
+    pub(super) fn unguarded_words(&self, sought: &Sought<'_>) -> String {
         let names: Vec<&str> = self.place.names().collect();
         let only = if let [only] = names[..] { Some(only) } else { None };
         let asked = place::Unguarded {
-            service: ecs.and_then(|ecs| ecs.service.as_ref()).unwrap_or(&hook.service),
-            environment: &hook.environment,
-            target: hook.target.as_deref().or(only),
-            cluster: ecs.map(|ecs| ecs.cluster.as_str()),
+            service: sought.service,
+            environment: sought.environment,
+            target: sought.target.or(only),
+            cluster: sought.cluster,
         };
         let near = place::nearest(&self.policies.borrow().set, &asked);
         let near = near.map(|near| format!(": {near}")).unwrap_or_default();
-        format!("no policy guards `{}`{near}", hook.service)
+        format!("no policy guards `{}`{near}", sought.service)
     }
 
-    /// The targets that a hook may be about: the one that it names, or all.
-    fn targets_of<'a>(&'a self, hook: &Hook) -> Result<Vec<&'a str>, Problem> {
+    /// The targets that it may be in: the one that is named, or all.
+    fn targets_of<'a>(&'a self, sought: &Sought<'_>) -> Result<Vec<&'a str>, Problem> {
         let known: Vec<&str> = self.place.names().collect();
-        let Some(said) = &hook.target else { return Ok(known) };
-        if let Some(target) = known.iter().find(|name| *name == said) {
+        let Some(said) = sought.target else { return Ok(known) };
+        if let Some(target) = known.iter().find(|name| **name == said) {
             return Ok(vec![*target]);
         }
         let detail =
@@ -247,7 +265,7 @@ impl Face {
         Ok(seen.into_iter().map(|seen| seen.service).collect())
     }
 
-    fn environment_of(&self, key: &ServiceKey) -> Option<String> {
+    pub(super) fn environment_of(&self, key: &ServiceKey) -> Option<String> {
         let loaded = self.policies.borrow();
         let first = match loaded.set.matching(key) {
             Matches::None => return None,
@@ -301,7 +319,7 @@ fn check_texts(hook: &Hook) -> Result<(), Problem> {
     Ok(())
 }
 
-fn check_text(field: &str, text: &str) -> Result<(), Problem> {
+pub(super) fn check_text(field: &str, text: &str) -> Result<(), Problem> {
     if text.chars().count() > TEXT_LIMIT || text.chars().any(char::is_control) {
         let detail = format!("at most {TEXT_LIMIT} characters, none of them control characters");
         return Err(Problem::field(field, detail));

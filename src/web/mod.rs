@@ -5,9 +5,11 @@
 //! store.
 
 mod act;
+mod alerts;
 mod auth;
 mod body;
 mod forward;
+mod gate;
 mod health;
 mod hook;
 mod picture;
@@ -36,12 +38,13 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 pub use auth::Tokens;
 pub use forward::relay;
+pub use gate::GateView;
 pub use view::{
     AskedView, CheckView, IncidentView, PhaseView, PolicyView, StopView, WatchDetail, WatchView,
     WouldEnd,
 };
 
-use crate::engine::{EngineHandle, Foresight, Hints, Place, Presses, Status};
+use crate::engine::{EngineHandle, FleetBrake, Foresight, Hints, Place, Presses, Status};
 use crate::policy_repo::Loaded;
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -63,6 +66,8 @@ pub struct Face {
     pub hints: Hints,
     /// The accounts and regions that hooks and events may be about.
     pub place: Place,
+    /// When many rollbacks are too many.
+    pub brake: FleetBrake,
     /// What a rollback would do.
     pub foresight: Foresight,
     /// Checks what SNS posts; `None`: no topic is taken.
@@ -88,6 +93,7 @@ const FAREWELL: Duration = Duration::from_secs(5);
 pub fn router(face: Face) -> Router {
     Router::new()
         .route("/hooks/deployments", post(hook::announce))
+        .route("/hooks/alertmanager", post(alerts::post))
         .route(forward::SNS, post(sns::post))
         .route(slack::INTERACTIVITY, post(slack::post))
         .route("/api/v1/watches", get(read::watches))
@@ -99,6 +105,8 @@ pub fn router(face: Face) -> Router {
         .route("/api/v1/watches/{id}/rollback", get(read::foreseen).post(act::roll_back))
         .route("/api/v1/digest", get(read::digest))
         .route("/api/v1/watches/{id}/{command}", post(act::press))
+        .route("/api/v1/gate", get(gate::ask).post(gate::go_through))
+        .route("/api/v1/gate/overrides", get(gate::overrides))
         .route("/api/v1/pause", get(read::pauses).post(act::pause))
         .route("/api/v1/pause/history", get(read::pause_history))
         .route("/api/v1/unpause", post(act::unpause))

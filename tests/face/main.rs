@@ -7,6 +7,7 @@
 
 mod blind;
 mod events;
+mod gate;
 mod house;
 mod labels;
 mod passed_on;

@@ -52,6 +52,26 @@ fn write(folder: &Path, name: &str, text: impl AsRef<[u8]>) {
 }
 
 #[test]
+fn what_the_gate_asks_is_said_rule_by_rule() {
+    let gated = |text: &str| {
+        changes(&[("environment: production", &format!("environment: production\n{text}"))])
+    };
+    let all = "gate:\n  time_intervals:\n    zone: Europe/Berlin\n    prefer: [\"Tue-Thu 10:00-14:00 UTC\"]\n    \
+        avoid: [Fri UTC]\n    freeze: [{ name: year end, every_year: 12-20..12-26 }]\n  \
+        soak: { environment: staging, for: 24h }\n  known_bad: warn\n  rollback_target: refuse";
+    let expected = [
+        "gate.time_intervals.zone: UTC -> Europe/Berlin",
+        "gate.time_intervals.prefer: Tue-Thu 10:00-14:00 UTC",
+        "gate.time_intervals.avoid: Fri UTC: stricter",
+        "gate.time_intervals.freeze: year end (every year 12-20..12-26): stricter",
+        "gate.soak: none -> 24h in staging: stricter",
+        "gate.known_bad: refuse -> warn: looser",
+        "gate.rollback_target: warn -> refuse: stricter",
+    ];
+    assert_eq!(gated(all), expected);
+}
+
+#[test]
 fn every_change_is_said_with_the_way_it_goes() {
     let cases: &[(&str, &str, &[&str])] = &[
         ("policy: shop", "policy: shop # x", &[]),

@@ -25,7 +25,7 @@ fn ours() -> PathBuf {
 
 #[test]
 fn the_policies_that_ship_have_no_mistakes() {
-    assert_eq!(checked(&[ours()], false), (true, "4 policies, 41 checks: no mistakes\n".into()));
+    assert_eq!(checked(&[ours()], false), (true, "5 policies, 46 checks: no mistakes\n".into()));
     let cloudwatch = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies-cloudwatch");
     assert_eq!(
         checked(&[cloudwatch], false),
@@ -40,7 +40,7 @@ fn without_a_path_the_folder_policies_is_checked_as_the_help_says() {
         let done = command.args(args).current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
         (done.status.success(), String::from_utf8(done.stdout).unwrap())
     };
-    assert_eq!(run(&["check"]), (true, "4 policies, 41 checks: no mistakes\n".into()));
+    assert_eq!(run(&["check"]), (true, "5 policies, 46 checks: no mistakes\n".into()));
     let (_, help) = run(&["check", "--help"]);
     assert!(help.contains("[PATHS]...  Policy files or folders [default: policies]"), "{help}");
 }
@@ -58,6 +58,12 @@ fn what_the_readme_shows_of_a_policy_and_of_a_test_is_true() {
     let policy = folder.path().join("readme.yaml");
     std::fs::write(&policy, of_the_readme("version: 1")).unwrap();
     assert_eq!(checked(&[policy], false), (true, "1 policy, 6 checks: no mistakes\n".into()));
+    let gated = folder.path().join("gated.yaml");
+    std::fs::write(&gated, format!("{BASE}{}", of_the_readme("gate:"))).unwrap();
+    let calendar = "BEGIN:VCALENDAR\nBEGIN:VEVENT\nUID:a\nDTSTART;VALUE=DATE:20261225\nEND:VEVENT\n\
+        END:VCALENDAR\n";
+    std::fs::write(folder.path().join("holidays.ics"), calendar).unwrap();
+    assert_eq!(checked(&[gated], false), (true, "1 policy, 3 checks: no mistakes\n".into()));
     for name in ["_defaults.yaml", "shopflow.yaml"] {
         std::fs::copy(ours().join(name), folder.path().join(name)).unwrap();
     }
@@ -74,7 +80,7 @@ fn a_single_file_is_checked_with_the_defaults_of_its_folder() {
     assert!(good, "{said}");
     assert!(said.contains("labels:\n  service: service\n"), "{said}");
     let (_, twice) = checked(&[ours().join("shopflow.yaml"), ours()], false);
-    assert_eq!(twice, "4 policies, 41 checks: no mistakes\n", "a file named twice is read once");
+    assert_eq!(twice, "5 policies, 46 checks: no mistakes\n", "a file named twice is read once");
 }
 
 #[test]
@@ -141,7 +147,8 @@ fn match_of_a_service_without_a_policy_names_the_nearest() {
         (
             false,
             "no policy guards taskflow-productoin/taskflow-api\n  \
-             did you mean taskflow-production/taskflow-api?\n"
+             did you mean taskflow-production/taskflow-api?\n  \
+             did you mean taskflow-staging/taskflow-api?\n"
                 .into()
         )
     );

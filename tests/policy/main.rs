@@ -4,6 +4,7 @@
 
 mod alarms;
 mod bad;
+mod calendar;
 mod change;
 mod cloudwatch;
 mod commands;

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may end there")]
 #![allow(clippy::cast_possible_wrap, clippy::format_push_string, clippy::indexing_slicing)]
 
+mod gate;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -31,7 +33,7 @@ type Holding<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 type Promise = (&'static str, for<'a> fn(&'a Place) -> Holding<'a>);
 
 /// Each gets a database of its own.
-const PROMISES: [Promise; 10] = [
+const PROMISES: [Promise; 11] = [
     ("migrated by two at once", |place| Box::pin(migrated_by_two_at_once(place))),
     ("a step is kept whole or not at all", |place| Box::pin(whole_or_not_at_all(place))),
     ("what was kept comes back as it was", |place| Box::pin(comes_back_as_it_was(place))),
@@ -39,6 +41,7 @@ const PROMISES: [Promise; 10] = [
     ("letters keep their order", |place| Box::pin(letters_keep_their_order(place))),
     ("files hold up no words", |place| Box::pin(files_hold_up_no_words(place))),
     ("the history of pauses is bounded", |place| Box::pin(the_history_of_pauses_is_bounded(place))),
+    ("who went through the gate, and alerts", |place| Box::pin(gate::kept(place))),
     ("names that no index takes", |place| Box::pin(names_that_no_index_takes(place))),
     ("one leads", |place| Box::pin(one_leads(place))),
     ("a deposed leader writes nothing", |place| Box::pin(deposed_writes_nothing(place))),

@@ -7,6 +7,7 @@ use jiff::SignedDuration;
 use super::amount::{Stretch, stretch};
 use super::check::check;
 use super::desk::Desk;
+use super::gate::gate;
 use super::phases::{known_good_after, phases};
 use super::raw::{ActionText, ActionsText, NotifyText, PolicyFile, RollbackText};
 use super::scalar::{ActionWord, At, LabelName, Scalar};
@@ -31,6 +32,7 @@ pub(super) fn policy(text: &PolicyFile, desk: &mut Desk) -> Option<Policy> {
     let phases = phases(&text.phases, desk);
     let checks = checks(text, desk);
     let actions = actions(&text.actions, desk);
+    let gate = gate(text, desk);
     let rollback = rollback(&text.rollback, phases.as_deref().unwrap_or_default(), desk);
     if let Some(phases) = &phases {
         within_watch(text, phases, desk);
@@ -56,6 +58,7 @@ pub(super) fn policy(text: &PolicyFile, desk: &mut Desk) -> Option<Policy> {
         depends_on,
         rollback: rollback?,
         notify: notify(&text.notify, desk),
+        gate: gate?,
     })
 }
 

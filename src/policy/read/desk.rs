@@ -5,6 +5,7 @@ use marked_yaml::{Marker, Node};
 
 use super::decode::Path;
 use super::report::Report;
+use super::source::SourceFile;
 use crate::policy::diagnostic::{Mistake, nearest};
 
 /// One policy on the table.
@@ -14,6 +15,8 @@ pub(super) struct Desk<'a> {
     pub left_out: Vec<Path>,
     /// Where mistakes of the policy as a whole stand.
     pub top: Marker,
+    /// Files that the policy may name.
+    pub calendars: &'a [&'a SourceFile],
     /// Keys without a value were taken out of the files below: what is missing
     /// may have been among them.
     pub lost_keys: bool,

@@ -9,7 +9,7 @@ use super::report::Report;
 use crate::policy::set::Origin;
 
 /// The order in which a policy is told.
-const ORDER: [&str; 18] = [
+const ORDER: [&str; 19] = [
     "version",
     "policy",
     "environment",
@@ -28,6 +28,7 @@ const ORDER: [&str; 18] = [
     "false_rollbacks",
     "rollback",
     "notify",
+    "gate",
 ];
 
 /// The policy as one file that extends nothing: reading it gives the same policy.

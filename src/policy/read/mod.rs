@@ -5,6 +5,7 @@
 
 mod amount;
 mod build;
+mod calendar;
 mod check;
 mod cloudwatch;
 mod decode;
@@ -12,6 +13,7 @@ mod desk;
 mod emit;
 mod expression;
 mod foreign;
+mod gate;
 mod home;
 mod layers;
 mod leak;
@@ -41,6 +43,7 @@ use self::scalar::Bundle;
 use super::diagnostic::{Diagnostic, Mistake};
 use super::set::{PolicySet, Written};
 
+pub use calendar::is_calendar;
 pub use raw::schema;
 pub(super) use source::text_within;
 pub use source::{MAX_BYTES, SourceFile};
@@ -51,7 +54,8 @@ const ECS_CLOUDWATCH: (&str, &str) =
     ("<bundle ecs-cloudwatch>", include_str!("../bundles/ecs-cloudwatch.yaml"));
 
 /// Reads the policies of `files`, among which each `_defaults.yaml` gives its
-/// values to the policies in its folder and below.
+/// values to the policies in its folder and below, and each `*.ics` is a calendar that a
+/// policy may name.
 ///
 /// # Errors
 /// Every mistake of every file, sorted by file and place. That two policies
@@ -60,6 +64,8 @@ const ECS_CLOUDWATCH: (&str, &str) =
 pub fn read(files: &[SourceFile]) -> Result<PolicySet, Vec<Diagnostic>> {
     let built_in = [DEFAULTS, ECS_WEB, ECS_CLOUDWATCH]
         .map(|(name, text)| SourceFile { path: name.to_owned(), bytes: text.as_bytes().to_vec() });
+    let (calendars, files): (Vec<&SourceFile>, Vec<&SourceFile>) =
+        files.iter().partition(|file| is_calendar(&file.path));
     let sources: Vec<&SourceFile> = built_in.iter().chain(files).collect();
     let mut report = Report::new(sources.iter().map(|file| file.path.clone()).collect());
     let trees: Vec<_> = sources
@@ -67,7 +73,7 @@ pub fn read(files: &[SourceFile]) -> Result<PolicySet, Vec<Diagnostic>> {
         .enumerate()
         .map(|(index, file)| source::tree(index, file, &mut report))
         .collect();
-    let shelf = Shelf { sources, trees };
+    let shelf = Shelf { sources, trees, calendars };
     let mut written = Vec::new();
     for index in built_in.len()..shelf.sources.len() {
         written.extend(shelf.policy(index, &mut report));
@@ -123,6 +129,8 @@ struct Shelf<'a> {
     sources: Vec<&'a SourceFile>,
     /// `None` where a source is no readable YAML.
     trees: Vec<Option<MarkedMappingNode>>,
+    /// Files of holidays, which policies name.
+    calendars: Vec<&'a SourceFile>,
 }
 
 /// A policy that could be read, and where its neighbours would point to.
@@ -163,6 +171,7 @@ impl Shelf<'_> {
             tree: &tree,
             left_out: decoded.left_out,
             top,
+            calendars: &self.calendars,
             lost_keys: lacks_one || sources.iter().any(|source| report.lost_keys(*source)),
             report,
         };

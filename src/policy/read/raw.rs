@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::amount::{Count, OneIn, Quantile, Share, Stretch, Times};
 use super::cloudwatch::{AlarmText, CloudWatchText};
+use super::gate::GateText;
 use super::limit::Wall;
 use super::scalar::{
     ActionWord, AskInstead, At, Buckets, Bundle, CountQuery, Counter, KnownGood, LabelName, MEND,
@@ -68,6 +69,8 @@ pub(super) struct PolicyFile {
     pub rollback: RollbackText,
     /// Who is told.
     pub notify: NotifyText,
+    /// What is asked before a deployment: windows, freezes, what must have soaked elsewhere.
+    pub gate: GateText,
 }
 
 /// Patterns over whole names: `*` for any characters, `?` for one, `{a,b}` for either.

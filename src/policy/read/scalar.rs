@@ -12,7 +12,7 @@ use crate::model::{Mode, Recipient, Severity, TaskGauge};
 use crate::policy::diagnostic::{Mistake, quoted};
 use crate::policy::glob::Glob;
 use crate::policy::selector;
-use crate::policy::{Against, Fallback, Hours, LowTraffic, OnTimeout, Rung, Unannounced};
+use crate::policy::{Against, Fallback, Hours, LowTraffic, OnTimeout, Rung, Stance, Unannounced};
 
 /// Parts a message and its mend on their way through serde, which carries one string.
 pub(super) const MEND: char = '\u{1f}';
@@ -144,6 +144,7 @@ words! {
     TaskGauge, "what is known of tasks", ["failures" => TaskGauge::Failures, "running" => TaskGauge::Running, "healthy_targets" => TaskGauge::HealthyTargets];
     LowTraffic, "what too little traffic means", ["pass" => LowTraffic::Pass, "inconclusive" => LowTraffic::Inconclusive];
     Fallback, "a fallback", ["previous" => Fallback::Previous, "ask" => Fallback::Ask];
+    Stance, "what the gate does about it", ["refuse" => Stance::Refuse, "warn" => Stance::Warn, "ignore" => Stance::Ignore];
     Unannounced, "what an unannounced deployment gets", ["ask" => Unannounced::Ask, "rollback" => Unannounced::Rollback];
     OnTimeout, "what follows when nobody answers", ["escalate" => OnTimeout::Escalate, "rollback" => OnTimeout::Rollback];
     KnownGood, "a rollback's target", ["known-good" => KnownGood];
@@ -153,7 +154,7 @@ words! {
 }
 
 /// Words of the policy language that this version does not act on yet.
-const COMING: [&str; 4] = ["last-day", "yesterday", "stable", "freeze"];
+const COMING: [&str; 3] = ["last-day", "yesterday", "stable"];
 
 fn not_a_word(text: &str, expected: &str, words: &[&str]) -> Mistake {
     if COMING.contains(&text) {

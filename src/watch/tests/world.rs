@@ -10,7 +10,7 @@ use crate::model::{
 };
 use crate::model::{Controller, LedgerEntry};
 use crate::policy::{
-    Action, Actions, Bound, Check, Counted, Fallback, LabelNames, Limit, LowTraffic, Match,
+    Action, Actions, Bound, Check, Counted, Fallback, Gate, LabelNames, Limit, LowTraffic, Match,
     Measure, NotifyRule, OnTimeout, Part, Phase, Policy, RollbackRule, Side, Unannounced, Unit,
 };
 use crate::watch::{
@@ -71,6 +71,7 @@ pub fn policy() -> Policy {
             ask_after: None,
             hold: secs(900),
         },
+        gate: Gate::default(),
         no_data_notify_after: secs(60),
         min_coverage: 0.5,
         low_traffic: LowTraffic::Pass,
