@@ -365,7 +365,10 @@ impl Scalar for RungText {
         if call.is_empty() {
             return no("calls nobody");
         }
-        let after = stretch(&time.join(" "))?;
+        let after = stretch(&time.join(" ")).map_err(|mistake| match mistake.mend {
+            Some(_) => mistake,
+            None => mistake.mend("it counts from the incident's begin: `5m U0MANAGER`"),
+        })?;
         let call = call.into_iter().map(recipient).collect::<Result<_, _>>()?;
         Ok(Self(Rung { after, call }))
     }
