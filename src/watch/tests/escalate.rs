@@ -194,6 +194,14 @@ fn who_could_not_be_told_is_told_of_in_the_thread_once_an_incident() {
     let late = ("PagerDuty `oncall` could not be told yet: HTTP 503".to_owned(), true);
     let lost = ("PagerDuty `oncall` could not be told: HTTP 503".to_owned(), true);
     assert_eq!(replies(&guard), [late, lost]);
+    let audit = |given_up| Event::Untold {
+        to: to("webhook:audit"),
+        because: "HTTP 404".to_owned(),
+        given_up,
+    };
+    guard.take(audit(true)).unwrap();
+    let only_told = ("the webhook `audit` could not be told: HTTP 404".to_owned(), false);
+    assert_eq!(replies(&guard).last(), Some(&only_told), "nobody is woken for it");
     assert!(guard.watch.knows_untold(&to("pagerduty:oncall"), false));
     assert!(!guard.watch.knows_untold(&to("email:manager"), true));
     assert_eq!(heard(&guard, "pagerduty:oncall"), [Turn::Opened], "it is no turn of the incident");
