@@ -4,6 +4,7 @@
 mod called;
 mod check;
 mod digest;
+mod names;
 mod slack;
 mod store;
 mod targets;
@@ -25,6 +26,7 @@ pub use called::{
 };
 pub use check::is_region;
 pub use digest::DigestSettings;
+pub use names::Names;
 pub use slack::{OperatorSettings, Operators, SlackSettings};
 pub use store::StoreSettings;
 pub use targets::{AccountsSettings, TargetSettings};
