@@ -307,7 +307,10 @@ impl<'de> Deserialize<'de> for Secret {
             file: Option<PathBuf>,
         }
         use serde::de::Error as _;
-        let source = Source::deserialize(deserializer).map_err(|_| {
+        let source = Source::deserialize(deserializer).map_err(|error| {
+            if error.to_string().contains("missing field `") {
+                return error;
+            }
             D::Error::custom("give a secret as `{ env: NAME }` or `{ file: PATH }`, never as text")
         })?;
         let text = match (source.env, source.file) {

@@ -1,11 +1,13 @@
 //! Who can be told elsewhere than in Slack, by the names that policies use.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use anyhow::bail;
 use lettre::message::Mailbox;
 use reqwest::Url;
 use reqwest::header::{HeaderName, HeaderValue};
+use serde::de::Visitor;
 use serde::{Deserialize, Deserializer};
 
 use super::{Secret, Settings};
@@ -212,11 +214,22 @@ fn is_loopback(url: &Url) -> bool {
     matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"))
 }
 
-/// Refused where it is read, so that it is told with its line.
+/// Refused where it is read, so that it is told with its key and line.
 fn web<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
-    let text = String::deserialize(from)?;
-    is_safe(&text).map_err(serde::de::Error::custom)?;
-    Ok(text)
+    struct Web;
+    impl Visitor<'_> for Web {
+        type Value = String;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a URL: https://HOST/PATH")
+        }
+
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<String, E> {
+            is_safe(text).map_err(E::custom)?;
+            Ok(text.to_owned())
+        }
+    }
+    from.deserialize_str(Web)
 }
 
 fn mailbox<'de, D: Deserializer<'de>>(from: D) -> Result<Mailbox, D::Error> {
