@@ -353,8 +353,13 @@ impl Store {
     /// Of every way, whether something waits or not.
     pub async fn letterboxes(&self) -> Result<Vec<Letterbox>, StoreError> {
         let rows = sqlx::query(
+            // What was given up is no news once the same recipient was reached later.
             "SELECT route, status, COUNT(*), MIN(queued_ms), MAX(next_ms), MAX(error) \
-             FROM outbox WHERE status <> 'delivered' GROUP BY route, status ORDER BY route, status",
+             FROM outbox AS lost WHERE status <> 'delivered' AND NOT (status = 'undeliverable' \
+             AND EXISTS (SELECT 1 FROM outbox AS later WHERE later.status = 'delivered' \
+             AND later.route = lost.route AND later.address = lost.address \
+             AND later.next_ms > lost.next_ms)) \
+             GROUP BY route, status ORDER BY route, status",
         )
         .fetch_all(&self.pool)
         .await?;

@@ -3,8 +3,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Watch;
 use super::words::{clock, full, list};
+use super::{Stage, Watch};
 use crate::model::{Recipient, Reply, Tone};
 use crate::policy::OnTimeout;
 
@@ -23,8 +23,35 @@ impl Watch {
         } else {
             (format!("{who} could not be told yet: {because}"), "It is tried on.")
         };
-        let (lines, page) = (vec![line.to_owned()], self.needs_somebody());
+        // Who is only told is nobody's reason to be woken; who is called is.
+        let page = self.needs_somebody() && self.calls(to);
+        let lines = vec![line.to_owned()];
         Reply { lines, page, ..self.plain(Tone::Bad, headline) }
+    }
+
+    /// The fields for those who don't see the thread: the reply's, or how it stands, with
+    /// what comes next.
+    pub(super) fn told_fields(&self, reply: Option<&Reply>) -> Vec<(String, String)> {
+        let own = reply.map(|reply| reply.fields.clone()).filter(|fields| !fields.is_empty());
+        let mut fields = own.unwrap_or_else(|| match &self.pending {
+            Some(pending) => {
+                let eta = pending.until.map(|until| format!("decision due {}", full(until)));
+                let proposed = format!("proposed: back to {}", self.target_in_words());
+                self.template(&proposed, eta.as_deref().unwrap_or("not known"))
+            }
+            None => self.template(&self.status_line(), "not known"),
+        });
+        if self.has_open_incident() {
+            let next = match &self.stage {
+                Stage::Watching => self.next_step(),
+                Stage::Announced { .. }
+                | Stage::Starting
+                | Stage::RollingBack(_)
+                | Stage::Ended { .. } => self.status_line(),
+            };
+            fields.push(("What happens next".to_owned(), next));
+        }
+        fields
     }
 
     pub(super) fn say_unacknowledged(&self, now: Timestamp) -> Reply {

@@ -310,6 +310,12 @@ impl Watch {
         to
     }
 
+    /// Whether the policy calls them, and does not only tell them.
+    pub(super) fn calls(&self, who: &Recipient) -> bool {
+        let rungs = self.policy().notify.escalate.values().flatten();
+        rungs.flat_map(|rung| &rung.call).any(|called| called == who)
+    }
+
     fn told_of_all(&self) -> impl Iterator<Item = Recipient> {
         self.policy().notify.tell.iter().cloned()
     }
@@ -342,7 +348,7 @@ impl Watch {
                 (Turn::Resolved, None) => format!("{} is back to normal by itself", self.title()),
                 (_, None) => format!("{}: {}", self.title(), self.status_line()),
             },
-            fields: reply.map(|reply| reply.fields.clone()).unwrap_or_default(),
+            fields: self.told_fields(reply),
             evidence: incident.evidence.clone(),
             deployment: Box::new(self.deployment.clone()),
             policy: self.policy().name.clone(),

@@ -173,13 +173,18 @@ impl Watch {
         self.incident.as_ref().map(|incident| incident.evidence.clone()).unwrap_or_default()
     }
 
-    /// Value against limit against baseline, one line per check of the incident.
+    /// Value against limit against baseline, one line per check of the incident, the worst
+    /// first: pagers show no more than that.
     pub(super) fn measured_evidence(&self) -> Vec<String> {
         let Some(incident) = &self.incident else { return Vec::new() };
         let interval = self.interval();
-        incident
-            .checks
-            .iter()
+        let mut names: Vec<&String> = incident.checks.iter().collect();
+        names.sort_by_key(|name| {
+            let severity = self.checks.get(*name).and_then(|state| state.last.as_ref()?.severity);
+            (severity.is_none(), severity)
+        });
+        names
+            .into_iter()
             .filter_map(|name| {
                 let (check, state) = (self.policy().check(name)?, self.checks.get(name)?);
                 let last = state.last.as_ref()?;

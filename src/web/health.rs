@@ -87,8 +87,9 @@ fn unheard(ways: &[Letterbox], now: Timestamp) -> Vec<String> {
                     "{route}: {count} {messages} not delivered yet, the oldest of {since}: {why}"
                 )
             }),
-            Status::Undeliverable => (now.duration_since(*newest) < TOLD)
-                .then(|| format!("{route}: {count} {messages} could not be delivered: {why}")),
+            Status::Undeliverable => (now.duration_since(*newest) < TOLD).then(|| {
+                format!("{route}: {count} {messages} could not be delivered since {since}: {why}")
+            }),
             Status::Unreadable => Some(format!(
                 "{route}: {count} {messages} of {since} set aside, because another version of \
                  deployguard wrote what this one can't read: {why}; start that version"
@@ -146,7 +147,8 @@ mod tests {
             letterbox(Way::Webhook, aside),
         ];
         let wait = "pagerduty:dba: 2 messages not delivered yet, the oldest of 1970-01-01 00:10 UTC: HTTP 503";
-        let gone = "email:boss: 2 messages could not be delivered: HTTP 503";
+        let gone =
+            "email:boss: 2 messages could not be delivered since 1970-01-01 00:15 UTC: HTTP 503";
         let aside = "webhook:audit: 2 messages of 1970-01-01 00:15 UTC set aside, because another \
                      version of deployguard wrote what this one can't read: HTTP 503; start that \
                      version";
