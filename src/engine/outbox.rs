@@ -322,7 +322,7 @@ fn too_old(notice: &Notice) -> SignedDuration {
 /// Whether it ends what a recipient has heard of, and means nothing to one who has not.
 fn closes(signal: &Signal) -> bool {
     match signal.turn {
-        Turn::Resolved => true,
+        Turn::Resolved | Turn::Closed => true,
         Turn::Opened
         | Turn::Called
         | Turn::Acknowledged { .. }

@@ -91,9 +91,10 @@ pub fn event(call: &Call) -> Value {
     let action = match signal.turn {
         Turn::Opened | Turn::Called | Turn::NeedsHelp | Turn::RolledBack { .. } => "trigger",
         Turn::Acknowledged { .. } => "acknowledge",
-        Turn::Resolved => "resolve",
+        Turn::Resolved | Turn::Closed => "resolve",
     };
-    if action != "trigger" {
+    // Of what is not resolved the alert's log has to say why it is closed all the same.
+    if action != "trigger" && signal.turn != Turn::Closed {
         return json!({ "event_action": action, "dedup_key": dedup_key });
     }
     let service = &signal.deployment.service;
@@ -127,7 +128,7 @@ fn summary(call: &Call) -> String {
     let signal = &call.signal;
     let why = match &signal.turn {
         Turn::Opened | Turn::Acknowledged { .. } | Turn::Resolved => String::new(),
-        Turn::Called | Turn::NeedsHelp | Turn::RolledBack { .. } => {
+        Turn::Called | Turn::NeedsHelp | Turn::RolledBack { .. } | Turn::Closed => {
             format!("{}: ", words::turn(&signal.turn))
         }
     };

@@ -64,7 +64,8 @@ pub enum Status {
 }
 
 /// Puts a notice in. A card replaces one that nobody has tried to deliver, in
-/// that one's place, so that the order of the thread stays.
+/// that one's place, so that the order of the thread stays. What is to be said later waits
+/// until then.
 pub(super) async fn queue(
     tx: &mut Transaction<'_, Any>,
     notice: &Notice,
@@ -78,6 +79,7 @@ pub(super) async fn queue(
         Body::Signal { .. } => "signal",
     };
     let document = serde_json::to_string(notice)?;
+    let now = now.max(notice.at.as_millisecond());
     if kind == "card" {
         let replaced = sqlx::query(
             "UPDATE outbox SET notice = $1 \

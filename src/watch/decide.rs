@@ -282,7 +282,7 @@ impl Watch {
         let decision = decide(self.policy(), &self.standpoint(severity, asked_at));
         let unattended = matches!(decision, Decision::Ask { on_timeout: OnTimeout::Rollback, .. });
         if announced && unattended && self.may_still_roll_back() && self.is_blamed_now(now) {
-            let because = format!("nobody answered; {}", self.breach_in_words());
+            let because = format!("nobody decided; {}", self.breach_in_words());
             self.begin_rollback(super::Actor::Guard, because, now, said);
         } else if !self.is_acknowledged() {
             let reply = self.say_nobody_answered();

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::words::{clock, full, list};
 use super::{Actor, Answer, Hushed, PreflightState, RollbackRun, RunStep, Stage, Watch};
-use crate::model::{Command, Mode, Outcome, Reply, Revision, Severity, Tone};
+use crate::model::{Command, Reply, Revision, Severity, Tone};
 use crate::policy::OnTimeout;
 
 impl Watch {
@@ -394,29 +394,6 @@ impl Watch {
             self.title()
         );
         self.plain(Tone::Warn, headline)
-    }
-
-    /// `calls`: people are called who were not yet.
-    pub(super) fn say_ended_open(&self, calls: bool) -> Reply {
-        let headline = format!("{}: {}", self.title(), self.status_line());
-        let superseded = self.outcome() == Some(Outcome::Superseded);
-        let nobody = self.ceiling.mode == Mode::Observe && self.escalation.is_none();
-        let page = self.needs_somebody() && self.hushed.is_none() && !nobody;
-        let resolution = match &self.stage {
-            Stage::Ended { because, .. } if superseded => {
-                format!("{because}; what is measured from now on is judged as that deployment's")
-            }
-            Stage::Ended { .. } if calls => "open: the watch is over; nobody has acknowledged, so \
-                 whoever is left to be called is called now"
-                .to_owned(),
-            Stage::Announced { .. }
-            | Stage::Starting
-            | Stage::Watching
-            | Stage::RollingBack(_)
-            | Stage::Ended { .. } => "open when the watch ended".to_owned(),
-        };
-        let reply = self.incident_reply(Tone::Warn, headline, &resolution, "not known");
-        Reply { page, broadcast: false, ..reply }
     }
 
     pub(super) fn plain(&self, tone: Tone, headline: String) -> Reply {

@@ -69,6 +69,9 @@ pub struct Watch {
     /// What the incident that the next sample opens is part of.
     #[serde(default)]
     pub joining: Option<Lead>,
+    /// The deployment that is in place after it, and is watched instead.
+    #[serde(default)]
+    pub succeeded_by: Option<String>,
     /// What waits for the end of the quiet hours.
     #[serde(default)]
     pub hushed: Option<Hushed>,
@@ -297,6 +300,7 @@ impl Watch {
             escalation: None,
             lost: None,
             joining: None,
+            succeeded_by: None,
             hushed: None,
             presses: BTreeSet::new(),
             preflight: PreflightState::Unknown,
@@ -365,6 +369,8 @@ impl Watch {
             Event::Unposted { because } => self.unposted(because, now, &mut said),
         }
         self.show_card(now, &mut said);
+        // What waits for the morning is in nobody's way.
+        said.notices.sort_by_key(|notice| notice.at > now);
         Ok(said)
     }
 

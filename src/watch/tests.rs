@@ -2,6 +2,7 @@
 
 mod asking;
 mod cards;
+mod closing;
 mod escalate;
 mod flapping;
 mod flow;

@@ -130,6 +130,7 @@ impl Watch {
     pub(super) fn tone(&self) -> Tone {
         match &self.stage {
             Stage::Ended { outcome, .. } => match outcome {
+                Outcome::RolledBack if self.has_open_incident() => Tone::Warn,
                 Outcome::Passed | Outcome::RolledBack => Tone::Good,
                 Outcome::RollbackFailed | Outcome::Breached => Tone::Bad,
                 Outcome::Superseded | Outcome::Cancelled => Tone::Quiet,

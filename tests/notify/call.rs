@@ -14,7 +14,7 @@ pub fn now() -> Timestamp {
 }
 
 /// The turns of an incident, in order.
-pub fn turns() -> [Turn; 6] {
+pub fn turns() -> [Turn; 7] {
     let (by, to) = ("dana".to_owned(), "shopflow-api:41".to_owned());
     [
         Turn::Opened,
@@ -23,6 +23,7 @@ pub fn turns() -> [Turn; 6] {
         Turn::NeedsHelp,
         Turn::RolledBack { to, by },
         Turn::Resolved,
+        Turn::Closed,
     ]
 }
 
