@@ -302,6 +302,28 @@ impl Store {
         Ok(())
     }
 
+    /// What waits on a way because of `why` is tried at once.
+    pub async fn outbox_hasten(
+        &self,
+        way: Way,
+        why: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.begin().await?;
+        sqlx::query(
+            "UPDATE outbox SET next_ms = $1 WHERE status = 'pending' AND next_ms > $1 \
+             AND (route = $2 OR route LIKE $3) AND error LIKE $4",
+        )
+        .bind(now.as_millisecond())
+        .bind(way.as_str())
+        .bind(format!("{}:%", way.as_str()))
+        .bind(format!("%{why}%"))
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
     /// No further try: kept for people to see, and no longer in the way.
     pub async fn outbox_undeliverable(
         &self,

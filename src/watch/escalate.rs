@@ -223,6 +223,7 @@ impl Watch {
         said: &mut Said,
     ) {
         self.reach(called);
+        self.note_called(called, now);
         said.mention(slack_ids(called));
         self.pass_on(Turn::NeedsHelp, now, said);
         let acked = self.incident.as_ref().and_then(|incident| incident.acked.as_ref());
@@ -298,7 +299,16 @@ impl Watch {
                 escalation.called += 1;
             }
         }
+        self.note_called(&due, now);
         due
+    }
+
+    /// Keeps who was called, for the report.
+    fn note_called(&mut self, called: &[Recipient], now: Timestamp) {
+        if !called.is_empty() {
+            let names: Vec<String> = called.iter().map(ToString::to_string).collect();
+            self.note(now, format!("called: {}", super::words::list(&names)));
+        }
     }
 
     fn call(&mut self, due: &[Recipient], turn: Turn, now: Timestamp, said: &mut Said) {

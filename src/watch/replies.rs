@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::words::{clock, full, list};
 use super::{Actor, Answer, Hushed, PreflightState, RollbackRun, RunStep, Stage, Watch};
-use crate::model::{Command, Reply, Revision, Severity, Tone};
+use crate::model::{Reply, Revision, Severity, Tone};
 use crate::policy::OnTimeout;
 
 impl Watch {
@@ -220,8 +220,7 @@ impl Watch {
         }));
         reply.lines.push(then);
         reply.lines.push(format!("to roll back: deployguard rollback {}", self.id));
-        reply.offers = self.offers(now);
-        reply.offers.retain(|offer| offer.command != Command::Cancel);
+        reply.offers = self.offers_to_decide(now);
         reply.page = true;
         reply
     }
@@ -376,8 +375,8 @@ impl Watch {
 
     /// What keeps the guard from rolling the deployment back by itself, should it burn.
     pub(super) fn say_disarmed(&self, because: &str) -> Reply {
-        let headline = format!("{} could not be rolled back by itself", self.title());
-        Reply { lines: vec![format!("because {because}")], ..self.plain(Tone::Warn, headline) }
+        let title = self.title();
+        self.plain(Tone::Warn, format!("{title} will not be rolled back by itself: {because}"))
     }
 
     pub(super) fn say_ceiling(&self, lowered: bool) -> Reply {

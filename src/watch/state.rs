@@ -339,8 +339,9 @@ impl Watch {
         match event {
             Event::Opened { .. } => return Err(Illegal::because("the watch is open already")),
             Event::Announced(announcement) => self.announced(announcement, now, &mut said),
-            Event::Bound { sighting, source, baseline_end, undoes } => {
+            Event::Bound { sighting, source, baseline_end, undoes, inherited } => {
                 self.bound(sighting, source.as_ref(), *baseline_end, now)?;
+                self.deployment.inherited.clone_from(inherited);
                 self.inherit(*undoes);
                 self.sighted(sighting, now, &mut said);
             }

@@ -18,6 +18,7 @@ mod presses;
 mod quiet;
 mod rivals;
 mod severities;
+mod spoiled;
 mod tasks;
 mod untold;
 pub(crate) mod world;
