@@ -22,7 +22,9 @@ mod tasks;
 mod verdict;
 
 pub use address::{Address, FILES, Lane, Way};
-pub use deployment::{Announcement, Deployment, Facts, Revision, RollbackSafe, repository};
+pub use deployment::{
+    Announcement, Deployment, Facts, Inherited, Revision, RollbackSafe, Span, Unsafe, repository,
+};
 pub use ident::{Service, ServiceKey, WatchId};
 pub use incident::{Acked, Incident, IncidentStatus};
 pub use joined::{Companion, Lead};

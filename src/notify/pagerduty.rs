@@ -99,9 +99,10 @@ pub fn event(call: &Call, home: Option<&str>) -> Value {
     let action = match signal.turn {
         Turn::Opened | Turn::Called | Turn::NeedsHelp | Turn::RolledBack { .. } => "trigger",
         Turn::Acknowledged { .. } => "acknowledge",
-        Turn::Resolved => "resolve",
+        Turn::Resolved | Turn::Closed => "resolve",
     };
-    if action != "trigger" {
+    // Of what is not resolved the alert's log has to say why it is closed all the same.
+    if action != "trigger" && signal.turn != Turn::Closed {
         return json!({ "event_action": action, "dedup_key": dedup_key });
     }
     let service = &signal.deployment.service;
@@ -147,7 +148,7 @@ fn summary(call: &Call) -> String {
     let turn = words::turn(&signal.turn);
     let summary = match &signal.turn {
         Turn::Opened | Turn::Acknowledged { .. } | Turn::Resolved => about,
-        Turn::Called | Turn::RolledBack { .. } => format!("{turn}: {about}"),
+        Turn::Called | Turn::RolledBack { .. } | Turn::Closed => format!("{turn}: {about}"),
         Turn::NeedsHelp => format!("{turn}: {}; {about}", line(&signal.headline, words::LINE)),
     };
     line(&summary, SUMMARY)

@@ -19,6 +19,7 @@ pub(super) fn turn(turn: &Turn) -> String {
         Turn::RolledBack { to, by } => format!("rolled back to {to} by {by}"),
         Turn::NeedsHelp => "a person is needed".to_owned(),
         Turn::Resolved => "over".to_owned(),
+        Turn::Closed => "not resolved, and watched no longer".to_owned(),
     }
 }
 

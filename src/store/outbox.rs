@@ -64,7 +64,8 @@ pub enum Status {
 }
 
 /// Puts a notice in. A card replaces one that nobody has tried to deliver, in
-/// that one's place, so that the order of the thread stays.
+/// that one's place, so that the order of the thread stays. What is to be said later waits
+/// until then.
 pub(super) async fn queue(
     tx: &mut Transaction<'_, Any>,
     notice: &Notice,
@@ -78,6 +79,7 @@ pub(super) async fn queue(
         Body::Signal { .. } => "signal",
     };
     let document = serde_json::to_string(notice)?;
+    let now = now.max(notice.at.as_millisecond());
     if kind == "card" {
         let replaced = sqlx::query(
             "UPDATE outbox SET notice = $1 \
@@ -296,6 +298,28 @@ impl Store {
             .bind(seq)
             .execute(&mut *transaction)
             .await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// What waits on a way because of `why` is tried at once.
+    pub async fn outbox_hasten(
+        &self,
+        way: Way,
+        why: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.begin().await?;
+        sqlx::query(
+            "UPDATE outbox SET next_ms = $1 WHERE status = 'pending' AND next_ms > $1 \
+             AND (route = $2 OR route LIKE $3) AND error LIKE $4",
+        )
+        .bind(now.as_millisecond())
+        .bind(way.as_str())
+        .bind(format!("{}:%", way.as_str()))
+        .bind(format!("%{why}%"))
+        .execute(&mut *transaction)
+        .await?;
         transaction.commit().await?;
         Ok(())
     }

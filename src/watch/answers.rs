@@ -5,14 +5,34 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::words::{clock, full, list};
 use super::{Stage, Watch};
-use crate::model::{Recipient, Reply, Tone};
+use crate::model::{Command, Offer, Recipient, Reply, Tone};
 use crate::policy::OnTimeout;
 
 impl Watch {
-    pub(super) fn say_nobody_answered(&self) -> Reply {
+    pub(super) fn say_nobody_answered(&self, now: Timestamp) -> Reply {
         let headline = format!("{}: nobody has decided about {}", self.severity(), self.title());
-        let reply = self.incident_reply(Tone::Bad, headline, "waiting for a person", "not known");
-        Reply { page: true, ..reply }
+        let resolution = match self.target() {
+            Some(_) => {
+                format!("waiting for a person; proposed: back to {}", self.target_in_words())
+            }
+            None => "waiting for a person".to_owned(),
+        };
+        let mut reply = self.incident_reply(Tone::Bad, headline, &resolution, "not known");
+        reply.lines.extend(self.command_in_words());
+        Reply { page: true, offers: self.offers_to_decide(now), ..reply }
+    }
+
+    /// How a person rolls it back without a button, while it may be.
+    pub(super) fn command_in_words(&self) -> Option<String> {
+        self.may_be_rolled_back().ok()?;
+        Some(format!("to roll back: deployguard rollback {}", self.id))
+    }
+
+    /// What a person can press who is called.
+    pub(super) fn offers_to_decide(&self, now: Timestamp) -> Vec<Offer> {
+        let mut offers = self.offers(now);
+        offers.retain(|offer| offer.command != Command::Cancel);
+        offers
     }
 
     /// Who was to be called elsewhere, and has not heard of it.
@@ -67,7 +87,10 @@ impl Watch {
             let names: Vec<String> = self.next_called().iter().map(ToString::to_string).collect();
             format!("unless somebody does, {} is called at {}", list(&names), clock(at))
         });
-        Reply { lines: next.into_iter().collect(), ..self.plain(Tone::Bad, headline) }
+        // Whoever is called now has read nothing of it yet.
+        let broke = self.evidence().first().cloned();
+        let lines = broke.into_iter().chain(self.command_in_words()).chain(next).collect();
+        Reply { lines, offers: self.offers_to_decide(now), ..self.plain(Tone::Bad, headline) }
     }
 
     pub(super) fn say_held(&self, by: &str, reason: &str) -> Reply {

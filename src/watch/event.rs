@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::{BaselineMeasured, Ceiling, Pinned};
 use crate::judge::Rival;
 use crate::model::{
-    Acked, ActFailure, Acted, Announcement, Command, Companion, Deployment, Facts, Inspection,
-    Lead, Reading, Recipient, Revision, RollbackSafe, Sighting, TaskStop, WatchId,
+    Acked, ActFailure, Acted, Announcement, Command, Companion, Deployment, Facts, Inherited,
+    Inspection, Lead, Reading, Recipient, Revision, RollbackSafe, Sighting, TaskStop, WatchId,
 };
 
 /// Everything that can happen to a watch. This is what the journal keeps.
@@ -38,6 +38,8 @@ pub enum Event {
         source: Option<Revision>,
         baseline_end: Timestamp,
         undoes: RollbackSafe,
+        #[serde(default)]
+        inherited: Inherited,
     },
     /// The platform shows something else than at the last look.
     Sighted(Box<Sighting>),

@@ -39,7 +39,7 @@ async fn the_letters_of_an_incident_are_one_thread_that_no_machine_answers() {
         email.call(&to(), &call(number, turn)).await.unwrap();
     }
     let letters = server.letters();
-    assert_eq!(letters.len(), 6);
+    assert_eq!(letters.len(), 7);
     let thread = letters[0].header("References").to_owned();
     let mut ids = std::collections::BTreeSet::new();
     for letter in &letters {
@@ -53,7 +53,7 @@ async fn the_letters_of_an_incident_are_one_thread_that_no_machine_answers() {
         assert!(id.starts_with('<') && id.ends_with("@guard.example>"), "{id}");
         ids.insert(id.to_owned());
     }
-    assert_eq!(ids.len(), 6, "each has an id of its own");
+    assert_eq!(ids.len(), 7, "each has an id of its own");
     assert_eq!(
         letters[2].header("Subject"),
         "[SEV1] shopflow-api v1.5.0 in production: acknowledged by dana"

@@ -26,7 +26,7 @@ async fn an_incident_is_one_alert_from_its_opening_to_its_end() {
     assert_eq!(there.refused(), [""; 0]);
     assert_eq!(
         there.actions(),
-        ["trigger", "trigger", "acknowledge", "trigger", "trigger", "resolve"]
+        ["trigger", "trigger", "acknowledge", "trigger", "trigger", "resolve", "resolve"]
     );
     let alerts = there.alerts();
     assert_eq!(alerts.len(), 1, "{alerts:?}");

@@ -11,7 +11,8 @@ use super::report::Report;
 use crate::app::called::connect;
 use crate::engine::clock;
 use crate::model::{
-    Deployment, Facts, Recipient, RollbackSafe, Service, ServiceKey, Severity, Signal, Turn,
+    Deployment, Facts, Inherited, Recipient, RollbackSafe, Service, ServiceKey, Severity, Signal,
+    Turn,
 };
 use crate::notify::elsewhere::Elsewhere;
 use crate::notify::{Call, DeliverError, LIMITED, Reached, TEST};
@@ -133,6 +134,7 @@ fn test(turn: Turn, now: Timestamp) -> Signal {
         started_at: now,
         baseline_end: now,
         undoes: RollbackSafe::Yes,
+        inherited: Inherited::default(),
         facts: Facts::default(),
     };
     Signal {

@@ -129,6 +129,10 @@ fn what_to_do(call: &Call) -> String {
         Turn::Resolved => {
             format!("It is over: there is nothing to do. What happened: `deployguard report {id}`.")
         }
+        Turn::Closed => format!(
+            "It is not resolved, and nobody watches it any more. What happened: \
+             `deployguard report {id}`."
+        ),
     }
 }
 
