@@ -4,6 +4,7 @@
 mod called;
 mod check;
 mod digest;
+mod names;
 mod slack;
 mod store;
 mod targets;
@@ -25,6 +26,7 @@ pub use called::{
 };
 pub use check::is_region;
 pub use digest::DigestSettings;
+pub use names::Names;
 pub use slack::{OperatorSettings, Operators, SlackSettings};
 pub use store::StoreSettings;
 pub use targets::{AccountsSettings, TargetSettings};
@@ -305,7 +307,10 @@ impl<'de> Deserialize<'de> for Secret {
             file: Option<PathBuf>,
         }
         use serde::de::Error as _;
-        let source = Source::deserialize(deserializer).map_err(|_| {
+        let source = Source::deserialize(deserializer).map_err(|error| {
+            if error.to_string().contains("missing field `") {
+                return error;
+            }
             D::Error::custom("give a secret as `{ env: NAME }` or `{ file: PATH }`, never as text")
         })?;
         let text = match (source.env, source.file) {

@@ -15,13 +15,17 @@ pub(super) fn connect(settings: &Settings) -> anyhow::Result<Elsewhere> {
     for (name, one) in &settings.pagerduty {
         let pager = PagerDuty::connect(&one.url, one.routing_key.expose());
         let pager = pager.with_context(|| format!("pagerduty.{name}"))?;
-        elsewhere.pagerduty.insert(name.clone(), pager);
+        elsewhere.pagerduty.insert(name.clone(), pager.with_home(settings.advertise.clone()));
     }
     for (name, one) in &settings.webhooks {
         let webhook = webhook(one).with_context(|| format!("webhooks.{name}"))?;
         elsewhere.webhooks.insert(name.clone(), webhook);
     }
     elsewhere.email = settings.email.as_ref().map(mail).transpose().context("email")?;
+    if let Some(mail) = elsewhere.email.take() {
+        let email = mail.email.with_home(settings.advertise.clone());
+        elsewhere.email = Some(Mail { email, to: mail.to });
+    }
     Ok(elsewhere)
 }
 

@@ -35,6 +35,41 @@ pub fn press(
     Ok(ExitCode::SUCCESS)
 }
 
+/// A length of time as the API takes it.
+pub fn span(text: &str) -> Result<String, String> {
+    match text.parse::<jiff::SignedDuration>() {
+        Ok(span) if span > jiff::SignedDuration::ZERO => Ok(text.to_owned()),
+        Ok(_) | Err(_) => Err("write `10m` or `1h`".to_owned()),
+    }
+}
+
+/// Stops the timer, and says until when.
+pub fn hold(
+    act: &Act,
+    watch: &str,
+    for_: Option<&str>,
+    out: &mut impl Write,
+) -> anyhow::Result<ExitCode> {
+    let path = ["api", "v1", "watches", watch, "hold"];
+    let mut body = json!({ "reason": act.reason });
+    if let Some(for_) = for_ {
+        body["for"] = json!(for_);
+    }
+    let view: WatchView = act.server.post(&path, &body)?;
+    writeln!(out, "{}", line(&view))?;
+    writeln!(out, "{}", held(&view))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Until when it is held, and what that means for others.
+fn held(view: &WatchView) -> String {
+    let until = view.decision_due.map(|at| at.strftime(" until %Y-%m-%d %H:%M:%S UTC").to_string());
+    format!(
+        "held{}; that acknowledges it: nobody else is called meanwhile",
+        until.unwrap_or_default()
+    )
+}
+
 pub fn pause(act: &Act, scope: &str, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let body = json!({ "scope": scope, "reason": act.reason });
     let paused: Paused = act.server.post(&["api", "v1", "pause"], &body)?;
@@ -120,6 +155,14 @@ pub fn foresee(act: &Act, watch: &str, out: &mut impl Write) -> anyhow::Result<E
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hold_is_for_a_length_of_time() {
+        assert_eq!(span("10m").unwrap(), "10m");
+        for wrong in ["10", "0m", "-5m", "soon"] {
+            assert!(span(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn what_is_printed_to_be_typed_is_one_word_of_a_shell() {

@@ -99,6 +99,11 @@ impl Server {
         self.fetch(Method::GET, &self.address(path)?, None)
     }
 
+    /// What a link of such a text points at.
+    pub fn linked(&self, path: &[&str], link: &str) -> anyhow::Result<String> {
+        self.fetch(Method::GET, &self.address(path)?.join(link)?, None)
+    }
+
     /// The same with a query: `days=7`.
     pub fn ask<T: DeserializeOwned>(&self, path: &[&str], query: &str) -> anyhow::Result<T> {
         let mut url = self.address(path)?;

@@ -8,7 +8,7 @@ mod services;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -46,8 +46,9 @@ pub struct Live {
         value_parser = region
     )]
     aws_region: Option<String>,
-    /// Take Prometheus and region from these settings
-    #[arg(long, value_name = "FILE", requires = "live", conflicts_with = "prometheus")]
+    /// Whether these settings know the recipients, channels and targets that policies name;
+    /// with --live, take Prometheus and region from them
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["prometheus", "diff", "cost"])]
     config: Option<PathBuf>,
     /// Ask about this service, instead of those that are found; may be repeated
     #[arg(long = "service", value_name = "NAME", requires = "live")]
@@ -77,6 +78,11 @@ impl Live {
     /// Whether it is asked for at all.
     pub fn is_wanted(&self) -> bool {
         self.wanted
+    }
+
+    /// The settings beside which policies are checked.
+    pub fn config(&self) -> Option<&Path> {
+        self.config.as_deref()
     }
 
     /// What the policies of `set` ask.

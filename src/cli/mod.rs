@@ -14,6 +14,7 @@ mod gate;
 mod github;
 pub mod import;
 mod init;
+mod known;
 mod live;
 pub mod matching;
 mod report;
@@ -57,7 +58,7 @@ enum Command {
         #[arg(long)]
         slack_post: bool,
         /// Tell somebody of a test incident and its end, for real: it wakes whoever is on call
-        #[arg(long, value_name = "pagerduty:NAME")]
+        #[arg(long, value_name = "pagerduty:NAME", value_parser = elsewhere)]
         call: Vec<Recipient>,
         /// A list of what was tried, for programs
         #[arg(long)]
@@ -152,10 +153,14 @@ enum Command {
         #[command(flatten)]
         act: act::Act,
     },
-    /// A fix is on the way: stops the timer of a pending decision, once
+    /// A fix is on the way: stops the timer of a pending decision, once, and acknowledges
     Hold {
         #[arg(value_parser = named)]
         watch: String,
+        /// How long from now, such as `10m`; at most the policy's `actions.hold`, and that
+        /// without it
+        #[arg(long = "for", value_name = "TIME", value_parser = act::span)]
+        for_: Option<String>,
         #[command(flatten)]
         act: act::Act,
     },
@@ -196,6 +201,21 @@ fn named(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// Who can be told of a test: whoever is in Slack is told in a thread, and there is none.
+fn elsewhere(text: &str) -> Result<Recipient, String> {
+    match text.parse() {
+        Ok(Recipient::Slack(id)) => {
+            Err(format!("{id} is told in a deployment's thread: try --slack-post"))
+        }
+        Ok(who @ (Recipient::PagerDuty(_) | Recipient::Webhook(_) | Recipient::Email(_))) => {
+            Ok(who)
+        }
+        Err(_) => Err("write pagerduty:NAME, webhook:NAME or email:NAME, as the settings name \
+                       it; for Slack there is --slack-post"
+            .to_owned()),
+    }
+}
+
 /// Parses the arguments and runs the command. Mistakes go to stderr. 1: it was refused, or
 /// there are mistakes; 2: no such command; 3: the daemon could not be asked.
 pub fn main() -> ExitCode {
@@ -219,6 +239,10 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             doctor::run(&config, slack_post, &call, json, out)
         }
         Command::Check { paths, live, .. } if live.is_wanted() => live::run(&paths, &live, out),
+        Command::Check { paths, expand, live, .. } if live.config().is_some() => {
+            let config = live.config().map(std::path::Path::to_path_buf).unwrap_or_default();
+            known::run(&paths, &config, expand, out)
+        }
         Command::Check { paths, cost: true, .. } => cost::run(&paths, out),
         Command::Check { paths, diff: Some(revision), .. } => change::run(&revision, &paths, out),
         Command::Check { paths, expand, diff: None, .. } => check::run(&paths, expand, out),
@@ -244,7 +268,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             act::press(&act, &watch, "rollback", out)
         }
         Command::Ack { watch, act } => act::press(&act, &watch, "ack", out),
-        Command::Hold { watch, act } => act::press(&act, &watch, "hold", out),
+        Command::Hold { watch, for_, act } => act::hold(&act, &watch, for_.as_deref(), out),
         Command::Cancel { watch, act } => act::press(&act, &watch, "cancel", out),
         Command::Pause { list: true, act, .. } => act::pauses(&act, out),
         Command::Pause { scope, list: false, act } => act::pause(&act, &scope, out),

@@ -121,23 +121,24 @@ fn notices(
     daily: bool,
     now: Timestamp,
 ) -> [Notice; 2] {
+    const DAY: &str = "%Y-%m-%d %H:%M UTC";
     let headline = digest.headline(if daily { "in a day" } else { "in a week" });
     let card = Card {
         tone: Tone::Quiet,
-        title: format!("Deployments until {}", period.until.strftime("%Y-%m-%d %H:%M UTC")),
-        status: headline.clone(),
+        title: format!("Deployments until {}", period.until.strftime(DAY)),
+        status: headline,
         head: Vec::new(),
         about: Vec::new(),
         url: None,
         incident: Vec::new(),
         tiles: Vec::new(),
         health: Vec::new(),
-        footer: id.to_string(),
+        footer: format!("{} to {}", period.from.strftime(DAY), period.until.strftime(DAY)),
         offers: Vec::new(),
     };
     let reply = Reply {
         tone: Tone::Quiet,
-        headline,
+        headline: "By policy, and the worst deployments".to_owned(),
         fields: Vec::new(),
         lines: digest.lines(),
         code: Vec::new(),
@@ -220,6 +221,7 @@ mod tests {
         };
         assert_eq!(watch.as_str(), "digest/2023-W45");
         assert_eq!(card.status, "would have rolled back 1 of 2 deployments in a week");
+        assert_eq!(card.footer, "2023-11-08 09:00 UTC to 2023-11-15 09:00 UTC");
         // A week later nothing was deployed, and a missed time is not made up for for ever.
         digests(&store).post_due(at(WEEK + 12 * 3600)).await.unwrap();
         assert_eq!(posted(&store).await.len(), 1);

@@ -12,9 +12,9 @@ use super::handle::EngineHandle;
 use super::tenure::Tenure;
 use super::{clock, picture};
 use crate::crash;
-use crate::model::{Address, Body, Lane, Notice, Signal, Turn};
+use crate::model::{Address, Body, Lane, Notice, Reply, Signal, Turn, Way};
 use crate::notify::elsewhere::Elsewhere;
-use crate::notify::slack::Slack;
+use crate::notify::slack::{Slack, TOKEN};
 use crate::notify::{Call, DeliverError, Letter, Notifier, Thread};
 use crate::store::{Queued, Store, StoreError};
 use crate::telemetry::Metrics;
@@ -31,6 +31,8 @@ const TOO_OLD: SignedDuration = SignedDuration::from_hours(24);
 const END_TOO_OLD: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// After this long the thread hears that somebody has not been reached.
 const LATE: SignedDuration = SignedDuration::from_mins(5);
+/// A reply that is delivered later than this after it was said carries its time.
+const SAID_NOW: SignedDuration = SignedDuration::from_mins(1);
 /// How long a letter is kept that was delivered, or can't be.
 const KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// The pause after the store could not say or keep what became of a message.
@@ -168,6 +170,10 @@ impl Postman {
             Ok(thread) => {
                 let thread = thread.as_ref().map(serde_json::to_string).transpose()?;
                 store.outbox_delivered(queued.seq, &notice.watch, thread.as_deref()).await?;
+                // The token is good again: what waits for that in other threads goes at once.
+                if self.lane.way() == Way::Slack {
+                    store.outbox_hasten(Way::Slack, TOKEN, clock::now()).await?;
+                }
                 Ok(Tried::Delivered)
             }
             Err(error) => self.give_up_or_retry(queued, &error, clock::now()).await,
@@ -238,6 +244,7 @@ impl Postman {
             let why = "the settings have no `slack`".to_owned();
             return Ok(Err(DeliverError::Permanent(why)));
         };
+        let notice = &dated(notice, clock::now());
         let mut letter = self.letter(queued, notice, channel, mentions).await?;
         let is_card = matches!(notice.body, Body::Card(_));
         // The deployment's first message was given up or set aside: a later one takes its place.
@@ -311,6 +318,21 @@ impl Postman {
     }
 }
 
+/// A reply that comes late says of when it is: it is read as of now otherwise.
+fn dated(notice: &Notice, now: Timestamp) -> Notice {
+    let late = now.duration_since(notice.at) > SAID_NOW;
+    match &notice.body {
+        Body::Reply(reply) if late => {
+            let same_day = notice.at.duration_since(now).abs() < SignedDuration::from_hours(12);
+            let form = if same_day { "%H:%M:%S UTC" } else { "%Y-%m-%d %H:%M:%S UTC" };
+            let headline = format!("{}: {}", notice.at.strftime(form), reply.headline);
+            let reply = Reply { headline, ..reply.clone() };
+            Notice { body: Body::Reply(reply), ..notice.clone() }
+        }
+        Body::Reply(_) | Body::Card(_) | Body::Files { .. } | Body::Signal { .. } => notice.clone(),
+    }
+}
+
 /// How long it is tried.
 fn too_old(notice: &Notice) -> SignedDuration {
     match &notice.body {
@@ -322,7 +344,7 @@ fn too_old(notice: &Notice) -> SignedDuration {
 /// Whether it ends what a recipient has heard of, and means nothing to one who has not.
 fn closes(signal: &Signal) -> bool {
     match signal.turn {
-        Turn::Resolved => true,
+        Turn::Resolved | Turn::Closed => true,
         Turn::Opened
         | Turn::Called
         | Turn::Acknowledged { .. }
@@ -339,6 +361,76 @@ fn pause_after(attempts: u32) -> SignedDuration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{Tone, WatchId};
+    use crate::store::Write;
+
+    fn said(at: Timestamp) -> Notice {
+        let reply = Reply {
+            tone: Tone::Bad,
+            headline: "SEV2: deployguard is rolling back".to_owned(),
+            fields: Vec::new(),
+            lines: Vec::new(),
+            code: Vec::new(),
+            broadcast: false,
+            page: false,
+            mentions: Vec::new(),
+            offers: Vec::new(),
+        };
+        let watch = WatchId::typed("w");
+        Notice { watch, key: "w/1".to_owned(), at, body: Body::Reply(reply) }
+    }
+
+    #[test]
+    fn a_reply_that_comes_late_says_of_when_it_is() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let read = |later: i64| match dated(&said(at(600)), at(600 + later)).body {
+            Body::Reply(reply) => reply.headline,
+            Body::Card(_) | Body::Files { .. } | Body::Signal { .. } => String::new(),
+        };
+        assert_eq!(read(60), "SEV2: deployguard is rolling back");
+        assert_eq!(read(61), "00:10:00 UTC: SEV2: deployguard is rolling back");
+        let of_yesterday = "1970-01-01 00:10:00 UTC: SEV2: deployguard is rolling back";
+        assert_eq!(read(24 * 3600), of_yesterday);
+    }
+
+    #[tokio::test]
+    async fn what_waits_for_a_good_token_goes_as_soon_as_there_is_one_and_a_limit_is_kept() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("guard.db").display());
+        let store = Store::open(&url).await.unwrap();
+        let now = Timestamp::from_second(1_700_000_000).unwrap();
+        let later = now + SignedDuration::from_mins(5);
+        let lane = Lane::Words(Way::Slack);
+        for (error, goes) in [
+            (format!("Slack refused chat.postMessage: token_revoked ({TOKEN})"), true),
+            ("Slack limits the rate of chat.postMessage".to_owned(), false),
+        ] {
+            let address = Address::Slack { channel: "C0".to_owned(), mentions: Vec::new() };
+            let write = Write::Outbox { notice: said(now), address };
+            store.commit(&[write], now).await.unwrap();
+            let head = store.outbox_heads(lane, 1).await.unwrap().remove(0);
+            store.outbox_trying(head.seq).await.unwrap();
+            store.outbox_retry(head.seq, later, &error).await.unwrap();
+            store.outbox_hasten(Way::Slack, TOKEN, now).await.unwrap();
+            let head = store.outbox_heads(lane, 1).await.unwrap().remove(0);
+            assert_eq!(head.next_at == now, goes, "{error}");
+            store.outbox_undeliverable(head.seq, "seen", now).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_to_be_said_in_the_morning_waits_in_the_outbox() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("guard.db").display());
+        let store = Store::open(&url).await.unwrap();
+        let night = Timestamp::from_second(1_700_000_000).unwrap();
+        let morning = night + SignedDuration::from_hours(8);
+        let address = Address::Slack { channel: "C0".to_owned(), mentions: Vec::new() };
+        let write = Write::Outbox { notice: said(morning), address };
+        store.commit(&[write], night).await.unwrap();
+        let head = store.outbox_heads(Lane::Words(Way::Slack), 1).await.unwrap().remove(0);
+        assert_eq!((head.next_at, head.queued_at), (morning, morning), "nor is it late by night");
+    }
 
     #[test]
     fn pauses_double_up_to_five_minutes() {

@@ -264,10 +264,12 @@ impl<'a> Step<'a> {
     fn inherit(&mut self, id: &WatchId) {
         let Some(watch) = self.touched.get(id).map(|touched| &touched.watch) else { return };
         let Some(seen) = self.seen(&watch.deployment.service.key) else { return };
-        let poison = watch.poison();
-        if watch.platform_id() == Some(seen.platform_id.as_str()) && seen.poison != poison {
-            let seen = Seen { poison, ..seen.clone() };
-            self.see(seen);
+        let mut left = seen.clone().spoiled_by(watch.harm_done(), self.now);
+        if watch.platform_id() == Some(seen.platform_id.as_str()) {
+            left.poison = watch.poison();
+        }
+        if left != *seen {
+            self.see(left);
         }
     }
 
@@ -379,6 +381,7 @@ mod tests {
             platform_id: "ecs-svc/2".into(),
             revision: revision(2),
             poison: None,
+            spoiled: Vec::new(),
         };
         let live = Live {
             watches: BTreeMap::from([(watch.id.clone(), Kept { watch, version: 1 })]),

@@ -250,7 +250,9 @@ impl Engine {
                 .into_iter()
                 .find(|watch| watch.platform_id() == Some(primary.id.as_str()))
                 .and_then(crate::watch::Watch::poison);
+            let spoiled = step.seen(key).map(|seen| seen.spoiled.clone()).unwrap_or_default();
             step.see(Seen {
+                spoiled,
                 service: key.clone(),
                 platform_id: primary.id.clone(),
                 revision: primary.revision.clone(),

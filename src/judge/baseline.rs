@@ -6,7 +6,7 @@
 //! deployment must outlast what passed by itself (calibration), and what had begun to
 //! break before the roll-out is not its doing.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::evidence::series::Level;
@@ -46,6 +46,9 @@ pub struct Reference {
     /// What looked like a change in it and passed by itself.
     #[serde(default)]
     pub transients: Transients,
+    /// How much of the stretch was left out, because an earlier deployment did harm then.
+    #[serde(default)]
+    pub left_out: SignedDuration,
 }
 
 /// What was usual, by the kind of the check.
@@ -142,12 +145,30 @@ impl Baseline {
             .fold(Transients::default(), Transients::and)
     }
 
+    /// The same, which so much was left out of.
+    #[must_use]
+    pub fn without(self, left_out: SignedDuration) -> Self {
+        match self {
+            Self::Measured(reference) => {
+                Self::Measured(Box::new(Reference { left_out, ..*reference }))
+            }
+            Self::Missing { because } if !left_out.is_zero() => {
+                Self::Missing { because: format!("{because}; {}", left_out_in_words(left_out)) }
+            }
+            Self::Pending | Self::Missing { .. } => self,
+        }
+    }
+
     pub fn reference(&self) -> Option<&Reference> {
         match self {
             Baseline::Measured(reference) => Some(reference),
             Baseline::Pending | Baseline::Missing { .. } => None,
         }
     }
+}
+
+fn left_out_in_words(left_out: SignedDuration) -> String {
+    format!("{left_out:#} left out, when an earlier deployment did harm")
 }
 
 /// What of a stretch counts as usual where something began in it.
@@ -160,6 +181,11 @@ enum Keep {
 }
 
 impl Reference {
+    /// What was left out of it, where something was.
+    pub fn left_out_in_words(&self) -> Option<String> {
+        (!self.left_out.is_zero()).then(|| left_out_in_words(self.left_out))
+    }
+
     /// Between what it was usually, in the check's unit and in order.
     pub fn band(&self, check: &Check) -> (f64, f64) {
         let (low, high) = match &self.usual {
@@ -234,6 +260,7 @@ impl Reference {
             began,
             events_per_second: if seconds > 0.0 { pooled.total() / seconds } else { 0.0 },
             transients: Transients::default(),
+            left_out: SignedDuration::ZERO,
         };
         let nulls = nulls(check, &[&reference], |_| Lift::NONE);
         Some(Self { transients: transients_in(check, kept, step, &nulls), ..reference })

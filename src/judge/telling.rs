@@ -94,6 +94,10 @@ impl CheckState {
                     let passed = passed.unwrap_or_default();
                     format!("{shown}: over a limit, as for up to {passed:#} at a time before")
                 }
+                // One in one is chance itself.
+                Some(weight) if check.counts_events() && weight.ln_e.exp() < 1.5 => {
+                    format!("{shown}: over a limit, and no sign of a change")
+                }
                 Some(weight) if check.counts_events() => format!(
                     "{shown}: over a limit, and by chance 1 in {} (1 in {} is needed)",
                     odds(weight.ln_e),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::Service;
@@ -27,7 +27,44 @@ pub struct Deployment {
     /// Whether the unfinished deployments that a rollback would undo beside this
     /// one may be undone; `Yes` where there are none.
     pub undoes: RollbackSafe,
+    #[serde(default)]
+    pub inherited: Inherited,
     pub facts: Facts,
+}
+
+/// What the deployments before it leave to a deployment.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Inherited {
+    /// When an earlier deployment of the service was found to do harm: what was measured then
+    /// is no normal.
+    pub spoiled: Vec<Span>,
+    /// The one that was announced as not safe to roll back, and would be with this one.
+    pub unsafe_one: Option<Unsafe>,
+}
+
+/// A deployment that was announced as not safe to roll back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unsafe {
+    pub version: String,
+    /// The name of the token that announced it.
+    pub by: Option<String>,
+}
+
+/// A stretch of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Span {
+    pub from: Timestamp,
+    /// `None`: it goes on.
+    pub until: Option<Timestamp>,
+}
+
+impl Span {
+    /// How much of `from` to `until` lies in it.
+    pub fn shares(&self, from: Timestamp, until: Timestamp) -> SignedDuration {
+        let (from, until) = (from.max(self.from), self.until.map_or(until, |own| own.min(until)));
+        until.duration_since(from).max(SignedDuration::ZERO)
+    }
 }
 
 /// What people and pipelines say about a deployment.

@@ -25,7 +25,9 @@ mod verdict;
 
 pub use address::{Address, FILES, Lane, Way};
 pub use alert::Alert;
-pub use deployment::{Announcement, Deployment, Facts, Revision, RollbackSafe, repository};
+pub use deployment::{
+    Announcement, Deployment, Facts, Inherited, Revision, RollbackSafe, Span, Unsafe, repository,
+};
 pub use gate::{GateOverride, GateReason, GateRule, GateVerdict, Named, OVERRIDE_LASTS};
 pub use ident::{Service, ServiceKey, WatchId};
 pub use incident::{Acked, Incident, IncidentStatus};

@@ -11,6 +11,7 @@ pub struct Notice {
     pub watch: WatchId,
     /// Unique for ever: what a repeated delivery is recognised by.
     pub key: String,
+    /// When it is said; not delivered before.
     pub at: Timestamp,
     pub body: Body,
 }

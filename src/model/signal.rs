@@ -45,6 +45,8 @@ pub enum Turn {
     },
     /// A person has to act: the rollback failed, was not to be had, or did not help.
     NeedsHelp,
-    /// Over: back to normal, recovered, superseded or cancelled.
+    /// Over: back to normal, or recovered.
     Resolved,
+    /// Not resolved, and nobody watches it any more: the watch has ended.
+    Closed,
 }

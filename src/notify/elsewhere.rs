@@ -7,7 +7,7 @@ use lettre::message::Mailbox;
 use super::email::Email;
 use super::pagerduty::PagerDuty;
 use super::webhook::Webhook;
-use super::{Call, DeliverError};
+use super::{Call, DeliverError, Reached};
 use crate::model::Recipient;
 
 /// Every pager, webhook and mailbox of the settings.
@@ -65,15 +65,17 @@ impl Elsewhere {
     }
 
     /// Whether somebody can be reached, in words. Nobody is told anything.
-    pub async fn probe(&self, who: &Recipient) -> Result<String, String> {
+    pub async fn probe(&self, who: &Recipient) -> Result<Reached, String> {
         let nobody = || format!("the settings know no `{who}`");
         match who {
-            Recipient::Slack(_) => Ok("is told in the thread".to_owned()),
+            Recipient::Slack(_) => Ok(Reached::Well("is told in the thread".to_owned())),
             Recipient::PagerDuty(name) => {
-                self.pagerduty.get(name).ok_or_else(nobody)?.probe().await
+                self.pagerduty.get(name).ok_or_else(nobody)?.probe().await.map(Reached::Well)
             }
             Recipient::Webhook(name) => self.webhooks.get(name).ok_or_else(nobody)?.probe().await,
-            Recipient::Email(name) => self.mail(name).ok_or_else(nobody)?.0.probe().await,
+            Recipient::Email(name) => {
+                self.mail(name).ok_or_else(nobody)?.0.probe().await.map(Reached::Well)
+            }
         }
     }
 

@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Notice, Signal};
+pub use words::TEST;
 
 /// Said where whoever is asked has been asked too often.
 pub const LIMITED: &str = "it limits the rate";
@@ -75,6 +76,14 @@ pub enum DeliverError {
     /// The same letter will be refused again.
     #[error("{0}")]
     Permanent(String),
+}
+
+/// What a probe came to that was answered, in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reached {
+    Well(String),
+    /// Something answers, and perhaps not what is told.
+    Oddly(String),
 }
 
 /// One way to reach people.

@@ -28,6 +28,8 @@ pub struct PagerDuty {
     poster: Poster,
     url: String,
     routing_key: String,
+    /// Where the daemon is found, for links.
+    home: Option<String>,
 }
 
 /// Shows nothing of the key.
@@ -41,7 +43,7 @@ impl PagerDuty {
     /// For the events address at `url`. Sends nothing yet.
     pub fn connect(url: &str, routing_key: &str) -> Result<Self, reqwest::Error> {
         let (url, routing_key) = (url.to_owned(), routing_key.to_owned());
-        Ok(Self { poster: Poster::new()?, url, routing_key })
+        Ok(Self { poster: Poster::new()?, url, routing_key, home: None })
     }
 
     /// The same with another bound for one call.
@@ -50,9 +52,15 @@ impl PagerDuty {
         Self { poster: self.poster.with_time_out(time_out), ..self }
     }
 
+    /// The same with links to the daemon that is found at `home`.
+    #[must_use]
+    pub fn with_home(self, home: Option<String>) -> Self {
+        Self { home, ..self }
+    }
+
     /// Brings one event, once.
     pub async fn call(&self, call: &Call) -> Result<(), DeliverError> {
-        let mut event = event(call);
+        let mut event = event(call, self.home.as_deref());
         event["routing_key"] = Value::from(self.routing_key.as_str());
         let json = HeaderValue::from_static("application/json");
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, json)]);
@@ -84,16 +92,17 @@ impl PagerDuty {
     }
 }
 
-/// The event of a call, without the routing key.
-pub fn event(call: &Call) -> Value {
+/// The event of a call, without the routing key. `home`: where the daemon is found.
+pub fn event(call: &Call, home: Option<&str>) -> Value {
     let signal = &call.signal;
     let dedup_key = mark(&signal.incident);
     let action = match signal.turn {
         Turn::Opened | Turn::Called | Turn::NeedsHelp | Turn::RolledBack { .. } => "trigger",
         Turn::Acknowledged { .. } => "acknowledge",
-        Turn::Resolved => "resolve",
+        Turn::Resolved | Turn::Closed => "resolve",
     };
-    if action != "trigger" {
+    // Of what is not resolved the alert's log has to say why it is closed all the same.
+    if action != "trigger" && signal.turn != Turn::Closed {
         return json!({ "event_action": action, "dedup_key": dedup_key });
     }
     let service = &signal.deployment.service;
@@ -116,27 +125,33 @@ pub fn event(call: &Call) -> Value {
             "custom_details": details(call),
         },
     });
-    if let Some(url) = words::link(signal) {
-        event["links"] = json!([{ "href": url, "text": "the deployment" }]);
+    let (release, watch) = (words::link(signal), words::of_watch(signal, home));
+    if let Some(url) = watch.as_ref().or(release.as_ref()) {
+        event["client_url"] = json!(url);
+    }
+    let links = [(release, "the deployment"), (watch, "the watch in deployguard")];
+    let links: Vec<Value> = links
+        .into_iter()
+        .filter_map(|(url, text)| Some(json!({ "href": url?, "text": text })))
+        .collect();
+    if !links.is_empty() {
+        event["links"] = Value::from(links);
     }
     event
 }
 
-/// What is shown in a list, and read out on the telephone.
+/// What is shown in a list, and read out on the telephone: how bad, which service, where,
+/// which version, and the worst check with its limit.
 fn summary(call: &Call) -> String {
     let signal = &call.signal;
-    let why = match &signal.turn {
-        Turn::Opened | Turn::Acknowledged { .. } | Turn::Resolved => String::new(),
-        Turn::Called | Turn::NeedsHelp | Turn::RolledBack { .. } => {
-            format!("{}: ", words::turn(&signal.turn))
-        }
+    let about = format!("{} {}: {}", signal.severity, signal.title, words::worst(signal));
+    let turn = words::turn(&signal.turn);
+    let summary = match &signal.turn {
+        Turn::Opened | Turn::Acknowledged { .. } | Turn::Resolved => about,
+        Turn::Called | Turn::RolledBack { .. } | Turn::Closed => format!("{turn}: {about}"),
+        Turn::NeedsHelp => format!("{turn}: {}; {about}", line(&signal.headline, words::LINE)),
     };
-    let about = if signal.headline.contains(&signal.title) {
-        String::new()
-    } else {
-        format!("{}: ", signal.title)
-    };
-    line(&format!("{why}{about}{}", signal.headline), SUMMARY)
+    line(&summary, SUMMARY)
 }
 
 fn details(call: &Call) -> Value {
@@ -144,16 +159,19 @@ fn details(call: &Call) -> Value {
     let facts = &signal.deployment.facts;
     let mut details = Map::new();
     details.insert("why".to_owned(), Value::from(words::turn(&signal.turn)));
+    details.insert("what happened".to_owned(), Value::from(line(&signal.headline, words::LINE)));
     for (label, value) in words::fields(signal) {
         details.insert(label, Value::from(value));
     }
     details.insert("measured".to_owned(), Value::from(words::evidence(signal)));
+    let acknowledge = format!("here, or deployguard ack {}", words::watch(signal));
     let told = [
         ("version", facts.version.as_ref()),
         ("commit", facts.commit.as_ref()),
         ("author", facts.author.as_ref()),
         ("deployment", Some(&signal.deployment.id)),
         ("policy", Some(&signal.policy)),
+        ("acknowledge", Some(&acknowledge)),
     ];
     for (label, value) in told {
         let Some(value) = value else { continue };

@@ -7,6 +7,9 @@ use crate::model::{Signal, Turn};
 pub(super) const LINE: usize = 500;
 pub(super) const LINES: usize = 40;
 
+/// The deployment of a test.
+pub const TEST: &str = "deployguard doctor";
+
 /// What has happened, in few words.
 pub(super) fn turn(turn: &Turn) -> String {
     match turn {
@@ -16,6 +19,7 @@ pub(super) fn turn(turn: &Turn) -> String {
         Turn::RolledBack { to, by } => format!("rolled back to {to} by {by}"),
         Turn::NeedsHelp => "a person is needed".to_owned(),
         Turn::Resolved => "over".to_owned(),
+        Turn::Closed => "not resolved, and watched no longer".to_owned(),
     }
 }
 
@@ -28,6 +32,28 @@ pub(super) fn fields(signal: &Signal) -> Vec<(String, String)> {
 /// What was measured, one bounded line a check.
 pub(super) fn evidence(signal: &Signal) -> Vec<String> {
     signal.evidence.iter().take(LINES).map(|text| line(text, LINE)).collect()
+}
+
+/// What people type to acknowledge it: the watch's id is the incident's, without its number.
+pub(super) fn watch(signal: &Signal) -> &str {
+    signal.incident.rsplit_once('#').map_or(signal.incident.as_str(), |(watch, _)| watch)
+}
+
+/// Where the watch stands at the daemon that answers at `home`.
+pub(super) fn of_watch(signal: &Signal, home: Option<&str>) -> Option<String> {
+    let mut url = reqwest::Url::parse(home?).ok()?;
+    let path = ["api", "v1", "watches", watch(signal)];
+    url.path_segments_mut().ok()?.pop_if_empty().extend(path);
+    (url.as_str().len() <= 2000).then(|| url.into())
+}
+
+/// What was measured of the check that is named first, or what has happened.
+pub(super) fn worst(signal: &Signal) -> String {
+    let Some(first) = signal.evidence.first() else { return line(&signal.headline, LINE) };
+    match signal.evidence.len() {
+        1 => line(first, LINE),
+        all => format!("{} and {} more", line(first, LINE), all - 1),
+    }
 }
 
 /// A link to the pipeline or release, where one was announced and it is one.

@@ -79,7 +79,12 @@ impl Mistake {
 
     /// With "did you mean" where a candidate is near enough, or else the list.
     pub fn mend_from(self, word: &str, candidates: &[&str]) -> Self {
-        let mend = match nearest(word, candidates.iter().copied()).first() {
+        let near = nearest(word, candidates.iter().copied());
+        let distance = |of: &&str| strsim::damerau_levenshtein(word, of);
+        // `SEV4` is as near to each of the three.
+        let is_tied = near.len() > 1 && near.iter().all(|one| distance(one) == distance(&near[0]));
+        let mend = match near.first() {
+            Some(_) if is_tied => format!("known are {}", quoted(&near)),
             Some(near) => format!("did you mean `{near}`?"),
             None if candidates.is_empty() => return self,
             None => format!("known are {}", quoted(candidates)),

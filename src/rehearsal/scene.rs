@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Platform;
 use crate::model::{
-    Deployment, Facts, LedgerEntry, Mode, Revision, RollbackSafe, Service, Standing,
+    Deployment, Facts, Inherited, LedgerEntry, Mode, Revision, RollbackSafe, Service, Standing,
 };
 use crate::policy::Policy;
 use crate::watch::{Ceiling, Pinned, Press, is_unsettled};
@@ -79,6 +79,7 @@ impl Scene {
             started_at: at,
             baseline_end: at,
             undoes: RollbackSafe::Yes,
+            inherited: Inherited::default(),
             facts,
             service,
         };

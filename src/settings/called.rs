@@ -1,11 +1,13 @@
 //! Who can be told elsewhere than in Slack, by the names that policies use.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use lettre::message::Mailbox;
 use reqwest::Url;
 use reqwest::header::{HeaderName, HeaderValue};
+use serde::de::Visitor;
 use serde::{Deserialize, Deserializer};
 
 use super::{Secret, Settings};
@@ -18,17 +20,18 @@ const OURS: [&str; 6] =
 
 /// One service of PagerDuty's, by its integration of the Events API v2.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "`{ routing_key: { env: NAME } }`")]
 pub struct PagerDutySettings {
     pub routing_key: Secret,
     /// Another address than PagerDuty's, such as its EU region's.
-    #[serde(default = "pagerduty_events")]
+    #[serde(default = "pagerduty_events", deserialize_with = "web")]
     pub url: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "`{ url: https://HOST/PATH, secret: { env: NAME } }`")]
 pub struct WebhookSettings {
+    #[serde(deserialize_with = "web")]
     pub url: String,
     /// What the deliveries are signed with.
     pub secret: Secret,
@@ -49,7 +52,10 @@ pub enum WebhookFormat {
 }
 
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a mail server and lists: `{ smtp: { url: smtps://HOST }, from: ADDRESS, to: { NAME: [ADDRESS] } }`"
+)]
 pub struct EmailSettings {
     pub smtp: SmtpSettings,
     /// `deployguard <deployguard@example.com>`.
@@ -60,7 +66,10 @@ pub struct EmailSettings {
 }
 
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "`{ url: smtps://HOST, user: NAME, password: { env: NAME } }`"
+)]
 pub struct SmtpSettings {
     /// `smtps://HOST` (port 465), or `smtp://HOST` (587), where STARTTLS is required.
     pub url: String,
@@ -87,11 +96,19 @@ impl SmtpSettings {
     /// What is wrong with it, in words.
     pub fn relay(&self) -> anyhow::Result<Relay> {
         const KEY: &str = "email.smtp.url";
-        let url = Url::parse(&self.url).context(KEY)?;
-        let implicit_tls = match url.scheme() {
-            "smtps" => true,
-            "smtp" => false,
-            other => bail!("{KEY}: `{other}://` is no mail server: smtps://HOST or smtp://HOST"),
+        let url = Url::parse(&self.url).ok();
+        let (url, implicit_tls) = match url.as_ref().map(Url::scheme) {
+            Some("smtps") => (url, true),
+            Some("smtp") => (url, false),
+            Some(_) | None => (None, false),
+        };
+        let Some(url) = url else {
+            let host = self.url.rsplit("://").next().unwrap_or_default();
+            let host = if is_host(host) { host } else { "HOST:587" };
+            bail!(
+                "{KEY} is no mail server's address: write `smtp://{host}`, which asks for \
+                 STARTTLS, or `smtps://HOST` for TLS from the first byte on"
+            );
         };
         let Some(host) = url.host_str().filter(|host| !host.is_empty()) else {
             bail!("{KEY}: `{}` names no host", self.url);
@@ -125,7 +142,6 @@ impl Settings {
         for (name, one) in &self.pagerduty {
             let key = format!("pagerduty.{name}");
             name_fits("pagerduty", name)?;
-            is_safe(&one.url).with_context(|| format!("{key}.url"))?;
             let routing_key = one.routing_key.expose();
             if routing_key.len() != 32 || !routing_key.bytes().all(|b| b.is_ascii_alphanumeric()) {
                 bail!(
@@ -137,7 +153,6 @@ impl Settings {
         for (name, one) in &self.webhooks {
             let key = format!("webhooks.{name}");
             name_fits("webhooks", name)?;
-            is_safe(&one.url).with_context(|| format!("{key}.url"))?;
             if one.secret.expose().len() < 16 {
                 bail!("{key}.secret is shorter than 16 characters: anybody could sign like you");
             }
@@ -174,9 +189,18 @@ fn name_fits(key: &str, name: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether what is sent there is sent over TLS, and the address holds no password.
+/// A host with or without a port, and nothing that may be a secret.
+fn is_host(text: &str) -> bool {
+    !text.is_empty()
+        && text.chars().all(|char| char.is_ascii_alphanumeric() || ".-:".contains(char))
+}
+
+/// Whether what is sent there is sent over TLS, and the address holds no password. What it
+/// says never shows the address: it may be a secret by itself.
 fn is_safe(text: &str) -> anyhow::Result<()> {
-    let url = Url::parse(text)?;
+    let Ok(url) = Url::parse(text) else {
+        bail!("it is no URL: begin with https://, as in https://HOST/PATH");
+    };
     if url.scheme() != "https" && !(url.scheme() == "http" && is_loopback(&url)) {
         bail!("it must be https: what is told would travel in clear");
     }
@@ -188,6 +212,24 @@ fn is_safe(text: &str) -> anyhow::Result<()> {
 
 fn is_loopback(url: &Url) -> bool {
     matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"))
+}
+
+/// Refused where it is read, so that it is told with its key and line.
+fn web<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    struct Web;
+    impl Visitor<'_> for Web {
+        type Value = String;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a URL: https://HOST/PATH")
+        }
+
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<String, E> {
+            is_safe(text).map_err(E::custom)?;
+            Ok(text.to_owned())
+        }
+    }
+    from.deserialize_str(Web)
 }
 
 fn mailbox<'de, D: Deserializer<'de>>(from: D) -> Result<Mailbox, D::Error> {
@@ -277,11 +319,19 @@ mod tests {
             ("pagerduty: { 'a b': { routing_key: {KEY} } }\n".to_owned(), "`a b` is no name"),
             (hook("url: 'http://audit.example'"), "must be https"),
             (hook("url: 'https://u:p@audit.example'"), "no user and password"),
+            (hook("url: '127.0.0.1:9103/in'"), "webhooks.a.url: it is no URL: begin with https://"),
+            (hook("url: '127.0.0.1:9103/in'"), " at line 1 "),
             (hook("url: 'https://a', format: xml"), "unknown variant `xml`"),
             (hook("url: 'https://a', headers: { Host: {KEY} }"), "`Host` is no header"),
             (hook("url: 'https://a', headers: { X-Deployguard-Event: {KEY} }"), "is no header"),
             ("webhooks: { a: { url: 'https://a', secret: {PASSWORD} } }\n".to_owned(), "shorter"),
-            (mail("url: 'http://mail.example'", ""), "is no mail server"),
+            (mail("url: 'http://mail.example'", ""), "write `smtp://mail.example`, which asks"),
+            (
+                mail("url: 'mail.example:587'", ""),
+                "email.smtp.url is no mail server's address: \
+                write `smtp://mail.example:587`",
+            ),
+            (mail("url: 'p w@mail.example'", ""), "write `smtp://HOST:587`"),
             (mail("url: 'smtps://u:p@mail.example'", ""), "beside it"),
             (mail("url: 'smtps://mail.example', user: u", ""), "belong together"),
             (mail("url: 'smtps://mail.example'", "boss: []"), "email.to.boss"),

@@ -14,7 +14,7 @@ fn in_words(message: &str) -> String {
         let (found, rest) = rest.rsplit_once(", expected ")?;
         Some((key, found, rest))
     });
-    let Some((key, found, rest)) = wrong else { return message.to_owned() };
+    let Some((key, found, rest)) = wrong else { return missing(message) };
     let (expected, place) = match rest.rsplit_once(" at line ") {
         Some((expected, place)) => (expected, format!(" at line {place}")),
         None => (rest, String::new()),
@@ -38,6 +38,21 @@ fn in_words(message: &str) -> String {
         expected => expected,
     };
     format!("{key}expected {expected}, found {found}{place}")
+}
+
+/// `webhooks.a: missing field `secret` at line 2` as a person would say it.
+fn missing(message: &str) -> String {
+    let Some((key, rest)) = message.split_once("missing field `") else {
+        return message.to_owned();
+    };
+    let Some((field, place)) = rest.split_once('`') else { return message.to_owned() };
+    let mend = match field {
+        "secret" | "routing_key" | "token" | "password" => {
+            format!(": write `{field}: {{ env: NAME }}` or `{field}: {{ file: PATH }}`")
+        }
+        _ => String::new(),
+    };
+    format!("{key}`{field}` is missing{mend}{place}")
 }
 
 #[cfg(test)]
@@ -67,6 +82,11 @@ mod tests {
             ("advertise: foo", "advertise: `foo` is no address: write http://10.0.0.5:8080"),
             ("discover: { sqs: { queue: q } }", "discover.sqs.queue: `q` is no queue's URL"),
             ("store: dg.db", "write sqlite://"),
+            ("email: [a]", "a mail server and lists"),
+            ("email: { smtp: x, from: a@b.c, to: {} }", "{ url: smtps://HOST"),
+            ("pagerduty: { a: x }", "{ routing_key: "),
+            ("webhooks: { a: x }", "{ url: https://"),
+            ("webhooks: { a: { url: 'https://a' } }", "`secret` is missing: write `secret: {"),
             ("listen: 80", "listen: `80` is no address to listen on"),
         ];
         for (text, told) in cases {

@@ -64,7 +64,8 @@ pub enum Status {
 }
 
 /// Puts a notice in. A card replaces one that nobody has tried to deliver, in
-/// that one's place, so that the order of the thread stays.
+/// that one's place, so that the order of the thread stays. What is to be said later waits
+/// until then.
 pub(super) async fn queue(
     tx: &mut Transaction<'_, Any>,
     notice: &Notice,
@@ -78,6 +79,7 @@ pub(super) async fn queue(
         Body::Signal { .. } => "signal",
     };
     let document = serde_json::to_string(notice)?;
+    let now = now.max(notice.at.as_millisecond());
     if kind == "card" {
         let replaced = sqlx::query(
             "UPDATE outbox SET notice = $1 \
@@ -300,6 +302,28 @@ impl Store {
         Ok(())
     }
 
+    /// What waits on a way because of `why` is tried at once.
+    pub async fn outbox_hasten(
+        &self,
+        way: Way,
+        why: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.begin().await?;
+        sqlx::query(
+            "UPDATE outbox SET next_ms = $1 WHERE status = 'pending' AND next_ms > $1 \
+             AND (route = $2 OR route LIKE $3) AND error LIKE $4",
+        )
+        .bind(now.as_millisecond())
+        .bind(way.as_str())
+        .bind(format!("{}:%", way.as_str()))
+        .bind(format!("%{why}%"))
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
     /// No further try: kept for people to see, and no longer in the way.
     pub async fn outbox_undeliverable(
         &self,
@@ -353,8 +377,13 @@ impl Store {
     /// Of every way, whether something waits or not.
     pub async fn letterboxes(&self) -> Result<Vec<Letterbox>, StoreError> {
         let rows = sqlx::query(
+            // What was given up is no news once the same recipient was reached later.
             "SELECT route, status, COUNT(*), MIN(queued_ms), MAX(next_ms), MAX(error) \
-             FROM outbox WHERE status <> 'delivered' GROUP BY route, status ORDER BY route, status",
+             FROM outbox AS lost WHERE status <> 'delivered' AND NOT (status = 'undeliverable' \
+             AND EXISTS (SELECT 1 FROM outbox AS later WHERE later.status = 'delivered' \
+             AND later.route = lost.route AND later.address = lost.address \
+             AND later.next_ms > lost.next_ms)) \
+             GROUP BY route, status ORDER BY route, status",
         )
         .fetch_all(&self.pool)
         .await?;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Stage, Watch};
 use crate::judge::{Baseline, CheckState, Control, Role, Transients};
-use crate::model::{ArmRule, Births, Measured, Newer, Reading, Unusable};
+use crate::model::{ArmRule, Births, Measured, Newer, Reading, Span, Unusable};
 use crate::policy::{Against, Check, INSTANCE, Policy};
 
 /// How long a baseline is asked for before a check does without.
@@ -58,6 +58,8 @@ pub struct BaselineAsk {
     pub until: Vec<Timestamp>,
     pub step: SignedDuration,
     pub count: u32,
+    /// Of what touches these nothing is taken.
+    pub spoiled: Vec<Span>,
 }
 
 impl BaselineAsk {
@@ -68,6 +70,13 @@ impl BaselineAsk {
             Purpose::Transients => check.is_tested(),
         }
     }
+
+    /// Whether a sample of `check` at that time covers any of what is left out.
+    fn is_spoiled(&self, check: &Check, at: Timestamp) -> bool {
+        let covers = if check.overlaps() { check.window(self.step) } else { check.pace(self.step) };
+        let from = at.checked_sub(covers).unwrap_or(at);
+        self.spoiled.iter().any(|span| !span.shares(from, at).is_zero())
+    }
 }
 
 /// What was measured of a stretch.
@@ -76,6 +85,9 @@ pub struct BaselineMeasured {
     pub purpose: Purpose,
     /// By check; one that is left out could not be asked and is asked again.
     pub checks: BTreeMap<String, Stretch>,
+    /// How much of it was left out, because an earlier deployment did harm then.
+    #[serde(default)]
+    pub left_out: SignedDuration,
     /// The values of the telling labels in that stretch, by label.
     #[serde(default)]
     pub known: BTreeMap<String, BTreeSet<String>>,
@@ -104,7 +116,8 @@ impl BaselineMeasured {
     ) -> Self {
         let out_of_reach =
             |(_, one): &(Timestamp, Reading)| matches!(one, Err(Unusable::Unreachable(_)));
-        let stretch = |check: &Check| {
+        let mut left_out = SignedDuration::ZERO;
+        let mut stretch = |check: &Check| {
             let samples = match (samples.get(&check.name), &ask.purpose) {
                 (Some(samples), _) => samples,
                 (None, Purpose::Control(_)) => return Some(Baseline::unnamed().into()),
@@ -113,9 +126,15 @@ impl BaselineMeasured {
             if samples.iter().all(out_of_reach) {
                 return None;
             }
+            let clean: Vec<(Timestamp, Reading)> =
+                samples.iter().filter(|(at, _)| !ask.is_spoiled(check, *at)).cloned().collect();
+            let cut = i32::try_from(samples.len() - clean.len()).unwrap_or(i32::MAX);
+            let cut = check.pace(ask.step).saturating_mul(cut);
+            left_out = left_out.max(cut);
+            let samples = &clean;
             let step = check.pace(ask.step).as_secs_f64();
             Some(match &ask.purpose {
-                Purpose::Compare(_) => Baseline::of(check, samples, step).into(),
+                Purpose::Compare(_) => Baseline::of(check, samples, step).without(cut).into(),
                 Purpose::Control(_) => Baseline::of_control(check, samples, step).into(),
                 Purpose::Transients => {
                     Stretch::Transients(Baseline::transients(check, samples, step))
@@ -127,7 +146,7 @@ impl BaselineMeasured {
             .iter()
             .filter_map(|check| Some((check.name.clone(), stretch(check)?)))
             .collect();
-        Self { purpose: ask.purpose, checks, known }
+        Self { purpose: ask.purpose, checks, left_out, known }
     }
 }
 
@@ -159,7 +178,13 @@ impl Watch {
         let interval = self.policy().phases.first()?.interval;
         let step = |check: &Check| if check.overlaps() { check.window(interval) } else { interval };
         let step = self.policy().checks.iter().map(step).max()?;
-        let ask = |purpose, until, step, count| BaselineAsk { purpose, until, step, count };
+        let spoiled = &self.deployment.inherited.spoiled;
+        let ask = |purpose, until, step, count| {
+            // What others did meanwhile was no doing of this service's.
+            let ours = !matches!(purpose, Purpose::Control(_));
+            let spoiled = if ours { spoiled.clone() } else { Vec::new() };
+            BaselineAsk { purpose, until, step, count, spoiled }
+        };
         let pending = |one: Option<&Baseline>| one == Some(&Baseline::Pending);
         let before = vec![self.deployment.baseline_end];
         let few = |stretch: SignedDuration| {
@@ -168,7 +193,16 @@ impl Watch {
         };
         if self.checks.values().any(|s| pending(s.baselines.get(&Against::Before))) {
             let purpose = Purpose::Compare(Against::Before);
-            return Some(ask(purpose, before, step, few(BEFORE)));
+            // What is left out of it is made up for by what was before.
+            let count = few(BEFORE);
+            let reach = step.saturating_mul(i32::try_from(count).unwrap_or(i32::MAX));
+            let end = self.deployment.baseline_end;
+            let begin = end.checked_sub(reach).unwrap_or(end);
+            let cut = spoiled.iter().fold(SignedDuration::ZERO, |cut, span| {
+                cut.saturating_add(span.shares(begin, end))
+            });
+            let more = if cut.is_zero() { 0 } else { few(cut).saturating_add(1) };
+            return Some(ask(purpose, before, step, count.saturating_add(more)));
         }
         for name in self.controls.keys() {
             let of = |state: &CheckState| {
@@ -202,6 +236,7 @@ impl Watch {
             until: vec![self.deployment.baseline_end],
             step,
             count,
+            spoiled: self.deployment.inherited.spoiled.clone(),
         })
     }
 
@@ -218,6 +253,15 @@ impl Watch {
                 continue;
             }
             take(state, &measured.purpose, came);
+        }
+        if !measured.left_out.is_zero() {
+            let of = match &measured.purpose {
+                Purpose::Compare(against) => against.in_words(),
+                Purpose::Control(name) => name,
+                Purpose::Transients => "what passed by itself",
+            };
+            let left = measured.left_out;
+            self.note(now, format!("{of}: {left:#} left out, when an earlier deployment did harm"));
         }
         match &measured.purpose {
             Purpose::Compare(Against::Before) => self.learn_values(&measured.known, now),

@@ -123,7 +123,9 @@ impl Watch {
                 (words, unknown())
             }
             Stage::Ended { outcome: Outcome::RolledBack, because, .. } => {
-                (format!("rolled back; {because}"), "over".to_owned())
+                let recovered = !self.has_open_incident();
+                let eta = if recovered { "recovered".to_owned() } else { unknown() };
+                (format!("rolled back; {because}"), eta)
             }
             Stage::Ended { because, .. } => (because.clone(), unknown()),
             Stage::Announced { .. } | Stage::Starting | Stage::Watching => match &self.pending {
@@ -131,7 +133,7 @@ impl Watch {
                     let proposed = format!("proposed: back to {}", self.target_in_words());
                     let due = pending.until.map(|until| match self.unanswered(pending) {
                         OnTimeout::Rollback => {
-                            format!("rolled back at {} unless held", full(until))
+                            format!("rolled back at {}{}", full(until), pending.unless_held())
                         }
                         OnTimeout::Escalate => format!("decision due {}", full(until)),
                     });

@@ -135,7 +135,9 @@ impl Watch {
     pub(super) fn respond(&mut self, severity: Severity, now: Timestamp, said: &mut Said) {
         let decision = match &self.rollback_spent {
             Some(why) => Decision::Page(why.clone()),
-            None if self.rollback_accepted => Decision::Page("it was rolled back once".to_owned()),
+            None if self.rollback_accepted => {
+                Decision::Page("it was rolled back already".to_owned())
+            }
             None => decide(self.policy(), &self.standpoint(severity, now)),
         };
         self.record(&decision, severity, now);
@@ -282,10 +284,10 @@ impl Watch {
         let decision = decide(self.policy(), &self.standpoint(severity, asked_at));
         let unattended = matches!(decision, Decision::Ask { on_timeout: OnTimeout::Rollback, .. });
         if announced && unattended && self.may_still_roll_back() && self.is_blamed_now(now) {
-            let because = format!("nobody answered; {}", self.breach_in_words());
+            let because = format!("nobody decided; {}", self.breach_in_words());
             self.begin_rollback(super::Actor::Guard, because, now, said);
         } else if !self.is_acknowledged() {
-            let reply = self.say_nobody_answered();
+            let reply = self.say_nobody_answered(now);
             self.reply(now, reply, said);
             self.call_again(now, said);
         }

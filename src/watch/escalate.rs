@@ -185,9 +185,13 @@ impl Watch {
 
     /// A turn for everybody who has heard of the incident.
     pub(super) fn pass_on(&mut self, turn: Turn, now: Timestamp, said: &mut Said) {
-        let reached = self.escalation.iter().flat_map(|one| one.reached.iter().cloned());
-        let to = reached.chain(self.told_of_all()).collect();
+        let to = self.hearers();
         self.signal(turn, to, now, said);
+    }
+
+    pub(super) fn hearers(&self) -> BTreeSet<Recipient> {
+        let reached = self.escalation.iter().flat_map(|one| one.reached.iter().cloned());
+        reached.chain(self.told_of_all()).collect()
     }
 
     /// A person has to act: whoever was called hears of it. What is part of another incident
@@ -199,13 +203,14 @@ impl Watch {
 
     /// The watch is over, and its incident is not: nobody climbs any more, so whoever is left
     /// to be called is called now, unless somebody has it in hand.
-    pub(super) fn leave_open(&mut self, now: Timestamp, said: &mut Said) {
+    /// What was only `noted` calls none but the rungs of its severity.
+    pub(super) fn leave_open(&mut self, noted: bool, now: Timestamp, said: &mut Said) {
         let (apart, mut last) = self.stand_apart(now);
         let acked = self.incident.as_ref().and_then(|incident| incident.acked.as_ref());
         if acked.is_none_or(|acked| acked.by_hold) {
             last.extend(self.take_rungs(SignedDuration::MAX));
         }
-        let reply = self.say_ended_open(!last.is_empty());
+        let reply = self.say_ended_open(!last.is_empty(), noted);
         self.reply(now, reply, said);
         self.call_for_help(apart, &last, now, said);
     }
@@ -218,6 +223,7 @@ impl Watch {
         said: &mut Said,
     ) {
         self.reach(called);
+        self.note_called(called, now);
         said.mention(slack_ids(called));
         self.pass_on(Turn::NeedsHelp, now, said);
         let acked = self.incident.as_ref().and_then(|incident| incident.acked.as_ref());
@@ -263,6 +269,10 @@ impl Watch {
         self.escalation.as_ref().filter(|_| unseen && self.is_open())
     }
 
+    pub(super) fn has_no_rungs(&self) -> bool {
+        self.rungs().is_empty()
+    }
+
     fn rungs(&self) -> &[Rung] {
         let severity = self.escalation.as_ref().map(|one| one.severity);
         let ladder = severity.and_then(|one| self.policy().notify.escalate.get(&one));
@@ -289,7 +299,16 @@ impl Watch {
                 escalation.called += 1;
             }
         }
+        self.note_called(&due, now);
         due
+    }
+
+    /// Keeps who was called, for the report.
+    fn note_called(&mut self, called: &[Recipient], now: Timestamp) {
+        if !called.is_empty() {
+            let names: Vec<String> = called.iter().map(ToString::to_string).collect();
+            self.note(now, format!("called: {}", super::words::list(&names)));
+        }
     }
 
     fn call(&mut self, due: &[Recipient], turn: Turn, now: Timestamp, said: &mut Said) {
@@ -310,15 +329,27 @@ impl Watch {
         to
     }
 
+    /// Whether the policy calls them, and does not only tell them.
+    pub(super) fn calls(&self, who: &Recipient) -> bool {
+        let rungs = self.policy().notify.escalate.values().flatten();
+        rungs.flat_map(|rung| &rung.call).any(|called| called == who)
+    }
+
     fn told_of_all(&self) -> impl Iterator<Item = Recipient> {
         self.policy().notify.tell.iter().cloned()
     }
 
     /// Words as in the thread: those of the latest reply of this change, where there is one.
-    fn signal(&mut self, turn: Turn, to: BTreeSet<Recipient>, now: Timestamp, said: &mut Said) {
+    pub(super) fn signal(
+        &mut self,
+        turn: Turn,
+        to: BTreeSet<Recipient>,
+        now: Timestamp,
+        said: &mut Said,
+    ) {
         let Some(incident) = self.incident.as_ref().filter(|_| !to.is_empty()) else { return };
         let of_its_own = match turn {
-            Turn::Called | Turn::Acknowledged { .. } | Turn::Resolved => true,
+            Turn::Called | Turn::Acknowledged { .. } | Turn::Resolved | Turn::Closed => true,
             Turn::Opened | Turn::RolledBack { .. } | Turn::NeedsHelp => false,
         };
         // Elsewhere there is but the lead's incident, and it ends when that does.
@@ -342,7 +373,7 @@ impl Watch {
                 (Turn::Resolved, None) => format!("{} is back to normal by itself", self.title()),
                 (_, None) => format!("{}: {}", self.title(), self.status_line()),
             },
-            fields: reply.map(|reply| reply.fields.clone()).unwrap_or_default(),
+            fields: self.told_fields(reply),
             evidence: incident.evidence.clone(),
             deployment: Box::new(self.deployment.clone()),
             policy: self.policy().name.clone(),

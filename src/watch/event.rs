@@ -9,8 +9,8 @@ use super::{BaselineMeasured, Ceiling, Pinned};
 use crate::judge::Rival;
 use crate::model::{
     Acked, ActFailure, Acted, Alert, Announcement, Command, Companion, Deployment, Facts,
-    GateOverride, Inspection, Lead, Reading, Recipient, Revision, RollbackSafe, Sighting, TaskStop,
-    WatchId,
+    GateOverride, Inherited, Inspection, Lead, Reading, Recipient, Revision, RollbackSafe,
+    Sighting, TaskStop, WatchId,
 };
 
 /// Everything that can happen to a watch. This is what the journal keeps.
@@ -39,6 +39,8 @@ pub enum Event {
         source: Option<Revision>,
         baseline_end: Timestamp,
         undoes: RollbackSafe,
+        #[serde(default)]
+        inherited: Inherited,
     },
     /// The platform shows something else than at the last look.
     Sighted(Box<Sighting>),

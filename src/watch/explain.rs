@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Event, Illegal, Watch};
-use crate::judge::{Baseline, Blame, Judgement, Role, Weight};
+use crate::judge::{Baseline, Blame, Judgement, Reference, Role, Weight};
 use crate::model::{Severity, Verdict};
 use crate::policy::{Against, Check, Measure, Unit};
 
@@ -255,7 +255,10 @@ fn baseline(check: &Check, against: Against, one: &Baseline) -> BaselineStory {
     let reference = one.reference();
     BaselineStory {
         against,
-        name: against.in_words().to_owned(),
+        name: match reference.and_then(Reference::left_out_in_words) {
+            Some(left_out) => format!("{} ({left_out})", against.in_words()),
+            None => against.in_words().to_owned(),
+        },
         value: reference.map(|one| one.value),
         shown: reference.map(|one| check.unit().show(one.value)),
         samples: reference.map_or(0, |one| one.samples),

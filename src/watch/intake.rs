@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Event, RollbackRun, RunStep, Stage, Watch};
 use crate::model::{
-    Announcement, Deployment, Facts, LedgerEntry, Outcome, Revision, RollbackSafe, Service,
-    ServiceKey, Sighting, Standing, WatchId,
+    Announcement, Deployment, Facts, Inherited, LedgerEntry, Outcome, Revision, RollbackSafe,
+    Service, ServiceKey, Sighting, Span, Standing, Unsafe, WatchId,
 };
 
 /// What the guard last saw of a service; survives a restart.
@@ -22,6 +22,32 @@ pub struct Seen {
     pub revision: Revision,
     /// What it leaves behind for its successor.
     pub poison: Option<Poison>,
+    /// When a deployment of the service was found to do harm, oldest first; of one that does
+    /// so still without an end.
+    #[serde(default)]
+    pub spoiled: Vec<Span>,
+}
+
+/// How long it is kept when a deployment did harm, and how often at most: no baseline reaches
+/// further back than a week and some hours.
+const SPOILED_KEPT: SignedDuration = SignedDuration::from_hours(8 * 24);
+const MOST_SPOILED: usize = 32;
+
+impl Seen {
+    /// The same with `span`, which takes the place of what was known of its deployment.
+    #[must_use]
+    pub fn spoiled_by(mut self, span: Option<Span>, now: Timestamp) -> Self {
+        if let Some(span) = span {
+            self.spoiled.retain(|known| known.from != span.from);
+            self.spoiled.push(span);
+        }
+        let young =
+            |span: &Span| span.until.is_none_or(|until| now.duration_since(until) <= SPOILED_KEPT);
+        self.spoiled.retain(young);
+        let many = self.spoiled.len().saturating_sub(MOST_SPOILED);
+        self.spoiled.drain(..many);
+        self
+    }
 }
 
 /// One step of taking a look in, to be carried out in order.
@@ -162,9 +188,16 @@ fn begin(sighting: &Sighting, seen: Option<&Seen>, open: &[&Watch], service: &Se
     let baseline_end =
         poison.map_or(primary.created_at, |poison| poison.clean_until.min(primary.created_at));
     let undoes = poison.map_or(RollbackSafe::Yes, |poison| poison.safe);
+    let spoiled = seen.into_iter().flat_map(|seen| &seen.spoiled);
+    // With this deployment ends what the one before it did.
+    let ended = |span: &Span| Span { until: span.until.or(Some(sighting.at)), ..*span };
+    let inherited = Inherited {
+        spoiled: spoiled.map(ended).collect(),
+        unsafe_one: poison.and_then(|poison| poison.unsafe_one.clone()),
+    };
     if let Some(watch) = announced_for(sighting, open) {
         let sighting = Box::new(sighting.clone());
-        let event = Event::Bound { sighting, source, baseline_end, undoes };
+        let event = Event::Bound { sighting, source, baseline_end, undoes, inherited };
         return Step::Deliver(watch.id.clone(), Box::new(event));
     }
     let rollback_safe = RollbackSafe::Unknown.worst(undoes);
@@ -177,6 +210,7 @@ fn begin(sighting: &Sighting, seen: Option<&Seen>, open: &[&Watch], service: &Se
         started_at: primary.created_at,
         baseline_end,
         undoes,
+        inherited,
         facts: Facts { rollback_safe, ..Facts::default() },
     };
     Step::Open(Box::new(deployment), None)
@@ -231,6 +265,7 @@ pub fn on_announcement(announcement: &Announcement, open: &[&Watch]) -> Step {
         started_at: announcement.at,
         baseline_end: announcement.at,
         undoes: RollbackSafe::Yes,
+        inherited: Inherited::default(),
         facts: announcement.facts.clone(),
     };
     Step::Open(Box::new(deployment), Some(Box::new(announcement.clone())))
@@ -244,6 +279,9 @@ pub struct Poison {
     pub clean_until: Timestamp,
     /// Whether all that a rollback past it would undo may be undone.
     pub safe: RollbackSafe,
+    /// Which of it may not.
+    #[serde(default)]
+    pub unsafe_one: Option<Unsafe>,
 }
 
 impl Watch {
@@ -270,7 +308,40 @@ impl Watch {
         (!clean).then_some(Poison {
             clean_until: self.deployment.baseline_end,
             safe: self.deployment.facts.rollback_safe,
+            unsafe_one: self.unsafe_one(),
         })
+    }
+
+    /// What was announced as not safe to roll back: this one, or one that would be undone
+    /// with it.
+    pub(super) fn unsafe_one(&self) -> Option<Unsafe> {
+        let Deployment { facts, inherited, .. } = &self.deployment;
+        if self.is_announced_unsafe() {
+            return Some(Unsafe { version: self.version(), by: facts.announced_by.clone() });
+        }
+        inherited.unsafe_one.clone()
+    }
+
+    /// Whether its own announcement says that it is not safe to roll back.
+    pub(super) fn is_announced_unsafe(&self) -> bool {
+        let Deployment { facts, undoes, .. } = &self.deployment;
+        let announced = self.announcement.as_ref();
+        announced.is_some_and(|one| one.facts.rollback_safe == RollbackSafe::No)
+            || (facts.rollback_safe == RollbackSafe::No && *undoes != RollbackSafe::No)
+    }
+
+    /// When this deployment did harm: from its roll-out to the recovery, or to the end of the
+    /// watch. `None`: it was not found to, or the harm was not its doing.
+    pub fn harm_done(&self) -> Option<Span> {
+        let incident = self.incident.as_ref().filter(|incident| incident.excused.is_none())?;
+        let ended = match &self.stage {
+            Stage::Ended { at, .. } => Some(*at),
+            Stage::Announced { .. } | Stage::Starting | Stage::Watching | Stage::RollingBack(_) => {
+                None
+            }
+        };
+        let until = incident.resolved_at.or(ended);
+        Some(Span { from: self.deployment.started_at, until })
     }
 
     fn is_provisionally_good(&self) -> bool {

@@ -12,6 +12,7 @@ mod answers;
 mod baselines;
 mod beside;
 mod card;
+mod closing;
 mod cost;
 mod decide;
 mod decided;

@@ -144,29 +144,23 @@ impl Watch {
         if grave && outcome != Outcome::RolledBack {
             self.mark_bad(now, said);
         }
+        let noted = self.is_only_noted();
         self.pending = None;
         self.next_tick = None;
         self.tell_of_steadiness(now, said);
         if let Some(hushed) = self.hushed.clone().filter(|_| !self.has_open_incident()) {
             let reply = self.say_came_and_went(&hushed);
-            self.reply(now, reply, said);
+            self.reply_after_quiet(reply, now, said);
         }
         self.stage = Stage::Ended { outcome, at: now, because };
-        let open = self.has_open_incident();
-        if self.needs_somebody() {
-            // Somebody has to see to it: it stays open where it was reported.
-            self.leave_open(now, said);
-        } else if open || outcome == Outcome::Inconclusive {
-            let reply = self.say_ended_open(false);
+        if self.has_open_incident() {
+            self.end_open(noted, now, said);
+            self.show_end(true, self.quiet_until(now), said);
+        } else if outcome == Outcome::Inconclusive {
+            let reply = self.say_ended_open(false, noted);
             self.reply(now, reply, said);
-            if open {
-                self.call_off(now, said);
-            }
         } else {
             self.note(now, format!("watch ended: {}", outcome.as_str()));
-        }
-        if open {
-            self.show_end(true, now, said);
         }
     }
 

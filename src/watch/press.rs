@@ -121,7 +121,7 @@ impl Watch {
         }
         if self.rollback_accepted {
             return Err(Illegal::because(
-                "it was rolled back once; that is done once a deployment",
+                "it was rolled back already; a second time is for people to do by hand",
             ));
         }
         match (&self.stage, &self.preflight) {

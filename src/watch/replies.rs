@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::words::{clock, full, list};
 use super::{Actor, Answer, Hushed, PreflightState, RollbackRun, RunStep, Stage, Watch};
-use crate::model::{Command, Mode, Outcome, Reply, Revision, Severity, Tone};
+use crate::model::{Reply, Revision, Severity, Tone};
 use crate::policy::OnTimeout;
 
 impl Watch {
@@ -220,8 +220,7 @@ impl Watch {
         }));
         reply.lines.push(then);
         reply.lines.push(format!("to roll back: deployguard rollback {}", self.id));
-        reply.offers = self.offers(now);
-        reply.offers.retain(|offer| offer.command != Command::Cancel);
+        reply.offers = self.offers_to_decide(now);
         reply.page = true;
         reply
     }
@@ -376,8 +375,8 @@ impl Watch {
 
     /// What keeps the guard from rolling the deployment back by itself, should it burn.
     pub(super) fn say_disarmed(&self, because: &str) -> Reply {
-        let headline = format!("{} could not be rolled back by itself", self.title());
-        Reply { lines: vec![format!("because {because}")], ..self.plain(Tone::Warn, headline) }
+        let title = self.title();
+        self.plain(Tone::Warn, format!("{title} will not be rolled back by itself: {because}"))
     }
 
     pub(super) fn say_ceiling(&self, lowered: bool) -> Reply {
@@ -394,29 +393,6 @@ impl Watch {
             self.title()
         );
         self.plain(Tone::Warn, headline)
-    }
-
-    /// `calls`: people are called who were not yet.
-    pub(super) fn say_ended_open(&self, calls: bool) -> Reply {
-        let headline = format!("{}: {}", self.title(), self.status_line());
-        let superseded = self.outcome() == Some(Outcome::Superseded);
-        let nobody = self.ceiling.mode == Mode::Observe && self.escalation.is_none();
-        let page = self.needs_somebody() && self.hushed.is_none() && !nobody;
-        let resolution = match &self.stage {
-            Stage::Ended { because, .. } if superseded => {
-                format!("{because}; what is measured from now on is judged as that deployment's")
-            }
-            Stage::Ended { .. } if calls => "open: the watch is over; nobody has acknowledged, so \
-                 whoever is left to be called is called now"
-                .to_owned(),
-            Stage::Announced { .. }
-            | Stage::Starting
-            | Stage::Watching
-            | Stage::RollingBack(_)
-            | Stage::Ended { .. } => "open when the watch ended".to_owned(),
-        };
-        let reply = self.incident_reply(Tone::Warn, headline, &resolution, "not known");
-        Reply { page, broadcast: false, ..reply }
     }
 
     pub(super) fn plain(&self, tone: Tone, headline: String) -> Reply {

@@ -258,7 +258,12 @@ fn ending(story: &Story) -> String {
         said.push(format!("It was watched for {lasted}; {}", plain(&watch.coverage_in_words())));
     }
     if watch.has_open_incident() {
-        said.push("The incident is NOT resolved: a person has to see to it".to_owned());
+        let noted = watch.is_only_noted();
+        said.push(if watch.needs_somebody() && !noted {
+            "The incident is NOT resolved: a person has to see to it".to_owned()
+        } else {
+            format!("The incident is {}", plain(&watch.left_open_in_words(noted)))
+        });
     }
     if watch.ceiling.mode == Mode::Observe && !story.incidents.is_empty() {
         said.push("The mode is observe: deployguard did nothing about it".to_owned());

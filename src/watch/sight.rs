@@ -152,8 +152,30 @@ impl Watch {
     }
 
     pub(super) fn superseded(&mut self, by: &str, now: Timestamp, said: &mut Said) {
-        let because = format!("superseded by {by}");
-        self.end(Outcome::Superseded, because, now, said);
+        self.succeeded(by, &format!("superseded by {by}"), now, said);
+    }
+
+    /// Another deployment is in place and judged from here on. Where the rollback had put its
+    /// target in place before that, it has happened, whatever the numbers would have shown.
+    fn succeeded(&mut self, by: &str, because: &str, now: Timestamp, said: &mut Said) {
+        self.succeeded_by = Some(by.to_owned());
+        let back = match &self.stage {
+            Stage::RollingBack(run) => match run.step {
+                RunStep::Recovering { .. } => Some(run.plan.target.short()),
+                RunStep::Acting { .. } | RunStep::Settling { .. } => None,
+            },
+            Stage::Announced { .. } | Stage::Starting | Stage::Watching | Stage::Ended { .. } => {
+                None
+            }
+        };
+        let unconfirmed = back.map(|target| {
+            format!("{target} was back in place; {because} before the numbers were seen to recover")
+        });
+        let (outcome, because) = match unconfirmed {
+            Some(unconfirmed) => (Outcome::RolledBack, unconfirmed),
+            None => (Outcome::Superseded, because.to_owned()),
+        };
+        self.end(outcome, because, now, said);
     }
 
     /// Somebody has put an older revision in place than the one that was replaced. It is a
@@ -162,7 +184,7 @@ impl Watch {
         let reply = self.say_rolled_back_by_hand(to);
         self.reply(now, reply, said);
         let because = format!("superseded by {to}, an older revision: somebody rolled back");
-        self.end(Outcome::Superseded, because, now, said);
+        self.succeeded(to, &because, now, said);
     }
 
     /// Whether the roll-out is still going on: no phase ends before it has ended.

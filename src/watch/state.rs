@@ -69,6 +69,9 @@ pub struct Watch {
     /// What the incident that the next sample opens is part of.
     #[serde(default)]
     pub joining: Option<Lead>,
+    /// The deployment that is in place after it, and is watched instead.
+    #[serde(default)]
+    pub succeeded_by: Option<String>,
     /// What waits for the end of the quiet hours.
     #[serde(default)]
     pub hushed: Option<Hushed>,
@@ -300,6 +303,7 @@ impl Watch {
             escalation: None,
             lost: None,
             joining: None,
+            succeeded_by: None,
             hushed: None,
             presses: BTreeSet::new(),
             preflight: PreflightState::Unknown,
@@ -339,8 +343,9 @@ impl Watch {
         match event {
             Event::Opened { .. } => return Err(Illegal::because("the watch is open already")),
             Event::Announced(announcement) => self.announced(announcement, now, &mut said),
-            Event::Bound { sighting, source, baseline_end, undoes } => {
+            Event::Bound { sighting, source, baseline_end, undoes, inherited } => {
                 self.bound(sighting, source.as_ref(), *baseline_end, now)?;
+                self.deployment.inherited.clone_from(inherited);
                 self.inherit(*undoes);
                 self.sighted(sighting, now, &mut said);
             }
@@ -371,6 +376,8 @@ impl Watch {
             Event::Unposted { because } => self.unposted(because, now, &mut said),
         }
         self.show_card(now, &mut said);
+        // What waits for the morning is in nobody's way.
+        said.notices.sort_by_key(|notice| notice.at > now);
         Ok(said)
     }
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{PreflightState, Said, Watch};
-use crate::model::{Inspection, LedgerEntry, Mode, Revision, RollbackSafe, Standing};
+use crate::model::{Inspection, LedgerEntry, Mode, Revision, Standing};
 use crate::policy::{Fallback, RollbackRule};
 
 /// A revision that may be put back, best first.
@@ -147,17 +147,10 @@ impl Watch {
     /// Says at the start that an irreversible change came with the deployment, and who
     /// said so.
     pub(super) fn tell_unsafe(&mut self, now: Timestamp, said: &mut Said) {
-        let facts = &self.deployment.facts;
-        let observed = self.policy().mode == Mode::Observe;
-        if facts.rollback_safe != RollbackSafe::No || observed {
-            return;
+        let Some(because) = self.announced_unsafe() else { return };
+        if self.policy().mode > Mode::Observe {
+            self.reply_once("disarmed: unsafe", now, |watch| watch.say_disarmed(&because), said);
         }
-        let by = facts.announced_by.as_deref().map(|by| format!(" by {by}")).unwrap_or_default();
-        let because = format!(
-            "it, or what it would undo with it, was announced as not safe to roll back \
-             (rollback_safe: false){by}"
-        );
-        self.reply_once("disarmed: unsafe", now, |watch| watch.say_disarmed(&because), said);
     }
 
     /// Set when putting `target` back would undo more than this deployment, and

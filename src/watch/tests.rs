@@ -2,6 +2,7 @@
 
 mod asking;
 mod cards;
+mod closing;
 mod escalate;
 mod flapping;
 mod flow;
@@ -18,6 +19,7 @@ mod presses;
 mod quiet;
 mod rivals;
 mod severities;
+mod spoiled;
 mod tasks;
 mod untold;
 pub(crate) mod world;

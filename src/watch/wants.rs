@@ -85,15 +85,20 @@ impl Watch {
         }
     }
 
-    fn announced_unsafe(&self) -> Option<String> {
-        let facts = &self.deployment.facts;
-        if facts.rollback_safe != RollbackSafe::No {
+    /// Why it must not be rolled back by itself, where it was announced so: what is not safe,
+    /// and who says it.
+    pub(super) fn announced_unsafe(&self) -> Option<String> {
+        if self.deployment.facts.rollback_safe != RollbackSafe::No {
             return None;
         }
-        let own = self.announcement.as_ref().map(|announced| announced.facts.rollback_safe);
-        let what = if own == Some(RollbackSafe::No) { "it" } else { "what it would undo too" };
-        let by = facts.announced_by.as_ref().filter(|_| own == Some(RollbackSafe::No));
-        let by = by.map(|by| format!(" by {by}")).unwrap_or_default();
+        let unsafe_one = self.unsafe_one();
+        let what = match &unsafe_one {
+            Some(_) if self.is_announced_unsafe() => "it".to_owned(),
+            Some(one) => format!("{}, which it would undo too,", one.version),
+            None => "what it would undo too".to_owned(),
+        };
+        let by = unsafe_one.and_then(|one| one.by).map(|by| format!(" by {by}"));
+        let by = by.unwrap_or_default();
         Some(format!("{what} was announced{by} as not safe to roll back (rollback_safe: false)"))
     }
 

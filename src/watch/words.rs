@@ -107,7 +107,7 @@ impl Watch {
         match &self.pending {
             Some(pending) => match (pending.until, self.unanswered(pending)) {
                 (Some(until), OnTimeout::Rollback) => {
-                    format!("rolls back at {} unless held", clock(until))
+                    format!("rolls back at {}{}", clock(until), pending.unless_held())
                 }
                 (Some(until), OnTimeout::Escalate) => {
                     format!("a person decides; paged again at {}", clock(until))
@@ -130,6 +130,7 @@ impl Watch {
     pub(super) fn tone(&self) -> Tone {
         match &self.stage {
             Stage::Ended { outcome, .. } => match outcome {
+                Outcome::RolledBack if self.has_open_incident() => Tone::Warn,
                 Outcome::Passed | Outcome::RolledBack => Tone::Good,
                 Outcome::RollbackFailed | Outcome::Breached => Tone::Bad,
                 Outcome::Superseded | Outcome::Cancelled => Tone::Quiet,
@@ -173,13 +174,18 @@ impl Watch {
         self.incident.as_ref().map(|incident| incident.evidence.clone()).unwrap_or_default()
     }
 
-    /// Value against limit against baseline, one line per check of the incident.
+    /// Value against limit against baseline, one line per check of the incident, the worst
+    /// first: pagers show no more than that.
     pub(super) fn measured_evidence(&self) -> Vec<String> {
         let Some(incident) = &self.incident else { return Vec::new() };
         let interval = self.interval();
-        incident
-            .checks
-            .iter()
+        let mut names: Vec<&String> = incident.checks.iter().collect();
+        names.sort_by_key(|name| {
+            let severity = self.checks.get(*name).and_then(|state| state.last.as_ref()?.severity);
+            (severity.is_none(), severity)
+        });
+        names
+            .into_iter()
             .filter_map(|name| {
                 let (check, state) = (self.policy().check(name)?, self.checks.get(name)?);
                 let last = state.last.as_ref()?;
@@ -229,6 +235,13 @@ impl Watch {
     }
 }
 
+impl Pending {
+    /// Whether its time can be put off, which it can be once.
+    pub(super) fn unless_held(&self) -> &'static str {
+        if self.held { "; held once already" } else { " unless held" }
+    }
+}
+
 /// What is offered, but for the times, which pass.
 fn offered(offers: &[Offer]) -> Vec<(Command, &str, About)> {
     let nobody = WatchId::typed("");
@@ -262,7 +275,10 @@ fn baselines_in_words(check: &Check, state: &CheckState) -> Option<String> {
                     let began =
                         reference.began.map(|began| format!(", worse since {}", clock(began)));
                     let value = check.unit().show(reference.value);
-                    Some(format!("{of}: {value}{}", began.unwrap_or_default()))
+                    let left_out = reference.left_out_in_words().map(|left| format!(" ({left})"));
+                    let (began, left_out) =
+                        (began.unwrap_or_default(), left_out.unwrap_or_default());
+                    Some(format!("{of}: {value}{began}{left_out}"))
                 }
                 Baseline::Missing { because } => Some(format!("{of}: no baseline ({because})")),
             }

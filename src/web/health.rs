@@ -17,8 +17,10 @@ use crate::store::{Backlog, Letterbox, Status, StoreError};
 /// How long the store may take: whoever asks waits no longer than some seconds.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How long a message may wait, and how long it is told that one could not be delivered.
+/// How long a message may wait, how long one that was tried and failed, and how long it is told
+/// that one could not be delivered.
 const LATE: SignedDuration = SignedDuration::from_mins(5);
+const FAILING: SignedDuration = SignedDuration::from_secs(30);
 const TOLD: SignedDuration = SignedDuration::from_hours(24);
 
 pub async fn healthz() -> &'static str {
@@ -73,6 +75,14 @@ pub async fn readyz(State(face): State<Face>, headers: HeaderMap) -> Response {
     (status, Json(body)).into_response()
 }
 
+/// How long a message may wait without a word.
+fn patience(error: Option<&str>) -> SignedDuration {
+    match error {
+        Some(_) => FAILING,
+        None => LATE,
+    }
+}
+
 /// Who does not hear what is said, in words.
 fn unheard(ways: &[Letterbox], now: Timestamp) -> Vec<String> {
     let routes = ways.iter().flat_map(|way| &way.routes);
@@ -82,13 +92,15 @@ fn unheard(ways: &[Letterbox], now: Timestamp) -> Vec<String> {
         let since = oldest.strftime("%Y-%m-%d %H:%M UTC");
         let messages = if *count == 1 { "message" } else { "messages" };
         match status {
-            Status::Pending => (now.duration_since(*oldest) > LATE).then(|| {
+            // What was tried and failed is no mere delay.
+            Status::Pending => (now.duration_since(*oldest) > patience(error.as_deref())).then(|| {
                 format!(
                     "{route}: {count} {messages} not delivered yet, the oldest of {since}: {why}"
                 )
             }),
-            Status::Undeliverable => (now.duration_since(*newest) < TOLD)
-                .then(|| format!("{route}: {count} {messages} could not be delivered: {why}")),
+            Status::Undeliverable => (now.duration_since(*newest) < TOLD).then(|| {
+                format!("{route}: {count} {messages} could not be delivered since {since}: {why}")
+            }),
             Status::Unreadable => Some(format!(
                 "{route}: {count} {messages} of {since} set aside, because another version of \
                  deployguard wrote what this one can't read: {why}; start that version"
@@ -118,7 +130,8 @@ mod tests {
     use crate::model::Way;
 
     #[test]
-    fn a_channel_that_nobody_hears_is_told_after_five_minutes_and_a_lost_message_at_once() {
+    fn a_channel_that_fails_is_told_within_the_minute_one_that_waits_after_five_and_a_lost_message_at_once()
+     {
         let at = |second| Timestamp::from_second(second).unwrap();
         let backlog = |route: &str, status, since| Backlog {
             route: route.to_owned(),
@@ -129,7 +142,9 @@ mod tests {
             error: Some("HTTP 503".to_owned()),
         };
         let routes =
-            vec![backlog("pagerduty:dba", Pending, 600), backlog("pagerduty:oncall", Pending, 601)];
+            vec![backlog("pagerduty:dba", Pending, 870), backlog("pagerduty:oncall", Pending, 871)];
+        let untried = Backlog { error: None, ..backlog("pagerduty:web", Pending, 601) };
+        let routes = [routes, vec![untried]].concat();
         let lost = vec![backlog("email:boss", Undeliverable, 901)];
         let aside = vec![backlog("webhook:audit", Unreadable, 901)];
         let letterbox = |way, routes| Letterbox {
@@ -145,13 +160,14 @@ mod tests {
             letterbox(Way::Email, lost),
             letterbox(Way::Webhook, aside),
         ];
-        let wait = "pagerduty:dba: 2 messages not delivered yet, the oldest of 1970-01-01 00:10 UTC: HTTP 503";
-        let gone = "email:boss: 2 messages could not be delivered: HTTP 503";
+        let wait = "pagerduty:dba: 2 messages not delivered yet, the oldest of 1970-01-01 00:14 UTC: HTTP 503";
+        let gone =
+            "email:boss: 2 messages could not be delivered since 1970-01-01 00:15 UTC: HTTP 503";
         let aside = "webhook:audit: 2 messages of 1970-01-01 00:15 UTC set aside, because another \
                      version of deployguard wrote what this one can't read: HTTP 503; start that \
                      version";
         assert_eq!(unheard(&ways, at(901)), [wait, gone, aside]);
         let later = unheard(&ways, at(901 + 24 * 3600));
-        assert_eq!(later.len(), 3, "a day later only what waits and what is set aside");
+        assert_eq!(later.len(), 4, "a day later only what waits and what is set aside");
     }
 }

@@ -1,7 +1,8 @@
 //! A call about an incident, with hostile and plain words.
 
 use deployguard::model::{
-    Deployment, Facts, Revision, RollbackSafe, Service, ServiceKey, Severity, Signal, Turn,
+    Deployment, Facts, Inherited, Revision, RollbackSafe, Service, ServiceKey, Severity, Signal,
+    Turn,
 };
 use deployguard::notify::Call;
 use jiff::{SignedDuration, Timestamp};
@@ -14,7 +15,7 @@ pub fn now() -> Timestamp {
 }
 
 /// The turns of an incident, in order.
-pub fn turns() -> [Turn; 6] {
+pub fn turns() -> [Turn; 7] {
     let (by, to) = ("dana".to_owned(), "shopflow-api:41".to_owned());
     [
         Turn::Opened,
@@ -23,6 +24,7 @@ pub fn turns() -> [Turn; 6] {
         Turn::NeedsHelp,
         Turn::RolledBack { to, by },
         Turn::Resolved,
+        Turn::Closed,
     ]
 }
 
@@ -92,6 +94,7 @@ fn deployment() -> Deployment {
         started_at,
         baseline_end: started_at,
         undoes: RollbackSafe::Yes,
+        inherited: Inherited::default(),
         facts: Facts {
             version: Some("v1.5.0".to_owned()),
             commit: Some("4f1c2aa".to_owned()),

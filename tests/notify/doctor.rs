@@ -144,6 +144,49 @@ async fn whom_nobody_knows_is_told_with_where_to_name_them() {
     insta::assert_snapshot!(doctor("recipients", json!({}), &call[..2], &[]).await.join("\n"));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_answers_that_there_is_nothing_is_warned_of() {
+    let called = Called::start().await;
+    let elsewhere = format!("{}/nowhere", called.hook.url());
+    let settings = recipients(&called.pager.url(), &elsewhere, &called.mail.url());
+    let told = doctor("recipients", settings, &[], &[]).await;
+    let line = "warn webhook:one, called by shopflow: reached, answers HTTP 404 => see its url; \
+                --call tries it for real";
+    assert!(told.iter().any(|one| one == line), "{told:#?}");
+}
+
+#[test]
+fn who_is_in_slack_is_refused_at_the_command_line_with_what_to_try_instead() {
+    for (who, said) in [
+        ("U0MANAGER", "U0MANAGER is told in a deployment's thread: try --slack-post"),
+        ("oncall", "write pagerduty:NAME, webhook:NAME or email:NAME"),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_deployguard"));
+        let done = command.args(["doctor", "--call", who]).output().unwrap();
+        let told = String::from_utf8(done.stderr).unwrap();
+        assert!(done.status.code() == Some(2) && told.contains(said), "{told}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_digests_channel_is_looked_at_and_so_is_an_operator_of_no_service() {
+    let workspace = Slack::start(Timeline::default()).await.unwrap();
+    let mut settings = slack(&workspace.url());
+    settings["digest"] = json!({ "slack": "C0DIGEST001", "every": "daily 09:00 UTC" });
+    let of = json!({ "who": ["U0DANA0001"], "services": ["shpflow-*"], "environments": ["stage"] });
+    settings["slack"]["operators"] = json!([of]);
+    let told = doctor("slack", settings, &["--slack-post"], &[]).await;
+    let digest: Vec<_> = told.iter().filter(|line| line.contains("C0DIGEST001")).collect();
+    assert_eq!(digest.len(), 2, "looked at, and posted to: {told:#?}");
+    assert!(digest.iter().all(|line| line.contains("see digest.slack; invite it")), "{digest:#?}");
+    for words in ["`shpflow-*`, which no policy guards", "`stage`, which no policy names"] {
+        assert!(
+            told.iter().any(|line| line.starts_with("warn ") && line.contains(words)),
+            "{told:#?}"
+        );
+    }
+}
+
 /// Slack at `url`, with somebody who may press.
 fn slack(url: &str) -> Value {
     json!({ "slack": {

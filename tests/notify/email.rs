@@ -1,9 +1,9 @@
 use std::time::Duration;
 
 use deployguard::model::Turn;
-use deployguard::notify::DeliverError;
 use deployguard::notify::email::render::letter;
 use deployguard::notify::email::{Email, Security};
+use deployguard::notify::{Call, DeliverError, TEST};
 use lettre::message::Mailbox;
 
 use crate::call::{call, hostile, turns};
@@ -39,7 +39,7 @@ async fn the_letters_of_an_incident_are_one_thread_that_no_machine_answers() {
         email.call(&to(), &call(number, turn)).await.unwrap();
     }
     let letters = server.letters();
-    assert_eq!(letters.len(), 6);
+    assert_eq!(letters.len(), 7);
     let thread = letters[0].header("References").to_owned();
     let mut ids = std::collections::BTreeSet::new();
     for letter in &letters {
@@ -53,7 +53,7 @@ async fn the_letters_of_an_incident_are_one_thread_that_no_machine_answers() {
         assert!(id.starts_with('<') && id.ends_with("@guard.example>"), "{id}");
         ids.insert(id.to_owned());
     }
-    assert_eq!(ids.len(), 6, "each has an id of its own");
+    assert_eq!(ids.len(), 7, "each has an id of its own");
     assert_eq!(
         letters[2].header("Subject"),
         "[SEV1] shopflow-api v1.5.0 in production: acknowledged by dana"
@@ -67,9 +67,50 @@ async fn the_letters_of_an_incident_are_one_thread_that_no_machine_answers() {
 fn a_letter_that_is_repeated_is_the_same_to_the_last_byte() {
     let mut call = call(1, Turn::Opened);
     let from = mailbox("deployguard@guard.example");
-    let one = letter(&call, &from, &to()).unwrap().formatted();
+    let one = letter(&call, &from, &to(), None).unwrap().formatted();
     call.now += jiff::SignedDuration::from_mins(5);
-    assert_eq!(one, letter(&call, &from, &to()).unwrap().formatted());
+    assert_eq!(one, letter(&call, &from, &to(), None).unwrap().formatted());
+}
+
+/// The body of a letter, in one line.
+fn body(call: &Call, home: Option<&str>) -> String {
+    let from = mailbox("deployguard@guard.example");
+    let letter = letter(call, &from, &to(), home).unwrap().formatted();
+    let text = String::from_utf8(letter).unwrap().replace("=\r\n", "").replace("=3D", "=");
+    text.split_once("\r\n\r\n").unwrap().1.replace("\r\n", " ")
+}
+
+#[test]
+fn a_letter_ends_with_what_is_left_to_its_reader() {
+    let ends = [
+        "with `deployguard ack shopflow-api-1a2b3c4d`: nobody else is called then. ",
+        "with `deployguard ack shopflow-api-1a2b3c4d`: nobody else is called then. ",
+        "dana sees to it, and nobody else is called. How it stands: `deployguard watches \
+         shopflow-api-1a2b3c4d`. ",
+        "A person has to act: see the deployment's thread, or `deployguard watches \
+         shopflow-api-1a2b3c4d`. ",
+        "The numbers are watched until they are well again: `deployguard watches \
+         shopflow-api-1a2b3c4d`. ",
+        "It is over: there is nothing to do. What happened: `deployguard report \
+         shopflow-api-1a2b3c4d`. ",
+    ];
+    for (turn, end) in turns().into_iter().zip(ends) {
+        let said = body(&call(1, turn.clone()), None);
+        assert!(said.ends_with(end), "{turn:?}: {said}");
+    }
+    let mut test = call(1, Turn::Resolved);
+    TEST.clone_into(&mut test.signal.deployment.id);
+    assert!(body(&test, None).ends_with("This is a test: there is nothing to do. "));
+}
+
+#[test]
+fn a_letter_links_to_the_release_and_to_the_watch_where_the_daemon_says_where_it_is() {
+    let call = call(1, Turn::Opened);
+    let release = "Link: https://ci.example/runs/18231?a=1&b=2 ";
+    let watch = "Watch: https://guard.example/api/v1/watches/shopflow-api-1a2b3c4d ";
+    let there = body(&call, Some("https://guard.example/"));
+    assert!(there.contains(release) && there.contains(watch), "{there}");
+    assert!(!body(&call, None).contains("Watch: "));
 }
 
 #[tokio::test]

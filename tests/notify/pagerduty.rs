@@ -26,7 +26,7 @@ async fn an_incident_is_one_alert_from_its_opening_to_its_end() {
     assert_eq!(there.refused(), [""; 0]);
     assert_eq!(
         there.actions(),
-        ["trigger", "trigger", "acknowledge", "trigger", "trigger", "resolve"]
+        ["trigger", "trigger", "acknowledge", "trigger", "trigger", "resolve", "resolve"]
     );
     let alerts = there.alerts();
     assert_eq!(alerts.len(), 1, "{alerts:?}");
@@ -34,13 +34,14 @@ async fn an_incident_is_one_alert_from_its_opening_to_its_end() {
     let log = alerts[0].log.iter().map(|line| line.split(':').next().unwrap());
     let log: Vec<_> = log.collect();
     let called = "nobody has acknowledged yet";
-    assert_eq!(log, ["SEV1", called, "a person is needed", "rolled back to shopflow-api"]);
+    let opened = "SEV1 shopflow-api v1.5.0 in production";
+    assert_eq!(log, [opened, called, "a person is needed", "rolled back to shopflow-api"]);
 }
 
 #[test]
 fn an_event_says_what_is_broken_where_and_how_badly() {
     let mut call = call(1, Turn::Opened);
-    let sent = event(&call);
+    let sent = event(&call, Some("https://guard.example"));
     assert_eq!(sent["payload"]["source"], "default/shopflow-production/shopflow-api");
     assert_eq!(sent["payload"]["component"], "shopflow-api");
     assert_eq!(sent["payload"]["group"], "production");
@@ -50,17 +51,31 @@ fn an_event_says_what_is_broken_where_and_how_badly() {
         sent["payload"]["custom_details"]["measured"],
         json!(["error rate 12.4%, limit 10%"])
     );
-    let link =
-        json!([{ "href": "https://ci.example/runs/18231?a=1&b=2", "text": "the deployment" }]);
-    assert_eq!(sent["links"], link);
+    let watch = "https://guard.example/api/v1/watches/shopflow-api-1a2b3c4d";
+    let links = json!([
+        { "href": "https://ci.example/runs/18231?a=1&b=2", "text": "the deployment" },
+        { "href": watch, "text": "the watch in deployguard" },
+    ]);
+    assert_eq!((&sent["links"], &sent["client_url"]), (&links, &json!(watch)));
+    let alone = event(&call, None);
+    assert_eq!(alone["client_url"], "https://ci.example/runs/18231?a=1&b=2");
+    let details = &sent["payload"]["custom_details"];
+    assert_eq!(details["acknowledge"], "here, or deployguard ack shopflow-api-1a2b3c4d");
     let of = [(Severity::Sev1, "critical"), (Severity::Sev2, "error"), (Severity::Sev3, "warning")];
     for (severity, told) in of {
         call.signal.severity = severity;
-        assert_eq!(event(&call)["payload"]["severity"], told);
+        assert_eq!(event(&call, None)["payload"]["severity"], told);
     }
     call.signal.headline = "the rollback failed".to_owned();
-    let summary = event(&call)["payload"]["summary"].clone();
-    assert_eq!(summary, "shopflow-api v1.5.0 in production: the rollback failed");
+    let broken = "SEV3 shopflow-api v1.5.0 in production: error rate 12.4%, limit 10%";
+    assert_eq!(event(&call, None)["payload"]["summary"], broken);
+    call.signal.turn = Turn::NeedsHelp;
+    let summary = event(&call, None)["payload"]["summary"].clone();
+    assert_eq!(summary, format!("a person is needed: the rollback failed; {broken}"));
+    call.signal.turn = Turn::Called;
+    call.signal.evidence.push("p95 latency 2 s, limit 500 ms".to_owned());
+    let summary = event(&call, None)["payload"]["summary"].clone();
+    assert_eq!(summary, format!("nobody has acknowledged yet: {broken} and 1 more"));
 }
 
 #[tokio::test]

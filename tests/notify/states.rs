@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use deployguard::model::{
-    Acted, Body, Command, Controller, Deployment, Facts, Inspection, Measurement, Notice,
-    PlatformDeployment, Reading, Revision, RollOut, RollbackSafe, Route, Service, ServiceKey,
-    Sighting,
+    Acted, Body, Command, Controller, Deployment, Facts, Inherited, Inspection, Measurement,
+    Notice, PlatformDeployment, Reading, Revision, RollOut, RollbackSafe, Route, Service,
+    ServiceKey, Sighting,
 };
 use deployguard::notify::slack::render::message;
 use deployguard::policy::{Policy, SourceFile, read};
@@ -110,6 +110,7 @@ impl Play {
             started_at: start(),
             baseline_end: start(),
             undoes: RollbackSafe::Yes,
+            inherited: Inherited::default(),
             facts: Facts {
                 version: Some("v1.5.0".into()),
                 commit: Some("4f1c2aa".into()),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use deployguard::model::{Ask, Fold, MetricAsk, MetricOf, MetricUnit, Shape};
-use deployguard::model::{Deployment, Facts, RollbackSafe, Service, ServiceKey};
+use deployguard::model::{Deployment, Facts, Inherited, RollbackSafe, Service, ServiceKey};
 use deployguard::policy::{Check, Gauged, Measure, Policy, Stated, Unit, Vars};
 use jiff::{SignedDuration, Timestamp};
 
@@ -42,6 +42,7 @@ fn deployment() -> Deployment {
         started_at: Timestamp::UNIX_EPOCH,
         baseline_end: Timestamp::UNIX_EPOCH,
         undoes: RollbackSafe::Yes,
+        inherited: Inherited::default(),
         facts: Facts { labels: [("tg".into(), "group-1".into())].into(), ..Facts::default() },
     }
 }

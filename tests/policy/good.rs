@@ -1,7 +1,8 @@
 //! What good policies mean, and how files work together.
 
 use deployguard::model::{
-    Ask, Deployment, Facts, Mode, Revision, RollbackSafe, Service, ServiceKey, Severity, Shape,
+    Ask, Deployment, Facts, Inherited, Mode, Revision, RollbackSafe, Service, ServiceKey, Severity,
+    Shape,
 };
 use deployguard::policy::{Action, Matches, Measure, OnTimeout, Unit, Vars};
 use jiff::{SignedDuration, Timestamp};
@@ -29,6 +30,7 @@ fn deployment() -> Deployment {
         started_at: Timestamp::UNIX_EPOCH,
         baseline_end: Timestamp::UNIX_EPOCH,
         undoes: RollbackSafe::Yes,
+        inherited: Inherited::default(),
         facts: Facts { labels: [("cell".into(), "a|b".into())].into(), ..Facts::default() },
     }
 }

@@ -39,6 +39,7 @@ const PROMISES: [Promise; 11] = [
     ("what was kept comes back as it was", |place| Box::pin(comes_back_as_it_was(place))),
     ("a permit is one watch's for ever", |place| Box::pin(one_permit(place))),
     ("letters keep their order", |place| Box::pin(letters_keep_their_order(place))),
+    ("what was lost is no news", |place| Box::pin(what_was_lost_is_no_news(place))),
     ("files hold up no words", |place| Box::pin(files_hold_up_no_words(place))),
     ("the history of pauses is bounded", |place| Box::pin(the_history_of_pauses_is_bounded(place))),
     ("who went through the gate, and alerts", |place| Box::pin(gate::kept(place))),
@@ -245,6 +246,19 @@ async fn files_hold_up_no_words(place: &Place) {
     store.outbox_delivered(first, &WatchId::typed("a"), None).await.expect("kept");
     assert_eq!(heads(words).await, ["a/4"], "behind the files, and not held up");
     assert_eq!(store.letterboxes().await.expect("read")[0].pending, 3);
+}
+
+/// Once the same recipient was reached later.
+async fn what_was_lost_is_no_news(place: &Place) {
+    let store = place.open().await;
+    store.commit(&[letter("a", 1), letter("b", 1)], at(0)).await.expect("kept");
+    let heads = store.outbox_heads(Lane::Words(Way::Slack), 10).await.expect("read");
+    store.outbox_undeliverable(heads[0].seq, "gone", at(1)).await.expect("kept");
+    store.outbox_retry(heads[1].seq, at(9), "later").await.expect("kept");
+    let lost = async || store.letterboxes().await.expect("read")[0].undeliverable;
+    assert_eq!(lost().await, 1);
+    store.outbox_delivered(heads[1].seq, &heads[1].notice.watch, None).await.expect("kept");
+    assert_eq!(lost().await, 0);
 }
 
 async fn letters_keep_their_order(place: &Place) {

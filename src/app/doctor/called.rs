@@ -11,10 +11,11 @@ use super::report::Report;
 use crate::app::called::connect;
 use crate::engine::clock;
 use crate::model::{
-    Deployment, Facts, Recipient, RollbackSafe, Service, ServiceKey, Severity, Signal, Turn,
+    Deployment, Facts, Inherited, Recipient, RollbackSafe, Service, ServiceKey, Severity, Signal,
+    Turn,
 };
 use crate::notify::elsewhere::Elsewhere;
-use crate::notify::{Call, DeliverError, LIMITED};
+use crate::notify::{Call, DeliverError, LIMITED, Reached, TEST};
 use crate::policy_repo::Loaded;
 use crate::settings::Settings;
 
@@ -78,7 +79,11 @@ pub(super) async fn examine(settings: &Settings, loaded: &Loaded, call: &[Recipi
     found.sort_by_key(|(who, _, _)| who.to_string());
     for (who, by, found) in found {
         match found {
-            Ok(words) => report.ok(&format!("{who}, called by {by}: {words}")),
+            Ok(Reached::Well(words)) => report.ok(&format!("{who}, called by {by}: {words}")),
+            Ok(Reached::Oddly(words)) => {
+                let mend = "see its url; --call tries it for real";
+                report.warn(&format!("{who}, called by {by}: {words}"), mend);
+            }
             Err(why) => {
                 report.fail(&format!("{who}, called by {by}: {why}"), &mend(&who, &why));
             }
@@ -117,7 +122,7 @@ async fn tell(elsewhere: &Elsewhere, who: &Recipient) -> Result<(), DeliverError
 }
 
 fn test(turn: Turn, now: Timestamp) -> Signal {
-    let name = "deployguard doctor".to_owned();
+    let name = TEST.to_owned();
     let place = || "test".to_owned();
     let key = ServiceKey { target: place(), cluster: place(), service: place() };
     let deployment = Deployment {
@@ -129,6 +134,7 @@ fn test(turn: Turn, now: Timestamp) -> Signal {
         started_at: now,
         baseline_end: now,
         undoes: RollbackSafe::Yes,
+        inherited: Inherited::default(),
         facts: Facts::default(),
     };
     Signal {

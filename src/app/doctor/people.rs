@@ -1,12 +1,13 @@
 //! Slack: the token, the channels, and whom a page mentions.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::report::Report;
 use crate::model::Recipient;
 use crate::notify::slack::Probe;
+use crate::policy::Glob;
 use crate::policy_repo::Loaded;
-use crate::settings::{OperatorSettings, Settings, SlackSettings};
+use crate::settings::{OperatorSettings, Operators, Settings, SlackSettings};
 use crate::triggers::slack::Door;
 
 /// Scopes of the token, whether delivering needs it, and what for.
@@ -47,18 +48,22 @@ pub(super) async fn examine(settings: &Settings, loaded: &Loaded, post: bool) ->
     }
     let rules = loaded.set.iter().map(|written| &written.policy.notify);
     let rules: Vec<_> = rules.collect();
-    let channels: BTreeSet<&String> =
-        rules.iter().filter_map(|rule| rule.slack_channel.as_ref()).collect();
-    for channel in channels {
-        examine_channel(&probe, channel, post, &mut report).await;
+    let mut channels: BTreeMap<&String, &str> =
+        settings.digest.iter().map(|digest| (&digest.slack, "digest.slack")).collect();
+    let of_policies = rules.iter().filter_map(|rule| rule.slack_channel.as_ref());
+    channels.extend(of_policies.map(|channel| (channel, "notify.slack.channel")));
+    for (channel, key) in channels {
+        examine_channel(&probe, (channel, key), post, &mut report).await;
     }
     let on_ladders: Vec<_> = rules.iter().flat_map(|rule| rule.called()).collect();
     let on_ladders = on_ladders.iter().filter_map(|who| match who {
         Recipient::Slack(id) => Some(id),
         Recipient::PagerDuty(_) | Recipient::Webhook(_) | Recipient::Email(_) => None,
     });
-    let paged = rules.iter().flat_map(|rule| &rule.page).chain(on_ladders).collect();
+    let paged: BTreeSet<&String> = rules.iter().flat_map(|rule| &rule.page).collect();
+    let on_ladders: BTreeSet<&String> = on_ladders.filter(|id| !paged.contains(id)).collect();
     people(&probe, ("page", "notify.slack.page"), paged, &mut report).await;
+    people(&probe, ("rung", "notify.escalate"), on_ladders, &mut report).await;
     let rules: Vec<_> = slack.operators.iter().map(OperatorSettings::rule).collect();
     let operators: BTreeSet<&String> = rules.iter().flat_map(|rule| &rule.who).collect();
     buttons(slack, &operators, &mut report);
@@ -75,22 +80,60 @@ pub(super) async fn examine(settings: &Settings, loaded: &Loaded, post: bool) ->
         }
     }
     people(&probe, ("operator", "slack.operators"), operators, &mut report).await;
+    of_no_service(&rules, loaded, &mut report);
     report
 }
 
+/// Operators of services and environments that no policy guards: a slip of the pen, mostly.
+fn of_no_service(rules: &[Operators], loaded: &Loaded, report: &mut Report) {
+    let policies: Vec<_> = loaded.set.iter().map(|written| &written.policy).collect();
+    for rule in rules {
+        let who = rule.who.join(", ");
+        for services in &rule.services {
+            let all = policies.iter().map(|policy| &policy.matches.service);
+            if !all.into_iter().any(|guarded| may_meet(services, guarded)) {
+                let words =
+                    format!("operator {who} is one of `{services}`, which no policy guards");
+                report.warn(&words, "see `services` in slack.operators, and `match.service`");
+            }
+        }
+        for environment in &rule.environments {
+            if !policies.iter().any(|policy| policy.environment == *environment) {
+                let words =
+                    format!("operator {who} is one of `{environment}`, which no policy names");
+                report.warn(&words, "see `environments` in slack.operators, and `environment`");
+            }
+        }
+    }
+}
+
+/// Whether some service can be of both patterns; yes where that is not known.
+fn may_meet(one: &str, other: &str) -> bool {
+    match (Glob::parse(one), Glob::parse(other)) {
+        (Ok(one), Ok(other)) => one.shared(&other).is_some(),
+        (Err(_), _) | (_, Err(_)) => true,
+    }
+}
+
 /// Whether the bot is in the channel, and with `post` whether it can post there.
-async fn examine_channel(probe: &Probe, channel: &str, post: bool, report: &mut Report) {
+/// `key`: where it is named.
+async fn examine_channel(
+    probe: &Probe,
+    (channel, key): (&str, &str),
+    post: bool,
+    report: &mut Report,
+) {
     match probe.channel(channel).await {
         Ok((true, name)) => report.ok(&format!("is in {channel} ({name})")),
         Ok((false, name)) => {
             report.fail(&format!("is not in {channel} ({name})"), "invite it to the channel");
         }
-        Err(why) => report.fail(&format!("{channel}: {why}"), to_post(&why)),
+        Err(why) => report.fail(&format!("{channel}: {why}"), &to_post(&why, key)),
     }
     if post {
         match probe.post(channel).await {
             Ok(()) => report.ok(&format!("posted to {channel}, and deleted it")),
-            Err(why) => report.fail(&format!("{channel}: {why}"), to_post(&why)),
+            Err(why) => report.fail(&format!("{channel}: {why}"), &to_post(&why, key)),
         }
     }
 }
@@ -101,14 +144,14 @@ fn is_of_the_way(why: &str) -> bool {
 }
 
 /// What lets the bot post.
-fn to_post(why: &str) -> &'static str {
+fn to_post(why: &str, key: &str) -> String {
     match why.rsplit(": ").next() {
-        Some("is_archived") => "unarchive the channel, or name another in notify.slack.channel",
-        Some("not_in_channel") => "invite it to the channel",
+        Some("is_archived") => format!("unarchive the channel, or name another in {key}"),
+        Some("not_in_channel") => "invite it to the channel".to_owned(),
         Some("channel_not_found") => {
-            "see notify.slack.channel; invite it, if the channel is a private one"
+            format!("see {key}; invite it, if the channel is a private one")
         }
-        _ => "let it post there",
+        _ => "let it post there".to_owned(),
     }
 }
 

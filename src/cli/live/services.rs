@@ -7,7 +7,7 @@ use promql_parser::parser::VectorSelector;
 
 use super::Asked;
 use super::cause::{self, Cause};
-use crate::model::{Deployment, Facts, RollbackSafe, Service, ServiceKey, Unusable};
+use crate::model::{Deployment, Facts, Inherited, RollbackSafe, Service, ServiceKey, Unusable};
 use crate::policy::{Check, Glob, Policy, Vars, selectors};
 
 /// Services of one policy that are asked about.
@@ -119,6 +119,7 @@ pub(super) fn vars(asked: &Asked<'_>, policy: &Policy, service: &str) -> Vars {
         started_at: asked.now,
         baseline_end: asked.now,
         undoes: RollbackSafe::Unknown,
+        inherited: Inherited::default(),
         facts: Facts { labels: asked.labels.clone(), ..Facts::default() },
     })
 }

@@ -37,6 +37,8 @@ pub struct Email {
     smtp: AsyncSmtpTransport<Tokio1Executor>,
     from: Mailbox,
     time_out: Duration,
+    /// Where the daemon is found, for links.
+    home: Option<String>,
 }
 
 /// Shows nothing of the password.
@@ -68,7 +70,7 @@ impl Email {
         if let Some((user, password)) = login {
             builder = builder.credentials(Credentials::new(user, password));
         }
-        Ok(Self { smtp: builder.build(), from, time_out: TIME_OUT })
+        Ok(Self { smtp: builder.build(), from, time_out: TIME_OUT, home: None })
     }
 
     /// The same with another bound for one letter.
@@ -77,10 +79,16 @@ impl Email {
         Self { time_out, ..self }
     }
 
+    /// The same with links to the daemon that is found at `home`.
+    #[must_use]
+    pub fn with_home(self, home: Option<String>) -> Self {
+        Self { home, ..self }
+    }
+
     /// Sends one letter to all of `to`. Where the server takes it for some of them only,
     /// those get it.
     pub async fn call(&self, to: &[Mailbox], call: &Call) -> Result<(), DeliverError> {
-        let letter = render::letter(call, &self.from, to);
+        let letter = render::letter(call, &self.from, to, self.home.as_deref());
         let letter = letter.map_err(|error| DeliverError::Permanent(error.to_string()))?;
         let all: Vec<Address> = to.iter().map(|to| to.email.clone()).collect();
         match self.send(&letter, all.clone()).await {

@@ -9,6 +9,7 @@ use lettre::message::header::{ContentType, Header, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MessageBuilder};
 use sha2::{Digest, Sha256};
 
+use crate::model::Turn;
 use crate::notify::slack::text::line;
 use crate::notify::{Call, words};
 
@@ -33,11 +34,17 @@ impl Header for AutoSubmitted {
     }
 }
 
-/// The letter for a call. Repeated, it is the same to the last byte.
+/// The letter for a call. Repeated, it is the same to the last byte. `home`: where the
+/// daemon is found.
 ///
 /// # Errors
 /// It has no sender or nobody to go to.
-pub fn letter(call: &Call, from: &Mailbox, to: &[Mailbox]) -> Result<Message, Error> {
+pub fn letter(
+    call: &Call,
+    from: &Mailbox,
+    to: &[Mailbox],
+    home: Option<&str>,
+) -> Result<Message, Error> {
     let signal = &call.signal;
     let domain = from.email.domain();
     // No letter has this id: mail clients put together what refers to one, and nobody knows
@@ -54,7 +61,7 @@ pub fn letter(call: &Call, from: &Mailbox, to: &[Mailbox]) -> Result<Message, Er
         .subject(subject(call))
         .header(AutoSubmitted)
         .header(ContentType::TEXT_PLAIN)
-        .body(text(call))
+        .body(text(call, home))
 }
 
 /// `[SEV1] shopflow-api v1.5.0 in production: a person is needed`.
@@ -64,7 +71,7 @@ fn subject(call: &Call) -> String {
     line(&format!("[{}] {}: {what}", signal.severity, signal.title), SUBJECT)
 }
 
-fn text(call: &Call) -> String {
+fn text(call: &Call, home: Option<&str>) -> String {
     let signal = &call.signal;
     let facts = &signal.deployment.facts;
     let mut lines = vec![line(&signal.headline, words::LINE), String::new()];
@@ -86,14 +93,47 @@ fn text(call: &Call) -> String {
         ("Service", Some(signal.deployment.service.key.to_string())),
         ("Policy", Some(signal.policy.clone())),
         ("Link", words::link(signal)),
+        ("Watch", words::of_watch(signal, home)),
     ];
     for (label, value) in told {
         let Some(value) = value else { continue };
         lines.push(format!("{label}: {}", line(&value, words::LINE)));
     }
     lines.push(String::new());
-    lines.push("Acknowledge in the deployment's thread, or with `deployguard ack`.".to_owned());
+    lines.push(line(&what_to_do(call), words::LINE));
     lines.join("\r\n") + "\r\n"
+}
+
+/// What is left to whoever reads it.
+fn what_to_do(call: &Call) -> String {
+    let signal = &call.signal;
+    let id = words::watch(signal);
+    // No watch is called so: `doctor` has made it up.
+    if signal.deployment.id == words::TEST {
+        return "This is a test: there is nothing to do.".to_owned();
+    }
+    match &signal.turn {
+        Turn::Opened | Turn::Called => format!(
+            "Acknowledge in the deployment's thread, or with `deployguard ack {id}`: nobody else \
+             is called then."
+        ),
+        Turn::NeedsHelp => format!(
+            "A person has to act: see the deployment's thread, or `deployguard watches {id}`."
+        ),
+        Turn::Acknowledged { by } => format!(
+            "{by} sees to it, and nobody else is called. How it stands: `deployguard watches {id}`."
+        ),
+        Turn::RolledBack { .. } => format!(
+            "The numbers are watched until they are well again: `deployguard watches {id}`."
+        ),
+        Turn::Resolved => {
+            format!("It is over: there is nothing to do. What happened: `deployguard report {id}`.")
+        }
+        Turn::Closed => format!(
+            "It is not resolved, and nobody watches it any more. What happened: \
+             `deployguard report {id}`."
+        ),
+    }
 }
 
 /// When it was said: the same however often it is sent.

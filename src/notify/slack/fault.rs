@@ -7,6 +7,9 @@ use slack_morphism::errors::SlackClientError;
 
 use crate::notify::{DeliverError, LONGEST_WAIT, MENDING};
 
+/// Said of a token that is good for nothing, wherever it was used.
+pub const TOKEN: &str = "give deployguard a valid bot token";
+
 /// One call that failed. Holds neither the request nor the answer: they may be
 /// long, and a proxy's answer may repeat our headers.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -20,6 +20,7 @@ use tracing::debug;
 pub use api::ConnectError;
 use api::{Api, Place};
 use fault::Fault;
+pub use fault::TOKEN;
 pub use probe::{Bot, Probe};
 
 use super::{DeliverError, Letter, Notifier, Thread};

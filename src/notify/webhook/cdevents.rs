@@ -2,10 +2,11 @@
 //!
 //! | turn | event |
 //! | --- | --- |
-//! | opened, escalated, a person is needed | `incident.detected`, of one subject |
+//! | opened, or worse; escalated, for whoever hears of it first then | `incident.detected`, of one subject |
 //! | rolled back | `service.rolledback` |
 //! | resolved | `incident.resolved` |
-//! | acknowledged | none: CDEvents has no word for it |
+//! | acknowledged, a person is needed | none: CDEvents has no word for it |
+//! | closed, which is not resolved | none: there is but `resolved`, and that it is not |
 //!
 //! `incident.reported` is for whoever keeps tickets: it must name one, and there is none.
 
@@ -28,12 +29,10 @@ pub fn document(call: &Call) -> Option<Document> {
     let key = &signal.deployment.service.key;
     let source = format!("/deployguard/{}", encoded(&key.target, ""));
     let (kind, subject, content) = match &signal.turn {
-        Turn::Opened | Turn::Called | Turn::NeedsHelp => {
-            (DETECTED, signal.incident.clone(), incident(call))
-        }
+        Turn::Opened | Turn::Called => (DETECTED, signal.incident.clone(), incident(call)),
         Turn::Resolved => (RESOLVED, signal.incident.clone(), incident(call)),
         Turn::RolledBack { to, .. } => (ROLLED_BACK, key.to_string(), rolled_back(call, to)),
-        Turn::Acknowledged { .. } => return None,
+        Turn::Acknowledged { .. } | Turn::NeedsHelp | Turn::Closed => return None,
     };
     let at = call.at.to_string();
     let event = json!({

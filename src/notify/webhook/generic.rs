@@ -18,6 +18,7 @@ pub fn event(turn: &Turn) -> &'static str {
         Turn::RolledBack { .. } => "incident.rolled_back",
         Turn::NeedsHelp => "incident.needs_help",
         Turn::Resolved => "incident.resolved",
+        Turn::Closed => "incident.closed",
     }
 }
 
@@ -27,7 +28,9 @@ pub fn document(call: &Call) -> Document {
     let (by, to) = match &signal.turn {
         Turn::Acknowledged { by } => (Some(by), None),
         Turn::RolledBack { to, by } => (Some(by), Some(to)),
-        Turn::Opened | Turn::Called | Turn::NeedsHelp | Turn::Resolved => (None, None),
+        Turn::Opened | Turn::Called | Turn::NeedsHelp | Turn::Resolved | Turn::Closed => {
+            (None, None)
+        }
     };
     let body = json!({
         "version": VERSION,

@@ -26,7 +26,7 @@ use sha2::Sha256;
 
 use super::http::Poster;
 use super::slack::render::mark;
-use super::{Call, DeliverError};
+use super::{Call, DeliverError, Reached};
 
 const EVENT: HeaderName = HeaderName::from_static("x-deployguard-event");
 const DELIVERY: HeaderName = HeaderName::from_static("x-deployguard-delivery");
@@ -96,9 +96,12 @@ impl Webhook {
     }
 
     /// Whether something answers at its address. It is told nothing.
-    pub async fn probe(&self) -> Result<String, String> {
-        let status = self.poster.probe(&self.url).await?;
-        Ok(format!("answers (HTTP {})", status.as_u16()))
+    pub async fn probe(&self) -> Result<Reached, String> {
+        let status = self.poster.probe(&self.url).await?.as_u16();
+        Ok(match status {
+            404 | 410 | 501 => Reached::Oddly(format!("reached, answers HTTP {status}")),
+            _ => Reached::Well(format!("answers (HTTP {status})")),
+        })
     }
 
     fn headers(&self, call: &Call, document: &Document, body: &[u8]) -> Result<HeaderMap, String> {

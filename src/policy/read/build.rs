@@ -8,15 +8,15 @@ use super::amount::{Stretch, stretch};
 use super::check::check;
 use super::desk::Desk;
 use super::gate::gate;
+use super::notify::notify;
 use super::phases::{known_good_after, phases};
-use super::raw::{ActionText, ActionsText, NotifyText, PolicyFile, RollbackText};
+use super::raw::{ActionText, ActionsText, PolicyFile, RollbackText};
 use super::scalar::{ActionWord, At, LabelName, Scalar};
 use super::services::services;
 use crate::model::Severity;
 use crate::policy::diagnostic::Mistake;
 use crate::policy::{
-    Action, Actions, Check, LabelNames, Match, NotifyRule, OnTimeout, Phase, Policy, RollbackRule,
-    UNSAID,
+    Action, Actions, Check, LabelNames, Match, OnTimeout, Phase, Policy, RollbackRule, UNSAID,
 };
 
 /// How long an `ask` waits that does not say so.
@@ -154,7 +154,12 @@ fn actions(text: &ActionsText, desk: &mut Desk) -> Option<Actions> {
             Ok(time) => ask_after = Some(time),
         }
     }
-    let hold = text.hold.as_ref()?.value.0;
+    let hold = text.hold.as_ref()?;
+    if hold.value.0.is_zero() {
+        let mistake = Mistake::new("nobody can hold a decision for no time");
+        desk.at(hold.marker, mistake.mend("write `15m`, or remove it: that is the default"));
+    }
+    let hold = hold.value.0;
     Some(Actions { by_severity, ask_after, hold })
 }
 
@@ -192,43 +197,6 @@ fn rollback(text: &RollbackText, phases: &[Phase], desk: &mut Desk) -> Option<Ro
         cooldown: text.cooldown.as_ref()?.value.0,
         pin_digests: text.pin_digests.as_ref().is_some_and(|pin| pin.value),
     })
-}
-
-fn notify(text: &NotifyText, desk: &mut Desk) -> NotifyRule {
-    let ladders = [
-        (Severity::Sev1, &text.escalate.sev1),
-        (Severity::Sev2, &text.escalate.sev2),
-        (Severity::Sev3, &text.escalate.sev3),
-    ];
-    let escalate = ladders.into_iter().filter_map(|(severity, rungs)| {
-        let rungs = rungs.as_ref().filter(|rungs| !rungs.is_empty())?;
-        for pair in rungs.windows(2) {
-            if pair[1].value.0.after < pair[0].value.0.after {
-                let mistake = Mistake::new("a rung comes before the one above it");
-                desk.at(
-                    pair[1].marker,
-                    mistake.mend("order them by time, which counts from the incident's begin"),
-                );
-            }
-        }
-        Some((severity, rungs.iter().map(|rung| rung.value.0.clone()).collect()))
-    });
-    let escalate = escalate.collect();
-    for (severity, hours) in [("SEV1", &text.quiet.sev1), ("SEV2", &text.quiet.sev2)] {
-        if let Some(hours) = hours {
-            let mistake = Mistake::new(format!("a {severity} is said at any hour"));
-            desk.at(hours.marker, mistake.mend("quiet hours are for SEV3: `{ SEV3: ... }`"));
-        }
-    }
-    let quiet = text.quiet.sev3.iter().map(|hours| (Severity::Sev3, hours.value.clone()));
-    NotifyRule {
-        quiet: quiet.collect(),
-        escalate,
-        tell: text.tell.iter().flatten().map(|told| told.value.0.clone()).collect(),
-        slack_channel: text.slack.channel.as_ref().map(|channel| channel.value.0.clone()),
-        logs: text.logs.as_ref().is_some_and(|logs| logs.value),
-        page: text.slack.page.iter().flatten().map(|id| id.value.0.clone()).collect(),
-    }
 }
 
 /// What can't be longer than the watch itself.

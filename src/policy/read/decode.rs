@@ -148,12 +148,23 @@ fn mistake(error: &FromNodeError) -> Mistake {
         SerdeError::Other(message, _) => match message.split_once(MEND) {
             Some((message, "")) => Mistake::new(message),
             Some((message, mend)) => Mistake::new(message).mend(mend),
-            None => Mistake::new(in_plain_words(message)),
+            None => match one_for_a_list(message) {
+                Some(one) => Mistake::new(in_plain_words(message)).mend(format!("write `[{one}]`")),
+                None => Mistake::new(in_plain_words(message)),
+            },
         },
         error @ (SerdeError::NotBoolean(_)
         | SerdeError::IntegerParseFailure(..)
         | SerdeError::FloatParseFailure(..)) => Mistake::new(error.to_string()),
     }
+}
+
+/// The text that stands where a list has to.
+fn one_for_a_list(message: &str) -> Option<&str> {
+    let (found, expected) =
+        message.strip_prefix("invalid type: string ")?.rsplit_once(", expected ")?;
+    let text = found.strip_prefix('"')?.strip_suffix('"')?;
+    (expected == "a sequence" && !text.trim().is_empty()).then_some(text)
 }
 
 /// `invalid type: map, expected a sequence` as a person would say it.

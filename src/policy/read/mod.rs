@@ -20,6 +20,7 @@ mod leak;
 mod limit;
 mod limits;
 mod neighbours;
+mod notify;
 mod phases;
 mod raw;
 mod report;
@@ -176,8 +177,9 @@ impl Shelf<'_> {
             report,
         };
         let policy = build::policy(&decoded.value, &mut desk);
-        if policy.is_some() {
+        if let Some(policy) = &policy {
             sharing::check(&decoded.value, &mut desk);
+            notify::check(&decoded.value, policy, &mut desk);
         }
         home::bring(&tree, top, before, report);
         let policy = policy?;

@@ -16,7 +16,7 @@ use super::gate::GateText;
 use super::limit::Wall;
 use super::scalar::{
     ActionWord, AskInstead, At, Buckets, Bundle, CountQuery, Counter, KnownGood, LabelName, MEND,
-    Pattern, Query, RungText, Scalar, ServiceName, SlackId, Told, Version,
+    Pattern, PersonId, Query, RungText, Scalar, ServiceName, SlackId, Told, Version,
 };
 use crate::model::{Mode, Severity, TaskGauge};
 use crate::policy::{Against, Bound, Fallback, Hours, Limit, LowTraffic, OnTimeout, Unannounced};
@@ -333,7 +333,7 @@ pub(super) struct SlackText {
     /// The channel's id.
     pub channel: Option<At<SlackId>>,
     /// The ids of the people and groups that a page mentions.
-    pub page: Option<Vec<At<SlackId>>>,
+    pub page: Option<Vec<At<PersonId>>>,
 }
 
 impl<'de> Deserialize<'de> for ActionText {

@@ -319,6 +319,28 @@ impl Scalar for SlackId {
     }
 }
 
+/// Somebody whom a message can mention: `U0MANAGER`, `S0ONCALL`.
+#[derive(Debug, Clone)]
+pub(super) struct PersonId(pub String);
+
+impl Scalar for PersonId {
+    const EXPECTED: &'static str = "the Slack id of a person or a group, such as `S0ONCALL`";
+
+    fn parse(text: &str) -> Result<Self, Mistake> {
+        let no = |why: &str| {
+            Err(Mistake::new(format!("`{text}` is {why}"))
+                .mend("ids don't change when names do: `U0MANAGER`, `S0ONCALL` from the profile"))
+        };
+        match SlackId::parse(text) {
+            Ok(SlackId(id)) if id.starts_with(['C', 'G']) => {
+                no("a channel: here stands who is mentioned in it")
+            }
+            Ok(SlackId(id)) => Ok(Self(id)),
+            Err(_) => no("not the Slack id of a person or a group"),
+        }
+    }
+}
+
 /// A rung of the escalation.
 #[derive(Debug, Clone)]
 pub(super) struct RungText(pub Rung);
@@ -327,9 +349,13 @@ impl Scalar for RungText {
     const EXPECTED: &'static str = "a time and who is called then, such as `5m U0MANAGER`";
 
     fn parse(text: &str) -> Result<Self, Mistake> {
-        let (time, call): (Vec<&str>, Vec<&str>) = text
-            .split_whitespace()
-            .partition(|word| word.starts_with(|first: char| first.is_ascii_digit()));
+        if let Some(short) = in_short(text) {
+            return Err(Mistake::new(format!("`{text}` has its time in words"))
+                .mend(format!("write `{short}`")));
+        }
+        let (time, call): (Vec<&str>, Vec<&str>) = text.split_whitespace().partition(|word| {
+            word.trim_start_matches(['-', '+']).starts_with(|first: char| first.is_ascii_digit())
+        });
         let no = |why: &str| {
             Err(Mistake::new(format!("`{text}` {why}"))
                 .mend("write `5m U0MANAGER`, or `0m S0ONCALL pagerduty:oncall`"))
@@ -340,9 +366,39 @@ impl Scalar for RungText {
         if call.is_empty() {
             return no("calls nobody");
         }
+        let after = stretch(&time.join(" ")).map_err(|mistake| match mistake.mend {
+            Some(_) => mistake,
+            None => mistake.mend("it counts from the incident's begin: `5m U0MANAGER`"),
+        })?;
         let call = call.into_iter().map(recipient).collect::<Result<_, _>>()?;
-        Ok(Self(Rung { after: stretch(&time.join(" "))?, call }))
+        Ok(Self(Rung { after, call }))
     }
+}
+
+/// `5 minutes S0ONCALL` as `5m S0ONCALL`.
+fn in_short(text: &str) -> Option<String> {
+    const UNITS: [(&str, &[&str]); 4] = [
+        ("s", &["s", "sec", "secs", "second", "seconds"]),
+        ("m", &["m", "min", "mins", "minute", "minutes"]),
+        ("h", &["h", "hr", "hrs", "hour", "hours"]),
+        ("d", &["d", "day", "days"]),
+    ];
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let (at, unit) = words.windows(2).enumerate().find_map(|(at, pair)| {
+        let is_number = pair[0].bytes().all(|byte| byte.is_ascii_digit());
+        let word = pair[1].to_lowercase();
+        let unit = UNITS.iter().find(|(_, words)| words.contains(&word.as_str()));
+        Some((at, unit.filter(|_| is_number)?.0))
+    })?;
+    let time = format!("{}{unit}", words[at]);
+    let others = words.iter().enumerate().filter(|(index, _)| !(at..at + 2).contains(index));
+    Some(
+        [time.as_str()]
+            .into_iter()
+            .chain(others.map(|(_, word)| *word))
+            .collect::<Vec<_>>()
+            .join(" "),
+    )
 }
 
 impl Scalar for Hours {
@@ -363,7 +419,14 @@ impl Scalar for Told {
     const EXPECTED: &'static str = "`webhook:NAME`, `pagerduty:NAME` or `email:NAME`";
 
     fn parse(text: &str) -> Result<Self, Mistake> {
-        match recipient(text)? {
+        let nobody = || {
+            let name = if text.contains(':') || text.is_empty() { "NAME" } else { text };
+            Mistake::new(format!("`{text}` is nobody")).mend(format!(
+                "write `webhook:{name}`, `pagerduty:{name}` or `email:{name}`, as the settings \
+                 name it"
+            ))
+        };
+        match text.parse().map_err(|_| nobody())? {
             Recipient::Slack(id) => Err(Mistake::new(format!("`{id}` is told in the thread"))
                 .mend("`slack.page` and `escalate` mention people")),
             told @ (Recipient::PagerDuty(_) | Recipient::Webhook(_) | Recipient::Email(_)) => {

@@ -12,6 +12,10 @@ pub enum Forged {
     Signature,
     #[error("the timestamp is more than five minutes off")]
     Time,
+    #[error("it has no headers of Slack's (X-Slack-Signature, X-Slack-Request-Timestamp)")]
+    Unsigned,
+    #[error("X-Slack-Request-Timestamp is no time in seconds")]
+    NoTime,
 }
 
 pub(super) struct Signature(SlackEventSignatureVerifier);
@@ -22,9 +26,12 @@ impl Signature {
     }
 
     pub(super) fn check(&self, signature: &str, timestamp: &str, body: &str) -> Result<(), Forged> {
+        if timestamp.is_empty() || signature.is_empty() {
+            return Err(Forged::Unsigned);
+        }
         // Ten digits last until 2286; what is longer is no time.
-        if timestamp.is_empty() || timestamp.len() > 10 || !is_number(timestamp) {
-            return Err(Forged::Time);
+        if timestamp.len() > 10 || !is_number(timestamp) {
+            return Err(Forged::NoTime);
         }
         self.0.verify(signature, body, timestamp).map_err(|error| match error {
             VerifierError::IncorrectOrExpiredTimestampError(_) => Forged::Time,
@@ -54,9 +61,10 @@ mod tests {
             |signature, timestamp, body| Signature::by(SECRET).check(signature, timestamp, body);
         assert_eq!(check(SIGNED, "1531420618", BODY), Err(Forged::Time));
         assert_eq!(check(SIGNED, "1531420618", &BODY[1..]), Err(Forged::Signature));
-        assert_eq!(check("", "1531420618", BODY), Err(Forged::Signature));
-        for time in ["", "now", "-1531420618", "99999999999999999999"] {
-            assert_eq!(check(SIGNED, time, BODY), Err(Forged::Time), "{time}");
+        assert_eq!(check("", "1531420618", BODY), Err(Forged::Unsigned));
+        assert_eq!(check(SIGNED, "", BODY), Err(Forged::Unsigned));
+        for time in ["now", "-1531420618", "99999999999999999999"] {
+            assert_eq!(check(SIGNED, time, BODY), Err(Forged::NoTime), "{time}");
         }
     }
 }

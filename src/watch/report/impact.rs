@@ -111,6 +111,11 @@ pub fn times(story: &Story, incident: &Incident, harms: &[Harm<'_>]) -> String {
     let decided = story.first(from, |deed| matches!(deed, Deed::RollBack { .. }));
     let accepted = story.first(from, |deed| matches!(deed, Deed::Accepted { .. }));
     let in_place = story.first(from, |deed| matches!(deed, Deed::InPlace { .. }));
+    let acked = incident.acked.as_ref().filter(|acked| acked.at >= from);
+    if let Some(acked) = acked {
+        let words = format!("from the breach until {} had it in hand", plain(&acked.by));
+        row("to acknowledge", opened, Some(acked.at), &words);
+    }
     row("to decide", opened, decided, "from the breach to the rollback's decision");
     row("to act", decided, accepted, "until the platform had accepted it");
     row("", decided, in_place, "until the former revision was in place");

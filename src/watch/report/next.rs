@@ -19,9 +19,9 @@ pub enum Runbook {
 impl Runbook {
     fn title(self) -> &'static str {
         match self {
-            Self::HighErrorRate => "Runbook 1: High Error Rate",
-            Self::HighLatency => "Runbook 2: High Latency",
-            Self::DatabaseDown => "Runbook 3: Database Down",
+            Self::HighErrorRate => "TaskFlow's runbook 1, High Error Rate",
+            Self::HighLatency => "TaskFlow's runbook 2, High Latency",
+            Self::DatabaseDown => "TaskFlow's runbook 3, Database Down",
         }
     }
 
@@ -75,7 +75,7 @@ pub fn next(story: &Story, harms: &[Harm<'_>]) -> String {
     let facts = Facts::of(story, harms);
     let mut said = String::new();
     for runbook in fitting {
-        said += &format!("\n### {} (document 002)\n\n", runbook.title());
+        said += &format!("\n### {}\n\n", runbook.title());
         let steps = match runbook {
             Runbook::HighErrorRate => errors(&facts),
             Runbook::HighLatency => latency(&facts),

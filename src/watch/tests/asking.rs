@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 
 use super::world::{Guard, policy, sighting};
-use crate::model::{ActFailure, Body, Mode, Outcome, RollOut, RollbackSafe, Severity};
+use crate::model::{ActFailure, Body, Mode, Outcome, Reply, RollOut, RollbackSafe, Severity};
 use crate::policy::{Action, Actions};
 use crate::watch::{Ceiling, Command, Event};
 
@@ -171,4 +171,48 @@ fn while_it_is_paused_an_open_question_promises_no_rollback() {
     guard.lives(5.0, 31 * 60);
     assert!(!guard.wants_rollback());
     assert!(guard.said().iter().any(|line| line.contains("nobody has decided")));
+}
+
+fn last_reply(guard: &Guard) -> Reply {
+    let reply = guard.notices.iter().rev().find_map(|notice| match &notice.body {
+        Body::Reply(reply) => Some(reply.clone()),
+        Body::Card(_) | Body::Signal { .. } | Body::Files { .. } => None,
+    });
+    reply.unwrap()
+}
+
+#[test]
+fn whoever_is_called_reads_what_broke_and_what_to_press_or_type() {
+    let mut guard = super::escalate::asked(super::escalate::ladder());
+    guard.waits(300);
+    let rung = last_reply(&guard);
+    assert!(rung.headline.contains("nobody has acknowledged"), "{rung:?}");
+    assert!(rung.lines[0].starts_with("errors 5%, limit > 1%"), "{rung:?}");
+    let command = format!("to roll back: deployguard rollback {}", guard.watch.id);
+    assert!(rung.lines.contains(&command), "{rung:?}");
+    assert!(rung.offers.iter().any(|offer| offer.command == Command::Rollback));
+    assert!(!rung.offers.iter().any(|offer| offer.command == Command::Cancel));
+    let told = |text: &str| guard.watch.timeline.iter().any(|one| one.text == text);
+    assert!(told("called: S0ONCALL and pagerduty:oncall"), "{:?}", guard.watch.timeline);
+    assert!(told("called: U0MANAGER and email:manager"), "{:?}", guard.watch.timeline);
+}
+
+#[test]
+fn that_nobody_has_decided_is_said_with_the_proposal_and_what_to_press() {
+    let mut guard = super::escalate::asked(crate::policy::Policy { mode: Mode::Ask, ..policy() });
+    guard.waits(900);
+    let page = last_reply(&guard);
+    assert!(page.headline.contains("nobody has decided"), "{page:?}");
+    assert!(format!("{:?}", page.fields).contains("proposed: back to api:1"), "{page:?}");
+    assert!(page.lines.iter().any(|line| line.contains("deployguard rollback ")), "{page:?}");
+    assert!(page.offers.iter().any(|offer| offer.command == Command::Rollback), "{page:?}");
+}
+
+#[test]
+fn that_the_only_hold_is_used_is_said_where_the_time_stands() {
+    let mut guard = super::escalate::asked(policy());
+    assert!(guard.watch.status_line().ends_with("unless held"), "{}", guard.watch.status_line());
+    guard.presses(Command::Hold).unwrap();
+    let held = guard.watch.status_line();
+    assert!(held.ends_with("held once already") && !held.contains("unless held"), "{held}");
 }

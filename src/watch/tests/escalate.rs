@@ -283,7 +283,7 @@ fn where_nothing_is_done_nobody_is_called_at_the_end_either() {
     ends(&mut guard);
     assert_eq!(guard.pages(), 0, "{:?}", guard.said());
     assert_eq!(heard(&guard, "pagerduty:oncall"), []);
-    assert_eq!(heard(&guard, "webhook:audit"), [Turn::Opened, Turn::NeedsHelp]);
+    assert_eq!(heard(&guard, "webhook:audit"), [Turn::Opened, Turn::Closed]);
 }
 
 #[test]

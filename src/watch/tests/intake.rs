@@ -2,7 +2,7 @@
 
 use super::world::{Guard, at, key, pinned, policy, revision, service, sighting};
 use crate::model::{
-    Announcement, Deployment, Facts, Mode, RollOut, RollbackSafe, Route, Sighting, Standing,
+    Announcement, Deployment, Facts, Mode, RollOut, RollbackSafe, Route, Sighting, Standing, Unsafe,
 };
 use crate::watch::{
     Ceiling, Event, IntakeStep, Poison, Seen, Watch, candidates, on_announcement, on_sighting,
@@ -10,7 +10,13 @@ use crate::watch::{
 
 fn seen(platform_id: &str, number: u32) -> Seen {
     let revision = revision(number);
-    Seen { service: key(), platform_id: platform_id.into(), revision, poison: None }
+    Seen {
+        service: key(),
+        platform_id: platform_id.into(),
+        revision,
+        poison: None,
+        spoiled: Vec::new(),
+    }
 }
 
 fn new_primary() -> Sighting {
@@ -132,7 +138,8 @@ fn a_newer_deployment_supersedes_and_inherits_what_was_never_clean() {
     let mut guard = Guard::with(policy(), RollbackSafe::No);
     guard.settle();
     let poison = guard.watch.poison();
-    let expected = Poison { clean_until: at(0), safe: RollbackSafe::No };
+    let unsafe_one = Some(Unsafe { version: "api:2".into(), by: None });
+    let expected = Poison { clean_until: at(0), safe: RollbackSafe::No, unsafe_one };
     assert_eq!(poison, Some(expected));
     let mut newer = sighting(500, "ecs-svc/4", 4, RollOut::InProgress);
     newer.primary.created_at = at(490);

@@ -65,7 +65,12 @@ fn pods(count: usize) -> BTreeSet<String> {
 fn knows(guard: &mut Guard, count: usize) {
     let known = BTreeMap::from([("pod".to_owned(), pods(count))]);
     let checks = BTreeMap::from([("errors".to_owned(), Baseline::unnamed().into())]);
-    let measured = BaselineMeasured { purpose: Purpose::Compare(Against::Before), checks, known };
+    let measured = BaselineMeasured {
+        purpose: Purpose::Compare(Against::Before),
+        checks,
+        left_out: SignedDuration::ZERO,
+        known,
+    };
     guard.take(Event::BaselineMeasured(Box::new(measured))).unwrap();
 }
 
@@ -113,8 +118,12 @@ fn instances_that_ran_before_the_announcement_are_new_by_their_version() {
         let versions = versions.iter().map(|&one| one.to_owned()).collect();
         let known = BTreeMap::from([("version".to_owned(), versions), ("pod".to_owned(), pods(2))]);
         let checks = BTreeMap::from([("errors".to_owned(), Baseline::unnamed().into())]);
-        let measured =
-            BaselineMeasured { purpose: Purpose::Compare(Against::Before), checks, known };
+        let measured = BaselineMeasured {
+            purpose: Purpose::Compare(Against::Before),
+            checks,
+            left_out: SignedDuration::ZERO,
+            known,
+        };
         guard.take(Event::BaselineMeasured(Box::new(measured))).unwrap();
         guard.watch.arms().unwrap().newer
     };

@@ -127,6 +127,6 @@ fn what_is_open_at_night_as_its_watch_ends_is_over_for_nobody_and_wakes_nobody()
         guard.reads(0.9);
     }
     assert_eq!((guard.said().len(), guard.pages()), (1, 0), "{:?}", guard.said());
-    assert_eq!(heard(&guard, "webhook:audit"), [Turn::Opened, Turn::NeedsHelp]);
+    assert_eq!(heard(&guard, "webhook:audit"), [Turn::Opened, Turn::Closed]);
     assert_eq!(heard(&guard, "pagerduty:oncall"), []);
 }

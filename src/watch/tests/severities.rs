@@ -87,8 +87,8 @@ fn a_hotfix_that_is_deployed_closes_the_incident_as_superseded_by_it() {
     let last = replies(&guard).pop().unwrap();
     assert!(last.headline.contains("superseded by v1.5.1"), "{}", last.headline);
     assert!(!last.page, "somebody has seen to it");
-    assert_eq!(heard(&guard, "pagerduty:oncall").last(), Some(&Turn::Resolved));
-    assert_eq!(heard(&guard, "webhook:audit").last(), Some(&Turn::Resolved));
+    assert_eq!(heard(&guard, "pagerduty:oncall").last(), Some(&Turn::Closed));
+    assert_eq!(heard(&guard, "webhook:audit").last(), Some(&Turn::Closed));
     let resolved = guard.notices.iter().rev().find_map(|notice| match &notice.body {
         Body::Signal { signal, .. } => Some(signal.headline.clone()),
         Body::Card(_) | Body::Reply(_) | Body::Files { .. } => None,
@@ -96,7 +96,7 @@ fn a_hotfix_that_is_deployed_closes_the_incident_as_superseded_by_it() {
     assert!(resolved.unwrap().contains("superseded by v1.5.1"));
     let poison = guard.watch.poison().expect("its guilt is not washed");
     assert_eq!(poison.clean_until, guard.watch.deployment.baseline_end);
-    traces(&guard, &["superseded by v1.5.1", "the incident is over after "]);
+    traces(&guard, &["superseded by v1.5.1", "nobody watches the incident any more"]);
 }
 
 #[test]

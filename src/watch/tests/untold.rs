@@ -31,6 +31,10 @@ fn who_could_not_be_told_is_told_of_in_the_thread_once_an_incident() {
     let late = ("PagerDuty `oncall` could not be told yet: HTTP 503".to_owned(), true);
     let lost = ("PagerDuty `oncall` could not be told: HTTP 503".to_owned(), true);
     assert_eq!(replies(&guard), [late, lost]);
+    let (to_audit, because) = (to("webhook:audit"), "HTTP 404".to_owned());
+    guard.take(Event::Untold { to: to_audit, because, given_up: true }).unwrap();
+    let only_told = ("the webhook `audit` could not be told: HTTP 404".to_owned(), false);
+    assert_eq!(replies(&guard).last(), Some(&only_told), "nobody is woken for it");
     assert!(guard.watch.knows_untold(&to("pagerduty:oncall"), false));
     assert!(!guard.watch.knows_untold(&to("email:manager"), true));
     assert_eq!(heard(&guard, "pagerduty:oncall"), [Turn::Opened], "it is no turn of the incident");

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::model::{
-    Acted, Body, Deployment, Facts, Inspection, Measurement, Mode, Notice, PlatformDeployment,
-    Reading, Revision, RollOut, RollbackSafe, Route, Service, ServiceKey, Severity, Sighting,
+    Acted, Body, Deployment, Facts, Inherited, Inspection, Measurement, Mode, Notice,
+    PlatformDeployment, Reading, Revision, RollOut, RollbackSafe, Route, Service, ServiceKey,
+    Severity, Sighting,
 };
 use crate::model::{Controller, LedgerEntry};
 use crate::policy::{
@@ -170,6 +171,7 @@ impl Guard {
             started_at: at(0),
             baseline_end: at(0),
             undoes: RollbackSafe::Yes,
+            inherited: Inherited::default(),
             facts: Facts { rollback_safe, ..Facts::default() },
         };
         let ceiling = Ceiling { mode: policy.mode, because: None };

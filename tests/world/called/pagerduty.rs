@@ -163,7 +163,8 @@ fn mistakes(event: &Value, size: usize) -> Vec<String> {
     check(["trigger", "acknowledge", "resolve"].contains(&action), "'event_action' is invalid");
     let key = &event["dedup_key"];
     check(within(key, 255), "'dedup_key' is missing, blank or longer than 255 characters");
-    let keys = ["routing_key", "event_action", "dedup_key", "payload", "links", "client"];
+    let keys =
+        ["routing_key", "event_action", "dedup_key", "payload", "links", "client", "client_url"];
     check(only(event, &keys), "unknown keys");
     if action != "trigger" {
         return wrong;
