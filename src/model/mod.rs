@@ -20,6 +20,7 @@ mod signal;
 mod survey;
 mod tasks;
 mod verdict;
+mod web;
 
 pub use address::{Address, FILES, Lane, Way};
 pub use deployment::{Announcement, Deployment, Facts, Revision, RollbackSafe, repository};
@@ -43,3 +44,4 @@ pub use signal::{Signal, Turn};
 pub use survey::{Front, KnownAlarm, Surveyed};
 pub use tasks::{StopKind, TASK_STOP, TaskGauge, TaskStop, TasksAsk, TasksOf};
 pub use verdict::{Mode, Outcome, Severity, Verdict};
+pub use web::{BESIDE, CHECK, Edge, Filled, Form, HealthAsk, JsonAsk, Piece, STATUS, WebAsk};

@@ -145,6 +145,9 @@ impl Host {
             Some(name) => (true, name),
             None => (false, text),
         };
+        if name.contains(['@', '?', '#', '\\', ' ']) {
+            return Err("names no host");
+        }
         // As a URL has it: in small letters, and what is not ASCII in its own spelling.
         let url = Url::parse(&format!("http://{name}/")).map_err(|_| "names no host")?;
         let name = url.host_str().ok_or("names no host")?.trim_end_matches('.').to_owned();

@@ -6,10 +6,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::selector::with_matcher;
 use super::template::Template;
-use super::{Check, Counted, Gauged, Measure, Part, Policy, Proof, Stated, Watched, plain};
+use super::{
+    Check, Counted, Gauged, Health, JsonValue, Measure, Part, Policy, Proof, Stated, Watched, plain,
+};
 use crate::model::{
-    ALARM_BEFORE, AlarmsAsk, ArmRule, Ask, Births, Deployment, Fold, Metric, MetricAsk, MetricOf,
-    MetricStat, Question, Shape, TASK_STOP, TasksAsk, TasksOf,
+    ALARM_BEFORE, AlarmsAsk, ArmRule, Ask, BESIDE, Births, Deployment, Fold, HealthAsk, JsonAsk,
+    Metric, MetricAsk, MetricOf, MetricStat, Question, Shape, TASK_STOP, TasksAsk, TasksOf,
 };
 
 /// The label that Prometheus itself gives every instance that it scrapes.
@@ -107,6 +109,18 @@ impl Vars {
         };
         Ask::Metric(Box::new(MetricAsk { metric: Metric { of, ..metric.clone() }, fold }))
     }
+
+    fn health(&self, health: &Health) -> Ask {
+        let Health { web, expect, depends_on, version } = health.clone();
+        let web = web.fill(SignedDuration::ZERO, |name| self.get(name));
+        Ask::Health(Box::new(HealthAsk { web, expect, depends_on, version }))
+    }
+
+    fn json(&self, value: &JsonValue, window: SignedDuration) -> Ask {
+        let JsonValue { web, path, count } = value.clone();
+        let web = web.fill(window, |name| self.get(name));
+        Ask::Json(Box::new(JsonAsk { web, path, count, window }))
+    }
 }
 
 impl Policy {
@@ -137,6 +151,7 @@ impl Policy {
             Counted::Counter(counter) => select(counter),
             Counted::Query(query) => Ask::Query(expand(query)),
             Counted::Metric(metric) => vars.metric(metric, Fold::Each),
+            Counted::Json(value) => vars.json(value, window),
         };
         let (shape, asks) = match &check.measure {
             Measure::Ratio { part, of, total } => {
@@ -166,6 +181,12 @@ impl Policy {
                 let ask = TasksAsk { gauge: *gauge, of: vars.tasks.clone() };
                 (Shape::Gauge, vec![Ask::Tasks(Box::new(ask))])
             }
+            Measure::Gauge { of: Gauged::Json(value), .. } => {
+                (Shape::Gauge, vec![vars.json(value, window)])
+            }
+            Measure::Status { of: Stated::Http(health) } => {
+                (Shape::Gauge, vec![vars.health(health)])
+            }
             Measure::Status { of: Stated::Alarms(names) } => {
                 let named = |name: &String| plain::expand(name, |name| vars.get(name));
                 let names = names.iter().map(named).collect();
@@ -179,7 +200,8 @@ impl Policy {
         let own = match asks.first() {
             Some(Ask::Alarms(_)) => Some(ALARM_BEFORE.to_owned()),
             Some(Ask::Tasks(_)) => Some(TASK_STOP.to_owned()),
-            Some(Ask::Query(_) | Ask::Counter(_) | Ask::Metric(_)) | None => None,
+            Some(Ask::Health(_)) => Some(BESIDE.to_owned()),
+            Some(Ask::Query(_) | Ask::Counter(_) | Ask::Metric(_) | Ask::Json(_)) | None => None,
         };
         let labels = self.labels.version.iter().chain([&instance]).cloned().chain(own).collect();
         Question { shape, asks, arms, instance, births, labels }

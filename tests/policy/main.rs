@@ -12,6 +12,7 @@ mod folder;
 mod good;
 mod import;
 mod tasks;
+mod web;
 
 use deployguard::policy::{Diagnostic, PolicySet, SourceFile, check, read};
 

@@ -12,11 +12,10 @@ use crate::policy::diagnostic::Mistake;
 const MAX_MISTAKES: usize = 100;
 
 /// Keys of the policy language that this version does not act on yet.
-const COMING: [&str; 8] =
-    ["alarm", "cloudwatch", "gate", "health", "http", "logs", "soak", "tasks"];
+const COMING: [&str; 7] = ["alarm", "cloudwatch", "gate", "health", "logs", "soak", "tasks"];
 /// Of these, the ones that are a check's measurement: without it the rest of
 /// the check means nothing.
-const COMING_MEASURES: [&str; 5] = ["alarm", "cloudwatch", "http", "logs", "tasks"];
+const COMING_MEASURES: [&str; 4] = ["alarm", "cloudwatch", "logs", "tasks"];
 
 /// Keys from the root to a value.
 pub(super) type Path = Vec<String>;
