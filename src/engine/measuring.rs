@@ -125,10 +125,11 @@ impl Round {
         let unasked = unasked(watch);
         let asked = |check: &&Check| ask.is_about(check) && !unasked.contains_key(&check.name);
         for check in policy.checks.iter().filter(asked) {
-            let question = policy.question(check, &vars, ask.step, None, None);
+            let window = check.past_window(ask.step);
+            let question = policy.question(check, &vars, window, None, None);
             // One that asks the same of a control as of the service itself has nothing to say.
             if control.is_some()
-                && question.asks == policy.question(check, &own, ask.step, None, None).asks
+                && question.asks == policy.question(check, &own, window, None, None).asks
             {
                 continue;
             }

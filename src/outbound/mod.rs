@@ -32,6 +32,8 @@ use std::time::Duration;
 use reqwest::{Certificate, Client};
 use tokio::sync::Semaphore;
 
+use resolver::Guarded;
+
 pub use allow::Allowed;
 pub use keyring::{Key, Keyring};
 pub use send::{Answer, Failure, Header, Method, Request};
@@ -104,6 +106,10 @@ impl Outbound {
             .clone()
     }
 
+    fn resolver(&self, scheme: &str, port: u16) -> Guarded {
+        Guarded { allowed: self.allowed.clone(), scheme: scheme.to_owned(), port }
+    }
+
     /// The client of a scheme and port. Connections are not kept: that a service still takes
     /// new ones is part of what is asked.
     fn client(&self, scheme: &str, port: u16) -> Result<Client, reqwest::Error> {
@@ -112,8 +118,7 @@ impl Outbound {
             return Ok(client.clone());
         }
         let agent = concat!("deployguard/", env!("CARGO_PKG_VERSION"));
-        let resolver =
-            resolver::Guarded { allowed: self.allowed.clone(), scheme: scheme.to_owned(), port };
+        let resolver = self.resolver(scheme, port);
         let client = Client::builder()
             .user_agent(agent)
             .no_proxy()

@@ -3,12 +3,18 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use tokio::net::lookup_host;
 
 use super::Allowed;
 
+/// For one name.
+const PATIENCE: Duration = Duration::from_secs(4);
+
 /// Resolves as the system does, for requests of one scheme and port.
+#[derive(Clone)]
 pub(super) struct Guarded {
     pub allowed: Arc<Allowed>,
     pub scheme: String,
@@ -35,6 +41,17 @@ impl fmt::Display for Nowhere {
 impl std::error::Error for Nowhere {}
 
 impl Guarded {
+    /// The addresses that `name` has now and may be asked at.
+    pub async fn look_up(&self, name: &str) -> Result<Vec<SocketAddr>, Nowhere> {
+        let name = name.trim_end_matches('.').to_lowercase();
+        let found = tokio::time::timeout(PATIENCE, lookup_host((name.as_str(), self.port))).await;
+        let unresolved =
+            |why: String| Nowhere::Unresolved(format!("its name can't be resolved: {why}"));
+        let found = found.map_err(|_| unresolved(format!("no answer within {PATIENCE:?}")))?;
+        let found = found.map_err(|why| unresolved(why.to_string()))?;
+        self.sift(&name, found.collect())
+    }
+
     /// The addresses that `name` may be asked at.
     fn sift(&self, name: &str, found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Nowhere> {
         let mut why = None;
@@ -53,16 +70,9 @@ impl Guarded {
 
 impl Resolve for Guarded {
     fn resolve(&self, name: Name) -> Resolving {
-        let own =
-            Self { allowed: self.allowed.clone(), scheme: self.scheme.clone(), port: self.port };
+        let own = self.clone();
         Box::pin(async move {
-            let name = name.as_str().trim_end_matches('.').to_lowercase();
-            let found = tokio::net::lookup_host((name.as_str(), own.port)).await;
-            let unresolved = |why: std::io::Error| {
-                Nowhere::Unresolved(format!("its name can't be resolved: {why}"))
-            };
-            let kept =
-                found.map_err(unresolved).and_then(|found| own.sift(&name, found.collect()))?;
+            let kept = own.look_up(name.as_str()).await?;
             Ok(Box::new(kept.into_iter()) as Addrs)
         })
     }

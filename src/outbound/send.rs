@@ -1,6 +1,7 @@
 //! One request with its redirects, bounded in time and size.
 
 use std::error::Error;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
@@ -61,7 +62,8 @@ pub enum Failure {
 }
 
 impl Outbound {
-    /// Asks once. The time for it does not count while others are asked.
+    /// Asks once. The time for it does not count while others are asked, or its name is
+    /// looked up.
     ///
     /// # Errors
     /// Why there is no answer.
@@ -77,6 +79,8 @@ impl Outbound {
         let (Ok(_own), Ok(_all)) = (own.acquire().await, self.turns.acquire().await) else {
             return Err(Failure::NoAnswer("it was not asked".to_owned()));
         };
+        // A name that nobody can resolve must not look like a server that is slow.
+        self.resolves(&url).await?;
         match tokio::time::timeout(request.time_out, self.follow(request, url)).await {
             Ok(answer) => answer,
             Err(_) => {
@@ -84,6 +88,15 @@ impl Outbound {
                 Err(Failure::NoAnswer(why))
             }
         }
+    }
+
+    async fn resolves(&self, url: &Url) -> Result<(), Failure> {
+        let Some((scheme, host, port)) = parts(url) else { return Ok(()) };
+        if host.parse::<IpAddr>().is_ok() {
+            return Ok(());
+        }
+        let found = self.resolver(scheme, port).look_up(&host).await;
+        found.map(drop).map_err(|nowhere| nowhere.into())
     }
 
     async fn follow(&self, request: &Request, first: Url) -> Result<Answer, Failure> {
@@ -180,8 +193,7 @@ impl Outbound {
         let mut cause: Option<&(dyn Error + 'static)> = error.source();
         while let Some(error) = cause {
             match error.downcast_ref::<Nowhere>() {
-                Some(Nowhere::Unresolved(why)) => return Failure::Unresolved(why.clone()),
-                Some(Nowhere::NotAllowed(why)) => return Failure::Refused(why.clone()),
+                Some(nowhere) => return nowhere.clone().into(),
                 None => cause = error.source(),
             }
         }
@@ -200,6 +212,15 @@ impl Outbound {
         }
         let words = format!("no answer: {}", self.keyring.mask(&last));
         words.chars().filter(|char| !char.is_control()).take(LONGEST).collect()
+    }
+}
+
+impl From<Nowhere> for Failure {
+    fn from(nowhere: Nowhere) -> Self {
+        match nowhere {
+            Nowhere::Unresolved(why) => Self::Unresolved(why),
+            Nowhere::NotAllowed(why) => Self::Refused(why),
+        }
     }
 }
 

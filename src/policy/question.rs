@@ -123,6 +123,16 @@ impl Vars {
     }
 }
 
+/// The label by which a source tells more than numbers.
+fn own_label(asks: &[Ask]) -> Option<String> {
+    match asks.first()? {
+        Ask::Alarms(_) => Some(ALARM_BEFORE.to_owned()),
+        Ask::Tasks(_) => Some(TASK_STOP.to_owned()),
+        Ask::Health(_) => Some(BESIDE.to_owned()),
+        Ask::Query(_) | Ask::Counter(_) | Ask::Metric(_) | Ask::Json(_) => None,
+    }
+}
+
 impl Policy {
     /// What `check` asks its source about stretches of length `window`. Pure: the
     /// same arguments give the same question, so equal questions of several
@@ -139,6 +149,20 @@ impl Policy {
         arms: Option<ArmRule>,
         births: Option<Births>,
     ) -> Question {
+        let (shape, asks) = self.asks(check, vars, window);
+        let instance = self.labels.instance.clone().unwrap_or_else(|| INSTANCE.to_owned());
+        let labels = self
+            .labels
+            .version
+            .iter()
+            .chain([&instance])
+            .cloned()
+            .chain(own_label(&asks))
+            .collect();
+        Question { shape, asks, arms, instance, births, labels }
+    }
+
+    fn asks(&self, check: &Check, vars: &Vars, window: SignedDuration) -> (Shape, Vec<Ask>) {
         let expand = |text: &str| Template::of(text).expand(window, |name| vars.get(name));
         let select = |counter: &str| {
             let selector = expand(counter);
@@ -153,7 +177,7 @@ impl Policy {
             Counted::Metric(metric) => vars.metric(metric, Fold::Each),
             Counted::Json(value) => vars.json(value, window),
         };
-        let (shape, asks) = match &check.measure {
+        match &check.measure {
             Measure::Ratio { part, of, total } => {
                 let shape = match part {
                     Part::Bad => Shape::BadOfTotal,
@@ -195,15 +219,6 @@ impl Policy {
                     vec![Ask::Alarms(AlarmsAsk { names, since: vars.since, clear: vars.clear })],
                 )
             }
-        };
-        let instance = self.labels.instance.clone().unwrap_or_else(|| INSTANCE.to_owned());
-        let own = match asks.first() {
-            Some(Ask::Alarms(_)) => Some(ALARM_BEFORE.to_owned()),
-            Some(Ask::Tasks(_)) => Some(TASK_STOP.to_owned()),
-            Some(Ask::Health(_)) => Some(BESIDE.to_owned()),
-            Some(Ask::Query(_) | Ask::Counter(_) | Ask::Metric(_) | Ask::Json(_)) | None => None,
-        };
-        let labels = self.labels.version.iter().chain([&instance]).cloned().chain(own).collect();
-        Question { shape, asks, arms, instance, births, labels }
+        }
     }
 }

@@ -96,6 +96,12 @@ impl Check {
         }
     }
 
+    /// How long each stretch of the past is that is asked for where samples lie `step` apart:
+    /// a number of a JSON API grows with it, and must be as its samples will be.
+    pub fn past_window(&self, step: SignedDuration) -> SignedDuration {
+        if self.is_of_web() { self.window(step) } else { step }
+    }
+
     /// Whether it asks a health endpoint or a JSON API.
     pub fn is_of_web(&self) -> bool {
         !self.web().is_empty()

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
-use super::diagnostic::Mistake;
+use super::diagnostic::{Mistake, nearest};
 use super::plain::{self, pieces};
 use super::template::{range, unknown_variable};
 use crate::model::{Edge, Filled, Form, Piece, WebAsk};
@@ -213,7 +213,11 @@ pub(super) fn check(text: &str, may: May) -> Result<(), Mistake> {
                     .mend("health is asked at an instant"));
             }
         } else if let Some(unknown) = unknown_variable(name) {
-            return Err(unknown);
+            let times = TIMES.map(|(time, _, _)| time);
+            return Err(match nearest(name, times).first().filter(|_| may.times) {
+                Some(near) => unknown.mend(format!("did you mean `${{{near}}}`?")),
+                None => unknown,
+            });
         }
     }
     Ok(())

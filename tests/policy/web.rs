@@ -68,6 +68,8 @@ fn a_json_value_looks_back_over_the_same_window_in_every_phase_and_may_have_a_pa
         check("{ json: { url: https://a.example, path: $.n }, breach: { SEV2: '> 10ms' } }");
     assert!(!now.has_past() && !now.looks_back() && now.window.is_none());
     assert_eq!(now.unit(), Unit::Seconds);
+    // A sample of the past looks back as far as a sample does.
+    assert_eq!(since.past_window(SignedDuration::from_secs(15)), MINUTE * 5);
     // However long a stretch is, few requests are made for it.
     let past = since.past(jiff::Timestamp::UNIX_EPOCH, MINUTE, 120, jiff::Timestamp::UNIX_EPOCH);
     assert_eq!((past.count, past.step), (40, MINUTE * 3));

@@ -24,17 +24,18 @@ const MOST_HEADERS: usize = 20;
 const MOST_NAMES: usize = 50;
 /// Headers that belong to the connection.
 const OURS: [&str; 5] = ["host", "content-length", "connection", "transfer-encoding", "user-agent"];
-/// What names a secret in a header or a query.
-const SECRETS: [&str; 9] = [
+/// Words that name a secret in a header or a query.
+const SECRETS: [&str; 10] = [
+    "apikey",
+    "auth",
     "authorization",
     "cookie",
-    "token",
-    "api-key",
-    "apikey",
-    "api_key",
-    "secret",
     "password",
+    "secret",
+    "sig",
     "signature",
+    "token",
+    "accesstoken",
 ];
 
 /// A health endpoint: its URL, or a mapping.
@@ -60,7 +61,7 @@ pub(super) struct HealthText {
     pub expect: Option<Vec<At<Code>>>,
     /// Sent along. A secret of the settings is written `${secrets.NAME}`.
     pub headers: BTreeMap<String, At<String>>,
-    /// Checks in the endpoint's answer, by their names, that are somebody else's: they never count.
+    /// Checks in the endpoint's answer, by their names, that are somebody else's: they never count. `status` stands for the endpoint as a whole.
     pub depends_on: Option<Vec<At<String>>>,
     /// A JSONPath to the version that answers: `$.version`.
     pub version: Option<At<JsonPathText>>,
@@ -202,13 +203,10 @@ pub(super) fn health(name: &str, text: &HttpText, desk: &mut Desk) -> Option<Hea
         let key = desk.key(&[path.as_slice(), &["depends_on"]].concat());
         desk.at(key, Mistake::new(format!("more than {MOST_NAMES} names")));
     }
-    if let Some(all) = expect.as_ref().filter(|all| all.is_empty()) {
-        let key = desk.key(&[path.as_slice(), &["expect"]].concat());
-        desk.at(
-            key,
-            Mistake::new(format!("`expect` has {} codes: no answer would be healthy", all.len()))
-                .mend("remove it, or write `[200]`"),
-        );
+    if expect.as_ref().is_some_and(Vec::is_empty) {
+        let mistake = Mistake::new("`expect` has no codes: no answer would be healthy");
+        let key = [path.as_slice(), &["expect", "0"]].concat();
+        desk.missing(&key, mistake.mend("remove it, or write `[200]`"));
     }
     let health = Health {
         web: web?,
@@ -328,10 +326,12 @@ fn wrong_url(text: &str, may: May) -> Option<Mistake> {
     )
 }
 
-/// Whether a header or a parameter of this name holds a secret.
+/// Whether a header or a parameter of this name holds a secret: `access_token`, `X-Api-Key`.
 fn is_secret(name: &str) -> bool {
     let name = name.to_lowercase();
-    SECRETS.iter().any(|word| name.contains(word)) || matches!(name.as_str(), "auth" | "sig")
+    let words: Vec<&str> = name.split(['-', '_', '.']).collect();
+    words.iter().any(|word| SECRETS.contains(word))
+        || words.windows(2).any(|two| two == ["api", "key"])
 }
 
 fn wrong_header(name: &str, value: &str) -> Option<Mistake> {

@@ -15,7 +15,8 @@
 //!
 //! Read are `checks`, `components`, `entries` or `details` that map names to `true`, to a word
 //! or to a mapping (or a list of mappings) with a `status`; and a list of checks with a `name`
-//! each. A word that nobody knows says nothing. The checks in `depends_on` are no series.
+//! each. A word that nobody knows says nothing. The checks in `depends_on` are no series;
+//! `status` among them means that all of the endpoint is somebody else's: it is up, and told.
 
 use std::collections::BTreeMap;
 
@@ -80,10 +81,18 @@ type Says = Option<bool>;
 /// The answer to an ask: of now, and nothing new of earlier ticks.
 pub(super) fn told(ask: &HealthAsk, ticks: Ticks, came: &Result<Answer, Failure>) -> Fetched {
     let Some(last) = ticks.count.checked_sub(1) else { return Fetched::default() };
-    let (series, beside) = match read(ask, came) {
+    let (mut series, mut beside) = match read(ask, came) {
         Ok(read) => read,
         Err(why) => return Fetched::failed(ticks, why),
     };
+    if ask.depends_on.contains(STATUS) {
+        let down: Vec<String> =
+            series.iter().filter(|(_, up)| !**up).map(|(name, _)| name.clone()).collect();
+        if !down.is_empty() {
+            beside.push(theirs_in_words(&down));
+        }
+        series = BTreeMap::from([(STATUS.to_owned(), true)]);
+    }
     let label = |name: &str, value: String| BTreeMap::from([(name.to_owned(), value)]);
     let now = ticks.at_ms(last);
     let tracks = series.into_iter().map(|(name, up)| Track {
@@ -139,13 +148,17 @@ fn read(ask: &HealthAsk, came: &Result<Answer, Failure>) -> Result<Read, Unusabl
     };
     let theirs = down(&theirs);
     if !theirs.is_empty() {
-        beside.push(format!("{} down, which it depends on: not counted", theirs.join(", ")));
+        beside.push(theirs_in_words(&theirs));
     }
     let explained = !theirs.is_empty() || !down(&own).is_empty();
     let mut series: BTreeMap<String, bool> = own.into_iter().collect();
     let answers = is_healthy || explained;
     series.entry(STATUS.to_owned()).and_modify(|up| *up &= answers).or_insert(answers);
     Ok((series, beside))
+}
+
+fn theirs_in_words(names: &[String]) -> String {
+    format!("{} down, which it depends on: not counted", names.join(", "))
 }
 
 /// The named checks that say something, at most [`MOST_CHECKS`].

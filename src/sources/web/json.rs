@@ -6,10 +6,12 @@
 //! is the value, and finding nothing is zero.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use serde_json::Value;
 use serde_json_path::JsonPath;
 
+use super::unasked;
 use crate::model::{JsonAsk, Ticks, Unusable};
 use crate::outbound::{Answer, Failure};
 use crate::sources::track::{Fetched, Track};
@@ -23,12 +25,16 @@ const AT: &str = "at";
 pub(super) fn told(
     ask: &JsonAsk,
     ticks: Ticks,
+    wanted: Range<usize>,
     came: Vec<(usize, &Result<Answer, Failure>)>,
 ) -> Fetched {
     let mut samples: BTreeMap<String, Vec<(i64, f64)>> = BTreeMap::new();
     let mut failed: Vec<_> = (0..ticks.count)
         .filter(|tick| came.iter().all(|(asked, _)| asked != tick))
-        .map(|tick| (tick..tick + 1, Unusable::NothingNew))
+        .map(|tick| {
+            let why = if wanted.contains(&tick) { unasked() } else { Unusable::NothingNew };
+            (tick..tick + 1, why)
+        })
         .collect();
     let mut came = came;
     came.sort_by_key(|(tick, _)| *tick);

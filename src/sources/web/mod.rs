@@ -32,8 +32,13 @@ use super::track::Fetched;
 use crate::model::{Ask, Filled, Ticks, Unusable, WebAsk};
 use crate::outbound::{Answer, Failure, Header, Method, Outbound, Request};
 
+/// The longest that a policy may wait for an answer.
+const LONGEST: Duration = Duration::from_secs(30);
 /// Ticks of one ask that are answered; the newest.
 const MOST_TICKS: usize = 60;
+/// How long all requests of a moment may take beyond the longest of their time-outs: names
+/// are looked up, and a host is asked for a few things at a time.
+const GRACE: Duration = Duration::from_secs(6);
 /// Requests that are kept to be counted.
 const MOST_SPENT: usize = 10_000;
 
@@ -95,7 +100,9 @@ impl Web {
             }
         }
         let mut asked: Vec<Asked> = Vec::new();
-        while let Some(joined) = asking.join_next().await {
+        // Others wait for what is measured at the same moment.
+        let deadline = tokio::time::Instant::now() + longest(requests) + GRACE;
+        while let Ok(Some(joined)) = tokio::time::timeout_at(deadline, asking.join_next()).await {
             match joined {
                 Ok(one) => asked.push(one),
                 Err(error) => tracing::error!(%error, "a request ended without an answer"),
@@ -113,7 +120,7 @@ impl Web {
             }
             Ask::Json(ask) => {
                 let came = answers(place).map(|one| (one.tick, &one.came));
-                json::told(ask, *ticks, came.collect())
+                json::told(ask, *ticks, wanted(*ticks, ask.web.has_time()), came.collect())
             }
             Ask::Query(_) | Ask::Counter(_) | Ask::Metric(_) | Ask::Alarms(_) | Ask::Tasks(_) => {
                 let why = Unusable::Refused("it is not asked of the web".into());
@@ -147,8 +154,17 @@ impl Web {
     }
 }
 
+fn longest(requests: &[Due]) -> Duration {
+    let all = requests.iter().filter_map(|one| parts(&one.ask));
+    all.map(|(_, web, _, _)| time_out(web)).max().unwrap_or_default()
+}
+
+fn time_out(web: &WebAsk) -> Duration {
+    Duration::try_from(web.timeout).unwrap_or_default().min(LONGEST)
+}
+
 fn unasked() -> Unusable {
-    Unusable::Unreachable("it was not asked".into())
+    Unusable::Unreachable("there was no time left to ask it".into())
 }
 
 type Parts<'a> = (&'static str, &'a WebAsk, jiff::SignedDuration, bool);
@@ -180,7 +196,7 @@ fn request(web: &WebAsk, until: jiff::Timestamp, window: jiff::SignedDuration) -
         url: text(&web.url),
         headers: web.headers.iter().map(header).collect(),
         body: web.body.as_ref().map(text),
-        time_out: Duration::try_from(web.timeout).unwrap_or(Duration::from_secs(5)),
+        time_out: time_out(web),
     }
 }
 

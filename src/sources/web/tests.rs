@@ -124,6 +124,21 @@ fn the_checks_of_document_004_count_by_their_names_and_other_peoples_do_not() {
 }
 
 #[test]
+fn an_endpoint_that_is_somebody_elses_as_a_whole_is_told_and_never_down() {
+    let ask = health(&["status"]);
+    let told = "which it depends on: not counted";
+    let body = r#"{"status":"unhealthy","checks":{"stripe":false,"mail":true}}"#;
+    assert_eq!(
+        shown(&ask, &answer(503, body)),
+        format!("status=1 | HTTP 503; stripe down, {told}")
+    );
+    assert_eq!(shown(&ask, &answer(502, "")), format!("status=1 | HTTP 502; status down, {told}"));
+    let silent = Err(Failure::NoAnswer("time-out".into()));
+    assert_eq!(shown(&ask, &silent), format!("status=1 | time-out; status down, {told}"));
+    assert_eq!(shown(&ask, &answer(200, "")), "status=1");
+}
+
+#[test]
 fn an_unhealthy_answer_that_no_check_explains_is_down() {
     let cases = [
         (200, r#"{"status":"unhealthy"}"#, "status=0"),
@@ -212,7 +227,7 @@ fn json(path: &str, count: bool) -> JsonAsk {
 
 /// The values, or why there is none.
 fn values(ask: &JsonAsk, came: &Result<Answer, Failure>) -> Result<Vec<f64>, Unusable> {
-    let fetched = json::told(ask, once(), vec![(0, came)]);
+    let fetched = json::told(ask, once(), 0..1, vec![(0, came)]);
     match fetched.failed.first() {
         Some((_, why)) => Err(why.clone()),
         None => Ok(fetched.tracks.iter().map(|track| track.samples[0].1).collect()),
@@ -272,10 +287,13 @@ fn what_is_no_answer_now_may_be_one_later_and_what_is_refused_will_not() {
 fn each_tick_has_its_own_answer_and_one_that_was_not_asked_says_nothing_new() {
     let ticks = Ticks { count: 3, ..once() };
     let (one, two) = (answer(200, "1"), answer(500, "2"));
-    let fetched = json::told(&json("$", false), ticks, vec![(2, &one), (1, &two)]);
+    let fetched = json::told(&json("$", false), ticks, 1..3, vec![(2, &one), (1, &two)]);
     assert_eq!(fetched.tracks[0].samples, [(ticks.at_ms(2), 1.0)]);
     let why = Unusable::Unreachable("HTTP 500".into());
     assert_eq!(fetched.failed, [(0..1, Unusable::NothingNew), (1..2, why)]);
+    // Where the time was over before it was asked it is no data, and not nothing new.
+    let late = json::told(&json("$", false), ticks, 0..3, vec![(2, &one)]);
+    assert_eq!(late.failed, [(0..1, unasked()), (1..2, unasked())]);
 }
 
 #[test]
