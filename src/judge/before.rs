@@ -75,6 +75,7 @@ mod tests {
         format!("{{check={name:?}}}")
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "it stands for what a source says")]
     fn reading(values: &[(&str, f64)]) -> Reading {
         let values = values.iter().map(|(name, value)| (named(name), *value)).collect();
         Ok(Measurement::Gauge { values })

@@ -81,13 +81,11 @@ impl Outbound {
         };
         // A name that nobody can resolve must not look like a server that is slow.
         self.resolves(&url).await?;
-        match tokio::time::timeout(request.time_out, self.follow(request, url)).await {
-            Ok(answer) => answer,
-            Err(_) => {
-                let why = format!("no answer within {} s", request.time_out.as_secs_f32());
-                Err(Failure::NoAnswer(why))
-            }
-        }
+        let answer = tokio::time::timeout(request.time_out, self.follow(request, url)).await;
+        answer.unwrap_or_else(|_| {
+            let why = format!("no answer within {} s", request.time_out.as_secs_f32());
+            Err(Failure::NoAnswer(why))
+        })
     }
 
     async fn resolves(&self, url: &Url) -> Result<(), Failure> {
@@ -96,7 +94,7 @@ impl Outbound {
             return Ok(());
         }
         let found = self.resolver(scheme, port).look_up(&host).await;
-        found.map(drop).map_err(|nowhere| nowhere.into())
+        found.map(drop).map_err(Failure::from)
     }
 
     async fn follow(&self, request: &Request, first: Url) -> Result<Answer, Failure> {

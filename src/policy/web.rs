@@ -2,6 +2,7 @@
 //! is put in so that it can't change anything but the place it stands in.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
 
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
@@ -175,7 +176,7 @@ impl Place {
                     if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
                         out.push(char::from(byte));
                     } else {
-                        out.push_str(&format!("%{byte:02X}"));
+                        let _ = write!(out, "%{byte:02X}");
                     }
                 }
             }

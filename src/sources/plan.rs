@@ -102,17 +102,16 @@ pub(super) async fn fetch(sources: &Sources, requests: Vec<Request>) -> Vec<Fetc
             Ask::Metric(_) | Ask::Alarms(_) => aws.add(place, request),
             Ask::Tasks(_) => tasks.add(place, request),
             Ask::Health(_) | Ask::Json(_) => web.add(place, request),
-            Ask::Query(_) | Ask::Counter(_) => match sources.prometheus.clone() {
-                Some(prometheus) => {
-                    asking.spawn(async move {
-                        vec![(place, prometheus.fetch(&request.ask, request.ticks).await)]
-                    });
-                }
-                None => {
+            Ask::Query(_) | Ask::Counter(_) => {
+                let Some(prometheus) = sources.prometheus.clone() else {
                     let why = no_source(sources, "prometheus");
                     fetched[place] = Fetched::failed(request.ticks, why);
-                }
-            },
+                    continue;
+                };
+                asking.spawn(async move {
+                    vec![(place, prometheus.fetch(&request.ask, request.ticks).await)]
+                });
+            }
         }
     }
     let mut unasked = Vec::new();

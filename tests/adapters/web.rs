@@ -67,11 +67,13 @@ async fn one(web: &Web, ask: Ask) -> Reading {
     read(web, vec![ask]).await.remove(0)
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "beside readings that failed")]
 fn status(up: f64) -> Reading {
     let name = format!("{{{CHECK}=\"status\"}}");
     Ok(Measurement::Gauge { values: BTreeMap::from([(name, up)]) })
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "beside readings that failed")]
 fn value(value: f64) -> Reading {
     Ok(Measurement::Gauge { values: BTreeMap::from([("value".to_owned(), value)]) })
 }

@@ -146,9 +146,8 @@ fn stated(stated: &Stated) -> (&'static str, String) {
         Stated::Alarms(names) => ("alarm", names.join(", ")),
         Stated::Http(health) => {
             let Health { web, expect, depends_on, version } = &**health;
-            let list = |name: &str, all: Vec<String>| match all.is_empty() {
-                true => String::new(),
-                false => format!(", {name} {}", all.join(" ")),
+            let list = |name: &str, all: Vec<String>| {
+                if all.is_empty() { String::new() } else { format!(", {name} {}", all.join(" ")) }
             };
             let expect = list("expect", expect.iter().map(u16::to_string).collect());
             let theirs = list("depends_on", depends_on.iter().cloned().collect());
@@ -166,10 +165,12 @@ fn json(value: &JsonValue) -> String {
 /// Secrets stand in it by their names alone.
 fn request(web: &WebText) -> String {
     let WebText { url, headers, body, timeout } = web;
-    let headers: String =
-        headers.iter().map(|(name, value)| format!(", {name}: {value}")).collect();
-    let body = body.iter().map(|body| format!(", body {body}")).collect::<String>();
-    format!("{url}{headers}{body}, timeout {timeout:#}")
+    let headers = headers.iter().map(|(name, value)| format!("{name}: {value}"));
+    let body = body.iter().map(|body| format!("body {body}"));
+    let more = [format!("timeout {timeout:#}")];
+    let all: Vec<String> =
+        [url.clone()].into_iter().chain(headers).chain(body).chain(more).collect();
+    all.join(", ")
 }
 
 fn metric_in_words(metric: &Metric) -> String {

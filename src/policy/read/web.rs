@@ -42,7 +42,7 @@ const SECRETS: [&str; 10] = [
 #[derive(Debug)]
 pub(super) enum HttpText {
     Url(String),
-    Whole(HealthText),
+    Whole(Box<HealthText>),
 }
 
 /// A health endpoint with what there is to say about it.
@@ -164,7 +164,8 @@ impl<'de> Deserialize<'de> for HttpText {
             }
 
             fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<HttpText, M::Error> {
-                HealthText::deserialize(MapAccessDeserializer::new(map)).map(HttpText::Whole)
+                let whole = HealthText::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(HttpText::Whole(Box::new(whole)))
             }
         }
         deserializer.deserialize_any(UrlOrMapping)
@@ -191,9 +192,9 @@ pub(super) fn health(name: &str, text: &HttpText, desk: &mut Desk) -> Option<Hea
         HttpText::Url(url) => {
             let url = At { value: url.clone(), marker: desk.key(&path) };
             let alone = HealthText { url: Some(url), ..HealthText::default() };
-            return health(name, &HttpText::Whole(alone), desk);
+            return health(name, &HttpText::Whole(Box::new(alone)), desk);
         }
-        HttpText::Whole(whole) => whole,
+        HttpText::Whole(whole) => &**whole,
     };
     let before = desk.report.count();
     let may = May { times: false, secrets: false };
