@@ -8,6 +8,7 @@ mod lead;
 mod press;
 mod targets;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,9 +23,9 @@ use crate::engine::{Foresight, Helm, Status, clock, feel_forever, hints};
 use crate::notify::elsewhere::Elsewhere;
 use crate::notify::slack::Slack;
 use crate::policy_repo::{PolicyRepo, Reload};
-use crate::settings::{PrometheusSettings, Settings};
+use crate::settings::{OutboundSettings, PolicySecret, PrometheusSettings, Settings, way_out};
 pub use crate::sources::prometheus::Prometheus;
-use crate::sources::{CloudWatch, Sources, TaskHealth};
+use crate::sources::{CloudWatch, Sources, TaskHealth, Web};
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::triggers::slack::{Buttons, Door};
@@ -39,10 +40,22 @@ pub fn prometheus(settings: &PrometheusSettings) -> anyhow::Result<Prometheus> {
     Ok(Prometheus::connect(url, timeout.std(), *max_concurrent)?)
 }
 
+/// What may be asked of the web; `None`: the settings allow nothing. Nothing is sent.
+///
+/// # Errors
+/// What is wrong in the settings.
+pub fn web_of(
+    outbound: Option<&OutboundSettings>,
+    secrets: &BTreeMap<String, PolicySecret>,
+) -> anyhow::Result<Option<Web>> {
+    Ok(way_out(outbound, secrets)?.map(Web::of))
+}
+
 /// What can be asked about the services of an account.
-fn sources_of(account: &Account, prometheus: Option<Prometheus>) -> Sources {
+fn sources_of(account: &Account, prometheus: Option<Prometheus>, web: Option<Web>) -> Sources {
     Sources {
         prometheus,
+        web,
         cloudwatch: Some(CloudWatch::of(account)),
         tasks: Some(TaskHealth::of(account)),
         none_because: None,

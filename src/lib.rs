@@ -11,6 +11,7 @@ pub mod engine;
 pub mod judge;
 pub mod model;
 pub mod notify;
+pub mod outbound;
 pub mod platform;
 pub mod policy;
 pub mod policy_repo;

@@ -5,6 +5,7 @@ mod called;
 mod check;
 mod digest;
 mod names;
+mod outbound;
 mod slack;
 mod store;
 mod targets;
@@ -27,6 +28,7 @@ pub use called::{
 pub use check::is_region;
 pub use digest::DigestSettings;
 pub use names::Names;
+pub use outbound::{OutboundSettings, PolicySecret, way_out};
 pub use slack::{OperatorSettings, Operators, SlackSettings};
 pub use store::StoreSettings;
 pub use targets::{AccountsSettings, TargetSettings};
@@ -54,6 +56,11 @@ pub struct Settings {
     /// [`Settings::targets`] answers them complete.
     #[serde(default)]
     pub targets: BTreeMap<String, TargetSettings>,
+    /// What health endpoints and JSON APIs policies may ask; by default none.
+    pub outbound: Option<OutboundSettings>,
+    /// What policies may send there, by name.
+    #[serde(default)]
+    pub secrets: BTreeMap<String, PolicySecret>,
     pub slack: Option<SlackSettings>,
     /// `pagerduty:NAME` of policies.
     #[serde(default)]
@@ -122,15 +129,21 @@ pub struct SourceSettings {
     pub prometheus: Option<PrometheusSettings>,
     #[serde(default)]
     pub aws: AwsSettings,
+    pub outbound: Option<OutboundSettings>,
+    #[serde(default)]
+    pub secrets: BTreeMap<String, PolicySecret>,
 }
 
 impl SourceSettings {
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         let what = || path.display().to_string();
         let text = std::fs::read_to_string(path).with_context(what)?;
-        let settings: Self = serde_norway::from_str(&text)
+        let mut settings: Self = serde_norway::from_str(&text)
             .map_err(|error| words::mistake(&error))
             .with_context(what)?;
+        if let (Some(outbound), Some(folder)) = (&mut settings.outbound, path.parent()) {
+            outbound.count_from(folder);
+        }
         check::region("aws.region", settings.aws.region.as_ref()).with_context(what)?;
         Ok(settings)
     }
@@ -345,6 +358,7 @@ impl Settings {
         if let Some(folder) = path.parent() {
             settings.policies = folder.join(&settings.policies);
             settings.store.count_from(folder);
+            settings.outbound.iter_mut().for_each(|outbound| outbound.count_from(folder));
         }
         settings.check().with_context(what)?;
         settings.name_clusters();

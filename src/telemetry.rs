@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder,
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
 use crate::engine::{Announced, Refused, Tried};
@@ -40,6 +40,8 @@ pub struct Metrics {
     hints: IntCounterVec,
     readings: IntCounterVec,
     measuring: Histogram,
+    /// Requests over HTTP that policies caused, and how long they took.
+    web: (IntCounterVec, HistogramVec),
     /// Metrics asked for, and requests.
     cloudwatch: [IntCounterVec; 2],
     policy_reloads: IntCounterVec,
@@ -98,6 +100,7 @@ impl Metrics {
             hints: hints(&registry)?,
             readings: counters(&registry, "readings_total", "Readings of checks.", &["result"])?,
             measuring,
+            web: web(&registry)?,
             cloudwatch: cloudwatch(&registry)?,
             policy_reloads: counters(
                 &registry,
@@ -221,6 +224,13 @@ impl Metrics {
         }
     }
 
+    /// A request to a health endpoint or a JSON API.
+    pub fn asked_web(&self, source: &str, result: &str, took: Duration) {
+        let (requests, seconds) = &self.web;
+        requests.with_label_values(&[source, result]).inc();
+        seconds.with_label_values(&[source]).observe(took.as_secs_f64());
+    }
+
     /// Shows the target's counters of CloudWatch from the start, as 0: a rate needs a first
     /// value, and what is not there can't be told from what nobody counts.
     pub fn may_ask_cloudwatch(&self, target: &str) {
@@ -302,6 +312,19 @@ impl Metrics {
     pub fn request(&self, route: &str, code: u16) {
         self.requests.with_label_values(&[route, &code.to_string()]).inc();
     }
+}
+
+fn web(registry: &Registry) -> Result<(IntCounterVec, HistogramVec), prometheus::Error> {
+    let help = "Requests to health endpoints and JSON APIs, by what came of them.";
+    let requests = counters(registry, "web_requests_total", help, &["source", "result"])?;
+    let options = HistogramOpts::new(
+        "deployguard_web_request_duration_seconds",
+        "Time that requests to health endpoints and JSON APIs took, turns waited for included.",
+    );
+    let buckets = vec![0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+    let seconds = HistogramVec::new(options.buckets(buckets), &["source"])?;
+    registry.register(Box::new(seconds.clone()))?;
+    Ok((requests, seconds))
 }
 
 fn cloudwatch(registry: &Registry) -> Result<[IntCounterVec; 2], prometheus::Error> {

@@ -5,6 +5,7 @@ mod account;
 mod called;
 mod people;
 mod report;
+mod web;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use super::prometheus;
 use super::targets::{account as account_of, own_account};
 use crate::engine::clock;
 use crate::model::{Ask, Recipient, ServiceKey, Ticks};
-use crate::policy::{Glob, Matches};
+use crate::policy::{Check, Glob, Matches, Written};
 use crate::policy_repo::{Loaded, PolicyRepo};
 use crate::settings::{PrometheusSettings, Settings};
 use crate::store::Store;
@@ -61,6 +62,9 @@ pub async fn examine(settings: &Settings, slack_post: bool, call: &[Recipient]) 
             report.into()
         });
     }
+    if settings.outbound.is_some() || loaded.set.iter().any(asks_the_web) {
+        report.extend(web::examine(settings, &loaded));
+    }
     // While the others go on.
     report.extend(in_time("store", store(settings)).await);
     let mut unasked: Vec<String> = settings.targets().into_keys().collect();
@@ -77,6 +81,10 @@ pub async fn examine(settings: &Settings, slack_post: bool, call: &[Recipient]) 
     }
     guarded(&loaded, &services, &unasked, &mut report);
     report.lines()
+}
+
+fn asks_the_web(written: &Written) -> bool {
+    written.policy.checks.iter().any(Check::is_of_web)
 }
 
 /// Starts a part.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{prometheus, sources_of};
+use super::{prometheus, sources_of, web_of};
 use crate::aws::{Account, AccountSettings, Role};
 use crate::engine::{Place, PlaceOf};
 use crate::platform::Accounts;
@@ -45,6 +45,7 @@ pub(super) async fn own_account(settings: &Settings) -> Account {
 
 impl Targets {
     pub(super) async fn connect(settings: &Settings) -> anyhow::Result<Self> {
+        let web = web_of(settings.outbound.as_ref(), &settings.secrets)?;
         let shared = settings.prometheus.as_ref().map(prometheus).transpose()?;
         let mut felt: Vec<(String, Prometheus)> =
             shared.iter().map(|shared| ("Prometheus".to_owned(), shared.clone())).collect();
@@ -63,7 +64,7 @@ impl Targets {
                 }
                 None => shared.clone(),
             };
-            sources.insert(name.clone(), sources_of(&account, asked));
+            sources.insert(name.clone(), sources_of(&account, asked, web.clone()));
             if let Some(sqs) = &target.sqs {
                 queues.push((Queue::of(&account, &sqs.queue), name.clone()));
             }

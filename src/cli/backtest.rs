@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -205,7 +206,7 @@ fn judged(
 
 fn setup(wanted: &Backtest, policies: PolicySet) -> anyhow::Result<Setup> {
     let one = policies.iter().next().cloned().filter(|_| policies.len() == 1);
-    let Some(written) = one else {
+    let Some(mut written) = one else {
         bail!(
             "{} holds {} policies: name a file with one",
             wanted.policy.display(),
@@ -217,6 +218,8 @@ fn setup(wanted: &Backtest, policies: PolicySet) -> anyhow::Result<Setup> {
         Ceiling::Ask => Mode::Ask,
         Ceiling::Auto => Mode::Auto,
     };
+    // Nobody recorded what they answered.
+    Arc::make_mut(&mut written.policy).checks.retain(|check| !check.is_of_web());
     let (in_service_after, now) = (wanted.in_service_after, clock::now());
     Ok(Setup { policies, written, mode, in_service_after, now })
 }
@@ -285,6 +288,17 @@ fn deployments(
 /// What people may not have meant.
 fn warn(setup: &Setup, all: &[Past], err: &mut impl Write) -> io::Result<()> {
     const MOST: usize = 5;
+    let of_web = setup.policies.iter().flat_map(|one| &one.policy.checks);
+    let of_web: Vec<&str> =
+        of_web.filter(|check| check.is_of_web()).map(|check| check.name.as_str()).collect();
+    if !of_web.is_empty() {
+        let of_web = of_web.join(", ");
+        writeln!(
+            err,
+            "warning: {of_web}: health endpoints and JSON APIs are not asked about the past here, \
+             and left out"
+        )?;
+    }
     let mismatches: Vec<String> = all.iter().filter_map(|past| setup.mismatch(past)).collect();
     for mismatch in mismatches.iter().take(MOST) {
         writeln!(err, "warning: {mismatch}; it is judged all the same")?;

@@ -118,7 +118,8 @@ impl Live {
             None
         };
         let prometheus = settings.prometheus.as_ref().map(crate::app::prometheus).transpose()?;
-        Ok(Sources { prometheus, cloudwatch, ..Sources::default() })
+        let web = crate::app::web_of(settings.outbound.as_ref(), &settings.secrets)?;
+        Ok(Sources { prometheus, cloudwatch, web, ..Sources::default() })
     }
 }
 

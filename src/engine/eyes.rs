@@ -9,7 +9,7 @@ use super::handle::Look;
 use super::run::Engine;
 use super::status::Status;
 use crate::model::{Recipient, ServiceKey};
-use crate::policy::Glob;
+use crate::policy::{Glob, WebText};
 use crate::policy_repo::Loaded;
 use crate::watch::{Stage, Watch};
 
@@ -113,6 +113,20 @@ pub(super) fn unasked(loaded: &Loaded, has: &BTreeMap<String, bool>) -> Vec<Stri
         (!asks.is_empty() && has.iter().any(lacks)).then(|| {
             let (name, asks) = (&policy.name, asks.join(", "));
             format!("policy {name}: {asks} ask Prometheus, and the settings name none")
+        })
+    });
+    told.collect()
+}
+
+/// What policies ask of the web and the settings don't allow, in words. A host that is known
+/// only with a deployment is not told.
+pub(super) fn kept_in(loaded: &Loaded, allows: impl Fn(&str) -> Result<(), String>) -> Vec<String> {
+    let policies = loaded.set.iter().map(|written| &written.policy);
+    let told = policies.flat_map(|policy| {
+        policy.checks.iter().filter_map(|check| {
+            let mut urls = check.web().into_iter().filter_map(WebText::known_host);
+            let why = urls.find_map(|url| allows(&url).err())?;
+            Some(format!("policy {}: {} is not asked: {why}", policy.name, check.name))
         })
     });
     told.collect()

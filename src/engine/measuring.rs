@@ -11,10 +11,10 @@ use super::perform::AGAIN;
 use super::run::Engine;
 use crate::judge::Rival;
 use crate::model::{
-    ALARM_BEFORE, Measured, Question, ServiceKey, TASK_STOP, Ticks, Unusable, WatchId,
+    ALARM_BEFORE, BESIDE, Measured, Question, ServiceKey, TASK_STOP, Ticks, Unusable, WatchId,
 };
 use crate::policy::{Check, Policy, Stretches, Vars};
-use crate::sources::{Due, Sources, measure};
+use crate::sources::{Due, Sources, Web, measure};
 use crate::watch::{
     BaselineAsk, BaselineMeasured, Event, Sampled, Samples, Tick, Watch, is_unsettled, rivals,
 };
@@ -125,10 +125,11 @@ impl Round {
         let unasked = unasked(watch);
         let asked = |check: &&Check| ask.is_about(check) && !unasked.contains_key(&check.name);
         for check in policy.checks.iter().filter(asked) {
-            let question = policy.question(check, &vars, ask.step, None, None);
+            let window = check.past_window(ask.step);
+            let question = policy.question(check, &vars, window, None, None);
             // One that asks the same of a control as of the service itself has nothing to say.
             if control.is_some()
-                && question.asks == policy.question(check, &own, ask.step, None, None).asks
+                && question.asks == policy.question(check, &own, window, None, None).asks
             {
                 continue;
             }
@@ -184,6 +185,7 @@ impl Engine {
         let sources = self.parts.sources.get(target).cloned();
         let sources = sources.unwrap_or_else(|| Sources::of_no_target(target));
         let (asked_of, target) = (sources.cloudwatch.clone(), target.to_owned());
+        let web = sources.web.clone();
         let handle = self.handle.clone();
         let (metrics, status) = (self.parts.metrics.clone(), self.parts.status.clone());
         self.tasks.spawn(async move {
@@ -196,6 +198,9 @@ impl Engine {
                 Vec::new()
             });
             metrics.measured(started.elapsed(), &measured);
+            for one in web.iter().flat_map(Web::take_spent) {
+                metrics.asked_web(one.source, one.result, one.took);
+            }
             if let Some(cloudwatch) = &asked_of {
                 let spent = cloudwatch.take_spent();
                 metrics.asked_cloudwatch(&target, spent.metrics, spent.calls);
@@ -251,6 +256,11 @@ fn sampled(
         }
         if let (Of::Service, Some(alarms)) = (&asked.of, one.seen.get(ALARM_BEFORE)) {
             before.extend(alarms.iter().cloned());
+        }
+        if let (Of::Service, Some(words)) = (&asked.of, one.seen.get(BESIDE))
+            && let Some(tick) = asked.places.last().and_then(|place| made.get_mut(*place))
+        {
+            tick.beside.insert(asked.check.clone(), words.clone());
         }
         for (place, reading) in asked.places.iter().zip(one.readings) {
             let Some(tick) = made.get_mut(*place) else { continue };

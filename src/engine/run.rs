@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use super::brakes::FleetBrake;
 use super::clock;
-use super::eyes::{unasked, unknown, unseen};
+use super::eyes::{kept_in, unasked, unknown, unseen};
 use super::handle::{EngineHandle, Input, Refused, WantKind};
 use super::live::{Kept, Live};
 use super::perform::AGAIN;
@@ -353,7 +353,12 @@ impl Engine {
         let sources = self.parts.sources.iter();
         let has = sources.map(|(target, one)| (target.clone(), one.prometheus.is_some())).collect();
         let unknown = unknown(loaded, |who| self.parts.elsewhere.knows(who));
-        [unseen(loaded, &self.parts.clusters), unasked(loaded, &has), unknown].concat()
+        let outbound = self.parts.sources.values().find_map(|one| one.web.as_ref());
+        let kept_in = kept_in(loaded, |url| match outbound {
+            Some(web) => web.allows(url),
+            None => Err("the settings have no `outbound.allow`".to_owned()),
+        });
+        [unseen(loaded, &self.parts.clusters), unasked(loaded, &has), unknown, kept_in].concat()
     }
 
     /// What must be known before a batch is taken in.

@@ -11,6 +11,7 @@
 //! is no clock and no randomness: the same samples give the same judgements.
 
 mod baseline;
+mod before;
 mod blame;
 mod control;
 pub mod evidence;
@@ -24,6 +25,7 @@ mod value;
 mod verdict;
 
 pub use baseline::{Baseline, Reference};
+pub use before::Before;
 pub use blame::{Blame, Rival, rank};
 pub use control::{Control, Role};
 pub use evidence::Transients;

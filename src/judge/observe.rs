@@ -6,7 +6,7 @@
 //! threshold *and* an estimate beyond a limit, or a plain limit (`for 5m`, a gauge's)
 //! that has held for long enough; whose doing it is comes beside it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -154,7 +154,7 @@ pub(super) struct Window {
 impl CheckState {
     pub fn new(check: &Check) -> Self {
         let mut asked: BTreeMap<Against, Baseline> = BTreeMap::new();
-        if !matches!(check.measure, Measure::Status { .. }) && !check.is_of_tasks() {
+        if !matches!(check.measure, Measure::Status { .. }) && check.has_past() {
             // Whose doing it is can't be said without knowing what was before.
             asked.insert(Against::Before, Baseline::Pending);
         }
@@ -167,8 +167,9 @@ impl CheckState {
                 Against::OldRevision | Against::Peers => {}
             }
         }
-        // Without a test nothing has to be outlasted.
-        let transients = (!check.is_tested()).then(Transients::default);
+        // Without a test nothing has to be outlasted; and nobody is asked a day long.
+        let replayed = check.is_tested() && !check.is_of_web();
+        let transients = (!replayed).then(Transients::default);
         Self { baselines: asked, transients, ..Self::default() }
     }
 
@@ -224,6 +225,16 @@ impl CheckState {
     pub fn forget_streaks(&mut self) {
         self.exceeded.clear();
         self.failures = 0;
+    }
+
+    /// Adds to the latest reason what the source says beside the numbers.
+    pub fn say_beside(&mut self, words: &BTreeSet<String>) {
+        let Some(last) = &mut self.last else { return };
+        for words in words {
+            if !last.reason.contains(words.as_str()) {
+                last.reason = format!("{}; {words}", last.reason);
+            }
+        }
     }
 
     /// Counts samples that were due and never taken.
@@ -475,7 +486,8 @@ impl Check {
     pub(crate) fn overlaps(&self) -> bool {
         match &self.measure {
             Measure::Ratio { of, total, .. } => {
-                matches!(of, Counted::Query(_)) || matches!(total, Counted::Query(_))
+                let own = |one: &Counted| matches!(one, Counted::Query(_) | Counted::Json(_));
+                own(of) || own(total)
             }
             Measure::Latency { .. } | Measure::Gauge { .. } | Measure::Status { .. } => false,
         }

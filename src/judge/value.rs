@@ -157,7 +157,8 @@ impl Pool {
 
     pub fn worst_of(&self, check: &Check) -> Option<(&str, f64)> {
         let Self::Values(values) = self else { return None };
-        let upward = check.higher_is_worse();
+        // Of a status 0 is down, though its limits count failures.
+        let upward = check.higher_is_worse() && !matches!(check.measure, Measure::Status { .. });
         let worst = values.iter().reduce(|worst, next| {
             let worse = if upward { next.1 > worst.1 } else { next.1 < worst.1 };
             if worse { next } else { worst }

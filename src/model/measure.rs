@@ -7,7 +7,7 @@ use std::ops::Range;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{AlarmsAsk, MetricAsk, TasksAsk};
+use super::{AlarmsAsk, HealthAsk, JsonAsk, MetricAsk, TasksAsk};
 
 /// One check's question to a metric source: a few asks, and how their answers
 /// make one measurement of a stretch of time.
@@ -74,6 +74,10 @@ pub enum Ask {
     Alarms(AlarmsAsk),
     /// The tasks of a deployment, as the platform shows them.
     Tasks(Box<TasksAsk>),
+    /// What a health endpoint says.
+    Health(Box<HealthAsk>),
+    /// Numbers out of the answer of a JSON API.
+    Json(Box<JsonAsk>),
 }
 
 /// Which series belong to the new revision.
@@ -193,7 +197,11 @@ impl Ask {
     pub fn promql(&self) -> Option<&str> {
         match self {
             Self::Query(text) | Self::Counter(text) => Some(text),
-            Self::Metric(_) | Self::Alarms(_) | Self::Tasks(_) => None,
+            Self::Metric(_)
+            | Self::Alarms(_)
+            | Self::Tasks(_)
+            | Self::Health(_)
+            | Self::Json(_) => None,
         }
     }
 }
@@ -205,6 +213,8 @@ impl fmt::Display for Ask {
             Self::Metric(asked) => write!(f, "{}", asked.metric),
             Self::Alarms(asked) => write!(f, "alarms {}", asked.names.join(", ")),
             Self::Tasks(asked) => write!(f, "tasks {}", asked.gauge),
+            Self::Health(asked) => write!(f, "{}", asked.web),
+            Self::Json(asked) => write!(f, "{} {}", asked.web, asked.path),
         }
     }
 }

@@ -22,6 +22,7 @@ mod signal;
 mod survey;
 mod tasks;
 mod verdict;
+mod web;
 
 pub use address::{Address, FILES, Lane, Way};
 pub use alert::Alert;
@@ -49,3 +50,4 @@ pub use signal::{Signal, Turn};
 pub use survey::{Front, KnownAlarm, Surveyed};
 pub use tasks::{StopKind, TASK_STOP, TaskGauge, TaskStop, TasksAsk, TasksOf};
 pub use verdict::{Mode, Outcome, Severity, Verdict};
+pub use web::{BESIDE, CHECK, Edge, Filled, Form, HealthAsk, JsonAsk, Piece, STATUS, WebAsk};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Unit;
+use super::{Health, JsonValue, Unit};
 use crate::model::{Metric, TaskGauge};
 
 /// What is measured, and in which unit its limits are.
@@ -36,6 +36,8 @@ pub enum Gauged {
     Metric(Box<Watched>),
     /// The tasks of the deployment; the platform is asked, and no source of metrics.
     Tasks(TaskGauge),
+    /// Numbers out of the answer of a JSON API.
+    Json(Box<JsonValue>),
 }
 
 /// A metric of CloudWatch as a value.
@@ -70,6 +72,8 @@ pub enum Stated {
     Query(String),
     /// CloudWatch alarms, by name.
     Alarms(Vec<String>),
+    /// A health endpoint.
+    Http(Box<Health>),
 }
 
 /// Which side of a ratio the numerator counts. Limits speak of the same side.
@@ -90,4 +94,6 @@ pub enum Counted {
     Query(String),
     /// A statistic of CloudWatch that counts the events of each period.
     Metric(Box<Metric>),
+    /// A number out of the answer of a JSON API.
+    Json(Box<JsonValue>),
 }

@@ -20,6 +20,7 @@ mod rules;
 mod selector;
 mod set;
 mod template;
+mod web;
 
 pub use diagnostic::{Diagnostic, Remark, Weight, nearest};
 pub use diff::{Change, Effect, diff};
@@ -45,3 +46,4 @@ pub use rules::{
 };
 pub use selector::selectors;
 pub use set::{Matches, Origin, PolicySet, Written};
+pub use web::{Health, JsonValue, WebText};

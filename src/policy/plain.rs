@@ -1,11 +1,11 @@
 //! Plain text with `${variables}`: the names and dimensions of CloudWatch, where nothing
-//! needs to be escaped.
+//! needs to be escaped. What is asked of the web is cut the same way.
 
 use super::diagnostic::Mistake;
 use super::template::unknown_variable;
 
 /// Cuts `text` at its variables: each piece of text with the variable behind it.
-fn pieces(text: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
+pub(super) fn pieces(text: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
     let mut rest = Some(text);
     std::iter::from_fn(move || {
         let now = rest?;

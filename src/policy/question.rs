@@ -6,10 +6,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::selector::with_matcher;
 use super::template::Template;
-use super::{Check, Counted, Gauged, Measure, Part, Policy, Proof, Stated, Watched, plain};
+use super::{
+    Check, Counted, Gauged, Health, JsonValue, Measure, Part, Policy, Proof, Stated, Watched, plain,
+};
 use crate::model::{
-    ALARM_BEFORE, AlarmsAsk, ArmRule, Ask, Births, Deployment, Fold, Metric, MetricAsk, MetricOf,
-    MetricStat, Question, Shape, TASK_STOP, TasksAsk, TasksOf,
+    ALARM_BEFORE, AlarmsAsk, ArmRule, Ask, BESIDE, Births, Deployment, Fold, HealthAsk, JsonAsk,
+    Metric, MetricAsk, MetricOf, MetricStat, Question, Shape, TASK_STOP, TasksAsk, TasksOf,
 };
 
 /// The label that Prometheus itself gives every instance that it scrapes.
@@ -107,6 +109,28 @@ impl Vars {
         };
         Ask::Metric(Box::new(MetricAsk { metric: Metric { of, ..metric.clone() }, fold }))
     }
+
+    fn health(&self, health: &Health) -> Ask {
+        let Health { web, expect, depends_on, version } = health.clone();
+        let web = web.fill(SignedDuration::ZERO, |name| self.get(name));
+        Ask::Health(Box::new(HealthAsk { web, expect, depends_on, version }))
+    }
+
+    fn json(&self, value: &JsonValue, window: SignedDuration) -> Ask {
+        let JsonValue { web, path, count } = value.clone();
+        let web = web.fill(window, |name| self.get(name));
+        Ask::Json(Box::new(JsonAsk { web, path, count, window }))
+    }
+}
+
+/// The label by which a source tells more than numbers.
+fn own_label(asks: &[Ask]) -> Option<String> {
+    match asks.first()? {
+        Ask::Alarms(_) => Some(ALARM_BEFORE.to_owned()),
+        Ask::Tasks(_) => Some(TASK_STOP.to_owned()),
+        Ask::Health(_) => Some(BESIDE.to_owned()),
+        Ask::Query(_) | Ask::Counter(_) | Ask::Metric(_) | Ask::Json(_) => None,
+    }
 }
 
 impl Policy {
@@ -125,6 +149,20 @@ impl Policy {
         arms: Option<ArmRule>,
         births: Option<Births>,
     ) -> Question {
+        let (shape, asks) = self.asks(check, vars, window);
+        let instance = self.labels.instance.clone().unwrap_or_else(|| INSTANCE.to_owned());
+        let labels = self
+            .labels
+            .version
+            .iter()
+            .chain([&instance])
+            .cloned()
+            .chain(own_label(&asks))
+            .collect();
+        Question { shape, asks, arms, instance, births, labels }
+    }
+
+    fn asks(&self, check: &Check, vars: &Vars, window: SignedDuration) -> (Shape, Vec<Ask>) {
         let expand = |text: &str| Template::of(text).expand(window, |name| vars.get(name));
         let select = |counter: &str| {
             let selector = expand(counter);
@@ -137,8 +175,9 @@ impl Policy {
             Counted::Counter(counter) => select(counter),
             Counted::Query(query) => Ask::Query(expand(query)),
             Counted::Metric(metric) => vars.metric(metric, Fold::Each),
+            Counted::Json(value) => vars.json(value, window),
         };
-        let (shape, asks) = match &check.measure {
+        match &check.measure {
             Measure::Ratio { part, of, total } => {
                 let shape = match part {
                     Part::Bad => Shape::BadOfTotal,
@@ -166,6 +205,12 @@ impl Policy {
                 let ask = TasksAsk { gauge: *gauge, of: vars.tasks.clone() };
                 (Shape::Gauge, vec![Ask::Tasks(Box::new(ask))])
             }
+            Measure::Gauge { of: Gauged::Json(value), .. } => {
+                (Shape::Gauge, vec![vars.json(value, window)])
+            }
+            Measure::Status { of: Stated::Http(health) } => {
+                (Shape::Gauge, vec![vars.health(health)])
+            }
             Measure::Status { of: Stated::Alarms(names) } => {
                 let named = |name: &String| plain::expand(name, |name| vars.get(name));
                 let names = names.iter().map(named).collect();
@@ -174,14 +219,6 @@ impl Policy {
                     vec![Ask::Alarms(AlarmsAsk { names, since: vars.since, clear: vars.clear })],
                 )
             }
-        };
-        let instance = self.labels.instance.clone().unwrap_or_else(|| INSTANCE.to_owned());
-        let own = match asks.first() {
-            Some(Ask::Alarms(_)) => Some(ALARM_BEFORE.to_owned()),
-            Some(Ask::Tasks(_)) => Some(TASK_STOP.to_owned()),
-            Some(Ask::Query(_) | Ask::Counter(_) | Ask::Metric(_)) | None => None,
-        };
-        let labels = self.labels.version.iter().chain([&instance]).cloned().chain(own).collect();
-        Question { shape, asks, arms, instance, births, labels }
+        }
     }
 }

@@ -5,7 +5,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Check, Counted, Gauged, Measure, Stated};
+use super::{Check, Counted, Gauged, Measure, Stated, WebText};
 use crate::model::{Fold, Metric, MetricOf, Ticks};
 
 /// A count that could not be asked is made up for with a later one within this.
@@ -13,6 +13,8 @@ const MADE_UP: SignedDuration = SignedDuration::from_mins(10);
 /// How long CloudWatch keeps periods below a minute.
 const FINE_KEPT: SignedDuration = SignedDuration::from_hours(3);
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);
+/// Samples of a stretch of the past that are asked of a JSON API.
+const MOST_ASKED: usize = 40;
 
 /// What is to be measured for some ticks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +36,7 @@ impl Check {
         fn counted(counted: &Counted) -> Option<&Metric> {
             match counted {
                 Counted::Metric(metric) => Some(metric),
-                Counted::Counter(_) | Counted::Query(_) => None,
+                Counted::Counter(_) | Counted::Query(_) | Counted::Json(_) => None,
             }
         }
         match &self.measure {
@@ -46,9 +48,13 @@ impl Check {
                 let beside = watched.beside.iter().map(|beside| (&beside.metric, Fold::Each));
                 [(&watched.metric, self.fold())].into_iter().chain(beside).collect()
             }
-            Measure::Gauge { of: Gauged::Query(_) | Gauged::Tasks(_), .. }
+            Measure::Gauge {
+                of: Gauged::Query(_) | Gauged::Tasks(_) | Gauged::Json(_), ..
+            }
             | Measure::Latency { .. }
-            | Measure::Status { of: Stated::Query(_) | Stated::Alarms(_) } => Vec::new(),
+            | Measure::Status { of: Stated::Query(_) | Stated::Alarms(_) | Stated::Http(_) } => {
+                Vec::new()
+            }
         }
     }
 
@@ -65,7 +71,45 @@ impl Check {
 
     /// Whether it asks Prometheus.
     pub fn is_of_prometheus(&self) -> bool {
-        !self.is_of_tasks() && !self.is_of_cloudwatch()
+        !self.is_of_tasks() && !self.is_of_cloudwatch() && !self.is_of_web()
+    }
+
+    /// What it asks of the web, as the policy writes it.
+    pub fn web(&self) -> Vec<&WebText> {
+        fn counted(counted: &Counted) -> Option<&WebText> {
+            match counted {
+                Counted::Json(value) => Some(&value.web),
+                Counted::Counter(_) | Counted::Query(_) | Counted::Metric(_) => None,
+            }
+        }
+        match &self.measure {
+            Measure::Ratio { of, total, .. } => {
+                counted(of).into_iter().chain(counted(total)).collect()
+            }
+            Measure::Gauge { of: Gauged::Json(value), .. } => vec![&value.web],
+            Measure::Status { of: Stated::Http(health) } => vec![&health.web],
+            Measure::Gauge {
+                of: Gauged::Query(_) | Gauged::Metric(_) | Gauged::Tasks(_), ..
+            }
+            | Measure::Latency { .. }
+            | Measure::Status { of: Stated::Query(_) | Stated::Alarms(_) } => Vec::new(),
+        }
+    }
+
+    /// How long each stretch of the past is that is asked for where samples lie `step` apart:
+    /// a number of a JSON API grows with it, and must be as its samples will be.
+    pub fn past_window(&self, step: SignedDuration) -> SignedDuration {
+        if self.is_of_web() { self.window(step) } else { step }
+    }
+
+    /// Whether it asks a health endpoint or a JSON API.
+    pub fn is_of_web(&self) -> bool {
+        !self.web().is_empty()
+    }
+
+    /// Whether it asks a health endpoint, which is looked at from the start of the roll-out.
+    pub fn is_of_health(&self) -> bool {
+        matches!(self.measure, Measure::Status { of: Stated::Http(_) })
     }
 
     /// Whether it is measured period by period, as CloudWatch keeps it.
@@ -165,6 +209,12 @@ impl Check {
         count: usize,
         now: Timestamp,
     ) -> Ticks {
+        if self.is_of_web() {
+            // Each sample is a request to somebody who counts them.
+            let apart = count.div_ceil(MOST_ASKED).max(1);
+            let step = step.checked_mul(i32::try_from(apart).unwrap_or(1)).unwrap_or(step);
+            return Ticks::ending_at(until, step, count / apart);
+        }
         let Some(metric) = self.followed() else { return Ticks::ending_at(until, step, count) };
         let complete = now.checked_sub(metric.delay).unwrap_or(until);
         let of = |pace: SignedDuration| {
@@ -201,9 +251,19 @@ impl Check {
         }
     }
 
-    /// Whether its past can be asked for: an alarm has only a state, and so have tasks.
+    /// Whether its past can be asked for: an alarm has only a state, and so have tasks and
+    /// health. A JSON API may be asked about the time that the request names.
     pub fn has_past(&self) -> bool {
-        !matches!(self.measure, Measure::Status { of: Stated::Alarms(_) }) && !self.is_of_tasks()
+        match &self.measure {
+            Measure::Status { of: Stated::Alarms(_) | Stated::Http(_) }
+            | Measure::Gauge { of: Gauged::Tasks(_), .. } => false,
+            Measure::Status { of: Stated::Query(_) }
+            | Measure::Gauge {
+                of: Gauged::Query(_) | Gauged::Metric(_) | Gauged::Json(_), ..
+            }
+            | Measure::Ratio { .. }
+            | Measure::Latency { .. } => self.web().iter().all(|web| web.has_past()),
+        }
     }
 
     /// Whether the platform is asked, about the deployment's tasks.

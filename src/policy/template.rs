@@ -256,7 +256,7 @@ fn quote_regex(value: &str) -> String {
 }
 
 /// A duration as PromQL writes it: `90s`, `1m`. At least a millisecond.
-fn range(window: SignedDuration) -> String {
+pub(super) fn range(window: SignedDuration) -> String {
     match window.as_millis().max(1) {
         millis if millis % 1000 != 0 => format!("{millis}ms"),
         millis if millis % 60_000 != 0 => format!("{}s", millis / 1000),

@@ -65,9 +65,12 @@ impl Given {
                 Ok(matchers) => self.counters(&matchers, asked.ticks),
                 Err(why) => Fetched::failed(asked.ticks, Unusable::Refused(why)),
             },
-            Ask::Query(_) | Ask::Metric(_) | Ask::Alarms(_) | Ask::Tasks(_) => {
-                self.query(asked, place)
-            }
+            Ask::Query(_)
+            | Ask::Metric(_)
+            | Ask::Alarms(_)
+            | Ask::Tasks(_)
+            | Ask::Health(_)
+            | Ask::Json(_) => self.query(asked, place),
         }
     }
 

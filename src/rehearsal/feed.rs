@@ -110,9 +110,10 @@ impl Feed {
         let (own, vars) = (vars(watch, None), vars(watch, ask.purpose.control()));
         let mut asked = Vec::new();
         for check in policy.checks.iter().filter(|check| ask.is_about(check)) {
-            let question = policy.question(check, &vars, ask.step, None, None);
+            let window = check.past_window(ask.step);
+            let question = policy.question(check, &vars, window, None, None);
             if ask.purpose.control().is_some()
-                && question.asks == policy.question(check, &own, ask.step, None, None).asks
+                && question.asks == policy.question(check, &own, window, None, None).asks
             {
                 continue;
             }

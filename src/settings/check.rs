@@ -124,6 +124,7 @@ impl Settings {
         if let Some(digest) = &self.digest {
             digest.check(self.slack.is_some())?;
         }
+        super::outbound::check(self.outbound.as_ref(), &self.secrets)?;
         self.check_called()?;
         Ok(())
     }

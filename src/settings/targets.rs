@@ -109,6 +109,10 @@ pub struct AccountsSettings {
     prometheus: Option<PrometheusSettings>,
     aws: AwsSettings,
     targets: BTreeMap<String, TargetSettings>,
+    #[serde(rename = "outbound")]
+    _outbound: IgnoredAny,
+    #[serde(rename = "secrets")]
+    _secrets: IgnoredAny,
     #[serde(rename = "slack")]
     _slack: IgnoredAny,
     #[serde(rename = "pagerduty")]

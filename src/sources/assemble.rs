@@ -96,9 +96,12 @@ fn rows<'a>(question: &'a Question, ticks: Ticks, fetched: &[&'a Fetched]) -> Ve
     asked()
         .map(|(ask, fetched)| match ask {
             Ask::Counter(_) => counters.rows(fetched),
-            Ask::Query(_) | Ask::Metric(_) | Ask::Alarms(_) | Ask::Tasks(_) => {
-                values(fetched, ticks)
-            }
+            Ask::Query(_)
+            | Ask::Metric(_)
+            | Ask::Alarms(_)
+            | Ask::Tasks(_)
+            | Ask::Health(_)
+            | Ask::Json(_) => values(fetched, ticks),
         })
         .collect()
 }

@@ -1,8 +1,8 @@
 //! Metric sources: they fetch and decode, and never judge.
 //!
 //! A question goes through four rooms: [`plan`] finds the fewest requests for all
-//! that is due, [`prometheus`], [`cloudwatch`] and [`TaskHealth`] ask them, [`counters`] takes the differences of
-//! raw counters, [`assemble`] makes a measurement of the answers. All but the
+//! that is due, [`prometheus`], [`cloudwatch`], [`TaskHealth`] and [`Web`] ask them,
+//! [`counters`] takes the differences of raw counters, [`assemble`] makes a measurement of the answers. All but the
 //! second are pure.
 
 pub mod assemble;
@@ -13,6 +13,7 @@ pub mod plan;
 pub mod prometheus;
 mod tasks;
 mod track;
+mod web;
 
 use crate::model::{Ask, Ticks};
 
@@ -22,6 +23,7 @@ pub use plan::{Due, Plan, Request, measure};
 pub use prometheus::Prometheus;
 pub use tasks::TaskHealth;
 pub use track::{Fetched, Track};
+pub use web::{Spent as Asked, Web};
 
 /// What can be asked about the services of one account and region. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +31,7 @@ pub struct Sources {
     pub prometheus: Option<Prometheus>,
     pub cloudwatch: Option<CloudWatch>,
     pub tasks: Option<TaskHealth>,
+    pub web: Option<Web>,
     /// Why there is none of them, where that is not for the settings of a target to say.
     pub none_because: Option<String>,
 }

@@ -90,44 +90,55 @@ pub async fn measure<K>(sources: &Sources, due: Vec<Due<K>>) -> Vec<(K, Measured
     plan.measured(&fetched)
 }
 
-/// The answers to `requests`, in their order.
+/// The answers to `requests`, in their order. What goes to one source goes there together,
+/// but for Prometheus, whose queries are requests of their own.
 pub(super) async fn fetch(sources: &Sources, requests: Vec<Request>) -> Vec<Fetched> {
     let mut asking = JoinSet::new();
-    // CloudWatch is asked for many things in one call.
-    let (mut places, mut together) = (Vec::new(), Vec::new());
-    let (mut tasks_at, mut of_tasks) = (Vec::new(), Vec::new());
     let lost = |request: &Request| Fetched::failed(request.ticks, unasked());
     let mut fetched: Vec<Fetched> = requests.iter().map(lost).collect();
+    let (mut aws, mut tasks, mut web) = (Share::default(), Share::default(), Share::default());
     for (place, request) in requests.into_iter().enumerate() {
-        if let Ask::Tasks(_) = request.ask {
-            tasks_at.push(place);
-            of_tasks.push(request);
-        } else if request.ask.promql().is_none() {
-            places.push(place);
-            together.push(request);
-        } else if let Some(prometheus) = sources.prometheus.clone() {
-            asking.spawn(async move {
-                vec![(place, prometheus.fetch(&request.ask, request.ticks).await)]
-            });
-        } else {
-            fetched[place] = Fetched::failed(request.ticks, no_source(sources, "prometheus"));
+        match request.ask {
+            Ask::Metric(_) | Ask::Alarms(_) => aws.add(place, request),
+            Ask::Tasks(_) => tasks.add(place, request),
+            Ask::Health(_) | Ask::Json(_) => web.add(place, request),
+            Ask::Query(_) | Ask::Counter(_) => {
+                let Some(prometheus) = sources.prometheus.clone() else {
+                    let why = no_source(sources, "prometheus");
+                    fetched[place] = Fetched::failed(request.ticks, why);
+                    continue;
+                };
+                asking.spawn(async move {
+                    vec![(place, prometheus.fetch(&request.ask, request.ticks).await)]
+                });
+            }
         }
     }
-    if let Some(cloudwatch) = sources.cloudwatch.clone().filter(|_| !together.is_empty()) {
-        asking.spawn(
-            async move { places.into_iter().zip(cloudwatch.fetch(&together).await).collect() },
-        );
-    } else {
-        for (place, request) in places.into_iter().zip(together) {
-            fetched[place] = Fetched::failed(request.ticks, no_source(sources, "aws"));
+    let mut unasked = Vec::new();
+    match sources.cloudwatch.clone() {
+        _ if aws.is_empty() => {}
+        Some(source) => {
+            asking.spawn(async move { aws.answered(source.fetch(&aws.requests).await) });
         }
+        None => unasked.push((aws, no_source(sources, "aws"))),
     }
-    if let Some(tasks) = sources.tasks.clone().filter(|_| !of_tasks.is_empty()) {
-        asking
-            .spawn(async move { tasks_at.into_iter().zip(tasks.fetch(&of_tasks).await).collect() });
-    } else {
-        for (place, request) in tasks_at.into_iter().zip(of_tasks) {
-            fetched[place] = Fetched::failed(request.ticks, no_source(sources, "aws"));
+    match sources.tasks.clone() {
+        _ if tasks.is_empty() => {}
+        Some(source) => {
+            asking.spawn(async move { tasks.answered(source.fetch(&tasks.requests).await) });
+        }
+        None => unasked.push((tasks, no_source(sources, "aws"))),
+    }
+    match sources.web.clone() {
+        _ if web.is_empty() => {}
+        Some(source) => {
+            asking.spawn(async move { web.answered(source.fetch(&web.requests).await) });
+        }
+        None => unasked.push((web, no_source(sources, "outbound"))),
+    }
+    for (share, why) in unasked {
+        for (place, request) in share.places.into_iter().zip(share.requests) {
+            fetched[place] = Fetched::failed(request.ticks, why.clone());
         }
     }
     while let Some(joined) = asking.join_next().await {
@@ -137,6 +148,28 @@ pub(super) async fn fetch(sources: &Sources, requests: Vec<Request>) -> Vec<Fetc
         }
     }
     fetched
+}
+
+/// What one source is asked for together, and the places of it.
+#[derive(Default)]
+struct Share {
+    places: Vec<usize>,
+    requests: Vec<Request>,
+}
+
+impl Share {
+    fn add(&mut self, place: usize, request: Request) {
+        self.places.push(place);
+        self.requests.push(request);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.requests.is_empty()
+    }
+
+    fn answered(&self, answers: Vec<Fetched>) -> Vec<(usize, Fetched)> {
+        self.places.iter().copied().zip(answers).collect()
+    }
 }
 
 fn no_source(sources: &Sources, key: &str) -> Unusable {

@@ -105,11 +105,15 @@ pub struct Tick {
     /// By check and control.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub controls: BTreeMap<String, BTreeMap<String, Reading>>,
+    /// By check, what its source says beside the numbers, in words.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub beside: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Tick {
     pub fn at(at: Timestamp) -> Self {
-        Self { at, readings: BTreeMap::new(), controls: BTreeMap::new() }
+        let (readings, controls, beside) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { at, readings, controls, beside }
     }
 }
 

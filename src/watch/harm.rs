@@ -1,6 +1,6 @@
 //! Task health: the checks that ask the platform about tasks, and what they found.
 //!
-//! They are measured from the moment the roll-out is seen, before a first task is in service
+//! They, and those of health endpoints (`watch::before`), are measured from the moment the roll-out is seen, before a first task is in service
 //! and without grace: a task that dies at its start is all there may ever be to see. What is
 //! asked about is the deployment in place, so that recovery after a rollback is measured on
 //! the tasks that came back. The stops behind a breach stay known when the platform has
@@ -39,13 +39,15 @@ impl Watch {
         }
     }
 
-    /// Whether `check` can be measured now: without a task in service only the tasks.
+    /// Whether `check` can be measured now: without a task in service only the tasks, and
+    /// the health of what runs still.
     pub fn measures(&self, check: &Check) -> bool {
-        check.is_of_tasks() || !matches!(self.stage, Stage::Starting)
+        check.is_of_tasks() || check.is_of_health() || !matches!(self.stage, Stage::Starting)
     }
 
     pub(super) fn begin_looking_at_tasks(&mut self, now: Timestamp) {
-        if self.policy().checks.iter().any(Check::is_of_tasks) {
+        let early = |check: &Check| check.is_of_tasks() || check.is_of_health();
+        if self.policy().checks.iter().any(early) {
             self.schedule_first_tick(now);
         }
     }

@@ -42,6 +42,8 @@ pub fn variables(check: &Check) -> BTreeSet<&str> {
             [&watched.metric].into_iter().chain(beside).flat_map(values).collect()
         }
         Measure::Gauge { of: Gauged::Tasks(_), .. } => Vec::new(),
+        Measure::Gauge { of: Gauged::Json(value), .. } => value.web.texts().collect(),
+        Measure::Status { of: Stated::Http(health) } => health.web.texts().collect(),
         Measure::Status { of: Stated::Alarms(names) } => names.iter().map(String::as_str).collect(),
     };
     let named = texts.into_iter().flat_map(|text| text.split("${").skip(1));
@@ -52,6 +54,7 @@ fn counted(counted: &Counted) -> Vec<&str> {
     match counted {
         Counted::Counter(text) | Counted::Query(text) => vec![text],
         Counted::Metric(metric) => values(metric),
+        Counted::Json(value) => value.web.texts().collect(),
     }
 }
 

@@ -98,6 +98,16 @@ impl Watch {
             else {
                 continue;
             };
+            let mut words: BTreeSet<String> =
+                sampled.beside.get(&check.name).cloned().unwrap_or_default();
+            let sifted = check.is_of_health().then(|| {
+                let is_before = self.in_service_at.is_none_or(|since| tick <= since);
+                let before = self.before.entry(check.name.clone()).or_default();
+                let (kept, left) = before.sift(reading, is_before);
+                words.extend((!left.is_empty()).then(|| not_counted(&left)));
+                kept
+            });
+            let reading = sifted.as_ref().unwrap_or(reading);
             let since = if check.follows_periods() { stretch } else { since_last };
             let sample = Sample {
                 at,
@@ -110,6 +120,7 @@ impl Watch {
                 shortage,
             };
             state.observe(check, &sample);
+            state.say_beside(&words);
         }
     }
 
@@ -281,6 +292,11 @@ impl Watch {
             self.tell_of_silence(&newly, now, said);
         }
     }
+}
+
+/// The parts of a status that were down before, in words.
+fn not_counted(names: &[String]) -> String {
+    format!("not counted before it has been up: {}", names.join(", "))
 }
 
 /// The checks in breach, the worst severity among them, and whose doing it is.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::baselines::controls;
 use super::intake::JOIN_WITHIN;
 use super::{Decided, Escalation, Event, Hushed, Illegal, Lost, Tasks};
-use crate::judge::{CheckState, Rival, Role};
+use crate::judge::{Before, CheckState, Rival, Role};
 use crate::model::{
     Alert, Announcement, Body, Deployment, Incident, Lead, LedgerEntry, Mode, Notice, Outcome,
     Reply, Revision, RollbackPlan, Route, Severity, Sighting, TaskStop, WatchId,
@@ -36,6 +36,9 @@ pub struct Watch {
     /// Index of the current phase.
     pub phase: usize,
     pub checks: BTreeMap<String, CheckState>,
+    /// What was down before, by check, of those that are looked at from the start.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub before: BTreeMap<String, Before>,
     /// Services that are measured beside it, and why.
     #[serde(default)]
     pub controls: BTreeMap<String, Role>,
@@ -291,6 +294,7 @@ impl Watch {
             in_service_at: None,
             phase: 0,
             checks,
+            before: BTreeMap::new(),
             controls: controls(&pinned.policy, &deployment.service.name, others),
             rivals: Vec::new(),
             known: BTreeMap::new(),

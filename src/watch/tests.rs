@@ -7,6 +7,7 @@ mod escalate;
 mod flapping;
 mod flow;
 mod harm;
+mod health;
 mod intake;
 mod invariants;
 mod joined;

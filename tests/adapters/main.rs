@@ -22,3 +22,4 @@ mod reads;
 mod rolling_back;
 mod sns;
 mod states;
+mod web;

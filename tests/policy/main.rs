@@ -14,6 +14,7 @@ mod folder;
 mod good;
 mod import;
 mod tasks;
+mod web;
 
 use deployguard::policy::{Diagnostic, PolicySet, SourceFile, check, read};
 

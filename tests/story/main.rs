@@ -14,6 +14,7 @@ mod storm;
 mod targets;
 mod tasks;
 mod two;
+mod web;
 mod whole;
 
 #[path = "../world/mod.rs"]

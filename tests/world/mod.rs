@@ -15,6 +15,7 @@ pub mod postgres;
 pub mod prometheus;
 pub mod server;
 pub mod shop;
+pub mod site;
 pub mod slack;
 pub mod timeline;
 

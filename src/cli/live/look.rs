@@ -149,6 +149,11 @@ async fn answered(
         None if !answer.tracks.is_empty() => return Ok(()),
         None => {}
     }
+    if let Ask::Json(asked) = ask {
+        let words = format!("the answer has nothing at `{}`", asked.path);
+        finding.note(Status::Empty, ask, words);
+        return Ok(());
+    }
     let Some(query) = ask.promql() else {
         let mend =
             "CloudWatch has no data point of it: are namespace, name and all dimensions right?";

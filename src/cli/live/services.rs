@@ -43,7 +43,8 @@ pub(super) async fn of(
             note
         } else {
             format!(
-                "CloudWatch does not say which services `{pattern}` matches: name one with --service"
+                "nothing that is asked says which services `{pattern}` matches: name one with \
+                 --service"
             )
         };
         return Ok((names, Some(note)));

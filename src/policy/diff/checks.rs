@@ -6,7 +6,8 @@ use super::Effect;
 use super::sides::{Told, optional};
 use crate::model::{Metric, MetricOf, Severity};
 use crate::policy::{
-    Against, BaselineRule, Bound, Check, Counted, Gauged, LeakRule, Limit, Measure, Part, Stated,
+    Against, BaselineRule, Bound, Check, Counted, Gauged, Health, JsonValue, LeakRule, Limit,
+    Measure, Part, Stated, WebText,
 };
 
 /// Tells which checks came, went and changed.
@@ -122,6 +123,7 @@ fn count(counted: &Counted) -> String {
     match counted {
         Counted::Counter(text) | Counted::Query(text) => text.clone(),
         Counted::Metric(metric) => metric_in_words(metric),
+        Counted::Json(value) => json(value),
     }
 }
 
@@ -130,6 +132,7 @@ fn gauged(gauged: &Gauged) -> (&'static str, String) {
     match gauged {
         Gauged::Query(query) => ("query", query.clone()),
         Gauged::Tasks(gauge) => ("tasks", gauge.to_string()),
+        Gauged::Json(value) => ("json", json(value)),
         Gauged::Metric(watched) => {
             let beside = watched.beside.iter().map(|beside| format!(", beside {}", beside.metric));
             ("cloudwatch", metric_in_words(&watched.metric) + &beside.collect::<String>())
@@ -141,7 +144,33 @@ fn stated(stated: &Stated) -> (&'static str, String) {
     match stated {
         Stated::Query(query) => ("status", query.clone()),
         Stated::Alarms(names) => ("alarm", names.join(", ")),
+        Stated::Http(health) => {
+            let Health { web, expect, depends_on, version } = &**health;
+            let list = |name: &str, all: Vec<String>| {
+                if all.is_empty() { String::new() } else { format!(", {name} {}", all.join(" ")) }
+            };
+            let expect = list("expect", expect.iter().map(u16::to_string).collect());
+            let theirs = list("depends_on", depends_on.iter().cloned().collect());
+            let version = list("version", version.iter().cloned().collect());
+            ("http", request(web) + &expect + &theirs + &version)
+        }
     }
+}
+
+fn json(value: &JsonValue) -> String {
+    let JsonValue { web, path, count } = value;
+    format!("{}, {}{path}", request(web), if *count { "number of " } else { "" })
+}
+
+/// Secrets stand in it by their names alone.
+fn request(web: &WebText) -> String {
+    let WebText { url, headers, body, timeout } = web;
+    let headers = headers.iter().map(|(name, value)| format!("{name}: {value}"));
+    let body = body.iter().map(|body| format!("body {body}"));
+    let more = [format!("timeout {timeout:#}")];
+    let all: Vec<String> =
+        [url.clone()].into_iter().chain(headers).chain(body).chain(more).collect();
+    all.join(", ")
 }
 
 fn metric_in_words(metric: &Metric) -> String {

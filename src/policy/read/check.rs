@@ -11,7 +11,7 @@ use super::leak::leak;
 use super::limit::Wall;
 use super::raw::{BaselineText, BreachText, CheckText, CountText, LatencyText, RatioText};
 use super::scalar::At;
-use super::{foreign, limits};
+use super::{foreign, limits, web};
 use crate::model::{Severity, TaskGauge};
 use crate::policy::diagnostic::{Mistake, quoted};
 use crate::policy::{
@@ -20,6 +20,9 @@ use crate::policy::{
 
 /// Events in the window below which there is too little traffic to tell.
 const MIN_TRAFFIC: f64 = 20.0;
+
+/// How far back a value of a JSON API looks.
+const JSON_WINDOW: SignedDuration = SignedDuration::from_mins(5);
 
 /// What a check measures, as far as its limits must know.
 #[derive(Debug, Clone, Copy)]
@@ -99,6 +102,9 @@ pub(super) fn check(name: &str, text: &CheckText, desk: &mut Desk) -> Option<Che
             foreign::tasks(name, text, desk);
             limits.hold_at_once();
         }
+        if let Some(Measure::Gauge { of: Gauged::Json(value), .. }) = &measure {
+            foreign::json(name, text, value, desk);
+        }
         if let Kind::Status = kind {
             limits.normal = None;
         }
@@ -112,6 +118,7 @@ pub(super) fn check(name: &str, text: &CheckText, desk: &mut Desk) -> Option<Che
     {
         desk.at(window.marker, Mistake::new("a window is at least `1s` long"));
     }
+    let window = window(text, measure.as_ref());
     Some(Check {
         name: name.to_owned(),
         measure: measure?,
@@ -130,8 +137,18 @@ pub(super) fn check(name: &str, text: &CheckText, desk: &mut Desk) -> Option<Che
             None => None,
         },
         min_traffic: min_traffic(text),
-        window: text.window.as_ref().map(|window| window.value.0),
+        window,
     })
+}
+
+/// A number of a JSON API grows with its window: it must not change with the phase.
+fn window(text: &CheckText, measure: Option<&Measure>) -> Option<SignedDuration> {
+    let grows = matches!(
+        measure,
+        Some(Measure::Gauge { of: Gauged::Json(value), .. }) if value.web.looks_back()
+    );
+    let own = text.window.as_ref().map(|window| window.value.0);
+    own.or(grows.then_some(JSON_WINDOW))
 }
 
 fn min_traffic(text: &CheckText) -> f64 {
@@ -162,13 +179,15 @@ fn measure(name: &str, text: &CheckText, limits: &Limits, desk: &mut Desk) -> Op
         ("latency", text.latency.is_some()),
         ("query", text.query.is_some()),
         ("cloudwatch", text.cloudwatch.is_some()),
+        ("json", text.json.is_some()),
         ("status", text.status.is_some()),
         ("alarm", text.alarm.is_some()),
+        ("http", text.http.is_some()),
         ("tasks", text.tasks.is_some()),
     ];
     one_of(&kinds, &["checks", name], desk, "a check measures one thing", || {
         Mistake::new(format!("the check `{name}` measures nothing")).mend(
-            "give it `ratio:`, `latency:`, `query:`, `cloudwatch:`, `status:`, `alarm:` or `tasks:`, or extend a bundle that does",
+            "give it `ratio:`, `latency:`, `query:`, `cloudwatch:`, `json:`, `status:`, `alarm:`, `http:` or `tasks:`, or extend a bundle that does",
         )
     })?;
     if let Some(text) = &text.ratio {
@@ -185,11 +204,19 @@ fn measure(name: &str, text: &CheckText, limits: &Limits, desk: &mut Desk) -> Op
         let names = cloudwatch::alarms(name, alarms, desk)?;
         return Some(Measure::Status { of: Stated::Alarms(names) });
     }
+    if let Some(text) = &text.http {
+        let health = Box::new(web::health(name, text, desk)?);
+        return Some(Measure::Status { of: Stated::Http(health) });
+    }
     if let Some(gauge) = &text.tasks {
         let unit = unit_of(gauge.value);
         return Some(Measure::Gauge { of: Gauged::Tasks(gauge.value), unit });
     }
     let unit = limits.unit();
+    if let Some(text) = &text.json {
+        let value = Box::new(web::json(&["checks", name, "json"], text, desk)?);
+        return Some(Measure::Gauge { of: Gauged::Json(value), unit });
+    }
     if let Some(text) = &text.cloudwatch {
         let path = ["checks", name, "cloudwatch"];
         let watched = cloudwatch::metric(&path, text, For::Value(unit), desk)?;
@@ -211,7 +238,9 @@ fn kind(text: &CheckText, limits: &Limits) -> Option<Kind> {
         latency,
         text.query.as_ref().map(|_| gauge()),
         text.cloudwatch.as_ref().map(|_| gauge()),
+        text.json.as_ref().map(|_| gauge()),
         text.status.as_ref().map(|_| Kind::Status),
+        text.http.as_ref().map(|_| Kind::Status),
         text.alarm.as_ref().map(|_| Kind::Status),
         text.tasks.as_ref().map(|gauge| Kind::Gauge(unit_of(gauge.value))),
     ];
@@ -257,10 +286,15 @@ fn counted(path: &[&str], text: &CountText, desk: &mut Desk) -> Option<Counted> 
         ("counter", text.counter.is_some()),
         ("query", text.query.is_some()),
         ("cloudwatch", text.cloudwatch.is_some()),
+        ("json", text.json.is_some()),
     ];
     one_of(&kinds, path, desk, "a count comes from one place", || {
-        Mistake::new("the count has neither `counter` nor `query` nor `cloudwatch`")
+        Mistake::new("the count has neither `counter` nor `query` nor `cloudwatch` nor `json`")
     })?;
+    if let Some(text) = &text.json {
+        let value = web::json(&[path, &["json"]].concat(), text, desk)?;
+        return Some(Counted::Json(Box::new(value)));
+    }
     match (&text.counter, &text.query, &text.cloudwatch) {
         (Some(counter), _, _) => Some(Counted::Counter(counter.value.0.clone())),
         (None, Some(query), _) => Some(Counted::Query(query.value.0.clone())),
@@ -287,11 +321,18 @@ fn together(name: &str, of: &Counted, total: &Counted, desk: &mut Desk) -> Optio
         (Counted::Counter(_) | Counted::Query(_), Counted::Counter(_) | Counted::Query(_)) => {
             return Some(());
         }
-        (Counted::Metric(_), Counted::Counter(_) | Counted::Query(_))
-        | (Counted::Counter(_) | Counted::Query(_), Counted::Metric(_)) => {
-            Mistake::new("a ratio counts both sides in one source")
-                .mend("take both from Prometheus, or both from CloudWatch")
+        (Counted::Json(of), Counted::Json(total)) if of.web.has_past() && total.web.has_past() => {
+            return Some(());
         }
+        (Counted::Json(_), Counted::Json(_)) => {
+            Mistake::new("both sides of a ratio count a stretch of time: one has no `${since}`")
+                .mend("write `${since}` (or `${since_ms}`) into its `url` or `body`")
+        }
+        (
+            Counted::Metric(_) | Counted::Json(_) | Counted::Counter(_) | Counted::Query(_),
+            Counted::Metric(_) | Counted::Json(_) | Counted::Counter(_) | Counted::Query(_),
+        ) => Mistake::new("a ratio counts both sides in one source")
+            .mend("take both from Prometheus, both from CloudWatch, or both from `json`"),
     };
     desk.at(desk.key(&["checks", name, "ratio"]), mistake);
     None

@@ -12,10 +12,10 @@ use crate::policy::diagnostic::Mistake;
 const MAX_MISTAKES: usize = 100;
 
 /// Keys of the policy language that this version does not act on yet.
-const COMING: [&str; 6] = ["alarm", "cloudwatch", "health", "http", "logs", "tasks"];
+const COMING: [&str; 5] = ["alarm", "cloudwatch", "health", "logs", "tasks"];
 /// Of these, the ones that are a check's measurement: without it the rest of
 /// the check means nothing.
-const COMING_MEASURES: [&str; 5] = ["alarm", "cloudwatch", "http", "logs", "tasks"];
+const COMING_MEASURES: [&str; 4] = ["alarm", "cloudwatch", "logs", "tasks"];
 
 /// Keys from the root to a value.
 pub(super) type Path = Vec<String>;

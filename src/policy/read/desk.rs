@@ -80,7 +80,8 @@ fn may_be_given(path: &[&str]) -> bool {
     match path {
         ["phases", ..] => true,
         ["checks", _, key, ..] => {
-            ["ratio", "latency", "query", "cloudwatch", "status", "alarm"].contains(key)
+            ["ratio", "latency", "query", "cloudwatch", "json", "status", "alarm", "http"]
+                .contains(key)
         }
         _ => false,
     }

@@ -3,6 +3,7 @@
 use super::check::Kind;
 use super::desk::Desk;
 use super::raw::CheckText;
+use crate::policy::JsonValue;
 use crate::policy::diagnostic::Mistake;
 
 pub(super) fn check(name: &str, text: &CheckText, kind: Kind, desk: &mut Desk) {
@@ -38,6 +39,21 @@ pub(super) fn tasks(name: &str, text: &CheckText, desk: &mut Desk) {
             let mistake = Mistake::new(format!("a check of `tasks` has no `{key}`: {because}"));
             desk.at(desk.key(&["checks", name, key]), mistake.mend("remove it"));
         }
+    }
+}
+
+/// What can't be asked about the past has none to be compared with.
+pub(super) fn json(name: &str, text: &CheckText, value: &JsonValue, desk: &mut Desk) {
+    if text.baseline.is_some() && !value.web.has_past() {
+        let mistake = Mistake::new(
+            "a `json` without `${since}` is asked of the present alone: it has no `baseline`",
+        );
+        let mend = "write `${since}` into its `url` or `body`, or remove the baseline";
+        desk.at(desk.key(&["checks", name, "baseline"]), mistake.mend(mend));
+    }
+    if let Some(window) = text.window.as_ref().filter(|_| !value.web.looks_back()) {
+        let mistake = Mistake::new("a `json` without `${since}` or `${window}` has no `window`");
+        desk.at(window.marker, mistake.mend("remove it"));
     }
 }
 

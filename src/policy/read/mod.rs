@@ -30,6 +30,7 @@ mod services;
 mod sharing;
 mod source;
 mod units;
+mod web;
 
 use jiff::SignedDuration;
 use marked_yaml::Marker;

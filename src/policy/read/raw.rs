@@ -18,6 +18,7 @@ use super::scalar::{
     ActionWord, AskInstead, At, Buckets, Bundle, CountQuery, Counter, KnownGood, LabelName, MEND,
     Pattern, PersonId, Query, RungText, Scalar, ServiceName, SlackId, Told, Version,
 };
+use super::web::{HttpText, JsonText};
 use crate::model::{Mode, Severity, TaskGauge};
 use crate::policy::{Against, Bound, Fallback, Hours, Limit, LowTraffic, OnTimeout, Unannounced};
 
@@ -103,7 +104,7 @@ pub(super) struct PhaseText {
     pub interval: Option<At<Stretch>>,
 }
 
-/// One measured thing: exactly one of `ratio`, `latency`, `query`, `cloudwatch`, `status`, `alarm` and `tasks`, with limits.
+/// One measured thing: exactly one of `ratio`, `latency`, `query`, `cloudwatch`, `json`, `status`, `alarm`, `http` and `tasks`, with limits.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, expecting = "the keys of a check")]
 pub(super) struct CheckText {
@@ -119,6 +120,10 @@ pub(super) struct CheckText {
     pub cloudwatch: Option<CloudWatchText>,
     /// CloudWatch alarms: of several, one in ALARM counts; one that was in ALARM before the deployment does not. Its limits are failures running: `SEV2: 1 failure`.
     pub alarm: Option<AlarmText>,
+    /// A number out of the answer of a JSON API. With `${since}` in the request its past can be asked for too.
+    pub json: Option<JsonText>,
+    /// A health endpoint: up or down, and each check in its JSON by its own name. What was down before the deployment counts once it has been up. Its limits are failures running: `SEV1: 3 failures`.
+    pub http: Option<HttpText>,
     /// The tasks of the deployment, as the platform shows them; no metric is needed. `failures`: how many came to harm in ten minutes, such as `SEV2: "> 2"`. `running`: the share of the desired tasks that run after the roll-out. `healthy_targets`: the share of the load balancer's targets that are healthy.
     pub tasks: Option<At<TaskGauge>>,
     /// Inside it the check is healthy, whatever its baseline says.
@@ -131,7 +136,7 @@ pub(super) struct CheckText {
     pub leak: Option<LeakText>,
     /// Events in the window below which there is too little traffic to tell. Default: 20.
     pub min_traffic: Option<At<Count>>,
-    /// How far back a sample looks. Default: the phase's interval, at least 1m.
+    /// How far back a sample looks. Default: the phase's interval, at least 1m; of a `json` value 5m.
     pub window: Option<At<Stretch>>,
 }
 
@@ -163,7 +168,7 @@ pub(super) struct RatioText {
     pub total: Option<CountText>,
 }
 
-/// Where a count comes from: exactly one of the three.
+/// Where a count comes from: exactly one of the four.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, expecting = "`{ counter: SELECTOR }` or `{ query: PROMQL }`")]
 pub(super) struct CountText {
@@ -173,6 +178,8 @@ pub(super) struct CountText {
     pub query: Option<At<CountQuery>>,
     /// A metric of CloudWatch: the sum of each period.
     pub cloudwatch: Option<CloudWatchText>,
+    /// A number out of the answer of a JSON API: the events since `${since}`.
+    pub json: Option<JsonText>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]

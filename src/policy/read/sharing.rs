@@ -61,7 +61,7 @@ fn asked(check: &CheckText) -> Vec<Asked<'_>> {
     let mut ask = |text, marker, is_counter| all.push(Asked { text, marker, is_counter });
     let ratio = check.ratio.iter();
     let counts = ratio.flat_map(|ratio| [&ratio.bad, &ratio.good, &ratio.total]).flatten();
-    for CountText { counter, query, cloudwatch: _ } in counts {
+    for CountText { counter, query, cloudwatch: _, json: _ } in counts {
         if let Some(counter) = counter {
             ask(&counter.value.0, counter.marker, true);
         }

@@ -142,7 +142,8 @@ impl CloudWatch {
                     None => wanted.push(Wanted { place, ask: (**ask).clone(), ticks: *ticks }),
                 },
                 Ask::Alarms(ask) => alarms.push((place, ask, *ticks)),
-                Ask::Query(_) | Ask::Counter(_) | Ask::Tasks(_) => {}
+                Ask::Query(_) | Ask::Counter(_) | Ask::Tasks(_) | Ask::Health(_) | Ask::Json(_) => {
+                }
             }
         }
         let mut asking = JoinSet::new();
@@ -303,7 +304,12 @@ pub fn price(requests: &[Request]) -> Spent {
     let wanted =
         requests.iter().enumerate().filter_map(|(place, Request { ask, ticks })| match ask {
             Ask::Metric(ask) => Some(Wanted { place, ask: (**ask).clone(), ticks: *ticks }),
-            Ask::Query(_) | Ask::Counter(_) | Ask::Alarms(_) | Ask::Tasks(_) => None,
+            Ask::Query(_)
+            | Ask::Counter(_)
+            | Ask::Alarms(_)
+            | Ask::Tasks(_)
+            | Ask::Health(_)
+            | Ask::Json(_) => None,
         });
     let calls = calls::plan(wanted.collect());
     Spent { metrics: calls.iter().map(Call::billed).sum(), calls: calls.len() as u64 }

@@ -206,7 +206,12 @@ impl TaskHealth {
 fn asked(ask: &Ask) -> Option<&TasksAsk> {
     match ask {
         Ask::Tasks(asked) => Some(asked),
-        Ask::Query(_) | Ask::Counter(_) | Ask::Metric(_) | Ask::Alarms(_) => None,
+        Ask::Query(_)
+        | Ask::Counter(_)
+        | Ask::Metric(_)
+        | Ask::Alarms(_)
+        | Ask::Health(_)
+        | Ask::Json(_) => None,
     }
 }
 

@@ -1,0 +1,143 @@
+//! What was down before the deployment, of a status that has no past: it is looked at from
+//! the start of the roll-out, and what was down then counts only once it has been up.
+//!
+//! What nobody saw before counts as well only once it has been up, with one exception: a check
+//! that the endpoint did not name before, though it answered and was up, came with the new
+//! version, and is its own.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{CHECK, Measurement, Reading, Unusable};
+
+/// Series that are remembered.
+const MOST: usize = 200;
+
+/// What has been seen of a status since the roll-out began, by series.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Before {
+    /// Whether it was seen up before the first new task was in service, in any part.
+    answered: bool,
+    up: BTreeSet<String>,
+    /// Down before, and not up since.
+    down: BTreeSet<String>,
+}
+
+impl Before {
+    /// `reading` without the series that do not count, and their names. `is_before`: the first
+    /// new task is not in service yet. Nothing left is no data.
+    pub fn sift(&mut self, reading: &Reading, is_before: bool) -> (Reading, Vec<String>) {
+        let Ok(Measurement::Gauge { values }) = reading else {
+            return (reading.clone(), Vec::new());
+        };
+        for (name, value) in values {
+            if *value > 0.0 {
+                self.down.remove(name);
+                if self.up.len() < MOST {
+                    self.up.insert(name.clone());
+                }
+            } else if is_before && !self.up.contains(name) && self.down.len() < MOST {
+                self.down.insert(name.clone());
+            }
+        }
+        self.answered |= is_before && values.values().any(|value| *value > 0.0);
+        let (kept, left): (BTreeMap<String, f64>, BTreeMap<String, f64>) = values
+            .iter()
+            .map(|(name, value)| (name.clone(), *value))
+            .partition(|(name, value)| *value > 0.0 || self.counts(name));
+        let left: Vec<String> = left.keys().map(|name| shown(name)).collect();
+        if kept.is_empty() {
+            let why = "down since before the deployment, or never seen up: it counts once it has \
+                       been up";
+            return (Err(Unusable::Refused(why.to_owned())), left);
+        }
+        (Ok(Measurement::Gauge { values: kept }), left)
+    }
+
+    fn counts(&self, name: &str) -> bool {
+        self.up.contains(name) || (self.answered && !self.down.contains(name))
+    }
+}
+
+/// A series of a health endpoint by the name of its check.
+fn shown(name: &str) -> String {
+    let inner = name.strip_prefix("{").and_then(|name| name.strip_suffix("\"}"));
+    let check = inner.and_then(|name| name.strip_prefix(CHECK)?.strip_prefix("=\""));
+    check.unwrap_or(name).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(name: &str) -> String {
+        format!("{{check={name:?}}}")
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "it stands for what a source says")]
+    fn reading(values: &[(&str, f64)]) -> Reading {
+        let values = values.iter().map(|(name, value)| (named(name), *value)).collect();
+        Ok(Measurement::Gauge { values })
+    }
+
+    /// What is left of `after`, the task in service, and what is not counted.
+    fn sifted(before: &mut Before, after: &[(&str, f64)]) -> (Vec<String>, Vec<String>) {
+        let (left, out) = before.sift(&reading(after), false);
+        let kept = match left {
+            Ok(Measurement::Gauge { values }) => values.keys().map(|name| shown(name)).collect(),
+            Ok(Measurement::Counts(_) | Measurement::Histogram(_)) | Err(_) => Vec::new(),
+        };
+        (kept, out)
+    }
+
+    fn texts(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn what_was_up_before_counts_when_it_goes_down() {
+        let mut before = Before::default();
+        let _ = before.sift(&reading(&[("status", 1.0), ("db", 1.0)]), true);
+        let down = sifted(&mut before, &[("status", 1.0), ("db", 0.0)]);
+        assert_eq!(down, (texts(&["db", "status"]), texts(&[])));
+    }
+
+    #[test]
+    fn what_was_down_before_counts_only_once_it_has_been_up() {
+        let mut before = Before::default();
+        let _ = before.sift(&reading(&[("status", 1.0), ("db", 0.0)]), true);
+        let down = [("status", 1.0), ("db", 0.0)];
+        assert_eq!(sifted(&mut before, &down), (texts(&["status"]), texts(&["db"])));
+        let _ = sifted(&mut before, &[("status", 1.0), ("db", 1.0)]);
+        assert_eq!(sifted(&mut before, &down), (texts(&["db", "status"]), texts(&[])));
+    }
+
+    #[test]
+    fn an_endpoint_that_was_down_as_a_whole_excuses_all_of_it() {
+        let mut before = Before::default();
+        let _ = before.sift(&reading(&[("status", 0.0)]), true);
+        let (kept, out) = sifted(&mut before, &[("status", 0.0)]);
+        assert_eq!((kept, out), (texts(&[]), texts(&["status"])));
+        // It answers for the first time, and its database is down: nobody knows since when.
+        let answers = sifted(&mut before, &[("status", 1.0), ("db", 0.0)]);
+        assert_eq!(answers, (texts(&["status"]), texts(&["db"])));
+    }
+
+    #[test]
+    fn a_check_that_came_with_the_new_version_is_its_own() {
+        let mut before = Before::default();
+        let _ = before.sift(&reading(&[("status", 1.0)]), true);
+        let down = sifted(&mut before, &[("status", 1.0), ("queue", 0.0)]);
+        assert_eq!(down, (texts(&["queue", "status"]), texts(&[])));
+    }
+
+    #[test]
+    fn what_nobody_looked_at_before_counts_only_once_it_has_been_up() {
+        let mut before = Before::default();
+        let down = [("db", 0.0), ("status", 0.0)];
+        assert_eq!(sifted(&mut before, &down), (texts(&[]), texts(&["db", "status"])));
+        let _ = sifted(&mut before, &[("db", 1.0), ("status", 1.0)]);
+        assert_eq!(sifted(&mut before, &down), (texts(&["db", "status"]), texts(&[])));
+    }
+}

@@ -1,0 +1,112 @@
+//! Health endpoints and JSON APIs in policies: what they mean, and what is asked.
+
+use deployguard::model::{Ask, Edge, Form, Piece, Shape};
+use deployguard::policy::{Check, Counted, Measure, Policy, Stated, Unit, Vars};
+use jiff::SignedDuration;
+
+use super::*;
+
+fn shop(checks: &str) -> Result<Policy, String> {
+    let head = "version: 1\npolicy: shop\nenvironment: e\nmatch: { cluster: c, service: s }\n\
+                phases: { all: { until: 1h, interval: 15s } }\n";
+    match read_one(format!("{head}checks:\n{checks}")) {
+        Ok(set) => Ok(Policy::clone(&set.named("shop").unwrap().policy)),
+        Err(mistakes) => Err(told(Err(mistakes))),
+    }
+}
+
+fn check(text: &str) -> (Policy, Check) {
+    let policy = shop(&format!("  it: {text}\n")).unwrap();
+    let check = policy.check("it").unwrap().clone();
+    (policy, check)
+}
+
+fn asks(policy: &Policy, check: &Check, window: SignedDuration) -> (Shape, Vec<Ask>) {
+    let question = policy.question(check, &Vars::default(), window, None, None);
+    (question.shape, question.asks)
+}
+
+const MINUTE: SignedDuration = SignedDuration::from_mins(1);
+
+#[test]
+fn a_health_endpoint_is_written_as_its_url_or_with_more_about_it() {
+    let (_, short) =
+        check("{ http: https://www.shopflow.io/api/health, breach: { SEV1: 3 failures } }");
+    let (policy, long) = check(
+        "{ http: { url: https://www.shopflow.io/api/health, timeout: 10s, expect: [200, 204], \
+         depends_on: [gemini_api], version: $.version, \
+         headers: { Authorization: 'Bearer ${secrets.health}' } }, breach: { SEV1: 3 failures } }",
+    );
+    let Measure::Status { of: Stated::Http(health) } = &short.measure else { panic!("{short:?}") };
+    assert_eq!(health.web.timeout, SignedDuration::from_secs(5));
+    assert!(health.expect.is_empty() && health.depends_on.is_empty());
+    let Measure::Status { of: Stated::Http(health) } = &long.measure else { panic!("{long:?}") };
+    assert_eq!(health.expect, [200, 204].into());
+    assert_eq!(health.web.secrets().collect::<Vec<_>>(), ["health"]);
+    assert!(short.is_of_health() && !short.has_past() && !short.is_of_prometheus());
+    let (shape, asks) = asks(&policy, &long, MINUTE);
+    let [Ask::Health(ask)] = &asks[..] else { panic!("{asks:?}") };
+    assert_eq!(shape, Shape::Gauge);
+    let header = &ask.web.headers["Authorization"].0;
+    assert_eq!(*header, [Piece::Text("Bearer ".into()), Piece::Secret("health".into())]);
+    // Where it is shown the secret has its name alone.
+    assert_eq!(asks[0].to_string(), "GET https://www.shopflow.io/api/health");
+}
+
+#[test]
+fn a_json_value_looks_back_over_the_same_window_in_every_phase_and_may_have_a_past() {
+    let url = "https://sentry.io/api/0/count?since=${since}";
+    let (policy, since) = check(&format!(
+        "{{ json: {{ url: '{url}', path: $.count }}, breach: {{ SEV2: '> 10' }} }}"
+    ));
+    assert_eq!(since.window, Some(MINUTE * 5));
+    assert!(since.has_past() && since.looks_back() && since.unit() == Unit::Number);
+    let (_, asked) = asks(&policy, &since, MINUTE * 5);
+    let [Ask::Json(ask)] = &asked[..] else { panic!("{asked:?}") };
+    assert_eq!(ask.web.url.0.last(), Some(&Piece::Time(Edge::Since, Form::Rfc3339)));
+    let (_, now) =
+        check("{ json: { url: https://a.example, path: $.n }, breach: { SEV2: '> 10ms' } }");
+    assert!(!now.has_past() && !now.looks_back() && now.window.is_none());
+    assert_eq!(now.unit(), Unit::Seconds);
+    // A sample of the past looks back as far as a sample does.
+    assert_eq!(since.past_window(SignedDuration::from_secs(15)), MINUTE * 5);
+    // However long a stretch is, few requests are made for it.
+    let past = since.past(jiff::Timestamp::UNIX_EPOCH, MINUTE, 120, jiff::Timestamp::UNIX_EPOCH);
+    assert_eq!((past.count, past.step), (40, MINUTE * 3));
+}
+
+#[test]
+fn a_ratio_may_count_both_its_sides_in_json() {
+    let of = |name: &str| {
+        format!(
+            "{{ json: {{ url: 'https://es.example/{name}/_count', path: $.count, \
+             body: '{{\"since\":${{since_ms}},\"app\":\"${{service}}\"}}' }} }}"
+        )
+    };
+    let (policy, check) = check(&format!(
+        "{{ ratio: {{ bad: {}, total: {} }}, breach: {{ SEV2: '> 1%' }} }}",
+        of("errors"),
+        of("all")
+    ));
+    let Measure::Ratio { of: Counted::Json(_), total: Counted::Json(_), .. } = &check.measure
+    else {
+        panic!("{check:?}")
+    };
+    let (shape, asks) = asks(&policy, &check, MINUTE);
+    assert_eq!((shape, asks.len()), (Shape::BadOfTotal, 2));
+    assert_eq!(asks[0].to_string(), "POST https://es.example/errors/_count $.count");
+}
+
+#[test]
+fn a_policy_that_is_written_out_reads_as_the_same_policy() {
+    let text = "version: 1\npolicy: shop\nenvironment: e\nmatch: { cluster: c, service: s }\n\
+                phases: { all: { until: 1h, interval: 15s } }\nchecks:\n  health:\n    \
+                http: { url: 'https://a.example/${service}', expect: [200], depends_on: [x y] }\n    \
+                breach: { SEV1: 3 failures }\n  issues:\n    json: { url: 'https://a.example/?s=${since}', \
+                path: \"$['a b'][*]\", count: true, method: POST, body: '{\"a\":\"${service}\"}', \
+                headers: { DD-API-KEY: '${secrets.dd}' } }\n    breach: { SEV2: '> 10' }\n";
+    let first = read_one(text).unwrap();
+    let written = first.named("shop").unwrap();
+    let again = read_one(written.text.clone()).unwrap();
+    assert_eq!(again.named("shop").unwrap().policy, written.policy);
+}
