@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use super::world::{Guard, at, policy};
 use crate::model::{ActFailure, Body, Mode, Notice, Outcome, Recipient, Severity, Turn};
 use crate::policy::{Policy, Rung};
-use crate::watch::{Command, Event, Press};
+use crate::watch::{Ceiling, Command, Event, Press};
 
 pub(super) fn to(text: &str) -> Recipient {
     text.parse().unwrap()
@@ -168,6 +168,10 @@ fn a_hold_that_ends_without_a_decision_calls_people_anew() {
     assert_eq!(mentions(&guard.notices), ["S0ONCALL"]);
     guard.waits(60);
     assert_eq!(mentions(&guard.notices), ["S0ONCALL", "S0ONCALL"], "{:?}", guard.said());
+    assert_eq!(heard(&guard, "pagerduty:oncall").last(), Some(&Turn::Called));
+    let help = |turn: &Turn| *turn == Turn::NeedsHelp;
+    assert!(!heard(&guard, "pagerduty:oncall").iter().any(help), "once in one step");
+    assert!(heard(&guard, "webhook:audit").iter().any(help));
     guard.waits(5 * 60);
     assert_eq!(mentions(&guard.notices), ["S0ONCALL", "S0ONCALL", "U0MANAGER"]);
 }
@@ -324,4 +328,15 @@ fn a_question_that_comes_after_an_acknowledgement_calls_people_anew() {
     assert_eq!(heard(&guard, "pagerduty:oncall").last(), Some(&Turn::Called));
     guard.waits(300);
     assert_eq!(heard(&guard, "email:manager"), [Turn::Called]);
+}
+
+#[test]
+fn a_pause_stops_no_calls_about_what_was_open_before_it() {
+    let mut guard = asked(ladder());
+    let paused = Ceiling { mode: Mode::Observe, because: Some("paused by eve".into()) };
+    guard.take(Event::CeilingChanged(paused)).unwrap();
+    let said = format!("{:?}", guard.notices);
+    assert!(said.contains("people go on being called about what is open"), "{said}");
+    guard.waits(300);
+    assert_eq!(mentions(&guard.notices), ["S0ONCALL", "U0MANAGER"]);
 }
