@@ -353,6 +353,31 @@ impl Watch {
         self.policy().notify.tell.iter().cloned()
     }
 
+    /// Whether a turn calls people once more who had it in hand, or may have taken it where
+    /// nothing is heard of it. Keeps who has heard that somebody has.
+    fn calls_anew(&mut self, turn: &Turn, to: &BTreeSet<Recipient>) -> bool {
+        let goes_on = self.is_open();
+        let Some(incident) = self.incident.as_mut() else { return false };
+        let in_hand = incident.acked.as_ref().is_some_and(|acked| !acked.by_hold);
+        match turn {
+            Turn::Acknowledged { .. } => incident.calmed.extend(to.iter().cloned()),
+            Turn::Resolved | Turn::Closed => incident.calmed.clear(),
+            Turn::RolledBack { .. } => {}
+            // At the end of the watch whoever has it in hand keeps it.
+            Turn::NeedsHelp if goes_on || !in_hand => {
+                incident.calmed.retain(|one| !to.contains(one));
+                return true;
+            }
+            Turn::Opened | Turn::Called if !in_hand => {
+                let before = incident.calmed.len();
+                incident.calmed.retain(|one| !to.contains(one));
+                return incident.calmed.len() < before;
+            }
+            Turn::Opened | Turn::Called | Turn::NeedsHelp => {}
+        }
+        false
+    }
+
     /// Words as in the thread: those of the latest reply of this change, where there is one.
     pub(super) fn signal(
         &mut self,
@@ -370,6 +395,8 @@ impl Watch {
         if incident.is_led() && of_its_own {
             return;
         }
+        let anew = self.calls_anew(&turn, &to);
+        let Some(incident) = self.incident.as_ref() else { return };
         let own = || format!("{}#{}", self.id, incident.number);
         let reply = said.last_reply();
         let signal = Signal {
@@ -392,6 +419,7 @@ impl Watch {
             deployment: Box::new(self.deployment.clone()),
             policy: self.policy().name.clone(),
             turn,
+            anew,
         };
         let body = Body::Signal { to: to.into_iter().collect(), signal: Box::new(signal) };
         let notice = self.notice(now, body);

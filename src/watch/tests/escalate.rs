@@ -340,3 +340,45 @@ fn a_pause_stops_no_calls_about_what_was_open_before_it() {
     guard.waits(300);
     assert_eq!(mentions(&guard.notices), ["S0ONCALL", "U0MANAGER"]);
 }
+
+/// Whether the pager was called once more at each of its turns.
+fn anew(guard: &Guard) -> Vec<(Turn, bool)> {
+    let oncall = to("pagerduty:oncall");
+    let told = guard.notices.iter().filter_map(|notice| match &notice.body {
+        Body::Signal { to, signal } if to.contains(&oncall) => {
+            Some((signal.turn.clone(), signal.anew))
+        }
+        Body::Signal { .. } | Body::Card(_) | Body::Reply(_) | Body::Files { .. } => None,
+    });
+    told.collect()
+}
+
+#[test]
+fn whom_a_hold_had_calmed_its_end_calls_once_more() {
+    let mut guard = asked(ladder());
+    assert_eq!(anew(&guard), [(Turn::Opened, false)]);
+    guard.presses(Command::Hold).unwrap();
+    guard.waits(30 * 60);
+    let held = Turn::Acknowledged { by: "dana".into() };
+    assert_eq!(anew(&guard), [(Turn::Opened, false), (held, false), (Turn::Called, true)]);
+    assert_eq!(guard.replayed(), guard.watch);
+}
+
+#[test]
+fn a_rollback_that_failed_calls_once_more_whoever_took_it_in_hand_at_the_pager() {
+    let mut policy = ladder();
+    let rungs = policy.notify.escalate[&Severity::Sev2].clone();
+    policy.notify.escalate.insert(Severity::Sev1, rungs);
+    let mut guard = Guard::settled(policy);
+    guard.breaks(40.0);
+    guard.take(Event::Acted(Err(ActFailure::Permanent("no such target".into())))).unwrap();
+    assert_eq!(anew(&guard), [(Turn::Opened, false), (Turn::NeedsHelp, true)]);
+}
+
+#[test]
+fn the_end_of_a_watch_calls_nobody_once_more_who_has_it_in_hand() {
+    let mut guard = asked(short_ladder());
+    guard.presses(Command::Ack).unwrap();
+    ends(&mut guard);
+    assert_eq!(anew(&guard).last(), Some(&(Turn::NeedsHelp, false)));
+}
