@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Companion, Lead, Severity};
+use super::{Companion, Lead, Recipient, Severity};
 
 /// Opened by the first breach of a watch; a watch has at most one open.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,6 +31,9 @@ pub struct Incident {
     /// Who has it in hand. Stops the escalation, and nothing else.
     #[serde(default)]
     pub acked: Option<Acked>,
+    /// Who has heard elsewhere that somebody has it in hand, and was not called since.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub calmed: BTreeSet<Recipient>,
     /// Times that it has come back after it was well again.
     #[serde(default)]
     pub returns: u32,

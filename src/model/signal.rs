@@ -25,6 +25,9 @@ pub struct Signal {
     pub deployment: Box<Deployment>,
     /// The policy's name.
     pub policy: String,
+    /// Whoever took it in hand has it no longer: who was told so is called once more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub anew: bool,
 }
 
 /// What has happened.

@@ -3,6 +3,9 @@
 //!
 //! What only brings news of an incident (nobody acknowledged, rolled back) triggers the same
 //! alert again: PagerDuty adds it to the alert's log, and calls nobody who has acknowledged.
+//! Where people are to be called once more, that alert is resolved first: the trigger after it
+//! opens another under the same key. A crash between the two is made up for by the next try,
+//! which sends both; PagerDuty drops a `resolve` of what is not open.
 
 use std::fmt;
 use std::time::Duration;
@@ -14,8 +17,11 @@ use super::http::Poster;
 use super::slack::render::mark;
 use super::slack::text::line;
 use super::{Call, DeliverError, words};
+use crate::crash;
 use crate::model::{Severity, Turn};
 
+/// The action that opens an alert.
+const TRIGGER: &str = "trigger";
 /// What PagerDuty takes of a summary, in characters.
 const SUMMARY: usize = 1024;
 /// The bound of the fields that PagerDuty gives none, in characters.
@@ -60,7 +66,16 @@ impl PagerDuty {
 
     /// Brings one event, once.
     pub async fn call(&self, call: &Call) -> Result<(), DeliverError> {
-        let mut event = event(call, self.home.as_deref());
+        let event = event(call, self.home.as_deref());
+        if call.signal.anew && event["event_action"] == TRIGGER {
+            let key = &event["dedup_key"];
+            self.send(json!({ "event_action": "resolve", "dedup_key": key })).await?;
+            crash::point("page-anew");
+        }
+        self.send(event).await
+    }
+
+    async fn send(&self, mut event: Value) -> Result<(), DeliverError> {
         event["routing_key"] = Value::from(self.routing_key.as_str());
         let json = HeaderValue::from_static("application/json");
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, json)]);
@@ -97,12 +112,12 @@ pub fn event(call: &Call, home: Option<&str>) -> Value {
     let signal = &call.signal;
     let dedup_key = mark(&signal.incident);
     let action = match signal.turn {
-        Turn::Opened | Turn::Called | Turn::NeedsHelp | Turn::RolledBack { .. } => "trigger",
+        Turn::Opened | Turn::Called | Turn::NeedsHelp | Turn::RolledBack { .. } => TRIGGER,
         Turn::Acknowledged { .. } => "acknowledge",
         Turn::Resolved | Turn::Closed => "resolve",
     };
     // Of what is not resolved the alert's log has to say why it is closed all the same.
-    if action != "trigger" && signal.turn != Turn::Closed {
+    if action != TRIGGER && signal.turn != Turn::Closed {
         return json!({ "event_action": action, "dedup_key": dedup_key });
     }
     let service = &signal.deployment.service;

@@ -35,6 +35,19 @@ impl Watch {
         offers
     }
 
+    /// A rollback was announced for `when`, and does not come.
+    pub(super) fn say_not_rolled_back(&self, when: Timestamp, because: &str) -> Reply {
+        let (when, severity) = (clock(when), self.severity());
+        let title = self.title();
+        let headline = format!(
+            "{severity}: nobody has decided about {title}; it is not rolled back at {when}"
+        );
+        let mut reply =
+            self.incident_reply(Tone::Bad, headline, "a person has to decide", "not known");
+        reply.lines.push(format!("not rolled back because {because}"));
+        Reply { page: true, ..reply }
+    }
+
     /// Who was to be called elsewhere, and has not heard of it.
     pub(super) fn say_untold(&self, to: &Recipient, because: &str, given_up: bool) -> Reply {
         let who = to.in_words();

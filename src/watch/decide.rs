@@ -154,6 +154,9 @@ impl Watch {
         };
         let must_act = matches!(decision, Decision::Page(_));
         let hushed = self.hush(severity, loud, now);
+        if must_act && !hushed {
+            self.leave_lead();
+        }
         let from = said.notices.len();
         let says = !hushed && self.is_worth_saying(severity);
         self.note(now, Self::decided_in_words(&decision, now));
@@ -187,10 +190,7 @@ impl Watch {
             Decision::Would | Decision::NotOurs(_) | Decision::Notify => {}
         }
         if let Some(lead) = self.lead().cloned().filter(|_| !hushed && self.is_led()) {
-            // What a person has to act on is heard, whoever leads.
-            if !must_act {
-                said.call_nobody(from);
-            }
+            said.call_nobody(from);
             self.reply_once(&format!("part of {}", lead.key()), now, |w| w.say_joined(&lead), said);
         }
         self.alarm(calls && !hushed, now, said);
@@ -216,6 +216,7 @@ impl Watch {
         }
     }
 
+    /// Puts the question. Whether people who had acknowledged before are called anew.
     pub(super) fn ask(
         &mut self,
         severity: Severity,
@@ -224,7 +225,7 @@ impl Watch {
         because: String,
         now: Timestamp,
         said: &mut Said,
-    ) {
+    ) -> bool {
         self.identify();
         let anew = self.forget_ack(now);
         let until = wait.and_then(|wait| now.checked_add(wait).ok());
@@ -243,6 +244,7 @@ impl Watch {
         if anew {
             self.call_due(now, said);
         }
+        anew
     }
 
     /// Puts an open question once more where a rollback would now do something else than
@@ -263,6 +265,22 @@ impl Watch {
         }
     }
 
+    /// A person has to act on what people were told of otherwise. `asked`: on what they
+    /// were asked about, and an acknowledgement of that is none of this.
+    fn page_anew(&mut self, asked: bool, because: &str, now: Timestamp, said: &mut Said) {
+        self.leave_lead();
+        if asked {
+            self.forget_ack(now);
+        }
+        let reply = self.say_cannot_roll_back(because);
+        self.reply(now, reply, said);
+        if self.escalation.is_some() {
+            self.call_again(now, said);
+        } else {
+            self.alarm(true, now, said);
+        }
+    }
+
     pub(super) fn identify(&mut self) {
         if let Some(incident) = self.incident.as_mut() {
             incident.status = IncidentStatus::Identified;
@@ -273,9 +291,7 @@ impl Watch {
     /// allows, and never on old numbers.
     pub(super) fn answer_silence(&mut self, now: Timestamp, said: &mut Said) {
         let Some(pending) = self.pending.as_mut() else { return };
-        if pending.until.is_none_or(|until| now < until) {
-            return;
-        }
+        let Some(until) = pending.until.filter(|until| now >= *until) else { return };
         pending.until = None;
         let (severity, asked_at) = (pending.severity, pending.asked_at);
         let announced = pending.on_timeout == OnTimeout::Rollback;
@@ -286,10 +302,36 @@ impl Watch {
         if announced && unattended && self.may_still_roll_back() && self.is_blamed_now(now) {
             let because = format!("nobody decided; {}", self.breach_in_words());
             self.begin_rollback(super::Actor::Guard, because, now, said);
+        } else if announced {
+            // Whoever acknowledged it counted on the rollback.
+            self.forget_ack(now);
+            let reply = self.say_not_rolled_back(until, &self.why_not(&decision));
+            self.reply(now, reply, said);
+            self.call_again(now, said);
         } else if !self.is_acknowledged() {
             let reply = self.say_nobody_answered(now);
             self.reply(now, reply, said);
             self.call_again(now, said);
+        }
+    }
+
+    /// Why silence is not answered with the rollback that was announced.
+    fn why_not(&self, decision: &Decision) -> String {
+        match decision {
+            Decision::Page(because) | Decision::NotOurs(because) => because.clone(),
+            Decision::Ask { on_timeout: OnTimeout::Rollback, .. } | Decision::RollBack => {
+                "no breach is measured now that is the deployment's doing".to_owned()
+            }
+            Decision::Ask { on_timeout: OnTimeout::Escalate, because, .. }
+                if self.ceiling.mode == Mode::Auto =>
+            {
+                because.clone()
+            }
+            Decision::Ask { .. } | Decision::Would | Decision::Notify => {
+                let because = self.ceiling.because.as_deref();
+                let because = because.map(|why| format!(": {why}")).unwrap_or_default();
+                format!("the mode is {}{because}", self.ceiling.mode)
+            }
         }
     }
 
@@ -307,13 +349,16 @@ impl Watch {
             return;
         };
         let severity = incident.severity;
-        if self.is_in_hands() || !self.may_still_roll_back() || !self.breaches_now(now) {
+        if !self.may_still_roll_back() || !self.breaches_now(now) {
             return;
         }
         let decision = decide(self.policy(), &self.standpoint(severity, now));
+        // What may never be done by itself is heard at once, whoever sees to the question.
+        if self.is_in_hands() && !matches!(decision, Decision::Page(_)) {
+            return;
+        }
         let is_news = self.record(&decision, severity, now);
         let from = said.notices.len();
-        let must_act = matches!(decision, Decision::Page(_));
         match decision {
             Decision::RollBack => {
                 let because = self.breach_in_words();
@@ -321,10 +366,9 @@ impl Watch {
                 self.alarm(true, now, said);
             }
             Decision::Page(because) => {
-                if self.pending.take().is_some() || is_news {
-                    let reply = self.say_cannot_roll_back(&because);
-                    self.reply(now, reply, said);
-                    self.alarm(true, now, said);
+                let asked = self.pending.take().is_some();
+                if asked || is_news {
+                    self.page_anew(asked, &because, now, said);
                 }
             }
             Decision::Ask { wait, on_timeout, because } if self.pending.is_none() => {
@@ -337,7 +381,7 @@ impl Watch {
             }
             Decision::Ask { .. } | Decision::Would | Decision::NotOurs(_) | Decision::Notify => {}
         }
-        if self.is_led() && !must_act {
+        if self.is_led() {
             said.call_nobody(from);
         }
     }

@@ -1,6 +1,10 @@
 //! Who is called about an incident, and when: rung by rung, until somebody has
 //! acknowledged or it is over. Those who are reached elsewhere than in the thread get
 //! every turn of the incident as a [`Signal`], so that what was opened there is closed.
+//!
+//! A pause stops what deployguard does, and not whom it calls: an incident that was open
+//! before goes on climbing, and at the end of the watch whoever is left is called. What began
+//! while the mode was observe calls nobody.
 
 use std::collections::BTreeSet;
 
@@ -49,7 +53,9 @@ impl Watch {
             // What comes back is opened again where it was closed.
             tell.extend(self.escalation.iter().flat_map(|one| one.reached.iter().cloned()));
         }
-        self.signal(Turn::Opened, tell, now, said);
+        if !heard {
+            self.signal(Turn::Opened, tell, now, said);
+        }
         if said.last_reply().is_none() {
             return self.climb(now, said);
         }
@@ -123,7 +129,7 @@ impl Watch {
     }
 
     /// The hold is over, and nothing was decided: whoever held it has it in hand no longer,
-    /// and people are called anew.
+    /// and people are called anew: each of them once.
     pub(super) fn call_again(&mut self, now: Timestamp, said: &mut Said) {
         if let Some(incident) = self.incident.as_mut()
             && incident.acked.as_ref().is_some_and(|acked| acked.by_hold)
@@ -133,8 +139,11 @@ impl Watch {
                 (escalation.since, escalation.called) = (now, 0);
             }
         }
-        self.need_help(now, said);
-        self.call_due(now, said);
+        let (apart, first) = self.stand_apart(now);
+        let due = self.rungs_due(now);
+        self.call_for_help(apart, &first, &due, now, said);
+        self.call(&due, Turn::Called, now, said);
+        said.mention(slack_ids(&due));
     }
 
     /// Calls the rungs whose time has come, with the latest reply.
@@ -198,7 +207,7 @@ impl Watch {
     /// is called about by itself from now on, because the end of that one is not its end.
     pub(super) fn need_help(&mut self, now: Timestamp, said: &mut Said) {
         let (apart, first) = self.stand_apart(now);
-        self.call_for_help(apart, &first, now, said);
+        self.call_for_help(apart, &first, &[], now, said);
     }
 
     /// The watch is over, and its incident is not: nobody climbs any more, so whoever is left
@@ -212,20 +221,23 @@ impl Watch {
         }
         let reply = self.say_ended_open(!last.is_empty(), noted);
         self.reply(now, reply, said);
-        self.call_for_help(apart, &last, now, said);
+        self.call_for_help(apart, &last, &[], now, said);
     }
 
+    /// `called` are called with it; `but`: who is called in the same step all the same.
     fn call_for_help(
         &mut self,
         apart: bool,
         called: &[Recipient],
+        but: &[Recipient],
         now: Timestamp,
         said: &mut Said,
     ) {
         self.reach(called);
         self.note_called(called, now);
         said.mention(slack_ids(called));
-        self.pass_on(Turn::NeedsHelp, now, said);
+        let to = self.hearers().into_iter().filter(|to| !but.contains(to)).collect();
+        self.signal(Turn::NeedsHelp, to, now, said);
         let acked = self.incident.as_ref().and_then(|incident| incident.acked.as_ref());
         let by = acked.filter(|acked| apart && !acked.by_hold).map(|acked| acked.by.clone());
         if let Some(by) = by {
@@ -233,20 +245,38 @@ impl Watch {
         }
     }
 
-    /// Ends being called about by another's incident: whether it was, and the first rungs
-    /// of its own.
-    fn stand_apart(&mut self, now: Timestamp) -> (bool, Vec<Recipient>) {
+    /// Ends being called about by another's incident: whether it was. Nobody has heard of
+    /// it by itself, and who has the lead in hand is not known to have this.
+    pub(super) fn leave_lead(&mut self) -> bool {
         let open = self.incident.as_mut().filter(|one| one.resolved_at.is_none() && one.is_led());
-        let Some(incident) = open else { return (false, Vec::new()) };
-        incident.apart = true;
-        incident.alarmed = Some(incident.called_at());
+        let Some(incident) = open else { return false };
+        (incident.apart, incident.alarmed) = (true, None);
+        incident.acked.take_if(|acked| acked.beside);
+        true
+    }
+
+    /// The same, and the first rungs of its own.
+    fn stand_apart(&mut self, now: Timestamp) -> (bool, Vec<Recipient>) {
+        if !self.leave_lead() {
+            return (false, Vec::new());
+        }
+        let Some(incident) = self.incident.as_mut() else { return (true, Vec::new()) };
         let severity = incident.called_at();
-        if self.ceiling.mode == Mode::Observe || self.hushed.is_some() {
+        incident.alarmed = Some(severity);
+        if self.is_only_observed() || self.hushed.is_some() {
             return (true, Vec::new());
         }
         let reached = BTreeSet::new();
         self.escalation = Some(Escalation { severity, since: now, called: 0, reached });
         (true, self.take_rungs(SignedDuration::ZERO))
+    }
+
+    /// Whether nothing but watching was ever decided about the open incident. A pause
+    /// that comes later stops acts, and no calls.
+    fn is_only_observed(&self) -> bool {
+        let began = self.open_incident().map(|incident| incident.opened_at);
+        let acted = self.decided.iter().any(|one| !one.would && began <= Some(one.at));
+        self.ceiling.mode == Mode::Observe && !acted
     }
 
     /// The incident is over for those who were called.
@@ -339,6 +369,31 @@ impl Watch {
         self.policy().notify.tell.iter().cloned()
     }
 
+    /// Whether a turn calls people once more who had it in hand, or may have taken it where
+    /// nothing is heard of it. Keeps who has heard that somebody has.
+    fn calls_anew(&mut self, turn: &Turn, to: &BTreeSet<Recipient>) -> bool {
+        let goes_on = self.is_open();
+        let Some(incident) = self.incident.as_mut() else { return false };
+        let in_hand = incident.acked.as_ref().is_some_and(|acked| !acked.by_hold);
+        match turn {
+            Turn::Acknowledged { .. } => incident.calmed.extend(to.iter().cloned()),
+            Turn::Resolved | Turn::Closed => incident.calmed.clear(),
+            Turn::RolledBack { .. } => {}
+            // At the end of the watch whoever has it in hand keeps it.
+            Turn::NeedsHelp if goes_on || !in_hand => {
+                incident.calmed.retain(|one| !to.contains(one));
+                return true;
+            }
+            Turn::Opened | Turn::Called if !in_hand => {
+                let before = incident.calmed.len();
+                incident.calmed.retain(|one| !to.contains(one));
+                return incident.calmed.len() < before;
+            }
+            Turn::Opened | Turn::Called | Turn::NeedsHelp => {}
+        }
+        false
+    }
+
     /// Words as in the thread: those of the latest reply of this change, where there is one.
     pub(super) fn signal(
         &mut self,
@@ -356,6 +411,8 @@ impl Watch {
         if incident.is_led() && of_its_own {
             return;
         }
+        let anew = self.calls_anew(&turn, &to);
+        let Some(incident) = self.incident.as_ref() else { return };
         let own = || format!("{}#{}", self.id, incident.number);
         let reply = said.last_reply();
         let signal = Signal {
@@ -378,6 +435,7 @@ impl Watch {
             deployment: Box::new(self.deployment.clone()),
             policy: self.policy().name.clone(),
             turn,
+            anew,
         };
         let body = Body::Signal { to: to.into_iter().collect(), signal: Box::new(signal) };
         let notice = self.notice(now, body);

@@ -165,6 +165,16 @@ impl Watch {
         }
     }
 
+    /// That a pause stops no calls, where it can be read otherwise.
+    fn calls_go_on(&self) -> Option<String> {
+        let climbs = self.ceiling.mode == Mode::Observe && self.next_call_at().is_some();
+        climbs.then(|| {
+            "nothing is done by itself; people go on being called about what is open until \
+             somebody acknowledges"
+                .to_owned()
+        })
+    }
+
     /// Stops the timer, once, for no longer than the policy allows.
     fn hold(
         &mut self,
@@ -233,6 +243,7 @@ impl Watch {
         self.ceiling = ceiling;
         let mut reply = self.say_ceiling(lowered);
         reply.lines.extend(self.of_the_rollback().filter(|_| lowered));
+        reply.lines.extend(self.calls_go_on().filter(|_| lowered));
         self.reply(now, reply, said);
         // What was only observed while it was lower is decided now, if it still
         // holds; if nobody has looked lately, the next sample decides.

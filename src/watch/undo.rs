@@ -159,15 +159,17 @@ impl Watch {
     /// The brakes or the platform's rules forbid it: a question to people.
     fn rollback_refused(&mut self, why: &str, now: Timestamp, said: &mut Said) {
         self.stage = Stage::Watching;
+        self.ask_for_good(format!("not done by itself: {why}"), now, said);
+    }
+
+    /// Asks what no time answers: nobody is called later, so whoever was told of the
+    /// rollback hears now that it does not come.
+    fn ask_for_good(&mut self, because: String, now: Timestamp, said: &mut Said) {
         let severity = self.incident.as_ref().map_or(Severity::Sev2, |i| i.severity);
-        self.ask(
-            severity,
-            None,
-            OnTimeout::Escalate,
-            format!("not done by itself: {why}"),
-            now,
-            said,
-        );
+        let anew = self.ask(severity, None, OnTimeout::Escalate, because, now, said);
+        if !anew && self.has_open_incident() {
+            self.need_help(now, said);
+        }
     }
 
     fn rollback_failed(&mut self, why: &str, now: Timestamp, said: &mut Said) {
@@ -266,9 +268,7 @@ impl Watch {
         if self.has_open_incident() && self.came_back(now) {
             return self.resolve_by_itself(now, said);
         }
-        let because = NOT_IN_TIME.to_owned();
-        let severity = self.incident.as_ref().map_or(Severity::Sev2, |i| i.severity);
-        self.ask(severity, None, OnTimeout::Escalate, because, now, said);
+        self.ask_for_good(NOT_IN_TIME.to_owned(), now, said);
     }
 
     /// Whether the numbers have come back: measured by the same checks.

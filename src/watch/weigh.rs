@@ -93,6 +93,7 @@ impl Watch {
                 self.incident = Some(Incident {
                     number,
                     acked: None,
+                    calmed: std::collections::BTreeSet::new(),
                     opened_at: now,
                     severity,
                     status: IncidentStatus::Investigating,

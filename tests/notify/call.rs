@@ -47,6 +47,7 @@ pub fn signal(turn: Turn) -> Signal {
         evidence: vec!["error rate 12.4%, limit 10%".to_owned()],
         deployment: Box::new(deployment()),
         policy: "shopflow".to_owned(),
+        anew: false,
     }
 }
 

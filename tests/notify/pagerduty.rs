@@ -123,3 +123,44 @@ async fn a_probe_wakes_nobody() {
     let why = nobody.probe().await.unwrap_err();
     assert!(why.contains("refused") && !why.contains("127.0.0.1:1/v2"), "{why}");
 }
+
+#[tokio::test]
+async fn people_who_are_to_be_called_once_more_are_though_somebody_had_acknowledged() {
+    let (there, here) = pair().await;
+    let acked = Turn::Acknowledged { by: "dana".to_owned() };
+    here.call(&call(1, Turn::Opened)).await.unwrap();
+    here.call(&call(2, acked)).await.unwrap();
+    here.call(&call(3, Turn::Called)).await.unwrap();
+    assert_eq!(there.rings(INCIDENT), 1, "PagerDuty calls nobody about what is acknowledged");
+    let mut again = call(4, Turn::Called);
+    again.signal.anew = true;
+    here.call(&again).await.unwrap();
+    assert_eq!(there.rings(INCIDENT), 2);
+    assert_eq!(there.alerts().last().unwrap().status, "triggered");
+    assert_eq!(there.refused(), [""; 0]);
+    here.call(&call(5, Turn::Resolved)).await.unwrap();
+    assert!(there.alerts().iter().all(|alert| alert.status == "resolved"));
+}
+
+#[tokio::test]
+async fn a_call_that_is_brought_twice_calls_once() {
+    let (there, here) = pair().await;
+    for turn in [Turn::Opened, Turn::Called] {
+        here.call(&call(1, turn.clone())).await.unwrap();
+        here.call(&call(1, turn)).await.unwrap();
+    }
+    assert_eq!(there.rings(INCIDENT), 1);
+}
+
+#[tokio::test]
+async fn a_call_anew_that_broke_off_between_its_two_events_is_made_up_for_by_the_next_try() {
+    let (there, here) = pair().await;
+    here.call(&call(1, Turn::Opened)).await.unwrap();
+    let resolve = call(2, Turn::Resolved);
+    here.call(&resolve).await.unwrap();
+    let mut again = call(3, Turn::NeedsHelp);
+    again.signal.anew = true;
+    here.call(&again).await.unwrap();
+    assert_eq!(there.rings(INCIDENT), 2);
+    assert_eq!(there.alerts().last().unwrap().status, "triggered");
+}

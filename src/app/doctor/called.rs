@@ -148,5 +148,6 @@ fn test(turn: Turn, now: Timestamp) -> Signal {
         evidence: Vec::new(),
         deployment: Box::new(deployment),
         policy: place(),
+        anew: false,
     }
 }

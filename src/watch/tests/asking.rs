@@ -2,8 +2,12 @@
 
 use jiff::SignedDuration;
 
-use super::world::{Guard, policy, sighting};
-use crate::model::{ActFailure, Body, Mode, Outcome, Reply, RollOut, RollbackSafe, Severity};
+use super::escalate::{asked, heard, ladder, mentions};
+use super::world::{Guard, at, policy, service, sighting};
+use crate::model::{
+    ActFailure, Announcement, Body, Facts, Mode, Outcome, Reply, RollOut, RollbackSafe, Severity,
+    Turn,
+};
 use crate::policy::{Action, Actions};
 use crate::watch::{Ceiling, Command, Event};
 
@@ -215,4 +219,67 @@ fn that_the_only_hold_is_used_is_said_where_the_time_stands() {
     guard.presses(Command::Hold).unwrap();
     let held = guard.watch.status_line();
     assert!(held.ends_with("held once already") && !held.contains("unless held"), "{held}");
+}
+
+/// Asked with a rollback announced for when nobody decides; dana acknowledged meanwhile.
+fn promised() -> Guard {
+    let mut guard = asked(ladder());
+    guard.lives(5.0, 10 * 60);
+    guard.presses(Command::Ack).unwrap();
+    guard
+}
+
+#[test]
+fn a_rollback_that_was_promised_and_does_not_come_is_told_of_and_calls_whoever_acknowledged() {
+    let mut guard = promised();
+    let due = guard.watch.pending.as_ref().unwrap().until.unwrap();
+    guard.waits(5 * 60);
+    assert!(!guard.wants_rollback(), "what holds now is unknown");
+    let last = guard.said().pop().unwrap();
+    let when = crate::watch::words::clock(due);
+    assert!(last.contains(&format!("not rolled back at {when}")), "{last}");
+    let said = format!("{:?}", guard.notices);
+    assert!(said.contains("no breach is measured now"), "{said}");
+    assert_eq!(mentions(&guard.notices).last().unwrap(), "S0ONCALL");
+    assert_eq!(heard(&guard, "pagerduty:oncall").last(), Some(&Turn::Called));
+    guard.waits(5 * 60);
+    assert_eq!(mentions(&guard.notices).last().unwrap(), "U0MANAGER");
+    assert_eq!(guard.replayed(), guard.watch);
+}
+
+#[test]
+fn a_rollback_that_the_mode_forbids_by_then_says_which_mode() {
+    let mut guard = promised();
+    let paused = Ceiling { mode: Mode::Observe, because: Some("paused by eve".into()) };
+    guard.take(Event::CeilingChanged(paused)).unwrap();
+    guard.lives(5.0, 5 * 60);
+    let said = format!("{:?}", guard.notices);
+    assert!(said.contains("the mode is observe: paused by eve"), "{said}");
+    assert_eq!(mentions(&guard.notices).last().unwrap(), "S0ONCALL", "a pause stops no calls");
+}
+
+#[test]
+fn what_is_announced_as_unsafe_is_told_at_once_whoever_has_it_in_hand() {
+    for held in [false, true] {
+        let mut guard = asked(ladder());
+        guard.lives(5.0, 60);
+        guard.presses(if held { Command::Hold } else { Command::Ack }).unwrap();
+        let pages = guard.pages();
+        let announcement = Announcement {
+            id: "gha-8".into(),
+            service: service(),
+            task_definition: None,
+            platform_id: None,
+            at: at(0),
+            facts: Facts { rollback_safe: RollbackSafe::No, ..Facts::default() },
+        };
+        guard.take(Event::Announced(Box::new(announcement))).unwrap();
+        let last = guard.said().pop().unwrap();
+        assert!(last.contains("CANNOT be rolled back"), "{last}");
+        assert_eq!(guard.pages(), pages + 1);
+        assert_eq!(mentions(&guard.notices), ["S0ONCALL", "S0ONCALL"]);
+        guard.lives(5.0, 5 * 60);
+        assert_eq!(mentions(&guard.notices).last().unwrap(), "U0MANAGER");
+        assert!(!guard.wants_rollback());
+    }
 }

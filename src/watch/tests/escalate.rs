@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use super::world::{Guard, at, policy};
 use crate::model::{ActFailure, Body, Mode, Notice, Outcome, Recipient, Severity, Turn};
 use crate::policy::{Policy, Rung};
-use crate::watch::{Command, Event, Press};
+use crate::watch::{Ceiling, Command, Event, Press};
 
 pub(super) fn to(text: &str) -> Recipient {
     text.parse().unwrap()
@@ -168,6 +168,10 @@ fn a_hold_that_ends_without_a_decision_calls_people_anew() {
     assert_eq!(mentions(&guard.notices), ["S0ONCALL"]);
     guard.waits(60);
     assert_eq!(mentions(&guard.notices), ["S0ONCALL", "S0ONCALL"], "{:?}", guard.said());
+    assert_eq!(heard(&guard, "pagerduty:oncall").last(), Some(&Turn::Called));
+    let help = |turn: &Turn| *turn == Turn::NeedsHelp;
+    assert!(!heard(&guard, "pagerduty:oncall").iter().any(help), "once in one step");
+    assert!(heard(&guard, "webhook:audit").iter().any(help));
     guard.waits(5 * 60);
     assert_eq!(mentions(&guard.notices), ["S0ONCALL", "S0ONCALL", "U0MANAGER"]);
 }
@@ -324,4 +328,57 @@ fn a_question_that_comes_after_an_acknowledgement_calls_people_anew() {
     assert_eq!(heard(&guard, "pagerduty:oncall").last(), Some(&Turn::Called));
     guard.waits(300);
     assert_eq!(heard(&guard, "email:manager"), [Turn::Called]);
+}
+
+#[test]
+fn a_pause_stops_no_calls_about_what_was_open_before_it() {
+    let mut guard = asked(ladder());
+    let paused = Ceiling { mode: Mode::Observe, because: Some("paused by eve".into()) };
+    guard.take(Event::CeilingChanged(paused)).unwrap();
+    let said = format!("{:?}", guard.notices);
+    assert!(said.contains("people go on being called about what is open"), "{said}");
+    guard.waits(300);
+    assert_eq!(mentions(&guard.notices), ["S0ONCALL", "U0MANAGER"]);
+}
+
+/// Whether the pager was called once more at each of its turns.
+fn anew(guard: &Guard) -> Vec<(Turn, bool)> {
+    let oncall = to("pagerduty:oncall");
+    let told = guard.notices.iter().filter_map(|notice| match &notice.body {
+        Body::Signal { to, signal } if to.contains(&oncall) => {
+            Some((signal.turn.clone(), signal.anew))
+        }
+        Body::Signal { .. } | Body::Card(_) | Body::Reply(_) | Body::Files { .. } => None,
+    });
+    told.collect()
+}
+
+#[test]
+fn whom_a_hold_had_calmed_its_end_calls_once_more() {
+    let mut guard = asked(ladder());
+    assert_eq!(anew(&guard), [(Turn::Opened, false)]);
+    guard.presses(Command::Hold).unwrap();
+    guard.waits(30 * 60);
+    let held = Turn::Acknowledged { by: "dana".into() };
+    assert_eq!(anew(&guard), [(Turn::Opened, false), (held, false), (Turn::Called, true)]);
+    assert_eq!(guard.replayed(), guard.watch);
+}
+
+#[test]
+fn a_rollback_that_failed_calls_once_more_whoever_took_it_in_hand_at_the_pager() {
+    let mut policy = ladder();
+    let rungs = policy.notify.escalate[&Severity::Sev2].clone();
+    policy.notify.escalate.insert(Severity::Sev1, rungs);
+    let mut guard = Guard::settled(policy);
+    guard.breaks(40.0);
+    guard.take(Event::Acted(Err(ActFailure::Permanent("no such target".into())))).unwrap();
+    assert_eq!(anew(&guard), [(Turn::Opened, false), (Turn::NeedsHelp, true)]);
+}
+
+#[test]
+fn the_end_of_a_watch_calls_nobody_once_more_who_has_it_in_hand() {
+    let mut guard = asked(short_ladder());
+    guard.presses(Command::Ack).unwrap();
+    ends(&mut guard);
+    assert_eq!(anew(&guard).last(), Some(&(Turn::NeedsHelp, false)));
 }

@@ -242,3 +242,86 @@ fn a_question_that_comes_later_calls_nobody_either_while_another_leads() {
     assert_eq!((api.pages(), web.pages()), (1, 0), "{:?}", web.said());
     assert_eq!(mentions(&api.notices), ["S0ONCALL"]);
 }
+
+/// Both break at a SEV1, api first; somebody has acknowledged it there.
+fn both_at_their_worst(safe: RollbackSafe) -> (Guard, Guard) {
+    let mut policy = ladder();
+    let rungs = policy.notify.escalate[&Severity::Sev2].clone();
+    policy.notify.escalate.insert(Severity::Sev1, rungs);
+    let (mut api, mut web) = (settled("api", policy.clone()), Guard::of("web", policy, safe));
+    web.settle();
+    api.breaks(40.0);
+    web.reads(40.0);
+    web.reads(40.0);
+    web.take(Event::Joined(Box::new(lead_of(&api, &web).unwrap()))).unwrap();
+    web.reads(40.0);
+    assert!(web.watch.has_open_incident());
+    (api, web)
+}
+
+fn acked_there(api: &mut Guard, web: &mut Guard) {
+    api.presses(Command::Ack).unwrap();
+    let acked = web.watch.unheard_ack(&api.watch).unwrap();
+    web.take(Event::LeadAcked(acked)).unwrap();
+}
+
+/// Called about by itself, and on, until somebody acknowledges.
+fn climbs(mut web: Guard) {
+    let own = format!("{}#1", web.watch.id);
+    let last = keys(&web, "pagerduty:oncall").pop();
+    assert_eq!(last.map(|(key, _)| key), Some(own), "{:?}", web.said());
+    assert_eq!(mentions(&web.notices), ["S0ONCALL"]);
+    web.waits(310);
+    assert_eq!(heard(&web, "email:manager"), [Turn::Called]);
+    assert_eq!(web.replayed(), web.watch);
+}
+
+#[test]
+fn a_rollback_that_is_refused_calls_people_by_itself_whoever_leads() {
+    let (_, mut web) = both_at_their_worst(RollbackSafe::Yes);
+    assert!(web.wants_rollback());
+    assert_eq!(heard(&web, "pagerduty:oncall"), []);
+    let refused = ActFailure::Refused("3 rollbacks within 10m".into());
+    web.take(Event::Acted(Err(refused))).unwrap();
+    climbs(web);
+}
+
+#[test]
+fn a_rollback_that_was_not_carried_out_calls_people_by_itself_whoever_leads() {
+    let (_, mut web) = both_at_their_worst(RollbackSafe::Yes);
+    web.clock += 180;
+    web.take(Event::Woke).unwrap();
+    web.reads(0.0);
+    assert!(web.watch.pending.is_some(), "{:?}", web.said());
+    climbs(web);
+}
+
+#[test]
+fn what_cannot_be_rolled_back_calls_people_by_itself_whoever_leads() {
+    let (_, web) = both_at_their_worst(RollbackSafe::No);
+    assert_eq!(heard(&web, "pagerduty:oncall"), [Turn::Opened]);
+    assert!(replies(&web).iter().any(|reply| reply.page && reply.mentions == ["S0ONCALL"]));
+    climbs(web);
+}
+
+#[test]
+fn who_has_the_lead_in_hand_is_not_taken_to_have_a_rollback_that_failed() {
+    let (mut api, mut web) = both_at_their_worst(RollbackSafe::Yes);
+    acked_there(&mut api, &mut web);
+    web.take(Event::Acted(Err(ActFailure::Permanent("no such target".into())))).unwrap();
+    assert_eq!(heard(&web, "pagerduty:oncall"), [Turn::NeedsHelp]);
+    climbs(web);
+}
+
+#[test]
+fn a_pause_stops_no_call_about_a_rollback_that_it_stopped_whoever_leads() {
+    let (_, mut web) = both_at_their_worst(RollbackSafe::Yes);
+    let paused = Ceiling { mode: Mode::Observe, because: Some("paused by eve".into()) };
+    web.take(Event::CeilingChanged(paused)).unwrap();
+    web.clock += 180;
+    web.take(Event::Woke).unwrap();
+    web.reads(40.0);
+    web.waits(0);
+    assert!(!web.wants_rollback() && web.watch.pending.is_some(), "{:?}", web.said());
+    climbs(web);
+}

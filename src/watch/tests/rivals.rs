@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::escalate::{heard, ladder};
 use super::world::{Guard, at, counts, policy};
 use crate::judge::Rival;
+use crate::model::Turn;
 use crate::watch::{Event, Sampled, Tick};
 
 fn reads_beside(guard: &mut Guard, bad: f64, rivals: &[Rival]) {
@@ -45,4 +47,17 @@ fn a_deployment_excused_because_another_fits_better_stays_excused_at_the_next_sa
     }
     reads_beside(&mut guard, 40.0, &[]);
     assert!(guard.wants_rollback(), "with the other one gone it is the deployment's doing");
+}
+
+#[test]
+fn what_lasts_though_it_is_not_its_doing_is_opened_elsewhere_once() {
+    let mut guard = Guard::settled(ladder());
+    let rivals = [fits_better()];
+    for _ in 0..70 {
+        reads_beside(&mut guard, 5.0, &rivals);
+        guard.waits(0);
+    }
+    assert!(guard.watch.pending.is_some(), "people are asked by now: {:?}", guard.said());
+    assert_eq!(heard(&guard, "webhook:audit"), [Turn::Opened]);
+    assert_eq!(heard(&guard, "pagerduty:oncall"), [Turn::Opened]);
 }

@@ -82,6 +82,12 @@ impl PagerDuty {
         lock(&self.shared.alerts).clone()
     }
 
+    /// How many times people were called about `key`: a trigger of what is open already, and
+    /// of what somebody has acknowledged, calls nobody.
+    pub fn rings(&self, key: &str) -> usize {
+        self.alerts().iter().filter(|alert| alert.key == key).count()
+    }
+
     /// What was wrong with the events that were refused.
     pub fn refused(&self) -> Vec<String> {
         lock(&self.shared.refused).clone()
