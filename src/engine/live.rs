@@ -28,6 +28,21 @@ pub(super) struct Kept {
     pub version: i64,
 }
 
+impl Kept {
+    /// One that is open no longer, as the store has it. `None`: it has none, or one that this
+    /// build can't read: a batch that waited for it would wait for ever.
+    pub(super) async fn ended(store: &Store, id: &WatchId) -> Result<Option<Kept>, StoreError> {
+        match store.kept_watch::<Watch>(id).await {
+            Ok(kept) => Ok(kept.map(|(watch, version)| Kept { watch, version })),
+            Err(StoreError::Document(why)) => {
+                tracing::error!(watch = %id, %why, "an ended watch can't be read, and is not told");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
 impl Live {
     pub(super) async fn load(store: &Store) -> Result<Live, StoreError> {
         let watches = store
@@ -69,5 +84,32 @@ impl Live {
                 || known.revision.digests != entry.revision.digests
         });
         self.ledger.push(entry);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{WatchRow, Write};
+    use crate::watch::tests::world::{at, key};
+
+    #[tokio::test]
+    async fn an_ended_watch_that_cannot_be_read_is_none() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("guard.db").display());
+        let store = Store::open(&url).await.unwrap();
+        let row = WatchRow {
+            id: WatchId::typed("shopflow-api-1a2b3c4d"),
+            service: key(),
+            deployment: "d".to_owned(),
+            is_open: false,
+            opened_at: at(0),
+            state: "{\"hologram\":1}".to_owned(),
+        };
+        let id = row.id.clone();
+        let write = Write::Watch { row, version: 0, events: Vec::new() };
+        store.commit(&[write], at(0)).await.unwrap();
+        assert!(store.has_watch(&id).await.unwrap());
+        assert!(Kept::ended(&store, &id).await.unwrap().is_none());
     }
 }

@@ -56,7 +56,7 @@ pub use land::wanted_clusters;
 pub use outbox::{Postman, Tried, deliver_forever};
 pub use place::{Place, PlaceOf};
 pub use poller::{PollSettings, poll_forever, tell_strays_forever};
-pub use presses::Presses;
+pub use presses::{NOT_KNOWN, Presses};
 pub use pulse::feel_forever;
 pub use run::{Engine, Parts};
 pub use socket::{SocketMode, take_presses_forever};

@@ -8,11 +8,11 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::handle::EngineHandle;
+use super::handle::{EngineHandle, Refused};
 use super::tenure::Tenure;
 use super::{clock, picture};
 use crate::crash;
-use crate::model::{Address, Body, Lane, Notice, Reply, Signal, Turn, Way};
+use crate::model::{Address, Body, Lane, Notice, Recipient, Reply, Signal, Turn, Way};
 use crate::notify::elsewhere::Elsewhere;
 use crate::notify::slack::{Slack, TOKEN};
 use crate::notify::{Call, DeliverError, Letter, Notifier, Thread};
@@ -33,6 +33,8 @@ const END_TOO_OLD: SignedDuration = SignedDuration::from_hours(30 * 24);
 const LATE: SignedDuration = SignedDuration::from_mins(5);
 /// A reply that is delivered later than this after it was said carries its time.
 const SAID_NOW: SignedDuration = SignedDuration::from_mins(1);
+/// How long a page waits for the deployment's message to go under.
+const LONE: SignedDuration = SignedDuration::from_mins(1);
 /// How long a letter is kept that was delivered, or can't be.
 const KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// The pause after the store could not say or keep what became of a message.
@@ -64,7 +66,9 @@ pub async fn deliver_forever(postman: Postman, stop: CancellationToken) {
 }
 
 async fn deliver_until(mut postman: Postman, stop: CancellationToken) {
-    if let Err(error) = postman.store.outbox_reread().await {
+    let now = clock::now();
+    let is_news = |notice: &Notice, at: Timestamp| now.duration_since(at) <= too_old(notice);
+    if let Err(error) = postman.store.outbox_reread(is_news).await {
         tracing::error!(%error, "what was set aside of the outbox stays so");
     }
     while !stop.is_cancelled() {
@@ -111,7 +115,8 @@ impl Postman {
                 heads.into_iter().partition(|queued| queued.next_at <= now);
             metrics.letterboxes(&store.letterboxes().await?, now);
             if due.is_empty() {
-                store.outbox_prune(now.checked_sub(KEPT).unwrap_or(now)).await?;
+                let before = |kept| now.checked_sub(kept).unwrap_or(now);
+                store.outbox_prune(before(KEPT), before(END_TOO_OLD)).await?;
                 let next = later.iter().map(|queued| queued.next_at).min();
                 return Ok(next.map_or(IDLE, |at| {
                     Duration::try_from(at.duration_since(now)).unwrap_or_default().min(IDLE)
@@ -150,7 +155,9 @@ impl Postman {
             }
             (Address::Elsewhere { recipient }, Body::Signal { signal, .. }) => {
                 let route = queued.address.route(&notice.body);
-                if closes(signal) && store.outbox_lost(&route, &signal.incident, queued.seq).await?
+                if closes(signal)
+                    && !takes_any_end(recipient)
+                    && store.outbox_lost(&route, &signal.incident, queued.seq).await?
                 {
                     let why = "it has heard nothing of this incident".to_owned();
                     Err(DeliverError::Permanent(why))
@@ -204,32 +211,44 @@ impl Postman {
             DeliverError::Transient { reason, .. } | DeliverError::Permanent(reason) => {
                 tracing::error!(watch = %watch, reason, "a message can't be delivered");
                 // First, so that a crash between the two tells it twice and not never.
-                self.say_untold(queued, reason, true).await;
-                self.store.outbox_undeliverable(queued.seq, reason, now).await?;
+                if !self.say_untold(queued, reason, true).await {
+                    let next = now.checked_add(pause_after(queued.attempts)).unwrap_or(now);
+                    self.store.outbox_retry(queued.seq, next, reason).await?;
+                    return Ok(Tried::Again);
+                }
+                match error {
+                    DeliverError::Permanent(_) => {
+                        self.store.outbox_undeliverable(queued.seq, reason, now).await?;
+                    }
+                    DeliverError::Transient { .. } => {
+                        self.store.outbox_expired(queued.seq, reason, now).await?;
+                    }
+                }
                 Ok(Tried::GivenUp)
             }
         }
     }
 
-    /// Lets the thread hear that somebody elsewhere has not, or the reverse.
-    async fn say_untold(&self, queued: &Queued, because: &str, given_up: bool) {
+    /// Lets the thread hear that somebody elsewhere has not, or the reverse. Whether it is
+    /// kept, or nobody needs it: no while the engine can't keep it.
+    async fn say_untold(&self, queued: &Queued, because: &str, given_up: bool) -> bool {
         let because = because.to_owned();
         let event = match (&queued.address, &queued.notice.body) {
             (Address::Elsewhere { recipient }, _) => {
                 Event::Untold { to: recipient.clone(), because, given_up }
             }
-            (Address::Slack { .. }, Body::Reply(reply)) if reply.page => {
-                Event::Unposted { because }
-            }
+            (Address::Slack { .. }, body) if pages(body) => Event::Unposted { because },
             (
                 Address::Slack { .. },
                 Body::Reply(_) | Body::Card(_) | Body::Files { .. } | Body::Signal { .. },
-            ) => return,
+            ) => return true,
         };
         let watch = queued.notice.watch.clone();
-        if let Err(why) = self.engine.untold(watch, event).await {
+        let told = self.engine.untold(watch, event).await;
+        if let Err(why) = &told {
             tracing::warn!(watch = %queued.notice.watch, %why, "no other channel can be told");
         }
+        !matches!(told, Err(Refused::Unavailable(_)))
     }
 
     /// To Slack. Answers the deployment's message, where this was it.
@@ -255,6 +274,8 @@ impl Postman {
             Box::pin(self.deliver(&card)).await?;
             letter = self.letter(queued, notice, channel, mentions).await?;
         }
+        let waited = clock::now().duration_since(queued.queued_at);
+        letter.alone = letter.thread.is_none() && pages(&notice.body) && waited >= LONE;
         Ok(slack.deliver(&letter).await.map(|message| is_card.then_some(message)))
     }
 }
@@ -314,6 +335,7 @@ impl Postman {
             mentions: mentions.to_vec(),
             thread,
             maybe_sent: queued.attempts > 0,
+            alone: false,
         })
     }
 }
@@ -333,11 +355,27 @@ fn dated(notice: &Notice, now: Timestamp) -> Notice {
     }
 }
 
+fn pages(body: &Body) -> bool {
+    match body {
+        Body::Reply(reply) => reply.page,
+        Body::Card(_) | Body::Files { .. } | Body::Signal { .. } => false,
+    }
+}
+
 /// How long it is tried.
 fn too_old(notice: &Notice) -> SignedDuration {
     match &notice.body {
         Body::Signal { signal, .. } if closes(signal) => END_TOO_OLD,
         Body::Signal { .. } | Body::Card(_) | Body::Reply(_) | Body::Files { .. } => TOO_OLD,
+    }
+}
+
+/// Whether it may hear of the end of what it has never heard of.
+fn takes_any_end(who: &Recipient) -> bool {
+    match who {
+        // Resolving a key that it does not know makes nothing.
+        Recipient::PagerDuty(_) => true,
+        Recipient::Slack(_) | Recipient::Webhook(_) | Recipient::Email(_) => false,
     }
 }
 

@@ -24,6 +24,38 @@ const MOST: usize = 10_000;
 /// Presses under way at once, whichever way they come.
 const AT_ONCE: usize = 32;
 
+/// Told where it can't be said what became of a press: it may be done, or be done yet.
+pub const NOT_KNOWN: &str = "It is not known whether this was done: no deployguard that leads has \
+                             answered. Look at the deployment's message, and press again if it \
+                             was not.";
+
+/// Why a press is not said to be done.
+#[derive(Debug, PartialEq, Eq)]
+enum Not {
+    /// It was refused.
+    Done(String),
+    /// It may be done all the same.
+    Known(String),
+}
+
+impl From<String> for Not {
+    fn from(why: String) -> Self {
+        Not::Done(why)
+    }
+}
+
+impl Not {
+    /// What the engine's refusal means; `stands`: where the watch stood before.
+    fn taken(refused: Refused, stands: &str) -> Self {
+        match refused {
+            Refused::Conflict(why) => Not::Done(format!("{why}. {stands}")),
+            Refused::NotFound(why) | Refused::Invalid(why) => Not::Done(why),
+            // What waits to be kept is kept once the store can.
+            Refused::Unavailable(why) => Not::Known(why),
+        }
+    }
+}
+
 /// Does what is pressed; clones share what they remember, and the room that there is.
 #[derive(Clone)]
 pub struct Presses {
@@ -58,15 +90,19 @@ impl Presses {
                 tracing::info!(by = pressed.by, about = %pressed.about, words, "a press is done");
                 format!("Done. {words}")
             }
-            Err(why) => {
+            Err(Not::Done(why)) => {
                 tracing::info!(by = pressed.by, about = %pressed.about, why, "a press is refused");
                 format!("Nothing was done: {why}")
+            }
+            Err(Not::Known(why)) => {
+                tracing::warn!(by = pressed.by, about = %pressed.about, why, "a press may be done");
+                NOT_KNOWN.to_owned()
             }
         };
         self.buttons.tell(&pressed, &words).await;
     }
 
-    async fn done(&self, pressed: &Pressed) -> Result<String, String> {
+    async fn done(&self, pressed: &Pressed) -> Result<String, Not> {
         let now = clock::now();
         self.is_new(&pressed.key, now)?;
         self.buttons.is_ours(pressed).await.map_err(|why| why.to_string())?;
@@ -76,11 +112,11 @@ impl Presses {
         let may = self.buttons.may_act(&pressed.user, &service.name, &service.environment, now);
         may.await.map_err(|why| why.to_string())?;
         if !watch.is_open() {
-            return Err(format!("the watch has ended. {}", stands(&watch)));
+            return Err(Not::Done(format!("the watch has ended. {}", stands(&watch))));
         }
         let for_ = match (pressed.command, pressed.until) {
             (Command::Hold, Some(until)) if until <= now => {
-                return Err(format!("that time is over. {}", stands(&watch)));
+                return Err(Not::Done(format!("that time is over. {}", stands(&watch))));
             }
             (Command::Hold, Some(until)) => Some(until.duration_since(now)),
             (Command::Hold, None)
@@ -95,15 +131,13 @@ impl Presses {
             ..Press::new(pressed.command, pressed.by.clone(), None)
         };
         match self.engine.press(id.clone(), press).await {
-            Ok(()) => Ok(stands(&self.watch(id).await?)),
+            Ok(()) => self.watch(id).await.map(|watch| stands(&watch)).map_err(Not::Known),
             // It ended while it was pressed.
             Err(Refused::NotFound(_)) => {
-                Err(format!("the watch has ended. {}", stands(&self.watch(id).await?)))
+                let why = format!("the watch has ended. {}", stands(&self.watch(id).await?));
+                Err(Not::Done(why))
             }
-            Err(Refused::Conflict(why)) => Err(format!("{why}. {}", stands(&watch))),
-            Err(refused @ (Refused::Invalid(_) | Refused::Unavailable(_))) => {
-                Err(refused.to_string())
-            }
+            Err(refused) => Err(Not::taken(refused, &stands(&watch))),
         }
     }
 
@@ -134,4 +168,24 @@ impl Presses {
 
 fn stands(watch: &Watch) -> String {
     format!("{}: {}", watch.title(), watch.status_line())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_refused_is_said_not_to_be_done() {
+        let stands = "shopflow-api: watching";
+        let done = |why: &str| Not::Done(why.to_owned());
+        for (refused, not) in [
+            (Refused::Conflict("held".into()), done("held. shopflow-api: watching")),
+            (Refused::Invalid("no".into()), done("no")),
+            (Refused::NotFound("gone".into()), done("gone")),
+            // The engine gave up waiting, and the press still waits to be kept.
+            (Refused::Unavailable("slow".into()), Not::Known("slow".into())),
+        ] {
+            assert_eq!(Not::taken(refused, stands), not);
+        }
+    }
 }

@@ -237,8 +237,7 @@ impl Engine {
                     }
                 }
                 Input::Untold { watch, .. } if !self.live.watches.contains_key(watch) => {
-                    let kept = store.kept_watch::<Watch>(watch).await?;
-                    let kept = kept.map(|(watch, version)| Kept { watch, version });
+                    let kept = Kept::ended(store, watch).await?;
                     known.untold.extend(kept.map(|kept| (watch.clone(), kept)));
                 }
                 Input::Press { .. }

@@ -370,6 +370,7 @@ impl Live {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::take::Known;
     use crate::watch::tests::world::{Guard, at, key, policy, revision};
 
     #[test]
@@ -427,8 +428,19 @@ mod tests {
             assert_eq!(done.watches.len(), news, "once");
             assert_eq!((done.ended_before.len(), done.has_mail), (news, news == 1));
         }
+        // In one batch what is no news comes before what is.
+        let (watch, version) = store.kept_watch::<Watch>(&id).await.unwrap().unwrap();
+        let untold = BTreeMap::from([(id.clone(), Kept { watch, version })]);
+        let known = Known { untold, ..Known::default() };
+        let (to, because) = ("email:all".parse().unwrap(), "HTTP 503".to_owned());
+        let news = Event::Untold { to, because, given_up: true };
+        let mut step = Step::at(now, &live, &offsets);
+        for one in [&event, &news] {
+            known.tell(&mut step, &id, one).unwrap();
+        }
+        assert_eq!(step.commit(&store).await.unwrap().watches.len(), 1);
         assert!(store.has_mail_of(&id).await.unwrap());
         assert!(!store.has_open_watches().await.unwrap());
-        assert_eq!(store.journal::<Event>(&id).await.unwrap().last().unwrap().1, event);
+        assert_eq!(store.journal::<Event>(&id).await.unwrap().last().unwrap().1, news);
     }
 }

@@ -12,7 +12,7 @@ use super::step::Step;
 use crate::model::{Announcement, ServiceKey, Sighting, WatchId};
 use crate::policy_repo::{Loaded, Reload};
 use crate::store::{Pause, Write};
-use crate::watch::{Command, Event, IntakeStep, Seen, on_announcement, on_sighting};
+use crate::watch::{Command, Event, Illegal, IntakeStep, Seen, on_announcement, on_sighting};
 
 /// What is answered to whoever brought the input, once the step is kept.
 pub(super) enum Outcome {
@@ -33,6 +33,19 @@ pub(super) struct Known {
     pub ended: BTreeSet<WatchId>,
     /// Watches that have ended, of which somebody could not be told something.
     pub untold: BTreeMap<WatchId, Kept>,
+}
+
+impl Known {
+    /// Brings to its watch what somebody could not be told. Of several in one batch any may
+    /// be the first that is news.
+    pub(super) fn tell(
+        &self,
+        step: &mut Step<'_>,
+        watch: &WatchId,
+        event: &Event,
+    ) -> Result<(), Illegal> {
+        step.untold(watch, event, self.untold.get(watch).cloned())
+    }
 }
 
 impl Engine {
@@ -89,10 +102,8 @@ impl Engine {
                 Outcome::Nothing
             }
             Input::Untold { watch, event, .. } => {
-                let kept = known.untold.remove(watch);
-                Outcome::Plain(
-                    step.untold(watch, event, kept).map_err(|why| Refused::Conflict(why.0)),
-                )
+                let told = known.tell(step, watch, event);
+                Outcome::Plain(told.map_err(|why| Refused::Conflict(why.0)))
             }
             Input::Done { watch, event, .. } => {
                 if let Ok(event) = event

@@ -35,6 +35,8 @@ pub struct Letter {
     pub thread: Option<Thread>,
     /// True when an earlier try may have been delivered: look for it first.
     pub maybe_sent: bool,
+    /// True when a reply waits no longer for the deployment's message to go under.
+    pub alone: bool,
 }
 
 /// The files of a letter, made for it.

@@ -9,7 +9,7 @@ use sqlx::any::AnyRow;
 use sqlx::{Any, Row, Transaction};
 
 use super::{Store, StoreError, from_ms};
-use crate::model::{Address, Body, FILES, Lane, Notice, WatchId, Way};
+use crate::model::{Address, Body, FILES, Lane, Notice, Turn, WatchId, Way};
 
 /// A notice at the head of its watch's queue.
 #[derive(Debug, Clone, PartialEq)]
@@ -118,6 +118,7 @@ fn text(words: &str) -> String {
 impl Store {
     /// The first undelivered notice of each watch and route of a lane, the next due first; at
     /// most `limit`.
+    /// An edit of the deployment's message that has to wait lets what is said under it pass.
     /// What this build can't read is set aside: kept for one that can, and no longer in the way.
     pub async fn outbox_heads(&self, lane: Lane, limit: u32) -> Result<Vec<Queued>, StoreError> {
         loop {
@@ -153,6 +154,11 @@ impl Store {
             "SELECT seq, notice, address, attempts, queued_ms, next_ms FROM outbox \
              WHERE seq IN (SELECT MIN(seq) FROM outbox \
                  WHERE status = 'pending' AND (route = $1 OR route LIKE $2) AND route <> $3 \
+                 AND NOT (kind = 'card' AND attempts > 0 \
+                     AND EXISTS (SELECT 1 FROM threads WHERE threads.watch = outbox.watch) \
+                     AND EXISTS (SELECT 1 FROM outbox AS reply \
+                         WHERE reply.status = 'pending' AND reply.watch = outbox.watch \
+                         AND reply.kind = 'reply' AND reply.seq > outbox.seq)) \
                  GROUP BY watch, route) \
              ORDER BY next_ms, seq LIMIT $4",
         )
@@ -184,25 +190,37 @@ impl Store {
         Ok(row.and_then(|row| head(&row).ok()))
     }
 
-    /// What was set aside waits once more, because this build may be a newer one; but for
-    /// what something later was delivered after: the order stays.
-    pub async fn outbox_reread(&self) -> Result<(), StoreError> {
+    /// What was set aside and this build can read waits once more where it `is_news` since it
+    /// was put in; but for what something later was delivered after: the order stays.
+    pub async fn outbox_reread(
+        &self,
+        is_news: impl Fn(&Notice, Timestamp) -> bool + Send,
+    ) -> Result<(), StoreError> {
         let mut transaction = self.begin().await?;
-        sqlx::query(
-            "UPDATE outbox SET status = 'pending' WHERE status = 'unreadable' \
+        let rows = sqlx::query(
+            "SELECT seq, notice, address, attempts, queued_ms, next_ms FROM outbox \
+             WHERE status = 'unreadable' \
              AND NOT EXISTS (SELECT 1 FROM outbox AS later WHERE later.watch = outbox.watch \
                  AND later.route = outbox.route AND later.seq > outbox.seq \
                  AND later.status = 'delivered')",
         )
-        .execute(&mut *transaction)
+        .fetch_all(&mut *transaction)
         .await?;
+        let mut read: Vec<Queued> = rows.iter().filter_map(|row| head(row).ok()).collect();
+        read.retain(|queued| is_news(&queued.notice, queued.queued_at));
+        for queued in read {
+            sqlx::query("UPDATE outbox SET status = 'pending' WHERE seq = $1")
+                .bind(queued.seq)
+                .execute(&mut *transaction)
+                .await?;
+        }
         transaction.commit().await?;
         Ok(())
     }
 
     /// Whether nothing but `seq` that was said of `incident` to whoever is at `route` has
-    /// reached it or still may, and something was given up. An incident of which nothing is
-    /// kept any more may have been heard of.
+    /// reached it or still may, and its beginning was refused. What nobody answered may have
+    /// arrived, and an incident whose beginning is kept no more may have been heard of.
     pub async fn outbox_lost(
         &self,
         route: &str,
@@ -217,19 +235,20 @@ impl Store {
         .bind(seq)
         .fetch_all(&self.pool)
         .await?;
-        let of_it = |row: &&AnyRow| {
-            let notice = serde_json::from_str::<Notice>(row.get::<&str, _>(1));
-            notice.is_ok_and(|notice| match notice.body {
-                Body::Signal { signal, .. } => signal.incident == incident,
-                Body::Card(_) | Body::Reply(_) | Body::Files { .. } => false,
-            })
+        let turn_of_it = |row: &AnyRow| {
+            let notice = serde_json::from_str::<Notice>(row.get::<&str, _>(1)).ok()?;
+            match notice.body {
+                Body::Signal { signal, .. } if signal.incident == incident => Some(signal.turn),
+                Body::Signal { .. } | Body::Card(_) | Body::Reply(_) | Body::Files { .. } => None,
+            }
         };
         let mut lost = false;
-        for row in rows.iter().filter(of_it) {
+        for row in &rows {
+            let Some(turn) = turn_of_it(row) else { continue };
             if row.get::<&str, _>(0) != "undeliverable" {
                 return Ok(false);
             }
-            lost = true;
+            lost |= turn == Turn::Opened;
         }
         Ok(lost)
     }
@@ -324,7 +343,7 @@ impl Store {
         Ok(())
     }
 
-    /// No further try: kept for people to see, and no longer in the way.
+    /// No further try of what was refused: kept for people to see, and no longer in the way.
     pub async fn outbox_undeliverable(
         &self,
         seq: i64,
@@ -332,6 +351,16 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         self.settle(seq, "undeliverable", error, now).await
+    }
+
+    /// The same of what was tried for too long: any of the tries may have arrived.
+    pub async fn outbox_expired(
+        &self,
+        seq: i64,
+        error: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.settle(seq, "expired", error, now).await
     }
 
     /// Out of the queue at `now`.
@@ -354,13 +383,27 @@ impl Store {
         Ok(())
     }
 
-    /// Forgets what was delivered, given up or set aside before `before`.
-    pub async fn outbox_prune(&self, before: Timestamp) -> Result<(), StoreError> {
+    /// Forgets what was delivered, given up or set aside before `before`; what can't be read
+    /// and may be the end of an incident, before `ends_before`. What was told somebody of a
+    /// watch is kept while more of it waits for them: it says what they have heard.
+    pub async fn outbox_prune(
+        &self,
+        before: Timestamp,
+        ends_before: Timestamp,
+    ) -> Result<(), StoreError> {
         let mut transaction = self.begin().await?;
-        sqlx::query("DELETE FROM outbox WHERE status <> 'pending' AND next_ms < $1")
-            .bind(before.as_millisecond())
-            .execute(&mut *transaction)
-            .await?;
+        sqlx::query(
+            "DELETE FROM outbox WHERE status <> 'pending' \
+             AND ((next_ms < $1 AND NOT (kind = 'signal' AND status = 'unreadable')) \
+                 OR next_ms < $2) \
+             AND NOT (kind = 'signal' AND EXISTS (SELECT 1 FROM outbox AS waits \
+                 WHERE waits.status = 'pending' AND waits.route = outbox.route \
+                 AND waits.watch = outbox.watch))",
+        )
+        .bind(before.as_millisecond())
+        .bind(ends_before.as_millisecond())
+        .execute(&mut *transaction)
+        .await?;
         transaction.commit().await?;
         Ok(())
     }
@@ -378,12 +421,13 @@ impl Store {
     pub async fn letterboxes(&self) -> Result<Vec<Letterbox>, StoreError> {
         let rows = sqlx::query(
             // What was given up is no news once the same recipient was reached later.
-            "SELECT route, status, COUNT(*), MIN(queued_ms), MAX(next_ms), MAX(error) \
-             FROM outbox AS lost WHERE status <> 'delivered' AND NOT (status = 'undeliverable' \
+            "SELECT route, CASE status WHEN 'expired' THEN 'undeliverable' ELSE status END, \
+                 COUNT(*), MIN(queued_ms), MAX(next_ms), MAX(error) \
+             FROM outbox AS lost WHERE status <> 'delivered' \
+             AND NOT (status IN ('undeliverable', 'expired') \
              AND EXISTS (SELECT 1 FROM outbox AS later WHERE later.status = 'delivered' \
              AND later.route = lost.route AND later.address = lost.address \
-             AND later.next_ms > lost.next_ms)) \
-             GROUP BY route, status ORDER BY route, status",
+             AND later.next_ms > lost.next_ms)) GROUP BY 1, 2 ORDER BY 1, 2",
         )
         .fetch_all(&self.pool)
         .await?;

@@ -18,7 +18,7 @@ use super::Face;
 use super::body::read_up_to;
 use super::forward::relayed;
 use super::problem::Problem;
-use crate::engine::Presses;
+use crate::engine::{NOT_KNOWN, Presses};
 use crate::triggers::slack::{Pressed, Unread, read};
 
 /// Where Slack posts what is pressed.
@@ -28,9 +28,6 @@ pub const INTERACTIVITY: &str = "/slack/interactivity";
 const LIMIT: usize = 256 * 1024;
 /// How long Slack is kept waiting for what was pressed.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Told where the leader did not answer in time: what was sent may have arrived.
-const NOT_KNOWN: &str = "It is not known whether this was done: no deployguard that leads has \
-                         answered. Look at the deployment's message, and press again if it was not.";
 
 pub async fn post(
     State(face): State<Face>,

@@ -288,6 +288,25 @@ async fn one_recipient_that_is_down_holds_up_no_other_of_its_channel() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_mailbox_that_puts_off_keeps_the_letter_from_nobody_else_and_nobody_has_it_twice() {
+    let desk = Desk::new().await;
+    desk.queue_for("email:list", &["first"]).await;
+    // One postman: who has it is known to it alone.
+    let postman = desk.postman(Way::Email);
+    // The first address: with the others, and then by itself.
+    desk.mail.fault("RCPT", &SmtpFault::Reply(450), 2);
+    postman.round().await.unwrap();
+    let to =
+        |desk: &Desk| desk.mail.letters().into_iter().flat_map(|one| one.to).collect::<Vec<_>>();
+    assert_eq!(to(&desk), ["b@example.com", "c@example.com"]);
+    assert_eq!(desk.backlog(Way::Email).await, (1, 0), "the first is tried again");
+    desk.make_due(Way::Email).await;
+    postman.round().await.unwrap();
+    assert_eq!(to(&desk), ["b@example.com", "c@example.com", "a@example.com"]);
+    assert_eq!(desk.backlog(Way::Email).await, (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_waits_and_what_is_lost_is_counted_by_channel() {
     let desk = Desk::new().await;
     desk.queue(Way::PagerDuty, &["first", "second"]).await;

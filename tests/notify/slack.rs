@@ -39,7 +39,14 @@ fn letter(key: &str, body: Body, thread: Option<Thread>) -> Letter {
     let watch = WatchId::typed("shopflow-api-1a2b3c4d");
     let notice = Notice { watch, key: key.to_owned(), at: now(), body };
     let mentions = vec!["S0ONCALL".to_owned()];
-    Letter { notice, channel: CHANNEL.to_owned(), mentions, thread, maybe_sent: false }
+    Letter {
+        notice,
+        channel: CHANNEL.to_owned(),
+        mentions,
+        thread,
+        maybe_sent: false,
+        alone: false,
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "the stand-in stamps its messages with this clock")]

@@ -67,7 +67,14 @@ fn letter(key: &str, body: Body, thread: Option<Thread>) -> Letter {
     let watch = WatchId::typed("w");
     let at = Timestamp::from_second(1_795_600_000).unwrap();
     let notice = Notice { watch, key: key.to_owned(), at, body };
-    Letter { notice, channel: CHANNEL.to_owned(), mentions: Vec::new(), thread, maybe_sent: false }
+    Letter {
+        notice,
+        channel: CHANNEL.to_owned(),
+        mentions: Vec::new(),
+        thread,
+        maybe_sent: false,
+        alone: false,
+    }
 }
 
 fn parcel() -> Parcel {

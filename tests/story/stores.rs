@@ -285,7 +285,7 @@ async fn letters_keep_their_order(place: &Place) {
     let letterbox = store.letterboxes().await.expect("read").remove(0);
     assert_eq!((letterbox.pending, letterbox.undeliverable), (1, 1));
     assert_eq!(letterbox.oldest, Some(at(0)));
-    store.outbox_prune(at(10)).await.expect("pruned");
+    store.outbox_prune(at(10), at(10)).await.expect("pruned");
     let letterbox = store.letterboxes().await.expect("read").remove(0);
     assert_eq!((letterbox.pending, letterbox.undeliverable), (1, 0), "what waits is kept");
     store.commit(&[letter("c", 1)], at(11)).await.expect("kept");
@@ -395,7 +395,7 @@ async fn deposed_writes_nothing(place: &Place) {
         leader.outbox_delivered(seq, &waiting, None).await.err(),
         leader.outbox_retry(seq, at(9), "late").await.err(),
         leader.outbox_undeliverable(seq, "late", at(9)).await.err(),
-        leader.outbox_prune(at(9)).await.err(),
+        leader.outbox_prune(at(9), at(9)).await.err(),
     ];
     for (number, error) in tried.iter().enumerate() {
         assert!(matches!(error, Some(StoreError::Deposed)), "{number}: {error:?}");

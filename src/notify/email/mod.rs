@@ -3,8 +3,10 @@
 
 pub mod render;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as _;
 use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use lettre::address::Envelope;
@@ -20,6 +22,8 @@ use super::slack::text::line;
 use super::{Call, DeliverError, MENDING};
 
 const TIME_OUT: Duration = Duration::from_secs(10);
+/// Letters of which it is known who has them, at most.
+const MOST_HAD: usize = 1000;
 
 /// How the server is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +43,16 @@ pub struct Email {
     time_out: Duration,
     /// Where the daemon is found, for links.
     home: Option<String>,
+    /// Of letters that some of a list have and others not yet: who has it. Not beyond this
+    /// process: after a restart they get it once more, with the same Message-ID.
+    had: Mutex<BTreeMap<String, BTreeSet<Address>>>,
+}
+
+/// What came of one sending that was not taken.
+struct Failed {
+    error: DeliverError,
+    /// Whether it may be about one of the addresses only.
+    of_one: bool,
 }
 
 /// Shows nothing of the password.
@@ -70,7 +84,13 @@ impl Email {
         if let Some((user, password)) = login {
             builder = builder.credentials(Credentials::new(user, password));
         }
-        Ok(Self { smtp: builder.build(), from, time_out: TIME_OUT, home: None })
+        Ok(Self {
+            smtp: builder.build(),
+            from,
+            time_out: TIME_OUT,
+            home: None,
+            had: Mutex::default(),
+        })
     }
 
     /// The same with another bound for one letter.
@@ -86,19 +106,35 @@ impl Email {
     }
 
     /// Sends one letter to all of `to`. Where the server takes it for some of them only,
-    /// those get it.
+    /// those get it; a repeated call goes to those only who do not have it.
     pub async fn call(&self, to: &[Mailbox], call: &Call) -> Result<(), DeliverError> {
         let letter = render::letter(call, &self.from, to, self.home.as_deref());
         let letter = letter.map_err(|error| DeliverError::Permanent(error.to_string()))?;
         let all: Vec<Address> = to.iter().map(|to| to.email.clone()).collect();
-        match self.send(&letter, all.clone()).await {
-            Err(DeliverError::Permanent(why)) if all.len() > 1 => {
+        // One call may go to several lists.
+        let key = format!("{} {all:?}", call.key);
+        let had = self.had().get(&key).cloned().unwrap_or_default();
+        let (have, left): (Vec<_>, Vec<_>) = all.into_iter().partition(|one| had.contains(one));
+        let sent = match self.send(&letter, left.clone()).await {
+            Err(failed) if failed.of_one && left.len() > 1 => {
                 // The server takes its time for each, and the queue waits for this letter.
-                let singly = self.send_singly(&letter, all, why);
+                let singly = self.send_singly(&letter, &key, left);
                 timeout(self.time_out * 3, singly).await.unwrap_or_else(|_| Err(self.too_slow()))
             }
-            sent => sent,
+            Err(Failed { error: DeliverError::Permanent(why), .. }) if !have.is_empty() => {
+                tracing::warn!(addresses = ?left, why, "refused, and others have it");
+                Ok(())
+            }
+            sent => sent.map_err(|failed| failed.error),
+        };
+        if !matches!(sent, Err(DeliverError::Transient { .. })) {
+            self.had().remove(&key);
         }
+        sent
+    }
+
+    fn had(&self) -> MutexGuard<'_, BTreeMap<String, BTreeSet<Address>>> {
+        self.had.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Connects, signs on and leaves. Nobody gets anything.
@@ -110,36 +146,51 @@ impl Email {
         }
     }
 
-    /// To each by itself, because one address was refused. Whoever is refused is named; what
-    /// may get better is tried again with all of them.
+    /// To each by itself, because one address was not taken. Whoever is refused is named; who
+    /// is put off is tried again.
     async fn send_singly(
         &self,
         letter: &Message,
-        all: Vec<Address>,
-        mut refused: String,
+        key: &str,
+        left: Vec<Address>,
     ) -> Result<(), DeliverError> {
-        let mut taken = false;
-        for address in all {
+        let (mut refused, mut again) = (None, None);
+        for address in left {
             match self.send(letter, vec![address.clone()]).await {
-                Ok(()) => taken = true,
-                Err(again @ DeliverError::Transient { .. }) => return Err(again),
-                Err(DeliverError::Permanent(why)) => {
+                Ok(()) => self.has(key, address),
+                Err(Failed { error: DeliverError::Permanent(why), .. }) => {
                     tracing::warn!(%address, why, "an address is refused");
-                    refused = why;
+                    refused = Some(why);
                 }
+                Err(Failed { error, of_one: true }) => again = Some(error),
+                // Of the server: it is no better for the next one.
+                Err(Failed { error, of_one: false }) => return Err(error),
             }
         }
-        if taken { Ok(()) } else { Err(DeliverError::Permanent(refused)) }
+        match (again, refused) {
+            (Some(again), _) => Err(again),
+            (None, Some(why)) if !self.had().contains_key(key) => Err(DeliverError::Permanent(why)),
+            (None, _) => Ok(()),
+        }
     }
 
-    async fn send(&self, letter: &Message, to: Vec<Address>) -> Result<(), DeliverError> {
-        let envelope = Envelope::new(Some(self.from.email.clone()), to);
-        let envelope = envelope.map_err(|error| DeliverError::Permanent(error.to_string()))?;
+    fn has(&self, key: &str, address: Address) {
+        let mut had = self.had();
+        if had.len() >= MOST_HAD && !had.contains_key(key) {
+            had.pop_first();
+        }
+        had.entry(key.to_owned()).or_default().insert(address);
+    }
+
+    async fn send(&self, letter: &Message, to: Vec<Address>) -> Result<(), Failed> {
+        let envelope = Envelope::new(Some(self.from.email.clone()), to).map_err(|error| {
+            Failed { error: DeliverError::Permanent(error.to_string()), of_one: false }
+        })?;
         let letter = letter.formatted();
         match timeout(self.time_out, self.smtp.send_raw(&envelope, &letter)).await {
             Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(judge(&error)),
-            Err(_) => Err(self.too_slow()),
+            Ok(Err(error)) => Err(Failed { error: judge(&error), of_one: is_of_one(&error) }),
+            Err(_) => Err(Failed { error: self.too_slow(), of_one: false }),
         }
     }
 
@@ -147,6 +198,12 @@ impl Email {
         let reason = format!("time-out after {:?}", self.time_out);
         DeliverError::Transient { reason, retry_after: None }
     }
+}
+
+/// Whether the server may have refused, or put off, one address and not the letter or us.
+fn is_of_one(error: &Error) -> bool {
+    let code = error.status().map(u16::from);
+    code.is_some_and(|code| code >= 400 && !matches!(code, 421 | 454 | 530 | 534 | 535 | 538))
 }
 
 /// Whether another try may help.

@@ -114,10 +114,24 @@ impl Slack {
         let posted = self.api.post(&thread.channel, content.clone(), under, broadcast).await;
         let posted = match posted {
             Err(fault) if fault.is_gone() => {
-                self.api.post(&thread.channel, content, None, false).await
+                self.api.post(&thread.channel, by_itself(content), None, false).await
             }
             posted => posted,
         };
+        posted.map_err(|fault| fault.into_error(POST))
+    }
+
+    /// A reply in the channel itself, where there is no message that it could go under.
+    async fn post_alone(&self, letter: &Letter) -> Result<Thread, DeliverError> {
+        let channel = &letter.channel;
+        if letter.maybe_sent {
+            let mark = render::mark(&letter.notice.key);
+            let found = self.api.find(&near(letter, channel), marked(channel, &mark)).await;
+            if let Some(message) = self.found(found, "conversations.history")? {
+                return Ok(message);
+            }
+        }
+        let posted = self.api.post(channel, by_itself(self.content(letter)), None, false).await;
         posted.map_err(|fault| fault.into_error(POST))
     }
 
@@ -144,12 +158,10 @@ impl Slack {
     ) -> Result<Option<Thread>, DeliverError> {
         let mark = render::mark(&letter.notice.key);
         let channel = &thread.channel;
-        let wanted = |message: &Value| {
-            let ts = message["ts"].as_str()?.to_owned();
-            carries(message, &mark).then(|| Thread { channel: channel.clone(), ts })
-        };
-        let found = match self.api.find(&Place::Thread(thread), wanted).await {
-            Err(fault) if fault.is_gone() => self.api.find(&near(letter, channel), wanted).await,
+        let found = match self.api.find(&Place::Thread(thread), marked(channel, &mark)).await {
+            Err(fault) if fault.is_gone() => {
+                self.api.find(&near(letter, channel), marked(channel, &mark)).await
+            }
             found => found,
         };
         self.found(found, "conversations.replies")
@@ -182,6 +194,7 @@ impl Notifier for Slack {
             (Body::Signal { .. } | Body::Files { .. }, _) => {
                 Err(DeliverError::Permanent("it is no message of Slack's".to_owned()))
             }
+            (Body::Reply(_), None) if letter.alone => self.post_alone(letter).await,
             (Body::Reply(_), None) => Err(DeliverError::Transient {
                 reason: "the deployment's message is not delivered yet".to_owned(),
                 retry_after: None,
@@ -193,6 +206,24 @@ impl Notifier for Slack {
 /// The channel from about the notice's time on.
 fn near<'a>(letter: &Letter, channel: &'a str) -> Place<'a> {
     Place::Channel { channel, since: letter.notice.at.as_second() - LOOK_BACK_SECONDS }
+}
+
+/// Finds the message that carries `mark`.
+fn marked(channel: &str, mark: &str) -> impl Fn(&Value) -> Option<Thread> {
+    move |message| {
+        let ts = message["ts"].as_str()?.to_owned();
+        carries(message, mark).then(|| Thread { channel: channel.to_owned(), ts })
+    }
+}
+
+/// A reply that stands where the deployment's messages do: it is not to be taken for one
+/// that a newer card replaces.
+fn by_itself(mut content: SlackMessageContent) -> SlackMessageContent {
+    let metadata = content.metadata.as_mut();
+    if let Some(payload) = metadata.and_then(|metadata| metadata.event_payload.as_mut()) {
+        payload.remove("watch");
+    }
+    content
 }
 
 fn carries(message: &Value, mark: &str) -> bool {

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use deployguard::engine::{Helm, Postman, Tenure, Turn as Lead, turn};
+use deployguard::engine::{
+    Engine, FleetBrake, Helm, Parts, Postman, Status as Health, Tenure, Turn as Lead, turn,
+};
 use deployguard::model::{
     Address, Body, Card, FILES, Lane, Notice, Recipient, Reply, ServiceKey, Tone, Turn, WatchId,
     Way,
@@ -14,6 +16,8 @@ use deployguard::notify::email::{Email, Security};
 use deployguard::notify::pagerduty::PagerDuty;
 use deployguard::notify::slack::Slack;
 use deployguard::notify::webhook::{Format, Webhook};
+use deployguard::platform::Accounts;
+use deployguard::policy_repo::PolicyRepo;
 use deployguard::store::{Queued, Status, Store, WatchRow, Write};
 use deployguard::telemetry::Metrics;
 use jiff::Timestamp;
@@ -22,6 +26,7 @@ use serde_json::Value;
 use sqlx::Connection;
 use tempfile::TempDir;
 use tokio::sync::watch::Sender;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use crate::call::now;
 use crate::call::signal;
@@ -71,13 +76,45 @@ pub struct Desk {
     url: String,
     tenure: Tenure,
     helm: Helm,
+    /// The engine runs for as long.
+    running: Option<DropGuard>,
     _folder: TempDir,
 }
 
 impl Desk {
     /// Whose postmen wait for half a second.
     pub async fn new() -> Self {
+        let mut desk = Self::without_engine().await;
+        desk.lead().await;
+        desk
+    }
+
+    /// Where no engine hears what could not be told.
+    pub async fn without_engine() -> Self {
         Self::with_time_out(Duration::from_millis(500)).await
+    }
+
+    /// An engine that knows of no watch hears it from now on.
+    pub async fn lead(&mut self) {
+        let parts = Parts {
+            store: self.store.clone(),
+            tenure: self.tenure.clone(),
+            platform: Accounts::default(),
+            sources: BTreeMap::new(),
+            query_offsets: BTreeMap::new(),
+            policies: Sender::new(Arc::new(PolicyRepo::open("nowhere").nothing())),
+            brake: FleetBrake::default(),
+            clusters: BTreeMap::new(),
+            metrics: self.metrics.clone(),
+            status: Arc::new(Health::default()),
+            elsewhere: Arc::new(Elsewhere::default()),
+            mail: Sender::new(0),
+        };
+        let engine = Engine::load(parts).await.unwrap();
+        self.helm.lead(&engine);
+        let stop = CancellationToken::new();
+        tokio::spawn(engine.run(stop.clone()));
+        self.running = Some(stop.drop_guard());
     }
 
     /// Whose postmen wait for ever.
@@ -104,6 +141,7 @@ impl Desk {
             url,
             tenure,
             helm: Helm::default(),
+            running: None,
             _folder: folder,
         }
     }
@@ -168,6 +206,16 @@ impl Desk {
     pub async fn queue_reply(&self, text: &str) {
         let address = Address::Slack { channel: CHANNEL.into(), mentions: vec![] };
         self.put(Self::notice(address, Some(text))).await;
+    }
+
+    /// A reply that pages, said at `at`.
+    pub async fn queue_page(&self, text: &str, at: Timestamp) {
+        let address = Address::Slack { channel: CHANNEL.into(), mentions: vec![] };
+        let mut write = Self::notice(address, Some(text));
+        let Write::Outbox { notice, .. } = &mut write else { unreachable!() };
+        let Body::Reply(reply) = &mut notice.body else { unreachable!() };
+        reply.page = true;
+        self.store.commit(&[write], at).await.unwrap();
     }
 
     pub async fn queue_for(&self, recipient: &str, texts: &[&str]) {
@@ -284,7 +332,11 @@ impl Desk {
         let login = Some((USER.to_owned(), PASSWORD.to_owned()));
         let from = "deployguard@guard.example".parse().unwrap();
         let email = Email::connect(("127.0.0.1", port), Security::Clear, login, from).unwrap();
-        let to = BTreeMap::from([("one".to_owned(), vec!["a@example.com".parse().unwrap()])]);
+        let list = |all: &[&str]| all.iter().map(|one| one.parse().unwrap()).collect();
+        let to = BTreeMap::from([
+            ("one".to_owned(), list(&["a@example.com"])),
+            ("list".to_owned(), list(&["a@example.com", "b@example.com", "c@example.com"])),
+        ]);
         Mail { email: email.with_time_out(self.time_out), to }
     }
 
