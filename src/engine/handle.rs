@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{oneshot, watch};
 
 use super::helm::Standing;
-use crate::model::{Alert, Announcement, GateOverride, Recipient, ServiceKey, Sighting, WatchId};
+use crate::model::{Alert, Announcement, GateOverride, ServiceKey, Sighting, WatchId};
 use crate::platform::LookError;
 use crate::policy_repo::Reload;
 use crate::store::Pause;

@@ -39,6 +39,8 @@ impl Watch {
             | Event::LeadOver
             | Event::SourceTold { .. }
             | Event::SourceUntold
+            | Event::Alerted(_)
+            | Event::WentThrough(_)
             | Event::Acted(_) => false,
         }
     }

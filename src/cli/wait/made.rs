@@ -62,6 +62,7 @@ pub fn check(name: &str, verdict: Verdict, value: f64) -> CheckView {
 pub fn incident() -> IncidentView {
     IncidentView {
         severity: Severity::Sev2,
+        number: 1,
         status: IncidentStatus::Identified,
         opened_at: at(61),
         resolved_at: None,
