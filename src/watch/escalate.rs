@@ -378,7 +378,6 @@ impl Watch {
         match turn {
             Turn::Acknowledged { .. } => incident.calmed.extend(to.iter().cloned()),
             Turn::Resolved | Turn::Closed => incident.calmed.clear(),
-            Turn::RolledBack { .. } => {}
             // At the end of the watch whoever has it in hand keeps it.
             Turn::NeedsHelp if goes_on || !in_hand => {
                 incident.calmed.retain(|one| !to.contains(one));
@@ -389,7 +388,7 @@ impl Watch {
                 incident.calmed.retain(|one| !to.contains(one));
                 return incident.calmed.len() < before;
             }
-            Turn::Opened | Turn::Called | Turn::NeedsHelp => {}
+            Turn::Opened | Turn::Called | Turn::NeedsHelp | Turn::RolledBack { .. } => {}
         }
         false
     }

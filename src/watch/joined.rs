@@ -3,7 +3,8 @@
 //! common. A watch that joins decides about its own deployment as ever, in its own thread,
 //! and calls nobody while the lead is open. Whoever acknowledges one of them has acknowledged
 //! all; a hold is about its own question. One that needs help stands apart from then on: it
-//! has a key of its own at the pager, so that the end of the lead does not close it.
+//! has a key of its own at the pager, so that the end of the lead does not close it. Who has
+//! acknowledged the lead is not taken to have that in hand.
 //!
 //! Only watches that tell the same people join (`notify` of both policies is equal): else
 //! nobody would be called who has to be. The engine brings the events, see `engine::joins`.
