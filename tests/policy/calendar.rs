@@ -23,8 +23,9 @@ fn holidays(set: &PolicySet) -> &Holidays {
 
 /// Events of a calendar with nothing else in it.
 fn calendar(events: &[&str]) -> String {
-    let events: String =
-        events.iter().map(|lines| format!("BEGIN:VEVENT\n{lines}\nEND:VEVENT\n")).collect();
+    let events = events.join("\nEND:VEVENT\nBEGIN:VEVENT\n");
+    let events =
+        if events.is_empty() { events } else { format!("BEGIN:VEVENT\n{events}\nEND:VEVENT\n") };
     let text = format!("BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:-//x//y//EN\n{events}END:VCALENDAR\n");
     text.replace('\n', "\r\n")
 }

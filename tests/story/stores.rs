@@ -33,7 +33,7 @@ type Holding<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 type Promise = (&'static str, for<'a> fn(&'a Place) -> Holding<'a>);
 
 /// Each gets a database of its own.
-const PROMISES: [Promise; 11] = [
+const PROMISES: [Promise; 12] = [
     ("migrated by two at once", |place| Box::pin(migrated_by_two_at_once(place))),
     ("a step is kept whole or not at all", |place| Box::pin(whole_or_not_at_all(place))),
     ("what was kept comes back as it was", |place| Box::pin(comes_back_as_it_was(place))),

@@ -232,6 +232,7 @@ impl Desk {
         let Write::Outbox { notice, .. } = &mut write else { unreachable!() };
         notice.key = format!("{}/{turn:?}", notice.watch);
         notice.body = Body::Signal { to: vec![], signal: Box::new(signal(turn)) };
+        notice.at = at;
         self.store.commit(&[write], at).await.unwrap();
     }
 
