@@ -87,7 +87,9 @@ fn of_baseline(one: &BaselineStory) -> String {
         (None, missing) => format!("not used: {}", missing.as_deref().unwrap_or("not measured")),
     };
     let began = one.began.map(|began| format!(", worse since {}", day(began)));
-    format!("{}: {shown}{}", one.name, began.unwrap_or_default())
+    let left_out = one.left_out.as_ref().map(|left_out| format!(", {left_out}"));
+    let (began, left_out) = (began.unwrap_or_default(), left_out.unwrap_or_default());
+    format!("{}: {shown}{left_out}{began}", one.name)
 }
 
 fn of_control(one: &ControlStory) -> String {

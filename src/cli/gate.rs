@@ -1,15 +1,16 @@
 //! `deployguard gate`: may this be deployed now?
 
-use std::fmt::Write as _;
-use std::io::Write;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use super::annotations::{Job, Level, cell};
 use super::client::{NotAsked, Server};
+use super::github::{self, Level, Step};
+use super::visible::visible;
 use crate::model::{GateReason, GateVerdict};
+use crate::watch::markdown::{plain, table};
 use crate::web::GateView;
 
 #[derive(Debug, Clone, Args)]
@@ -54,31 +55,60 @@ pub enum OnError {
     Deny,
 }
 
+/// What is said: on a terminal, in a log, or in GitHub's with annotations and a summary.
+struct Paper<'a> {
+    out: &'a mut dyn Write,
+    step: Option<Step>,
+}
+
+impl Paper<'_> {
+    fn line(&mut self, text: &str) -> io::Result<()> {
+        let text = visible(text);
+        let text = if self.step.is_some() { github::line(&text) } else { text };
+        writeln!(self.out, "{text}")
+    }
+
+    /// Nothing outside of GitHub.
+    fn annotate(&mut self, level: Level, about: &str, text: &str) -> io::Result<()> {
+        let Some(step) = &mut self.step else { return Ok(()) };
+        let line = step.annotate(level, &visible(about), &visible(text), true);
+        writeln!(self.out, "{line}")
+    }
+
+    /// That it can't be written keeps nothing from going on.
+    fn summarize(&self, markdown: &str) {
+        let written = self.step.as_ref().map_or(Ok(()), |step| step.summarize(markdown));
+        if let Err(error) = written {
+            eprintln!("deployguard: the step's summary can't be written: {error}");
+        }
+    }
+}
+
 pub fn run(gate: &Gate, out: &mut impl Write) -> anyhow::Result<ExitCode> {
-    let job = Job::here();
+    let paper = &mut Paper { out, step: Step::here(|name| std::env::var(name).ok()) };
     let view: GateView = match gate.server.ask_of(&["api", "v1", "gate"], &gate.question()) {
         Ok(view) => view,
-        Err(error) => return unasked(gate, &error, &job, out),
+        Err(error) => return unasked(gate, &error, paper),
     };
     let is_shut = view.answer.verdict == GateVerdict::No;
     let view = if gate.through && is_shut {
         match gate.server.post(&["api", "v1", "gate"], &gate.override_body()) {
             Ok(view) => view,
-            Err(error) if error.is::<NotAsked>() => return unasked(gate, &error, &job, out),
+            Err(error) if error.is::<NotAsked>() => return unasked(gate, &error, paper),
             Err(error) => {
-                told(gate, &view, &job, out)?;
+                told(gate, &view, paper)?;
                 let words = format!("not overridden: {error}");
-                writeln!(out, "{words}")?;
-                job.annotate(Level::Error, "deployguard gate", &words, out)?;
+                paper.line(&words)?;
+                paper.annotate(Level::Error, "deployguard gate", &words)?;
                 return Ok(ExitCode::FAILURE);
             }
         }
     } else {
         view
     };
-    told(gate, &view, &job, out)?;
+    told(gate, &view, paper)?;
     if gate.through && !is_shut {
-        writeln!(out, "there was nothing to override")?;
+        paper.line("there was nothing to override")?;
     }
     let is_shut = view.answer.verdict == GateVerdict::No;
     Ok(if is_shut { ExitCode::FAILURE } else { ExitCode::SUCCESS })
@@ -86,12 +116,7 @@ pub fn run(gate: &Gate, out: &mut impl Write) -> anyhow::Result<ExitCode> {
 
 /// Nobody knows what it would have said. `--on-error` is about a daemon that does not
 /// answer: one that refuses the question has to be asked otherwise.
-fn unasked(
-    gate: &Gate,
-    error: &anyhow::Error,
-    job: &Job,
-    out: &mut impl Write,
-) -> anyhow::Result<ExitCode> {
+fn unasked(gate: &Gate, error: &anyhow::Error, paper: &mut Paper<'_>) -> anyhow::Result<ExitCode> {
     let on_error = gate.on_error.filter(|_| error.is::<NotAsked>());
     let (level, what, code) = match on_error {
         Some(OnError::Allow) => (Level::Warning, "go on (--on-error allow)", ExitCode::SUCCESS),
@@ -99,13 +124,13 @@ fn unasked(
         None => (Level::Error, "nothing is known", ExitCode::from(3)),
     };
     let words = format!("the gate could not be asked: {error:#}; {what}");
-    writeln!(out, "{words}")?;
-    job.annotate(level, "deployguard gate", &words, out)?;
-    job.summarize(&format!("**deployguard gate**: {}\n\n", cell(&words)));
+    paper.line(&words)?;
+    paper.annotate(level, "deployguard gate", &words)?;
+    paper.summarize(&format!("**deployguard gate**: {}\n", plain(&words)));
     Ok(code)
 }
 
-fn told(gate: &Gate, view: &GateView, job: &Job, out: &mut impl Write) -> anyhow::Result<()> {
+fn told(gate: &Gate, view: &GateView, paper: &mut Paper<'_>) -> anyhow::Result<()> {
     let answer = &view.answer;
     let what = format!("{} of {} in {}", view.named, view.service, view.environment);
     let verdict = match answer.verdict {
@@ -113,42 +138,37 @@ fn told(gate: &Gate, view: &GateView, job: &Job, out: &mut impl Write) -> anyhow
         GateVerdict::Warn => "yes, with warnings",
         GateVerdict::No => "no",
     };
-    writeln!(out, "{verdict}: {what}")?;
+    paper.line(&format!("{verdict}: {what}"))?;
     for reason in &answer.reasons {
-        writeln!(out, "  {:<4}  {}", reason.verdict.as_str(), reason.words)?;
+        paper.line(&format!("  {:<4}  {}", reason.verdict.as_str(), reason.words))?;
         let level = match reason.verdict {
             GateVerdict::Yes => continue,
             GateVerdict::Warn => Level::Warning,
             GateVerdict::No => Level::Error,
         };
-        job.annotate(level, &format!("deployguard gate: {what}"), &reason.words, out)?;
+        paper.annotate(level, &format!("deployguard gate: {what}"), &reason.words)?;
     }
     let ends = answer.against().map(|reason| reason.until).collect::<Option<Vec<_>>>();
     let end = ends.and_then(|ends| ends.into_iter().max()).filter(|_| !gate.through);
     if let Some(end) = end {
-        writeln!(out, "what says no now says so until {}", end.strftime("%a %Y-%m-%d %H:%M UTC"))?;
+        let end = end.strftime("%a %Y-%m-%d %H:%M UTC");
+        paper.line(&format!("what says no now says so until {end}"))?;
     }
     let may = answer.against().all(|reason: &GateReason| reason.rule.may_be_overridden());
     if answer.verdict == GateVerdict::No && may && !gate.through {
-        writeln!(
-            out,
-            "for a hotfix, a person of the role operate may add: --override --reason '...'"
+        paper.line(
+            "for a hotfix, a person of the role operate may add: --override --reason '...'",
         )?;
     }
-    job.summarize(&summary(&what, verdict, view));
+    paper.summarize(&summary(&what, verdict, view));
     Ok(())
 }
 
 fn summary(what: &str, verdict: &str, view: &GateView) -> String {
-    let mut text = format!("### deployguard gate: {verdict}\n\n{}\n\n", cell(what));
-    if !view.answer.reasons.is_empty() {
-        text.push_str("| | |\n| --- | --- |\n");
-    }
-    for reason in &view.answer.reasons {
-        let _ = writeln!(text, "| {} | {} |", reason.verdict.as_str(), cell(&reason.words));
-    }
-    text.push('\n');
-    text
+    let row = |reason: &GateReason| vec![reason.verdict.as_str().into(), plain(&reason.words)];
+    let reasons: Vec<Vec<String>> = view.answer.reasons.iter().map(row).collect();
+    let table = table(&["", ""], &reasons);
+    format!("### deployguard gate: {verdict}\n\n{}\n\n{table}\n", plain(what))
 }
 
 impl Gate {

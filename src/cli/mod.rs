@@ -1,7 +1,6 @@
 //! The command line: one file a subcommand.
 
 mod act;
-mod annotations;
 pub mod backtest;
 pub mod change;
 pub mod check;

@@ -9,6 +9,7 @@
 mod commit;
 mod gate;
 mod lease;
+mod letterbox;
 mod open;
 mod outbox;
 mod permits;
@@ -24,7 +25,8 @@ use sqlx::{AnyPool, Row};
 
 pub use commit::{WatchRow, Write};
 pub use lease::{Claim, Fence};
-pub use outbox::{Backlog, Letterbox, Queued, Status};
+pub use letterbox::{Backlog, Letterbox, Status};
+pub use outbox::Queued;
 pub use permits::RecentPermits;
 
 use crate::model::{LedgerEntry, WatchId};

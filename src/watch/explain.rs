@@ -120,6 +120,9 @@ pub struct BaselineStory {
     pub value: Option<f64>,
     pub shown: Option<String>,
     pub samples: u32,
+    /// That part of it is no normal, in words; `None`: all of it counts.
+    #[serde(default)]
+    pub left_out: Option<String>,
     /// Since when it had been worse than the rest of it, up to its end.
     pub began: Option<Timestamp>,
     /// Why it could not be had, or that it is not measured yet.
@@ -255,10 +258,8 @@ fn baseline(check: &Check, against: Against, one: &Baseline) -> BaselineStory {
     let reference = one.reference();
     BaselineStory {
         against,
-        name: match reference.and_then(Reference::left_out_in_words) {
-            Some(left_out) => format!("{} ({left_out})", against.in_words()),
-            None => against.in_words().to_owned(),
-        },
+        name: against.in_words().to_owned(),
+        left_out: reference.and_then(Reference::left_out_in_words),
         value: reference.map(|one| one.value),
         shown: reference.map(|one| check.unit().show(one.value)),
         samples: reference.map_or(0, |one| one.samples),

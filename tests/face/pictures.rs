@@ -141,7 +141,10 @@ async fn the_command_line_writes_it(
     let named = file.to_str().context("a path")?;
     let said = house.cli(&["report", id, "--output", named]).await?;
     assert_eq!((said.code, said.out.as_str()), (0, ""), "{}", said.err);
-    assert_eq!(std::fs::read_to_string(&file)?, report);
+    let beside = report.replace("](chart/error%20rate.svg)", "](incident-chart-1.svg)");
+    assert_eq!(std::fs::read_to_string(&file)?, beside);
+    let chart = std::fs::read_to_string(file.with_file_name("incident-chart-1.svg"))?;
+    assert!(chart.starts_with("<svg "), "{chart}");
     let said = house.cli(&["report", "nobody"]).await?;
     assert_eq!(said.code, 1, "{}", said.err);
     Ok(())

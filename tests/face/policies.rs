@@ -275,7 +275,10 @@ async fn the_evidence_is_told_over_time(house: &House) -> anyhow::Result<()> {
     let breach = moments.iter().find(|one| one["verdict"] == "breach").context("a breach")?;
     assert_eq!(breach["severity"], "SEV1", "{rate:#}");
     assert_eq!(breach["blame"], "deployment", "{rate:#}");
-    assert_eq!(rate["baselines"][0]["name"], "before", "{rate:#}");
+    let before = &rate["baselines"][0];
+    assert_eq!(before["name"], "before", "{rate:#}");
+    let left_out = before["left_out"].as_str().unwrap_or_default();
+    assert!(left_out.contains("an earlier deployment did harm"), "v4's: {rate:#}");
 
     let shown = house.cli(&["watches", id, "--explain"]).await?;
     assert_eq!(shown.code, 0, "{shown:?}");

@@ -284,7 +284,7 @@ async fn letters_keep_their_order(place: &Place) {
     );
     let letterbox = store.letterboxes().await.expect("read").remove(0);
     assert_eq!((letterbox.pending, letterbox.undeliverable), (1, 1));
-    assert_eq!(letterbox.oldest, Some(at(0)));
+    assert_eq!(letterbox.oldest, Some(heads[0].notice.at), "due when it is said to be");
     store.outbox_prune(at(10), at(10)).await.expect("pruned");
     let letterbox = store.letterboxes().await.expect("read").remove(0);
     assert_eq!((letterbox.pending, letterbox.undeliverable), (1, 0), "what waits is kept");

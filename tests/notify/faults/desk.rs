@@ -215,6 +215,7 @@ impl Desk {
         let Write::Outbox { notice, .. } = &mut write else { unreachable!() };
         let Body::Reply(reply) = &mut notice.body else { unreachable!() };
         reply.page = true;
+        notice.at = at;
         self.store.commit(&[write], at).await.unwrap();
     }
 
