@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::clock;
 use super::hints::{Hints, Taken, Wanted};
+use super::patience::{FIRST_PAUSE, LONGEST_PAUSE};
 use super::place::Place;
 use super::status::Status;
+use super::{clock, patience};
 use crate::crash;
 use crate::model::ServiceKey;
 use crate::telemetry::{HintResult, Metrics};
@@ -26,9 +26,6 @@ const GATHERING: Duration = Duration::from_secs(1);
 /// Batches that are looked after at once: one whose look takes long does not hold up what
 /// comes after it.
 const BATCHES: usize = 4;
-/// The pause after a failed call: it begins with the first and ends at the second.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 /// The longest that a stop waits for messages to be given back.
 const FAREWELL: Duration = Duration::from_secs(3);
 
@@ -51,7 +48,7 @@ pub async fn hear_forever(ear: Ear, stop: CancellationToken) {
 
 async fn listen(ear: &Arc<Ear>, batches: &mut JoinSet<()>, stop: &CancellationToken) {
     let what = format!("the queue {}", ear.queue.name());
-    let mut pauses = pauses();
+    let mut pauses = patience::pauses();
     loop {
         let soonest = tokio::time::Instant::now() + FIRST_PAUSE;
         let received = tokio::select! {
@@ -62,7 +59,7 @@ async fn listen(ear: &Arc<Ear>, batches: &mut JoinSet<()>, stop: &CancellationTo
         ear.status.set(|health| health.looked(&what, failed, clock::now()));
         match received {
             Ok(letters) if letters.is_empty() => {
-                pauses = self::pauses();
+                pauses = patience::pauses();
                 // Whoever answers for SQS without holding the request open is not hammered.
                 tokio::select! {
                     () = stop.cancelled() => return,
@@ -70,7 +67,7 @@ async fn listen(ear: &Arc<Ear>, batches: &mut JoinSet<()>, stop: &CancellationTo
                 }
             }
             Ok(letters) => {
-                pauses = self::pauses();
+                pauses = patience::pauses();
                 let letters = ear.gather(letters, stop).await;
                 // Each comes to its end: nobody waits for a look for ever.
                 while batches.try_join_next().is_some() {}
@@ -90,15 +87,6 @@ async fn listen(ear: &Arc<Ear>, batches: &mut JoinSet<()>, stop: &CancellationTo
             }
         }
     }
-}
-
-fn pauses() -> impl Iterator<Item = Duration> {
-    ExponentialBuilder::default()
-        .with_min_delay(FIRST_PAUSE)
-        .with_max_delay(LONGEST_PAUSE)
-        .without_max_times()
-        .with_jitter()
-        .build()
 }
 
 /// A message and what became of it.

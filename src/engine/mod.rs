@@ -30,6 +30,7 @@ mod measuring;
 mod outbox;
 mod outside;
 mod pacing;
+mod patience;
 mod perform;
 pub mod picture;
 mod place;

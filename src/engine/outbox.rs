@@ -9,10 +9,11 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::handle::{EngineHandle, Refused};
+use super::patience::{END_TOO_OLD, closes, dated, pages, pause_after, takes_any_end, too_old};
 use super::tenure::Tenure;
 use super::{clock, picture};
 use crate::crash;
-use crate::model::{Address, Body, Lane, Notice, Recipient, Reply, Signal, Turn, Way};
+use crate::model::{Address, Body, Lane, Notice, Way};
 use crate::notify::elsewhere::Elsewhere;
 use crate::notify::slack::{Slack, TOKEN};
 use crate::notify::{Call, DeliverError, Letter, Notifier, Thread};
@@ -22,17 +23,8 @@ use crate::watch::Event;
 
 /// Letters under way at once.
 const AT_ONCE: u32 = 8;
-/// The longest pause between two tries.
-const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(5);
-/// After this long a letter is news no longer.
-const TOO_OLD: SignedDuration = SignedDuration::from_hours(24);
-/// How long the end of an incident is tried: without it the incident stays open for ever
-/// with whoever has heard of it.
-const END_TOO_OLD: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// After this long the thread hears that somebody has not been reached.
 const LATE: SignedDuration = SignedDuration::from_mins(5);
-/// A reply that is delivered later than this after it was said carries its time.
-const SAID_NOW: SignedDuration = SignedDuration::from_mins(1);
 /// How long a page waits for the deployment's message to go under.
 const LONE: SignedDuration = SignedDuration::from_mins(1);
 /// How long a letter is kept that was delivered, or can't be.
@@ -340,140 +332,6 @@ impl Postman {
     }
 }
 
-/// A reply that comes late says of when it is: it is read as of now otherwise.
-fn dated(notice: &Notice, now: Timestamp) -> Notice {
-    let late = now.duration_since(notice.at) > SAID_NOW;
-    match &notice.body {
-        Body::Reply(reply) if late => {
-            let same_day = notice.at.duration_since(now).abs() < SignedDuration::from_hours(12);
-            let form = if same_day { "%H:%M:%S UTC" } else { "%Y-%m-%d %H:%M:%S UTC" };
-            let headline = format!("{}: {}", notice.at.strftime(form), reply.headline);
-            let reply = Reply { headline, ..reply.clone() };
-            Notice { body: Body::Reply(reply), ..notice.clone() }
-        }
-        Body::Reply(_) | Body::Card(_) | Body::Files { .. } | Body::Signal { .. } => notice.clone(),
-    }
-}
-
-fn pages(body: &Body) -> bool {
-    match body {
-        Body::Reply(reply) => reply.page,
-        Body::Card(_) | Body::Files { .. } | Body::Signal { .. } => false,
-    }
-}
-
-/// How long it is tried.
-fn too_old(notice: &Notice) -> SignedDuration {
-    match &notice.body {
-        Body::Signal { signal, .. } if closes(signal) => END_TOO_OLD,
-        Body::Signal { .. } | Body::Card(_) | Body::Reply(_) | Body::Files { .. } => TOO_OLD,
-    }
-}
-
-/// Whether it may hear of the end of what it has never heard of.
-fn takes_any_end(who: &Recipient) -> bool {
-    match who {
-        // Resolving a key that it does not know makes nothing.
-        Recipient::PagerDuty(_) => true,
-        Recipient::Slack(_) | Recipient::Webhook(_) | Recipient::Email(_) => false,
-    }
-}
-
-/// Whether it ends what a recipient has heard of, and means nothing to one who has not.
-fn closes(signal: &Signal) -> bool {
-    match signal.turn {
-        Turn::Resolved | Turn::Closed => true,
-        Turn::Opened
-        | Turn::Called
-        | Turn::Acknowledged { .. }
-        | Turn::NeedsHelp
-        | Turn::RolledBack { .. } => false,
-    }
-}
-
-/// 1 s, 2 s, 4 s ... up to five minutes.
-fn pause_after(attempts: u32) -> SignedDuration {
-    SignedDuration::from_secs(1_i64 << attempts.min(9)).min(LONGEST_PAUSE)
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::{Tone, WatchId};
-    use crate::store::Write;
-
-    fn said(at: Timestamp) -> Notice {
-        let reply = Reply {
-            tone: Tone::Bad,
-            headline: "SEV2: deployguard is rolling back".to_owned(),
-            fields: Vec::new(),
-            lines: Vec::new(),
-            code: Vec::new(),
-            broadcast: false,
-            page: false,
-            mentions: Vec::new(),
-            offers: Vec::new(),
-        };
-        let watch = WatchId::typed("w");
-        Notice { watch, key: "w/1".to_owned(), at, body: Body::Reply(reply) }
-    }
-
-    #[test]
-    fn a_reply_that_comes_late_says_of_when_it_is() {
-        let at = |second| Timestamp::from_second(second).unwrap();
-        let read = |later: i64| match dated(&said(at(600)), at(600 + later)).body {
-            Body::Reply(reply) => reply.headline,
-            Body::Card(_) | Body::Files { .. } | Body::Signal { .. } => String::new(),
-        };
-        assert_eq!(read(60), "SEV2: deployguard is rolling back");
-        assert_eq!(read(61), "00:10:00 UTC: SEV2: deployguard is rolling back");
-        let of_yesterday = "1970-01-01 00:10:00 UTC: SEV2: deployguard is rolling back";
-        assert_eq!(read(24 * 3600), of_yesterday);
-    }
-
-    #[tokio::test]
-    async fn what_waits_for_a_good_token_goes_as_soon_as_there_is_one_and_a_limit_is_kept() {
-        let folder = tempfile::TempDir::new().unwrap();
-        let url = format!("sqlite://{}", folder.path().join("guard.db").display());
-        let store = Store::open(&url).await.unwrap();
-        let now = Timestamp::from_second(1_700_000_000).unwrap();
-        let later = now + SignedDuration::from_mins(5);
-        let lane = Lane::Words(Way::Slack);
-        for (error, goes) in [
-            (format!("Slack refused chat.postMessage: token_revoked ({TOKEN})"), true),
-            ("Slack limits the rate of chat.postMessage".to_owned(), false),
-        ] {
-            let address = Address::Slack { channel: "C0".to_owned(), mentions: Vec::new() };
-            let write = Write::Outbox { notice: said(now), address };
-            store.commit(&[write], now).await.unwrap();
-            let head = store.outbox_heads(lane, 1).await.unwrap().remove(0);
-            store.outbox_trying(head.seq).await.unwrap();
-            store.outbox_retry(head.seq, later, &error).await.unwrap();
-            store.outbox_hasten(Way::Slack, TOKEN, now).await.unwrap();
-            let head = store.outbox_heads(lane, 1).await.unwrap().remove(0);
-            assert_eq!(head.next_at == now, goes, "{error}");
-            store.outbox_undeliverable(head.seq, "seen", now).await.unwrap();
-        }
-    }
-
-    #[tokio::test]
-    async fn what_is_to_be_said_in_the_morning_waits_in_the_outbox() {
-        let folder = tempfile::TempDir::new().unwrap();
-        let url = format!("sqlite://{}", folder.path().join("guard.db").display());
-        let store = Store::open(&url).await.unwrap();
-        let night = Timestamp::from_second(1_700_000_000).unwrap();
-        let morning = night + SignedDuration::from_hours(8);
-        let address = Address::Slack { channel: "C0".to_owned(), mentions: Vec::new() };
-        let write = Write::Outbox { notice: said(morning), address };
-        store.commit(&[write], night).await.unwrap();
-        let head = store.outbox_heads(Lane::Words(Way::Slack), 1).await.unwrap().remove(0);
-        assert_eq!((head.next_at, head.queued_at), (morning, morning), "nor is it late by night");
-    }
-
-    #[test]
-    fn pauses_double_up_to_five_minutes() {
-        assert_eq!(pause_after(0), SignedDuration::from_secs(1));
-        assert_eq!(pause_after(3), SignedDuration::from_secs(8));
-        assert_eq!(pause_after(60), LONGEST_PAUSE);
-    }
-}
+#[path = "outbox_tests.rs"]
+mod tests;

@@ -8,24 +8,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::clock;
+use super::patience::LONGEST_PAUSE;
 use super::presses::Presses;
 use super::status::{Blind, Status};
+use super::{clock, patience};
 use crate::telemetry::Metrics;
 use crate::triggers::slack::{
     Door, Envelope, Leave, Shut, Socket, Unread, acknowledgement, read, read_envelope,
 };
 
-/// The pause after a failure: it begins with the first and ends at the second.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 /// The pause while Socket Mode is turned off for the app: people have to turn it on.
 const TURNED_OFF: Duration = Duration::from_mins(5);
 /// A connection that lasted as long was a good one: the next needs no pause.
@@ -80,15 +77,6 @@ pub async fn take_presses_forever(mode: SocketMode, stop: CancellationToken) {
     let _ = tokio::time::timeout(FAREWELL, doing.wait()).await;
 }
 
-fn pauses() -> impl Iterator<Item = Duration> {
-    ExponentialBuilder::default()
-        .with_min_delay(FIRST_PAUSE)
-        .with_max_delay(LONGEST_PAUSE)
-        .without_max_times()
-        .with_jitter()
-        .build()
-}
-
 impl SocketMode {
     async fn keep_connected(
         self: &Arc<Self>,
@@ -96,7 +84,7 @@ impl SocketMode {
         doing: &TaskTracker,
         stop: &CancellationToken,
     ) {
-        let mut pauses = pauses();
+        let mut pauses = patience::pauses();
         loop {
             // Each is heard out for a while at most.
             while lines.len() >= MOST_LINES {
@@ -117,7 +105,7 @@ impl SocketMode {
                     let end = told.await.unwrap_or_else(broken);
                     let lasted = begun.elapsed() >= GOOD;
                     if lasted {
-                        pauses = self::pauses();
+                        pauses = patience::pauses();
                     }
                     self.after(&end, lasted, &mut pauses)
                 }
