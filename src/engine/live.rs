@@ -80,7 +80,7 @@ impl Live {
     pub(super) fn enter(&mut self, entry: LedgerEntry) {
         self.ledger.retain(|known| {
             known.service != entry.service
-                || known.revision.task_definition != entry.revision.task_definition
+                || known.revision.name != entry.revision.name
                 || known.revision.digests != entry.revision.digests
         });
         self.ledger.push(entry);

@@ -108,29 +108,31 @@ impl RollbackSafe {
     }
 }
 
-/// A revision of an ECS service.
-///
-/// Two revisions are the same when their service revisions are, or, where one
-/// side has none, when their task definitions are: see [`Revision::same_as`].
+/// What a deployment puts in place, as the platform names it; see [`Revision::same_as`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Revision {
-    /// ARN of the task definition.
-    pub task_definition: String,
-    /// ARN of the service revision, where the API offers one.
+    /// ECS: ARN of the task definition. Kubernetes: the ReplicaSet. Render: the commit.
+    /// Stored under the name that it had when there was only ECS.
+    #[serde(rename = "task_definition")]
+    pub name: String,
+    /// What people call it, where that is not the name's last part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// ARN of ECS's service revision, where the API offers one.
     pub service_revision: Option<String>,
     /// Images with their resolved digests, sorted; empty where unknown.
     pub digests: Vec<String>,
 }
 
 impl Revision {
-    pub fn of_task_definition(arn: &str) -> Self {
-        Self { task_definition: arn.to_owned(), service_revision: None, digests: Vec::new() }
+    pub fn named(name: &str) -> Self {
+        Self { name: name.to_owned(), title: None, service_revision: None, digests: Vec::new() }
     }
 
-    /// Whether both put the same thing in place: the same digests of the same
-    /// task definition, as far as digests are known.
+    /// Whether both put the same thing in place: the same digests under the same
+    /// name, as far as digests are known.
     pub fn same_as(&self, other: &Revision) -> bool {
-        self.task_definition == other.task_definition
+        self.name == other.name
             && (self.digests.is_empty()
                 || other.digests.is_empty()
                 || self.digests == other.digests)
@@ -139,7 +141,7 @@ impl Revision {
     /// Whether it was registered before `other` in the same family.
     pub fn is_before(&self, other: &Revision) -> bool {
         let parts = |revision: &Revision| -> Option<(String, u64)> {
-            let (family, number) = revision.task_definition.rsplit_once(':')?;
+            let (family, number) = revision.name.rsplit_once(':')?;
             Some((family.to_owned(), number.parse().ok()?))
         };
         parts(self)
@@ -161,7 +163,7 @@ impl Revision {
     /// images than it ran: it is the same one, or a tag means another digest now.
     /// False where its digests are not known.
     pub fn needs_pin(&self, judged: &Revision) -> bool {
-        let same = self.task_definition == judged.task_definition && !self.same_as(judged);
+        let same = self.name == judged.name && !self.same_as(judged);
         same || !self.moved_tags(judged).is_empty()
     }
 
@@ -177,9 +179,13 @@ impl Revision {
             .collect()
     }
 
-    /// `family:revision`, as people say it.
+    /// As people say it: the title, or the name without its path (`family:revision`).
     pub fn short(&self) -> &str {
-        self.task_definition.rsplit('/').next().unwrap_or(&self.task_definition)
+        self.title.as_deref().unwrap_or_else(|| self.last_part())
+    }
+
+    fn last_part(&self) -> &str {
+        self.name.rsplit('/').next().unwrap_or(&self.name)
     }
 }
 
@@ -195,10 +201,11 @@ pub fn repository(image: &str) -> &str {
 pub struct Announcement {
     pub id: String,
     pub service: Service,
-    /// The task definition that the announcer says is being deployed: an ARN
-    /// or `family:revision`.
-    pub task_definition: Option<String>,
-    /// ECS's deployment id, where the announcer knows it.
+    /// What the announcer says is being deployed: a revision's name, or the last part of
+    /// one (`family:revision`).
+    #[serde(rename = "task_definition")]
+    pub revision: Option<String>,
+    /// The platform's id of the deployment, where the announcer knows it.
     pub platform_id: Option<String>,
     /// When the announcer says it began.
     pub at: Timestamp,
@@ -212,11 +219,11 @@ impl Announcement {
         if let Some(id) = &self.platform_id {
             return Some(id == platform_id);
         }
-        self.task_definition.as_deref().map(|named| {
+        self.revision.as_deref().map(|named| {
             if named.starts_with("arn:") {
-                named == revision.task_definition
+                named == revision.name
             } else {
-                named == revision.short()
+                named == revision.last_part()
             }
         })
     }
@@ -228,7 +235,7 @@ mod tests {
 
     #[test]
     fn a_revision_is_told_from_another_by_its_digests_when_both_are_known() {
-        let mut one = Revision::of_task_definition("arn:aws:ecs:x:1:task-definition/api:1");
+        let mut one = Revision::named("arn:aws:ecs:x:1:task-definition/api:1");
         let mut two = one.clone();
         assert!(one.same_as(&two));
         one.digests = vec!["sha256:a".into()];
@@ -242,7 +249,7 @@ mod tests {
     fn images_are_the_same_by_repository_and_digest_whatever_their_tag() {
         let of = |digests: &[&str]| Revision {
             digests: digests.iter().map(|one| (*one).to_owned()).collect(),
-            ..Revision::of_task_definition("x")
+            ..Revision::named("x")
         };
         let tagged = of(&["host:5000/api:latest@sha256:a"]);
         assert!(tagged.same_images(&of(&["host:5000/api@sha256:a"])));

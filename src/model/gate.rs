@@ -161,7 +161,7 @@ impl Named {
         if digest.starts_with("sha256:") {
             return revision.digests.iter().any(|known| known.ends_with(digest));
         }
-        named == revision.short() || *named == revision.task_definition
+        named == revision.short() || *named == revision.name
     }
 }
 

@@ -36,7 +36,7 @@ impl RollbackPlan {
         if self.pins() {
             revision.same_images(&self.target)
         } else {
-            revision.task_definition == self.target.task_definition
+            revision.name == self.target.name
         }
     }
 }

@@ -54,7 +54,7 @@ impl Vars {
         let tasks = deployment.platform_id.as_ref().zip(revision).map(|(id, revision)| TasksOf {
             service: service.key.clone(),
             deployment: id.clone(),
-            task_definition: revision.task_definition.clone(),
+            task_definition: revision.name.clone(),
         });
         Self { values, since: Some(deployment.baseline_end), clear: None, tasks }
     }

@@ -61,7 +61,7 @@ impl Scene {
     /// which is known-good. In mode `policy.mode`; announced as `facts` say.
     pub fn of(policy: Policy, id: &str, service: Service, at: Timestamp, facts: Facts) -> Self {
         let revision = |number: u32| {
-            Revision::of_task_definition(&format!("task-definition/{}:{number}", service.name))
+            Revision::named(&format!("task-definition/{}:{number}", service.name))
         };
         let ceiling = Ceiling { mode: policy.mode, because: None };
         let good = LedgerEntry {

@@ -253,7 +253,7 @@ impl Watch {
         let target = self.target().cloned();
         let Some(pending) = self.pending.as_mut() else { return };
         let same = match (&pending.target, &target) {
-            (Some(told), Some(found)) => told.task_definition == found.task_definition,
+            (Some(told), Some(found)) => told.name == found.name,
             (None, Some(_)) => false,
             // That there is none is said by itself.
             (_, None) => true,

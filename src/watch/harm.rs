@@ -26,7 +26,7 @@ impl Watch {
         match (&self.stage, &self.sighting) {
             (Stage::RollingBack(_), Some(seen)) => {
                 let primary = &seen.primary;
-                vars.with_tasks_of(&primary.id, &primary.revision.task_definition)
+                vars.with_tasks_of(&primary.id, &primary.revision.name)
             }
             (
                 Stage::Announced { .. }

@@ -144,8 +144,8 @@ fn is_return(watch: &Watch, sighting: &Sighting) -> bool {
     if let Stage::RollingBack(run) = &watch.stage {
         // The judged revision coming back, or ECS undoing the rollback, is for this
         // watch to tell people of.
-        return in_place.task_definition == run.plan.target.task_definition
-            || in_place.task_definition == run.plan.judged_revision.task_definition
+        return in_place.name == run.plan.target.name
+            || in_place.name == run.plan.judged_revision.name
             || run.plan.is_target(in_place)
             || may_be_pinned(run, in_place)
             || sighting.native_rollback.is_some();
@@ -159,11 +159,11 @@ fn is_return(watch: &Watch, sighting: &Sighting) -> bool {
     let (Some(judged), Some(source)) = (&deployment.revision, &deployment.source) else {
         return false;
     };
-    if source.task_definition != in_place.task_definition {
+    if source.name != in_place.name {
         return false;
     }
     // Of one definition on both sides, the images tell which one is back.
-    let same_definition = judged.task_definition == source.task_definition;
+    let same_definition = judged.name == source.name;
     let images_are_back = source.same_images(in_place) && !judged.same_images(in_place);
     !same_definition || (images_are_back && !judged.digests.is_empty())
 }
@@ -172,7 +172,7 @@ fn is_return(watch: &Watch, sighting: &Sighting) -> bool {
 /// the call, which names it, is still to come, and its images are not known yet.
 fn may_be_pinned(run: &RollbackRun, in_place: &Revision) -> bool {
     let family = |revision: &Revision| {
-        revision.task_definition.rsplit_once(':').map(|(family, _)| family.to_owned())
+        revision.name.rsplit_once(':').map(|(family, _)| family.to_owned())
     };
     matches!(run.step, RunStep::Acting { .. })
         && run.plan.pins()
@@ -255,7 +255,7 @@ pub fn on_announcement(announcement: &Announcement, open: &[&Watch]) -> Step {
         let event = Event::Announced(Box::new(announcement.clone()));
         return Step::Deliver(watch.id.clone(), Box::new(event));
     }
-    let revision = announcement.task_definition.as_deref().map(Revision::of_task_definition);
+    let revision = announcement.revision.as_deref().map(Revision::named);
     let deployment = Deployment {
         id: announcement.id.clone(),
         service: announcement.service.clone(),

@@ -87,7 +87,7 @@ impl Watch {
     fn is_the_target_seen(&self, press: &Press, now: Timestamp) -> Result<(), Illegal> {
         let (Some(seen), Some(plan)) = (&press.target, self.plan(now)) else { return Ok(()) };
         let target = &plan.target;
-        if *seen == target.short() || *seen == target.task_definition {
+        if *seen == target.short() || *seen == target.name {
             return Ok(());
         }
         let again = self.press_again();

@@ -69,7 +69,7 @@ impl Watch {
         let seen = &sighting.primary.revision;
         if judged_in_place
             && let Some(judged) = self.deployment.revision.as_mut()
-            && judged.task_definition == seen.task_definition
+            && judged.name == seen.name
         {
             // Digests may be resolved only after the first look; what a rollback
             // would restore is looked at again then.

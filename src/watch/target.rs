@@ -77,7 +77,7 @@ fn is_bad(ledger: &[LedgerEntry], revision: &Revision) -> bool {
         let watched_since = ledger.iter().any(|entry| {
             entry.standing >= Standing::Provisional
                 && entry.at > bad.at
-                && entry.revision.task_definition == revision.task_definition
+                && entry.revision.name == revision.name
                 && entry.revision.digests == revision.digests
         });
         !(told_apart && watched_since)

@@ -190,12 +190,12 @@ impl Watch {
         let recover_within = self.policy().rollback.recover_within;
         let Stage::RollingBack(run) = &mut self.stage else { return };
         let in_place = &sighting.primary;
-        let definition = &in_place.revision.task_definition;
+        let definition = &in_place.revision.name;
         let is_target =
-            *definition == run.plan.target.task_definition && in_place.id != run.plan.judged;
+            *definition == run.plan.target.name && in_place.id != run.plan.judged;
         // Under its own id, or as a deployment of its own: the judged revision is back.
         let put_back = in_place.id == run.plan.judged
-            || (*definition == run.plan.judged_revision.task_definition && !is_target);
+            || (*definition == run.plan.judged_revision.name && !is_target);
         match &mut run.step {
             RunStep::Settling { since, .. } if put_back => {
                 // A look may be older than the call that it follows, and a platform that is

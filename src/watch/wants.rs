@@ -59,7 +59,7 @@ impl Watch {
     fn awaits_digests(&self) -> bool {
         let (judged, source) = (&self.deployment.revision, &self.deployment.source);
         let same = judged.as_ref().zip(source.as_ref()).is_some_and(|(judged, source)| {
-            judged.digests.is_empty() && judged.task_definition == source.task_definition
+            judged.digests.is_empty() && judged.name == source.name
         });
         same && matches!(self.stage, Stage::Starting)
     }

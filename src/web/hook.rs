@@ -121,7 +121,7 @@ pub async fn announce(
     let announcement = Announcement {
         id: hook.id.clone(),
         service: Service { name: hook.service.clone(), environment: hook.environment, key },
-        task_definition,
+        revision: task_definition,
         platform_id,
         at,
         facts: Facts {

@@ -269,7 +269,7 @@ impl StopView {
 impl WatchDetail {
     pub fn of(watch: &Watch) -> Self {
         let deployment = &watch.deployment;
-        let definition = |revision: &crate::model::Revision| revision.task_definition.clone();
+        let definition = |revision: &crate::model::Revision| revision.name.clone();
         let mut view = WatchView::of(watch);
         view.checks.iter_mut().for_each(|check| check.remember(watch));
         Self {

@@ -58,7 +58,7 @@ async fn without_permission_for_the_history_a_look_still_shows_what_is_in_place(
     let seen = stage.sighting().await;
     assert_eq!(
         seen.primary.revision,
-        Revision::of_task_definition(&seen.primary.revision.task_definition)
+        Revision::named(&seen.primary.revision.name)
     );
     assert!(seen.is_stable());
 }
@@ -127,8 +127,8 @@ async fn an_inspection_names_every_obstacle() {
     assert_eq!(moved.obstacle, None);
     assert!(moved.not_restored[0].contains("the tag has moved on"), "{moved:?}");
 
-    let unknown = target.task_definition.replace("api:1", "api:77");
-    let unknown = inspect(Revision::of_task_definition(&unknown)).await.obstacle;
+    let unknown = target.name.replace("api:1", "api:77");
+    let unknown = inspect(Revision::named(&unknown)).await.obstacle;
     assert!(
         unknown.as_ref().expect("an obstacle").contains("api:77 does not exist"),
         "{unknown:?}"

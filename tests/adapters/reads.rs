@@ -183,7 +183,7 @@ impl Place {
         let of = TasksOf {
             service: key(),
             deployment: self.plan.judged.clone(),
-            task_definition: self.plan.judged_revision.task_definition.clone(),
+            task_definition: self.plan.judged_revision.name.clone(),
         };
         measured(account, Ask::Tasks(Box::new(TasksAsk { gauge, of: Some(of) }))).await
     }

@@ -155,7 +155,7 @@ async fn what_cannot_be_put_back_is_refused_and_nothing_is_called() {
     let before = stage.changes();
     let same = RollbackPlan { target: plan.judged_revision.clone(), ..plan.clone() };
     let absent = RollbackPlan {
-        target: Revision::of_task_definition(&plan.target.task_definition.replace(":1", ":77")),
+        target: Revision::named(&plan.target.name.replace(":1", ":77")),
         ..plan.clone()
     };
     for plan in [same, absent] {
@@ -214,7 +214,7 @@ async fn a_deployment_that_comes_after_a_lost_answer_supersedes_and_is_not_fough
     let before = stage.changes();
     stage.account.ecs.fault("UpdateService", &Fault::DropConnectionAfterApplying, 1);
     let (acted, ()) = tokio::join!(stage.roll_back(&plan), async {
-        stage.account.ecs.wait_running(SERVICE, &plan.target.task_definition, 1).await;
+        stage.account.ecs.wait_running(SERVICE, &plan.target.name, 1).await;
         stage.account.update(&third).await;
     });
     let failure = acted.expect_err("api:3 is in place");

@@ -71,7 +71,8 @@ pub fn hostile(turn: Turn) -> Call {
 
 fn deployment() -> Deployment {
     let revision = |number: u32, digest: &str| Revision {
-        task_definition: format!(
+        title: None,
+        name: format!(
             "arn:aws:ecs:eu-west-1:123456789012:task-definition/shopflow-api:{number}"
         ),
         service_revision: None,

@@ -69,7 +69,7 @@ fn start() -> Timestamp {
 }
 
 fn revision(number: u32) -> Revision {
-    Revision::of_task_definition(&format!("arn:aws:ecs:eu:1:task-definition/shopflow-api:{number}"))
+    Revision::named(&format!("arn:aws:ecs:eu:1:task-definition/shopflow-api:{number}"))
 }
 
 fn policy() -> Policy {

@@ -25,7 +25,7 @@ fn deployment() -> Deployment {
             key: key("shop", "api"),
         },
         platform_id: None,
-        revision: Some(Revision::of_task_definition("arn:x/api:42")),
+        revision: Some(Revision::named("arn:x/api:42")),
         source: None,
         started_at: Timestamp::UNIX_EPOCH,
         baseline_end: Timestamp::UNIX_EPOCH,

@@ -65,7 +65,7 @@ fn deployment(signal: &Signal) -> Value {
     let deployment = &signal.deployment;
     let (service, facts) = (&deployment.service, &deployment.facts);
     let task_definition = |revision: &Option<Revision>| {
-        revision.as_ref().map(|revision| revision.task_definition.clone())
+        revision.as_ref().map(|revision| revision.name.clone())
     };
     json!({
         "id": deployment.id,

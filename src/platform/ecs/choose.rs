@@ -97,13 +97,13 @@ pub(super) fn choose(seen: &Seen, plan: &RollbackPlan) -> Step {
 
 /// Whether `revision` is what the plan puts in place.
 fn is_target(seen: &Seen, plan: &RollbackPlan, revision: &Revision) -> bool {
-    let registered = plan.pins() && seen.pinned.as_ref() == Some(&revision.task_definition);
+    let registered = plan.pins() && seen.pinned.as_ref() == Some(&revision.name);
     registered || plan.is_target(revision)
 }
 
 /// Why the target's task definition can't be put in the place of the judged one.
 fn obstacle(seen: &Seen, plan: &RollbackPlan) -> Option<String> {
-    let same = plan.target.task_definition == plan.judged_revision.task_definition;
+    let same = plan.target.name == plan.judged_revision.name;
     match (same, plan.pins()) {
         (true, false) if plan.target.needs_pin(&plan.judged_revision) => {
             Some(pin_words(&plan.target))
@@ -159,7 +159,7 @@ fn code_deploy(seen: &Seen, plan: &RollbackPlan) -> Step {
     };
     match release.stage {
         Stage::Running => match seen.others.as_slice() {
-            [old] if old.revision.task_definition == plan.target.task_definition => {
+            [old] if old.revision.name == plan.target.name => {
                 Step::StopRelease { id: release.id.clone() }
             }
             [] | [_] | [_, _, ..] => Step::Refuse(format!(
@@ -169,7 +169,7 @@ fn code_deploy(seen: &Seen, plan: &RollbackPlan) -> Step {
             )),
         },
         Stage::Ended | Stage::RolledBack | Stage::RollbackFailed => {
-            if plan.target.task_definition == plan.judged_revision.task_definition {
+            if plan.target.name == plan.judged_revision.name {
                 return Step::Refuse(nothing_to_restore(&plan.target));
             }
             match &seen.unplaceable {
@@ -216,7 +216,7 @@ fn native_rollback(seen: &Seen, plan: &RollbackPlan) -> Option<Step> {
         return under_way.then(|| Step::Wait(words.into()));
     };
     let its_own =
-        primary.id != plan.judged && primary.revision.task_definition == back_to.task_definition;
+        primary.id != plan.judged && primary.revision.name == back_to.name;
     if !under_way && !its_own {
         return None;
     }
@@ -243,7 +243,7 @@ fn native_rollback_of_code_deploy(seen: &Seen, plan: &RollbackPlan) -> Option<St
         return None;
     }
     match seen.others.as_slice() {
-        [old] if old.revision.task_definition == plan.target.task_definition => {
+        [old] if old.revision.name == plan.target.name => {
             Some(Step::InPlace { deployment: Some(old.id.clone()) })
         }
         [] => None,
@@ -280,7 +280,7 @@ pub(super) fn mismatch(
     let since = judged.or(judged_since).unwrap_or(plan.decided_at - SKEW);
     let stranger = others.iter().filter(|one| {
         one.id != plan.judged
-            && (plan.pins() || one.revision.task_definition != plan.target.task_definition)
+            && (plan.pins() || one.revision.name != plan.target.name)
             && one.created_at > since
     });
     stranger.max_by_key(|one| one.created_at).map(|one| {

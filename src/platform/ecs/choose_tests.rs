@@ -5,7 +5,8 @@ const JUDGED: &str = "ecs-svc/2";
 
 fn revision(number: u32) -> Revision {
     Revision {
-        task_definition: format!("arn:aws:ecs:x:1:task-definition/api:{number}"),
+        title: None,
+        name: format!("arn:aws:ecs:x:1:task-definition/api:{number}"),
         service_revision: Some(format!("arn:revision/{number}")),
         digests: Vec::new(),
     }

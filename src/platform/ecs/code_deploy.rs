@@ -196,9 +196,9 @@ impl Ecs {
         let Some(info) = self.deployment(&release.id).await? else { return Ok(None) };
         let former = self.app_spec_of(release, info.previous_revision()).await?;
         let judged = self.app_spec_of(release, info.revision()).await?;
-        let judged = judged.as_deref().zip(Some(plan.judged_revision.task_definition.as_str()));
+        let judged = judged.as_deref().zip(Some(plan.judged_revision.name.as_str()));
         let door = task_set(service, &plan.judged).and_then(door);
-        let target = &plan.target.task_definition;
+        let target = &plan.target.name;
         Ok(app_spec(former.as_deref(), judged, door.as_ref(), target))
     }
 

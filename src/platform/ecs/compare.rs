@@ -129,7 +129,7 @@ mod tests {
     fn a_tag_that_moved_on_would_not_bring_the_old_image_back() {
         let of = |digests: &[&str]| Revision {
             digests: digests.iter().map(|one| (*one).to_owned()).collect(),
-            ..Revision::of_task_definition("x")
+            ..Revision::named("x")
         };
         let now = of(&["api:latest@sha256:b", "proxy:1@sha256:p"]);
         let then = of(&["api:latest@sha256:a", "proxy:1@sha256:p"]);

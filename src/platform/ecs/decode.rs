@@ -25,7 +25,7 @@ pub(super) fn sighting(
     now: Timestamp,
 ) -> Result<Option<Sighting>, String> {
     let Some(InPlace { primary, others }) = in_place(service, flight)? else { return Ok(None) };
-    let told = flight.filter(|flight| flight.explains(&primary.revision.task_definition));
+    let told = flight.filter(|flight| flight.explains(&primary.revision.name));
     Ok(Some(Sighting {
         service: key.clone(),
         at: now,
@@ -52,12 +52,12 @@ pub(super) fn in_place(
     let told = flight.filter(|f| primary.task_definition.is_some_and(|td| f.explains(td)));
     let primary = primary.decode(beside.is_empty(), |definition| match told {
         Some(flight) => flight.revision_of_primary(definition),
-        None => Revision::of_task_definition(definition),
+        None => Revision::named(definition),
     })?;
     let others = beside.into_iter().map(|entry| {
         entry.decode(false, |definition| match told {
             Some(flight) => flight.revision_of_other(definition),
-            None => Revision::of_task_definition(definition),
+            None => Revision::named(definition),
         })
     });
     Ok(Some(InPlace { primary, others: others.collect::<Result<_, _>>()? }))

@@ -85,7 +85,7 @@ fn a_rolling_service_shows_what_comes_what_goes_and_where_it_came_from() {
     assert_eq!(seen.primary.revision.digests, ["api:latest@sha256:2"]);
     assert_eq!(seen.others.len(), 1, "INACTIVE is history");
     assert_eq!(seen.others[0].revision.service_revision.as_deref(), Some("rev/1"));
-    assert_eq!(seen.source.unwrap().task_definition, definition(1));
+    assert_eq!(seen.source.unwrap().name, definition(1));
     assert_eq!(seen.in_flight.as_deref(), Some("arn:flight"));
     assert_eq!(seen.native_rollback, None);
     assert_eq!(seen.controller, Controller::Ecs);
@@ -131,7 +131,7 @@ fn ecs_rolling_back_by_itself_is_said_with_its_reason_and_stays_said_afterwards(
         Some(&flight(ServiceDeploymentStatus::RollbackSuccessful, Some(back.build()))),
     );
     assert_eq!((seen.native_rollback, seen.source), (None, None));
-    assert_eq!(seen.primary.revision, Revision::of_task_definition(&definition(5)));
+    assert_eq!(seen.primary.revision, Revision::named(&definition(5)));
 }
 
 #[test]

@@ -107,7 +107,7 @@ impl Flight {
     /// Whether it says how `task_definition` came to be PRIMARY.
     pub(super) fn explains(&self, task_definition: &str) -> bool {
         let is = |revision: Option<&Revision>| {
-            revision.is_some_and(|revision| revision.task_definition == task_definition)
+            revision.is_some_and(|revision| revision.name == task_definition)
         };
         is(self.target.as_ref()) || (self.stage.is_rollback() && is(self.goes_back_to()))
     }
@@ -149,9 +149,9 @@ fn waits_at(found: &ServiceDeployment) -> Option<String> {
 
 fn pick<'a>(mut candidates: impl Iterator<Item = &'a Revision>, task_definition: &str) -> Revision {
     candidates
-        .find(|revision| revision.task_definition == task_definition)
+        .find(|revision| revision.name == task_definition)
         .cloned()
-        .unwrap_or_else(|| Revision::of_task_definition(task_definition))
+        .unwrap_or_else(|| Revision::named(task_definition))
 }
 
 fn reason(found: &ServiceDeployment) -> Option<String> {
@@ -177,7 +177,8 @@ pub(super) fn revision(found: &ServiceRevision) -> Option<(Revision, bool)> {
     digests.dedup();
     let complete = !digests.is_empty();
     let revision = Revision {
-        task_definition: found.task_definition()?.to_owned(),
+        name: found.task_definition()?.to_owned(),
+        title: None,
         service_revision: found.service_revision_arn().map(str::to_owned),
         digests,
     };

@@ -21,7 +21,7 @@ impl Ecs {
     ) -> Result<Inspection, LookError> {
         let stopped_by = |words| Inspection { obstacle: Some(words), ..Inspection::default() };
         let pins = pin_digests && target.needs_pin(judged);
-        if target.task_definition == judged.task_definition && !pins {
+        if target.name == judged.name && !pins {
             let needs_pin = target.needs_pin(judged);
             let words = if needs_pin { pin_words(target) } else { nothing_to_restore(target) };
             return Ok(stopped_by(words));
@@ -39,13 +39,13 @@ impl Ecs {
         if let Some(words) = self.unplaceable(target).await? {
             return Ok(stopped_by(words));
         }
-        let then = self.definition(&target.task_definition).await?.0;
+        let then = self.definition(&target.name).await?.0;
         let images = self.images(&images_of(&then, target, pins)).await;
         if !images.gone.is_empty() {
             let gone = images.gone.join(", ");
             return Ok(stopped_by(format!("the image {gone} is gone from the registry")));
         }
-        let mut differences = match self.definition(&judged.task_definition).await {
+        let mut differences = match self.definition(&judged.name).await {
             Ok((now, _)) => difference::differences(&then, &now),
             Err(fault) => {
                 tracing::debug!(fault = fault.words, "the task definitions are not compared");
@@ -66,7 +66,7 @@ impl Ecs {
     /// Why `target` can't be placed, in words; `None` when it can.
     pub(super) async fn unplaceable(&self, target: &Revision) -> Result<Option<String>, Fault> {
         let asked = self.inner.client.describe_task_definition();
-        let sent = asked.task_definition(&target.task_definition).send().await;
+        let sent = asked.task_definition(&target.name).send().await;
         let name = target.short();
         match sent.map_err(|e| Fault::of("DescribeTaskDefinition", &e)) {
             Ok(answer) => Ok(match answer.task_definition().and_then(|found| found.status()) {

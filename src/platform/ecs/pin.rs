@@ -20,7 +20,7 @@ impl Ecs {
     /// What `target`, pinned, is. Looks at the family's newest revision, so that an
     /// earlier try whose answer was lost is found.
     pub(super) async fn pin(&self, target: &Revision) -> Result<Pin, ActFailure> {
-        let (given, tags) = self.definition(&target.task_definition).await?;
+        let (given, tags) = self.definition(&target.name).await?;
         let wanted = pinned(&given, &tags, target).map_err(ActFailure::Refused)?;
         let family = wanted.get_family().clone().unwrap_or_default();
         let (newest, tags) = self.definition(&family).await?;
@@ -76,7 +76,7 @@ pub(super) fn pinned_revision(target: &Revision, arn: &str) -> Revision {
         parted.map(|(image, digest)| format!("{}@{digest}", repository(image))).collect();
     digests.sort();
     digests.dedup();
-    Revision { digests, ..Revision::of_task_definition(arn) }
+    Revision { digests, ..Revision::named(arn) }
 }
 
 /// `given` with its images pinned to the digests of `target`; the error says which

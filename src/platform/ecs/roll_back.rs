@@ -251,7 +251,7 @@ impl Ecs {
             .update_service()
             .cluster(&plan.service.cluster)
             .service(&plan.service.service)
-            .task_definition(&placed.task_definition)
+            .task_definition(&placed.name)
             .customize()
             .config_override(Config::builder().retry_config(without_retries()));
         crash::point("ecs-before-act");
@@ -330,8 +330,8 @@ fn conclude(step: Step, seen: &Seen, plan: &RollbackPlan) -> Result<Acted, ActFa
             let primary = &seen.primary.revision;
             let is_pinned = plan.pins()
                 && seen.primary.id != plan.judged
-                && seen.pinned.as_ref() == Some(&primary.task_definition);
-            let pinned = is_pinned.then(|| pinned_revision(&plan.target, &primary.task_definition));
+                && seen.pinned.as_ref() == Some(&primary.name);
+            let pinned = is_pinned.then(|| pinned_revision(&plan.target, &primary.name));
             Ok(Acted { route: Route::AlreadyInPlace, deployment, mismatch, pinned })
         }
         Step::Superseded(words) => Err(ActFailure::Superseded(words)),
@@ -353,7 +353,7 @@ fn updated(found: &InPlace, seen: &Seen, plan: &RollbackPlan, pinned: Option<Rev
     let primary = &found.primary;
     let placed = pinned.as_ref().unwrap_or(&plan.target);
     let as_asked =
-        primary.id != plan.judged && primary.revision.task_definition == placed.task_definition;
+        primary.id != plan.judged && primary.revision.name == placed.name;
     let mismatch = if as_asked {
         mismatch(&found.others, Some(seen.primary.created_at), plan)
     } else {

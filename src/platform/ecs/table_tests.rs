@@ -41,7 +41,8 @@ fn revision(images: Images, judged: bool) -> Revision {
     let (arn, digest) = if judged { ("arn:revision/2", "b") } else { ("arn:revision/1", "a") };
     let tag = if images == Images::Apart { if judged { "2" } else { "1" } } else { "latest" };
     Revision {
-        task_definition: format!("arn:aws:ecs:x:1:task-definition/api:{number}"),
+        title: None,
+        name: format!("arn:aws:ecs:x:1:task-definition/api:{number}"),
         service_revision: Some(arn.into()),
         digests: vec![format!("api:{tag}@sha256:{digest}")],
     }
@@ -131,7 +132,7 @@ fn by_deployments(images: Images, kind: &str) -> Service {
         Deployment::builder()
             .id(id)
             .status(status)
-            .task_definition(revision(images, judged).task_definition)
+            .task_definition(revision(images, judged).name)
             .created_at(time(created))
             .build()
     };
@@ -147,7 +148,7 @@ fn by_task_sets(images: Images, kind: &str, moved_over: bool) -> Service {
         TaskSet::builder()
             .id(id)
             .status(if primary { "PRIMARY" } else { "ACTIVE" })
-            .task_definition(revision(images, judged).task_definition)
+            .task_definition(revision(images, judged).name)
             .created_at(time(created))
             .build()
     };

@@ -119,7 +119,7 @@ fn go_through(reasons: &mut [GateReason], over: &GateOverride) {
 /// Whether a rollback would have somewhere to go.
 fn target(policy: &Policy, known: &Known, named: &Named, now: Timestamp) -> Option<GateReason> {
     let verdict = weight(policy.gate.stances.rollback_target)?;
-    let judged = Revision::of_task_definition(named.revision.as_deref().unwrap_or_default());
+    let judged = Revision::named(named.revision.as_deref().unwrap_or_default());
     let in_place = known.in_place.as_ref();
     let found = candidates(&policy.rollback, &known.ledger, &judged, in_place, now);
     let rule = GateRule::RollbackTarget;

@@ -268,7 +268,7 @@ fn what_is_announced_as_unsafe_is_told_at_once_whoever_has_it_in_hand() {
         let announcement = Announcement {
             id: "gha-8".into(),
             service: service(),
-            task_definition: None,
+            revision: None,
             platform_id: None,
             at: at(0),
             facts: Facts { rollback_safe: RollbackSafe::No, ..Facts::default() },

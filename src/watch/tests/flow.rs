@@ -158,7 +158,7 @@ fn a_call_that_went_out_before_it_was_forbidden_is_told_with_what_forbids_it() {
     let announced = Event::Announced(Box::new(Announcement {
         id: "gha-8".into(),
         service: service(),
-        task_definition: None,
+        revision: None,
         platform_id: None,
         at: at(0),
         facts,

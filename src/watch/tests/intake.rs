@@ -27,7 +27,7 @@ fn announcement(id: &str, task_definition: Option<&str>) -> Announcement {
     Announcement {
         id: id.into(),
         service: service(),
-        task_definition: task_definition.map(ToOwned::to_owned),
+        revision: task_definition.map(ToOwned::to_owned),
         platform_id: None,
         at: at(0),
         facts: Facts { announced_by: Some("ci".into()), ..Facts::default() },

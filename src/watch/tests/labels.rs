@@ -21,7 +21,7 @@ fn announcement(labels: &[(&str, &str)]) -> Event {
     Event::Announced(Box::new(Announcement {
         id: "gha-7".into(),
         service: service(),
-        task_definition: None,
+        revision: None,
         platform_id: None,
         at: at(0),
         facts: Facts { labels: labels.collect(), ..Facts::default() },

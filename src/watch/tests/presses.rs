@@ -90,7 +90,7 @@ fn a_button_that_told_of_another_target_does_nothing_and_the_question_is_put_ane
 fn whoever_names_nothing_that_they_saw_means_what_is_so_now() {
     let mut guard = asked();
     finds(&mut guard, 0);
-    let named = Press { target: Some(revision(0).task_definition), ..pressed_bare() };
+    let named = Press { target: Some(revision(0).name), ..pressed_bare() };
     assert_eq!(guard.watch.clone().handle(&Event::Pressed(named), at(guard.clock)).err(), None);
     guard.take_press(pressed_bare()).unwrap();
     assert!(guard.wants_rollback());

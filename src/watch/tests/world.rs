@@ -31,7 +31,7 @@ pub fn service() -> Service {
 }
 
 pub fn revision(number: u32) -> Revision {
-    Revision::of_task_definition(&format!("arn:aws:ecs:eu:1:task-definition/api:{number}"))
+    Revision::named(&format!("arn:aws:ecs:eu:1:task-definition/api:{number}"))
 }
 
 pub fn policy() -> Policy {
