@@ -280,10 +280,10 @@ impl Leader {
         ending: &CancellationToken,
     ) {
         let every = self.settings.discover.ecs.every.std();
-        for (target, ecs) in parts.platform.iter() {
+        for (target, host) in parts.platform.iter() {
             let Some(hinted) = self.hinted.get(target) else { continue };
             let polling = poll_forever(
-                ecs.clone(),
+                host.clone(),
                 engine.handle(),
                 engine.policies(),
                 engine.looking(),

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use super::{prometheus, sources_of, web_of};
 use crate::aws::{Account, AccountSettings, Role};
 use crate::engine::{Place, PlaceOf};
-use crate::platform::Accounts;
 use crate::platform::ecs::Ecs;
+use crate::platform::{Accounts, Host};
 use crate::settings::{Secret, Settings, TargetSettings};
 use crate::sources::{Prometheus, Sources};
 use crate::triggers::sqs::Queue;
@@ -49,7 +49,7 @@ impl Targets {
         let shared = settings.prometheus.as_ref().map(prometheus).transpose()?;
         let mut felt: Vec<(String, Prometheus)> =
             shared.iter().map(|shared| ("Prometheus".to_owned(), shared.clone())).collect();
-        let (mut ecs, mut sources) = (Vec::new(), BTreeMap::new());
+        let (mut hosts, mut sources) = (Vec::<(String, Host)>::new(), BTreeMap::new());
         let (mut queues, mut place) = (Vec::new(), Place::default());
         for (name, target) in settings.targets() {
             let account = account(&name, &target).await;
@@ -73,7 +73,7 @@ impl Targets {
                 region: account.region().map(str::to_owned),
                 account: target.account().map(str::to_owned),
             });
-            ecs.push((name, Ecs::of(&account)));
+            hosts.push((name, Ecs::of(&account).into()));
         }
         let mut queues: Vec<_> =
             queues.into_iter().map(|(queue, target)| (queue, place.only(&target))).collect();
@@ -81,6 +81,6 @@ impl Targets {
             let own = own_account(settings).await;
             queues.push((Queue::of(&own, &sqs.queue), place.clone()));
         }
-        Ok(Self { platform: ecs.into_iter().collect(), sources, felt, queues, place })
+        Ok(Self { platform: hosts.into_iter().collect(), sources, felt, queues, place })
     }
 }

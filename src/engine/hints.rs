@@ -210,6 +210,7 @@ mod tests {
             created_at: at(0),
             roll_out: RollOut::InProgress,
             reason: None,
+            weight: None,
             desired: 1,
             running: 1,
             failed: 0,

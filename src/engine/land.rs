@@ -8,8 +8,7 @@ use super::clock;
 use super::guard::{guarded, is_about};
 use super::status::Status;
 use crate::model::ServiceKey;
-use crate::platform::ecs::Ecs;
-use crate::platform::{LookError, Platform};
+use crate::platform::{Host, LookError, Platform};
 use crate::policy::Glob;
 use crate::policy_repo::Loaded;
 
@@ -46,7 +45,7 @@ impl Land {
 
     /// One full look: lists when it is time to, or when the policies name other clusters.
     /// `false`: a listing failed for a reason that holds for the whole account.
-    pub(super) async fn survey(&mut self, platform: &Ecs, loaded: &Loaded) -> bool {
+    pub(super) async fn survey(&mut self, platform: &Host, loaded: &Loaded) -> bool {
         let asked = match &self.named {
             Some(named) => (named.iter().cloned().collect(), Vec::new()),
             None => wanted_clusters(loaded, &self.target),
@@ -70,7 +69,7 @@ impl Land {
         self.listed.iter().filter(|key| guarded(loaded, key).is_some()).cloned()
     }
 
-    async fn match_clusters(&mut self, platform: &Ecs) -> bool {
+    async fn match_clusters(&mut self, platform: &Host) -> bool {
         let patterns = &self.asked.1;
         if patterns.is_empty() {
             self.matched.clear();
@@ -100,7 +99,7 @@ impl Land {
         listed
     }
 
-    async fn list(&mut self, platform: &Ecs) -> bool {
+    async fn list(&mut self, platform: &Host) -> bool {
         let mut listed = true;
         let clusters: BTreeSet<String> = self.asked.0.union(&self.matched).cloned().collect();
         self.listed.retain(|key| clusters.contains(&key.cluster));

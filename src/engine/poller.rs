@@ -20,8 +20,7 @@ use super::land::Land;
 use super::pacing::Round;
 use super::status::Status;
 use crate::model::ServiceKey;
-use crate::platform::ecs::Ecs;
-use crate::platform::{Accounts, LookError, Platform};
+use crate::platform::{Accounts, Host, LookError, Platform};
 use crate::policy_repo::Loaded;
 
 /// The services that the engine needs to see.
@@ -62,7 +61,7 @@ const GATHERING: Duration = Duration::from_millis(200);
 
 /// Polls one account and region until `stop`, and looks where `hinted` says in between.
 pub async fn poll_forever(
-    platform: Ecs,
+    platform: Host,
     engine: EngineHandle,
     policies: watch::Receiver<Arc<Loaded>>,
     mut looking: watch::Receiver<Looking>,

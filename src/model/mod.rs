@@ -45,7 +45,9 @@ pub use notice::{Body, Card, Health, Notice, Reply, Tile, Tone, Trend};
 pub use platform::{Controller, PlatformDeployment, RollOut, Sighting};
 pub use press::{About, Command, Confirm, HoldTime, Offer};
 pub use recipient::{Nobody, Recipient};
-pub use rollback::{ActFailure, Acted, Inspection, Permit, RollbackPlan, Route, StopSwitch};
+pub use rollback::{
+    ActFailure, Acted, Inspection, Permit, RollbackPlan, Route, ShiftPlan, StopSwitch,
+};
 pub use signal::{Signal, Turn};
 pub use survey::{Front, KnownAlarm, Surveyed};
 pub use tasks::{StopKind, TASK_STOP, TaskGauge, TaskStop, TasksAsk, TasksOf};

@@ -15,7 +15,8 @@ pub struct Sighting {
     pub primary: PlatformDeployment,
     /// What is still draining beside it.
     pub others: Vec<PlatformDeployment>,
-    /// ARN of the service deployment in flight, where the API offers it.
+    /// The platform's id of what is in flight (ECS: ARN of the service deployment), where
+    /// the API offers it.
     pub in_flight: Option<String>,
     /// Why the platform is rolling back by itself, if it is.
     pub native_rollback: Option<String>,
@@ -32,6 +33,10 @@ pub struct PlatformDeployment {
     pub roll_out: RollOut,
     /// In the platform's words.
     pub reason: Option<String>,
+    /// The share of the traffic that is routed to it, in percent, where the platform routes
+    /// by weight; 100 of the primary ends the roll-out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<u8>,
     pub desired: u32,
     pub running: u32,
     /// Start failures in a row; no signal of application errors.
@@ -47,13 +52,32 @@ pub enum RollOut {
     Failed,
 }
 
-/// Who changes the service's task definition.
+/// Who changes what is in place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Controller {
     Ecs,
     CodeDeploy,
     External,
+    /// Kubernetes rolls a Deployment's pods over.
+    Rollout,
+    /// People or a pipeline change the selector of a Kubernetes Service (blue/green).
+    Selector,
+    /// People, a pipeline or the guard change the weights of a Kubernetes route (canary).
+    Weights,
+    Render,
+}
+
+impl Controller {
+    /// Who it is, in words.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ecs | Self::External => "ECS",
+            Self::CodeDeploy => "CodeDeploy",
+            Self::Rollout | Self::Selector | Self::Weights => "Kubernetes",
+            Self::Render => "Render",
+        }
+    }
 }
 
 impl Sighting {

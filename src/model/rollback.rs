@@ -53,6 +53,13 @@ pub enum Route {
     StopDeployment,
     /// CodeDeploy's, of the target, because the judged deployment was over.
     CreateDeployment,
+    /// A Kubernetes Deployment gets the target's pod template back.
+    UndoRollout,
+    /// A Kubernetes Service selects the target's pods again.
+    SwitchSelector,
+    /// A Kubernetes route sends all traffic to the target.
+    ResetWeights,
+    RenderRollback,
     /// The target was found in place already: a former attempt had its effect.
     AlreadyInPlace,
 }
@@ -65,6 +72,10 @@ impl Route {
             Self::UpdateService => "UpdateService",
             Self::StopDeployment => "CodeDeploy StopDeployment",
             Self::CreateDeployment => "CodeDeploy CreateDeployment",
+            Self::UndoRollout => "rollout undo",
+            Self::SwitchSelector => "patch of the Service's selector",
+            Self::ResetWeights => "patch of the route's weights",
+            Self::RenderRollback => "Render's rollback",
             Self::AlreadyInPlace => "already in place",
         }
     }
@@ -83,6 +94,19 @@ pub struct Acted {
     /// rollback, the same but for its images, which are pinned to the target's digests.
     #[serde(default)]
     pub pinned: Option<Revision>,
+    /// What else was changed for it, and what people must do about that: told in the thread.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub beside: Vec<String>,
+}
+
+/// A canary's next share of the traffic.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShiftPlan {
+    pub service: ServiceKey,
+    /// The platform's id of the deployment that is judged.
+    pub judged: String,
+    /// Percent, 1 to 100.
+    pub weight: u8,
 }
 
 /// Why a rollback was not done.

@@ -1,28 +1,31 @@
-//! ECS of every account and region that is guarded, by the name of its target.
+//! Every place that is guarded (account and region, Kubernetes cluster, ...), by the name of
+//! its target.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::ecs::Ecs;
-use super::{LookError, Platform};
-use crate::model::{ActFailure, Acted, Inspection, Permit, Revision, RollbackPlan, ServiceKey};
+use super::{Host, LookError, Platform};
+use crate::model::{
+    ActFailure, Acted, Inspection, Permit, Revision, RollbackPlan, ServiceKey, ShiftPlan,
+    StopSwitch,
+};
 
 /// Every target. Cheap to clone; they share nothing with one another, so none waits for
 /// another.
 #[derive(Clone, Default)]
 pub struct Accounts {
-    targets: Arc<BTreeMap<String, Ecs>>,
+    targets: Arc<BTreeMap<String, Host>>,
 }
 
-impl FromIterator<(String, Ecs)> for Accounts {
-    fn from_iter<I: IntoIterator<Item = (String, Ecs)>>(targets: I) -> Self {
+impl FromIterator<(String, Host)> for Accounts {
+    fn from_iter<I: IntoIterator<Item = (String, Host)>>(targets: I) -> Self {
         Self { targets: Arc::new(targets.into_iter().collect()) }
     }
 }
 
 impl Accounts {
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Ecs)> {
-        self.targets.iter().map(|(name, ecs)| (name.as_str(), ecs))
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Host)> {
+        self.targets.iter().map(|(name, host)| (name.as_str(), host))
     }
 
     pub fn knows(&self, target: &str) -> bool {
@@ -33,7 +36,7 @@ impl Accounts {
     ///
     /// # Errors
     /// The settings have none of this name, in words.
-    pub fn of(&self, key: &ServiceKey) -> Result<&Ecs, String> {
+    pub fn of(&self, key: &ServiceKey) -> Result<&Host, String> {
         self.targets.get(&key.target).ok_or_else(|| {
             let known: Vec<&str> = self.targets.keys().map(String::as_str).collect();
             format!(
@@ -52,15 +55,13 @@ impl Accounts {
         target: &Revision,
         pin_digests: bool,
     ) -> Result<Inspection, LookError> {
-        let ecs = self.of(service).map_err(LookError::Permanent)?;
-        ecs.inspect(service, judged, target, pin_digests).await
+        let host = self.of(service).map_err(LookError::Permanent)?;
+        host.inspect(service, judged, target, pin_digests).await
     }
 
     /// As [`Platform::foresee`], where the plan's service is.
     pub async fn foresee(&self, plan: &RollbackPlan) -> Result<String, ActFailure> {
-        let ecs = self.of(&plan.service).map_err(ActFailure::Permanent)?;
-        // It holds whole answers of AWS.
-        Box::pin(ecs.foresee(plan)).await
+        self.of(&plan.service).map_err(ActFailure::Permanent)?.foresee(plan).await
     }
 
     /// As [`Platform::roll_back`], where the plan's service is.
@@ -71,18 +72,24 @@ impl Accounts {
     ) -> Result<Acted, ActFailure> {
         self.of(&plan.service).map_err(ActFailure::Permanent)?.roll_back(permit, plan).await
     }
+
+    /// As [`Platform::shift`], where the plan's service is.
+    pub async fn shift(&self, plan: &ShiftPlan, stop: &StopSwitch) -> Result<(), ActFailure> {
+        self.of(&plan.service).map_err(ActFailure::Permanent)?.shift(plan, stop).await
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::aws::{Account, AccountSettings};
+    use crate::platform::ecs::Ecs;
 
     #[tokio::test]
     async fn a_service_of_a_target_that_the_settings_do_not_name_is_refused_with_the_key() {
         let account = AccountSettings { target: "prod-us".into(), ..AccountSettings::default() };
         let ecs = Ecs::of(&Account::connect(account).await);
-        let accounts: Accounts = [("prod-us".to_owned(), ecs)].into_iter().collect();
+        let accounts: Accounts = [("prod-us".to_owned(), ecs.into())].into_iter().collect();
         let key = |target: &str| ServiceKey {
             target: target.into(),
             cluster: "shop".into(),

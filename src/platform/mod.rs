@@ -7,15 +7,18 @@
 mod accounts;
 mod balancers;
 pub mod ecs;
+mod host;
 
 pub use accounts::Accounts;
 pub use balancers::Balancers;
+pub use host::Host;
 
 use jiff::Timestamp;
 
 use crate::aws::Fault;
 use crate::model::{
-    ActFailure, Acted, Inspection, Permit, Revision, RollbackPlan, ServiceKey, Sighting,
+    ActFailure, Acted, Inspection, Permit, Revision, RollbackPlan, ServiceKey, ShiftPlan, Sighting,
+    StopSwitch,
 };
 
 /// A failed look at a platform.
@@ -58,7 +61,7 @@ impl From<Fault> for ActFailure {
 /// What the engine asks of a platform.
 #[expect(async_fn_in_trait, reason = "used with concrete types inside this crate only")]
 pub trait Platform {
-    /// The names of all clusters of the account and region.
+    /// The names of all clusters of the account and region; namespaces, owners elsewhere.
     async fn clusters(&self) -> Result<Vec<String>, LookError>;
 
     /// The services that run in `cluster`.
@@ -94,4 +97,12 @@ pub trait Platform {
     /// Reads the platform, and rolls back if the judged deployment is still the
     /// one in place. Idempotent: a target already in place is reported, not set again.
     async fn roll_back(&self, permit: &Permit, plan: &RollbackPlan) -> Result<Acted, ActFailure>;
+
+    /// Reads the platform, and moves a canary's share of the traffic if the judged deployment
+    /// is still the one in place, and has less. Idempotent; asks `stop` right before the call.
+    async fn shift(&self, plan: &ShiftPlan, stop: &StopSwitch) -> Result<(), ActFailure> {
+        let _ = (plan, stop);
+        let why = "this platform moves its traffic by itself: no phase can have a weight here";
+        Err(ActFailure::Permanent(why.to_owned()))
+    }
 }

@@ -120,6 +120,7 @@ impl Platform {
                     deployment: Some(id.to_owned()),
                     mismatch: None,
                     pinned: None,
+                    beside: Vec::new(),
                 };
                 let looks = [
                     (SignedDuration::ZERO, RollOut::InProgress),
@@ -154,6 +155,7 @@ fn look(
             created_at,
             roll_out,
             reason: None,
+            weight: None,
             desired: TASKS,
             running,
             failed: 0,
@@ -172,6 +174,7 @@ fn draining(old: &Revision, created_at: Timestamp) -> PlatformDeployment {
         created_at,
         roll_out: RollOut::Completed,
         reason: None,
+        weight: None,
         desired: TASKS,
         running: TASKS,
         failed: 0,

@@ -60,9 +60,8 @@ impl Scene {
     /// A deployment of `service` at `at` under `policy`: revision 2 over revision 1,
     /// which is known-good. In mode `policy.mode`; announced as `facts` say.
     pub fn of(policy: Policy, id: &str, service: Service, at: Timestamp, facts: Facts) -> Self {
-        let revision = |number: u32| {
-            Revision::named(&format!("task-definition/{}:{number}", service.name))
-        };
+        let revision =
+            |number: u32| Revision::named(&format!("task-definition/{}:{number}", service.name));
         let ceiling = Ceiling { mode: policy.mode, because: None };
         let good = LedgerEntry {
             service: service.key.clone(),

@@ -90,8 +90,7 @@ async fn keep(tx: &mut Transaction<'_, Any>, write: &Write, now: i64) -> Result<
         }
         Write::Ledger(entry) => {
             // Digests tell revisions of one task definition apart.
-            let revision =
-                format!("{} {}", entry.revision.name, entry.revision.digests.join(","));
+            let revision = format!("{} {}", entry.revision.name, entry.revision.digests.join(","));
             sqlx::query(
                 "INSERT INTO ledger (service, revision, entry) VALUES ($1, $2, $3) \
                  ON CONFLICT (service, revision) DO UPDATE SET entry = excluded.entry",

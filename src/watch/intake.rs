@@ -171,9 +171,8 @@ fn is_return(watch: &Watch, sighting: &Sighting) -> bool {
 /// Whether it may be the revision that was registered for this rollback: the answer to
 /// the call, which names it, is still to come, and its images are not known yet.
 fn may_be_pinned(run: &RollbackRun, in_place: &Revision) -> bool {
-    let family = |revision: &Revision| {
-        revision.name.rsplit_once(':').map(|(family, _)| family.to_owned())
-    };
+    let family =
+        |revision: &Revision| revision.name.rsplit_once(':').map(|(family, _)| family.to_owned());
     matches!(run.step, RunStep::Acting { .. })
         && run.plan.pins()
         && in_place.digests.is_empty()

@@ -72,6 +72,10 @@ impl Watch {
                 | Route::UpdateService
                 | Route::StopDeployment
                 | Route::CreateDeployment
+                | Route::UndoRollout
+                | Route::SwitchSelector
+                | Route::ResetWeights
+                | Route::RenderRollback
                 | Route::AlreadyInPlace),
             ) => route.as_str().to_owned(),
             None => Route::UpdateService.as_str().to_owned(),
@@ -129,6 +133,10 @@ fn likely_route(sighting: &Sighting, plan: &RollbackPlan) -> Route {
     match sighting.controller {
         Controller::CodeDeploy if rolling => Route::StopDeployment,
         Controller::CodeDeploy => Route::CreateDeployment,
+        Controller::Rollout => Route::UndoRollout,
+        Controller::Selector => Route::SwitchSelector,
+        Controller::Weights => Route::ResetWeights,
+        Controller::Render => Route::RenderRollback,
         Controller::Ecs | Controller::External => {
             let from_target =
                 sighting.source.as_ref().is_some_and(|source| source.same_as(&plan.target));

@@ -192,6 +192,12 @@ impl Watch {
         Reply { lines, ..self.plain(Tone::Warn, headline) }
     }
 
+    /// What the rollback changed beside what is in place.
+    pub(super) fn say_changed_beside(&self, changed: &[String]) -> Reply {
+        let headline = "The rollback changed this too".to_owned();
+        Reply { lines: changed.to_vec(), ..self.plain(Tone::Warn, headline) }
+    }
+
     pub(super) fn say_decision_due(&self, now: Timestamp) -> Reply {
         let Some(pending) = &self.pending else { return self.plain(Tone::Warn, String::new()) };
         let (eta, then) = match (pending.until, self.unanswered(pending)) {
@@ -354,7 +360,8 @@ impl Watch {
     }
 
     pub(super) fn say_roll_out_failed(&self, reason: Option<String>) -> Reply {
-        let headline = format!("ECS says that the roll-out of {} failed", self.title());
+        let who = self.sighting.as_ref().map_or("The platform", |seen| seen.controller.as_str());
+        let headline = format!("{who} says that the roll-out of {} failed", self.title());
         let lines = reason.into_iter().collect();
         Reply { lines, page: true, ..self.plain(Tone::Bad, headline) }
     }

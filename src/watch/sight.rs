@@ -121,7 +121,9 @@ impl Watch {
             return;
         };
         let why = match &sighting.native_rollback {
-            Some(reason) => format!("ECS rolled back by itself: {reason}"),
+            Some(reason) => {
+                format!("{} rolled back by itself: {reason}", sighting.controller.as_str())
+            }
             None if sighting.controller == Controller::CodeDeploy => {
                 "CodeDeploy put the former revision back".to_owned()
             }

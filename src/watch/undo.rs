@@ -154,6 +154,10 @@ impl Watch {
             let reply = self.say_pinned(instead_of, pinned);
             self.reply(now, reply, said);
         }
+        if !acted.beside.is_empty() {
+            let reply = self.say_changed_beside(&acted.beside);
+            self.reply(now, reply, said);
+        }
     }
 
     /// The brakes or the platform's rules forbid it: a question to people.
@@ -191,8 +195,7 @@ impl Watch {
         let Stage::RollingBack(run) = &mut self.stage else { return };
         let in_place = &sighting.primary;
         let definition = &in_place.revision.name;
-        let is_target =
-            *definition == run.plan.target.name && in_place.id != run.plan.judged;
+        let is_target = *definition == run.plan.target.name && in_place.id != run.plan.judged;
         // Under its own id, or as a deployment of its own: the judged revision is back.
         let put_back = in_place.id == run.plan.judged
             || (*definition == run.plan.judged_revision.name && !is_target);
@@ -353,6 +356,12 @@ impl Watch {
 fn is_settled(sighting: &Sighting) -> bool {
     match sighting.controller {
         Controller::CodeDeploy => sighting.primary.roll_out == RollOut::Completed,
-        Controller::Ecs | Controller::External => sighting.is_stable(),
+        // Blue stands by for a day beside green.
+        Controller::Selector | Controller::Weights => {
+            sighting.primary.roll_out == RollOut::Completed
+        }
+        Controller::Ecs | Controller::External | Controller::Rollout | Controller::Render => {
+            sighting.is_stable()
+        }
     }
 }

@@ -56,10 +56,7 @@ async fn without_permission_for_the_history_a_look_still_shows_what_is_in_place(
     let stage = Stage::at_rest().await;
     stage.account.ecs.fault("ListServiceDeployments", &Fault::Html(403), 1);
     let seen = stage.sighting().await;
-    assert_eq!(
-        seen.primary.revision,
-        Revision::named(&seen.primary.revision.name)
-    );
+    assert_eq!(seen.primary.revision, Revision::named(&seen.primary.revision.name));
     assert!(seen.is_stable());
 }
 

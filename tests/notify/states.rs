@@ -177,6 +177,7 @@ impl Play {
             created_at: if number == 42 { start() } else { self.now },
             roll_out,
             reason: None,
+            weight: None,
             desired: 3,
             running: 3,
             failed: 0,
@@ -243,7 +244,13 @@ impl Play {
     fn rolled_back(&mut self) {
         let deployment = Some("ecs-svc/3".into());
         let route = Route::UpdateService;
-        self.take(&Event::Acted(Ok(Acted { route, deployment, mismatch: None, pinned: None })));
+        self.take(&Event::Acted(Ok(Acted {
+            route,
+            deployment,
+            mismatch: None,
+            pinned: None,
+            beside: Vec::new(),
+        })));
         self.wait(20);
         self.sees("ecs-svc/3", 41, RollOut::Completed);
     }

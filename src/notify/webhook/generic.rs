@@ -64,9 +64,8 @@ fn incident(signal: &Signal) -> Value {
 fn deployment(signal: &Signal) -> Value {
     let deployment = &signal.deployment;
     let (service, facts) = (&deployment.service, &deployment.facts);
-    let task_definition = |revision: &Option<Revision>| {
-        revision.as_ref().map(|revision| revision.name.clone())
-    };
+    let task_definition =
+        |revision: &Option<Revision>| revision.as_ref().map(|revision| revision.name.clone());
     json!({
         "id": deployment.id,
         "service": service.name,

@@ -2,10 +2,11 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::decode::Deployer;
 use super::flight::{Flight, Stage};
 use super::inspect::{nothing_to_restore, pin_words};
 use super::release::Release;
-use crate::model::{Controller, PlatformDeployment, Revision, RollbackPlan};
+use crate::model::{PlatformDeployment, Revision, RollbackPlan};
 
 /// How far the clocks of AWS and of this machine may lie apart.
 const SKEW: SignedDuration = SignedDuration::from_secs(5);
@@ -13,7 +14,7 @@ const SKEW: SignedDuration = SignedDuration::from_secs(5);
 /// A service as it is right before acting.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Seen {
-    pub(super) controller: Controller,
+    pub(super) controller: Deployer,
     pub(super) primary: PlatformDeployment,
     /// What is left beside it.
     pub(super) others: Vec<PlatformDeployment>,
@@ -69,8 +70,8 @@ pub(super) fn choose(seen: &Seen, plan: &RollbackPlan) -> Step {
     let primary = &seen.primary;
     let judged_stands = primary.id == plan.judged;
     let begun_for_it = match seen.controller {
-        Controller::Ecs | Controller::External => primary.created_at >= plan.decided_at - SKEW,
-        Controller::CodeDeploy => true,
+        Deployer::Ecs | Deployer::External => primary.created_at >= plan.decided_at - SKEW,
+        Deployer::CodeDeploy => true,
     };
     if !judged_stands && begun_for_it && is_target(seen, plan, &primary.revision) {
         return Step::InPlace { deployment: Some(primary.id.clone()) };
@@ -89,9 +90,9 @@ pub(super) fn choose(seen: &Seen, plan: &RollbackPlan) -> Step {
         ));
     }
     match seen.controller {
-        Controller::Ecs => obstacle(seen, plan).map_or_else(|| ecs(seen, plan), Step::Refuse),
-        Controller::CodeDeploy => code_deploy(seen, plan),
-        Controller::External => Step::Refuse(external(&plan.target)),
+        Deployer::Ecs => obstacle(seen, plan).map_or_else(|| ecs(seen, plan), Step::Refuse),
+        Deployer::CodeDeploy => code_deploy(seen, plan),
+        Deployer::External => Step::Refuse(external(&plan.target)),
     }
 }
 
@@ -197,7 +198,7 @@ pub(super) fn external(target: &Revision) -> String {
 /// What the platform's own rollback of the judged deployment means, if there is one.
 /// A failed one means nothing: the guard's is due then.
 fn native_rollback(seen: &Seen, plan: &RollbackPlan) -> Option<Step> {
-    if seen.controller == Controller::CodeDeploy {
+    if seen.controller == Deployer::CodeDeploy {
         return native_rollback_of_code_deploy(seen, plan);
     }
     let flight = seen.flight.as_ref().filter(|flight| is_of_judged(flight, plan))?;
@@ -215,8 +216,7 @@ fn native_rollback(seen: &Seen, plan: &RollbackPlan) -> Option<Step> {
         let words = "ECS is rolling back by itself and does not say yet where to";
         return under_way.then(|| Step::Wait(words.into()));
     };
-    let its_own =
-        primary.id != plan.judged && primary.revision.name == back_to.name;
+    let its_own = primary.id != plan.judged && primary.revision.name == back_to.name;
     if !under_way && !its_own {
         return None;
     }

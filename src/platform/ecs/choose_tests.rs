@@ -36,6 +36,7 @@ fn deployment(id: &str, of: u32, created: i64) -> PlatformDeployment {
         created_at: at(created),
         roll_out: RollOut::InProgress,
         reason: None,
+        weight: None,
         desired: 3,
         running: 1,
         failed: 0,
@@ -56,7 +57,7 @@ fn flight(stage: Stage, sources: &[u32], back_to: Option<u32>) -> Flight {
 
 fn seen(primary: PlatformDeployment, flight: Option<Flight>) -> Seen {
     Seen {
-        controller: Controller::Ecs,
+        controller: Deployer::Ecs,
         primary,
         others: Vec::new(),
         flight,
@@ -167,7 +168,7 @@ fn nothing_is_called_unless_everything_fits_in_every_combination() {
     let mut calls = 0;
     for primary in &primaries {
         for flight in flights() {
-            for controller in [Controller::Ecs, Controller::CodeDeploy, Controller::External] {
+            for controller in [Deployer::Ecs, Deployer::CodeDeploy, Deployer::External] {
                 for unplaceable in [None, Some("INACTIVE".to_owned())] {
                     let flight = flight.clone();
                     let seen = Seen { controller, unplaceable, ..seen(primary.clone(), flight) };
@@ -177,7 +178,7 @@ fn nothing_is_called_unless_everything_fits_in_every_combination() {
                     }
                     calls += 1;
                     assert_eq!(seen.primary.id, JUDGED, "{seen:?}");
-                    assert_eq!(seen.controller, Controller::Ecs, "without a release: {seen:?}");
+                    assert_eq!(seen.controller, Deployer::Ecs, "without a release: {seen:?}");
                     assert_eq!(seen.unplaceable, None, "{seen:?}");
                     let stage = seen.flight.as_ref().filter(|f| is_of_judged(f, &plan()));
                     let stage = stage.map(|flight| flight.stage);
@@ -207,7 +208,7 @@ fn a_target_that_runs_already_or_cannot_be_placed_is_refused_with_the_reason() {
     let gone = Seen { unplaceable: Some("api:1 is INACTIVE".into()), ..standing.clone() };
     assert_eq!(choose(&gone, &plan()), Step::Refuse("api:1 is INACTIVE".into()));
 
-    let other = Seen { controller: Controller::External, ..standing };
+    let other = Seen { controller: Deployer::External, ..standing };
     let Step::Refuse(words) = choose(&other, &plan()) else { panic!() };
     assert!(words.starts_with("an external controller deploys this service"), "{words}");
 }
@@ -249,7 +250,7 @@ fn code_deploy_is_stopped_only_where_it_would_go_back_to_the_target() {
         rollback: None,
     };
     let of = |stage, others: Vec<PlatformDeployment>| Seen {
-        controller: Controller::CodeDeploy,
+        controller: Deployer::CodeDeploy,
         others,
         release: Some(release(stage)),
         ..seen(deployment(JUDGED, 2, 10), None)

@@ -74,7 +74,13 @@ impl Ecs {
         crash::point("ecs-after-act");
         let route = Route::StopDeployment;
         let Err(error) = sent else {
-            return Ok(Some(Acted { route, deployment: None, mismatch: None, pinned: None }));
+            return Ok(Some(Acted {
+                route,
+                deployment: None,
+                mismatch: None,
+                pinned: None,
+                beside: Vec::new(),
+            }));
         };
         let fault = Fault::of("StopDeployment", &error);
         match fault.kind {
@@ -228,7 +234,13 @@ fn mark(permit: &Permit, plan: &RollbackPlan) -> String {
 }
 
 fn deployed() -> Acted {
-    Acted { route: Route::CreateDeployment, deployment: None, mismatch: None, pinned: None }
+    Acted {
+        route: Route::CreateDeployment,
+        deployment: None,
+        mismatch: None,
+        pinned: None,
+        beside: Vec::new(),
+    }
 }
 
 /// Whether our own deployment still comes to something.

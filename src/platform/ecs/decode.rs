@@ -29,7 +29,7 @@ pub(super) fn sighting(
     Ok(Some(Sighting {
         service: key.clone(),
         at: now,
-        controller: controller(service),
+        controller: deployer(service).into(),
         in_flight: in_flight(service, &primary, flight),
         native_rollback: native_rollback(&primary, told),
         source: told.and_then(Flight::source).cloned(),
@@ -63,13 +63,31 @@ pub(super) fn in_place(
     Ok(Some(InPlace { primary, others: others.collect::<Result<_, _>>()? }))
 }
 
+/// Who changes the task definition of an ECS service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Deployer {
+    Ecs,
+    CodeDeploy,
+    External,
+}
+
+impl From<Deployer> for Controller {
+    fn from(deployer: Deployer) -> Self {
+        match deployer {
+            Deployer::Ecs => Self::Ecs,
+            Deployer::CodeDeploy => Self::CodeDeploy,
+            Deployer::External => Self::External,
+        }
+    }
+}
+
 /// A service without a named controller has ECS's; one that is not known yet is
 /// not ours to change.
-pub(super) fn controller(service: &Service) -> Controller {
+pub(super) fn deployer(service: &Service) -> Deployer {
     match service.deployment_controller().map(DeploymentController::r#type) {
-        None | Some(DeploymentControllerType::Ecs) => Controller::Ecs,
-        Some(DeploymentControllerType::CodeDeploy) => Controller::CodeDeploy,
-        Some(_) => Controller::External,
+        None | Some(DeploymentControllerType::Ecs) => Deployer::Ecs,
+        Some(DeploymentControllerType::CodeDeploy) => Deployer::CodeDeploy,
+        Some(_) => Deployer::External,
     }
 }
 
@@ -206,6 +224,7 @@ impl<'a> Entry<'a> {
             created_at: self.created_at.and_then(timestamp).ok_or_else(|| missing("a time"))?,
             roll_out,
             reason: self.reason.map(str::to_owned),
+            weight: None,
             desired: count(self.desired),
             running: count(self.running),
             failed: count(self.failed),

@@ -10,10 +10,10 @@ use aws_sdk_ecs::types::{Service, ServiceDeployment, ServiceRevision};
 use jiff::{SignedDuration, Timestamp};
 
 use super::cache::Cache;
-use super::decode::controller;
+use super::decode::{Deployer, deployer};
 use super::flight::{self, Flight};
 use crate::aws::{Fault, Kind};
-use crate::model::{Controller, Revision, ServiceKey};
+use crate::model::{Revision, ServiceKey};
 
 /// The most ARNs that one Describe call takes.
 const BATCH: usize = 20;
@@ -121,7 +121,7 @@ impl History {
     /// still rolling out without one. Other controllers than ECS's have none.
     async fn newest(&self, key: &ServiceKey, service: &Service) -> Result<Option<String>, Fault> {
         let primary = service.deployments().iter().find(|one| one.status() == Some("PRIMARY"));
-        let (Some(primary), Controller::Ecs) = (primary, controller(service)) else {
+        let (Some(primary), Deployer::Ecs) = (primary, deployer(service)) else {
             return Ok(None);
         };
         let Some(id) = primary.id() else { return Ok(None) };

@@ -5,10 +5,10 @@ use aws_sdk_ecs::types::{TaskDefinition, TaskDefinitionStatus};
 use super::Ecs;
 use super::choose::external;
 use super::compare::{moved_tags, not_restored};
-use super::decode::controller;
+use super::decode::{Deployer, deployer};
 use super::difference;
 use crate::aws::{Fault, Kind};
-use crate::model::{Controller, Inspection, Revision, ServiceKey};
+use crate::model::{Inspection, Revision, ServiceKey};
 use crate::platform::LookError;
 
 impl Ecs {
@@ -29,11 +29,11 @@ impl Ecs {
         let Some(service) = self.describe_one(key).await? else {
             return Ok(stopped_by(format!("{key} does not exist")));
         };
-        let by = controller(&service);
-        if by == Controller::External {
+        let by = deployer(&service);
+        if by == Deployer::External {
             return Ok(stopped_by(external(target)));
         }
-        if pins && by == Controller::CodeDeploy {
+        if pins && by == Deployer::CodeDeploy {
             return Ok(stopped_by(nothing_to_restore(target)));
         }
         if let Some(words) = self.unplaceable(target).await? {

@@ -7,15 +7,13 @@ use aws_sdk_ecs::types::{DeploymentLifecycleHookAction, Service, StopServiceDepl
 
 use super::Ecs;
 use super::choose::{Seen, Step, choose, mismatch};
-use super::decode::{InPlace, controller, in_place};
+use super::decode::{Deployer, InPlace, deployer, in_place};
 use super::flight::Flight;
 use super::pin::{Pin, pinned_revision};
 use super::release::Release;
 use crate::aws::{Fault, Kind, without_retries};
 use crate::crash;
-use crate::model::{
-    ActFailure, Acted, Controller, Permit, Revision, RollbackPlan, Route, ServiceKey,
-};
+use crate::model::{ActFailure, Acted, Permit, Revision, RollbackPlan, Route, ServiceKey};
 use crate::platform::LookError;
 
 /// How long a call of a former life may still be on its way.
@@ -69,7 +67,7 @@ impl Ecs {
                 Step::Continue { arn, hook } => self.send_back(permit, arn, hook, plan).await?,
                 Step::Stop { arn } => self.stop(permit, arn, plan).await?,
                 Step::StopRelease { id } => self.stop_release(permit, id, plan).await?,
-                Step::Update => return self.update(permit, plan, looked).await,
+                Step::Update => return Box::pin(self.update(permit, plan, looked)).await,
                 Step::Deploy { release } => {
                     return self.deploy(permit, plan, release, &looked.service).await;
                 }
@@ -108,7 +106,7 @@ impl Ecs {
                 return Err(ActFailure::Refused(format!("{key} has nothing in place")));
             };
             let pinned = pin.as_ref().and_then(|pin| pin.registered.clone());
-            let controller = controller(&now);
+            let controller = deployer(&now);
             let seen = Seen { controller, primary, others, flight, release, unplaceable, pinned };
             return Ok(Looked { seen, service: now, pin });
         }
@@ -126,15 +124,15 @@ impl Ecs {
         Result<Option<Release>, Fault>,
         Result<Option<Pin>, ActFailure>,
     ) {
-        let by = controller(service);
+        let by = deployer(service);
         let release = async {
             match by {
-                Controller::CodeDeploy => self.release(service, &plan.judged).await,
-                Controller::Ecs | Controller::External => Ok(None),
+                Deployer::CodeDeploy => self.release(service, &plan.judged).await,
+                Deployer::Ecs | Deployer::External => Ok(None),
             }
         };
         let pin = async {
-            let pins = plan.pins() && by == Controller::Ecs;
+            let pins = plan.pins() && by == Deployer::Ecs;
             if pins { self.pin(&plan.target).await.map(Some) } else { Ok(None) }
         };
         let flight = self.inner.history.flight(&plan.service, service);
@@ -209,7 +207,13 @@ impl Ecs {
     ) -> Result<Option<Acted>, ActFailure> {
         let Some(fault) = fault else {
             let deployment = self.shown(plan).await;
-            return Ok(Some(Acted { route, deployment, mismatch: None, pinned: None }));
+            return Ok(Some(Acted {
+                route,
+                deployment,
+                mismatch: None,
+                pinned: None,
+                beside: Vec::new(),
+            }));
         };
         match fault.kind {
             Kind::Unknown => self.observe(plan, route, &fault, None).await.map(Some),
@@ -285,7 +289,7 @@ impl Ecs {
             match choose(&seen, plan) {
                 Step::InPlace { deployment } => {
                     let mismatch = mismatch(&seen.others, None, plan);
-                    return Ok(Acted { route, deployment, mismatch, pinned });
+                    return Ok(Acted { route, deployment, mismatch, pinned, beside: Vec::new() });
                 }
                 Step::Superseded(words) => return Err(ActFailure::Superseded(words)),
                 Step::Refuse(_)
@@ -332,7 +336,13 @@ fn conclude(step: Step, seen: &Seen, plan: &RollbackPlan) -> Result<Acted, ActFa
                 && seen.primary.id != plan.judged
                 && seen.pinned.as_ref() == Some(&primary.name);
             let pinned = is_pinned.then(|| pinned_revision(&plan.target, &primary.name));
-            Ok(Acted { route: Route::AlreadyInPlace, deployment, mismatch, pinned })
+            Ok(Acted {
+                route: Route::AlreadyInPlace,
+                deployment,
+                mismatch,
+                pinned,
+                beside: Vec::new(),
+            })
         }
         Step::Superseded(words) => Err(ActFailure::Superseded(words)),
         Step::Refuse(words) => Err(ActFailure::Refused(words)),
@@ -352,8 +362,7 @@ fn conclude(step: Step, seen: &Seen, plan: &RollbackPlan) -> Result<Acted, ActFa
 fn updated(found: &InPlace, seen: &Seen, plan: &RollbackPlan, pinned: Option<Revision>) -> Acted {
     let primary = &found.primary;
     let placed = pinned.as_ref().unwrap_or(&plan.target);
-    let as_asked =
-        primary.id != plan.judged && primary.revision.name == placed.name;
+    let as_asked = primary.id != plan.judged && primary.revision.name == placed.name;
     let mismatch = if as_asked {
         mismatch(&found.others, Some(seen.primary.created_at), plan)
     } else {
@@ -365,7 +374,7 @@ fn updated(found: &InPlace, seen: &Seen, plan: &RollbackPlan, pinned: Option<Rev
         ))
     };
     let deployment = Some(primary.id.clone());
-    Acted { route: Route::UpdateService, deployment, mismatch, pinned }
+    Acted { route: Route::UpdateService, deployment, mismatch, pinned, beside: Vec::new() }
 }
 
 /// PRIMARY's id, the service deployment in flight, each task set with its status.

@@ -3,7 +3,7 @@
 use aws_sdk_ecs::types::{Service, TaskSet};
 
 use super::Ecs;
-use super::decode::controller;
+use super::decode::deployer;
 use super::look::BATCH;
 use crate::aws::Fault;
 use crate::model::{Front, ServiceKey, Surveyed};
@@ -76,5 +76,5 @@ fn surveyed(service: &Service) -> Option<Surveyed> {
         }
     }
     let name = service.service_name()?.to_owned();
-    Some(Surveyed { name, controller: controller(service), fronts })
+    Some(Surveyed { name, controller: deployer(service).into(), fronts })
 }

@@ -13,7 +13,7 @@ use aws_sdk_ecs::types::{
 };
 use std::collections::HashMap;
 
-use super::super::decode::{controller, in_place};
+use super::super::decode::{deployer, in_place};
 use super::super::release::Release;
 use super::*;
 use crate::model::ServiceKey;
@@ -229,7 +229,7 @@ fn service_deployments() -> Vec<(ServiceDeployment, bool)> {
 fn seen(service: &Service, flight: Option<Flight>, release: Option<Release>, at: Images) -> Seen {
     let found = in_place(service, flight.as_ref()).unwrap().unwrap();
     Seen {
-        controller: controller(service),
+        controller: deployer(service),
         primary: found.primary,
         others: found.others,
         flight,

@@ -85,7 +85,12 @@ fn about(out: &mut String, group: &Group) {
         [] => comment(out, "", "(!) There is no service in the cluster yet: it guards what comes."),
         [only] => {
             let words = match only.controller {
-                Controller::Ecs => None,
+                // The others are on no ECS cluster.
+                Controller::Ecs
+                | Controller::Rollout
+                | Controller::Selector
+                | Controller::Weights
+                | Controller::Render => None,
                 Controller::CodeDeploy => Some(
                     "CodeDeploy deploys it, and a rollback goes through CodeDeploy: see the \
                      permissions in the README.",

@@ -83,6 +83,7 @@ fn happen(guard: &mut Guard, what: &Happens, seen: &mut Seen) {
                     deployment: Some("ecs-svc/3".into()),
                     mismatch: None,
                     pinned: None,
+                    beside: Vec::new(),
                 }),
                 2 => Err(ActFailure::Transient("time-out".into())),
                 3 => Err(ActFailure::Refused("brakes".into())),

@@ -50,6 +50,7 @@ fn accepts_pinned(guard: &mut Guard) {
         deployment: Some("ecs-svc/3".into()),
         mismatch: None,
         pinned: Some(pinned),
+        beside: Vec::new(),
     };
     guard.take(Event::Acted(Ok(acted))).unwrap();
 }

@@ -114,6 +114,7 @@ pub fn sighting(second: i64, id: &str, number: u32, roll_out: RollOut) -> Sighti
             created_at: at(0),
             roll_out,
             reason: None,
+            weight: None,
             desired: 3,
             running: 3,
             failed: 0,
@@ -265,8 +266,13 @@ impl Guard {
     }
 
     pub fn accepts(&mut self, route: Route) {
-        let acted =
-            Acted { route, deployment: Some("ecs-svc/3".into()), mismatch: None, pinned: None };
+        let acted = Acted {
+            route,
+            deployment: Some("ecs-svc/3".into()),
+            mismatch: None,
+            pinned: None,
+            beside: Vec::new(),
+        };
         self.take(Event::Acted(Ok(acted))).unwrap();
     }
 

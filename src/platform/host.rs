@@ -1,0 +1,77 @@
+//! The platform of one target, whichever it is.
+
+use jiff::Timestamp;
+
+use super::ecs::Ecs;
+use super::{LookError, Platform};
+use crate::model::{
+    ActFailure, Acted, Inspection, Permit, Revision, RollbackPlan, ServiceKey, ShiftPlan, Sighting,
+    StopSwitch,
+};
+
+/// Where the services of one target run. Cheap to clone.
+#[derive(Clone)]
+pub enum Host {
+    Ecs(Ecs),
+}
+
+impl From<Ecs> for Host {
+    fn from(ecs: Ecs) -> Self {
+        Self::Ecs(ecs)
+    }
+}
+
+impl Platform for Host {
+    async fn clusters(&self) -> Result<Vec<String>, LookError> {
+        match self {
+            Self::Ecs(ecs) => ecs.clusters().await,
+        }
+    }
+
+    async fn services(&self, cluster: &str) -> Result<Vec<ServiceKey>, LookError> {
+        match self {
+            Self::Ecs(ecs) => ecs.services(cluster).await,
+        }
+    }
+
+    async fn look(
+        &self,
+        services: &[ServiceKey],
+        now: Timestamp,
+    ) -> Vec<(ServiceKey, Result<Option<Sighting>, LookError>)> {
+        match self {
+            Self::Ecs(ecs) => ecs.look(services, now).await,
+        }
+    }
+
+    async fn inspect(
+        &self,
+        service: &ServiceKey,
+        judged: &Revision,
+        target: &Revision,
+        pin_digests: bool,
+    ) -> Result<Inspection, LookError> {
+        match self {
+            Self::Ecs(ecs) => ecs.inspect(service, judged, target, pin_digests).await,
+        }
+    }
+
+    async fn foresee(&self, plan: &RollbackPlan) -> Result<String, ActFailure> {
+        match self {
+            // It holds whole answers of AWS.
+            Self::Ecs(ecs) => Box::pin(ecs.foresee(plan)).await,
+        }
+    }
+
+    async fn roll_back(&self, permit: &Permit, plan: &RollbackPlan) -> Result<Acted, ActFailure> {
+        match self {
+            Self::Ecs(ecs) => ecs.roll_back(permit, plan).await,
+        }
+    }
+
+    async fn shift(&self, plan: &ShiftPlan, stop: &StopSwitch) -> Result<(), ActFailure> {
+        match self {
+            Self::Ecs(ecs) => ecs.shift(plan, stop).await,
+        }
+    }
+}
