@@ -6,6 +6,7 @@ pub mod aws;
 pub mod backtest;
 pub mod chart;
 pub mod cli;
+pub mod commands;
 pub mod crash;
 pub mod engine;
 pub mod judge;

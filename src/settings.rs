@@ -3,6 +3,7 @@
 
 mod called;
 mod check;
+mod commands;
 mod digest;
 mod names;
 mod outbound;
@@ -26,6 +27,7 @@ pub use called::{
     EmailSettings, PagerDutySettings, Relay, SmtpSettings, WebhookFormat, WebhookSettings,
 };
 pub use check::is_region;
+pub use commands::{CommandSettings, commands};
 pub use digest::DigestSettings;
 pub use names::Names;
 pub use outbound::{OutboundSettings, PolicySecret, way_out};
@@ -61,6 +63,9 @@ pub struct Settings {
     /// What policies may send there, by name.
     #[serde(default)]
     pub secrets: BTreeMap<String, PolicySecret>,
+    /// What policies may have run, by name.
+    #[serde(default)]
+    pub commands: BTreeMap<String, CommandSettings>,
     pub slack: Option<SlackSettings>,
     /// `pagerduty:NAME` of policies.
     #[serde(default)]
@@ -359,6 +364,7 @@ impl Settings {
             settings.policies = folder.join(&settings.policies);
             settings.store.count_from(folder);
             settings.outbound.iter_mut().for_each(|outbound| outbound.count_from(folder));
+            settings.commands.values_mut().for_each(|command| command.count_from(folder));
         }
         settings.check().with_context(what)?;
         settings.name_clusters();

@@ -125,6 +125,7 @@ impl Settings {
             digest.check(self.slack.is_some())?;
         }
         super::outbound::check(self.outbound.as_ref(), &self.secrets)?;
+        super::commands::commands(&self.commands)?;
         self.check_called()?;
         Ok(())
     }

@@ -1,0 +1,221 @@
+//! Commands that the settings name: a smoke test, or another way to bring a version back.
+//!
+//! A policy is written by whoever may change a file in git, so it can only *name* a command;
+//! what is run, where and with which environment stands in the settings. Of a deployment a
+//! command learns what its arguments ask for ([`Template`]): a value fills one argument, never
+//! adds one, never becomes a flag, and no shell reads it.
+//!
+//! A command runs with a cleared environment (`PATH`, `HOME`, `LANG` and what the settings
+//! name), with nothing to read, and in a process group of its own that is ended as a whole:
+//! at its time-out, when whoever asked no longer waits, and when the daemon stops. What it
+//! leaves running in its group when it ends is killed too. Its output is read to the end, and
+//! its first and last kilobytes are kept, without the secrets that it was given.
+//!
+//! There is no retry: whoever runs a command decides whether it may be run again.
+
+mod argument;
+mod output;
+mod run;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use argument::{Template, Values};
+pub use output::Output;
+pub use run::{Ended, Ran};
+
+/// Commands of one purpose under way at once. Rollbacks have turns of their own: they never
+/// wait for a slow test.
+const AT_ONCE: usize = 4;
+/// How long one waits for its turn.
+const MOST_WAIT: Duration = Duration::from_mins(1);
+
+/// What a command is run for: says which variables it may ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    Probe,
+    RollBack,
+}
+
+impl Purpose {
+    /// Whether a value for `name` is offered to commands that are run for this.
+    fn offers(self, name: &str) -> bool {
+        match self {
+            Self::Probe => argument::is_of_every_purpose(name),
+            Self::RollBack => argument::is_known(name),
+        }
+    }
+}
+
+impl fmt::Display for Purpose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Probe => "a probe",
+            Self::RollBack => "a rollback",
+        })
+    }
+}
+
+/// One command, as the settings have it.
+#[derive(Debug, Clone)]
+pub struct Command {
+    /// Absolute: it was looked for when the settings were read.
+    pub program: PathBuf,
+    /// What the program is told that it was called as.
+    pub called: String,
+    pub arguments: Vec<Template>,
+    /// `None`: where the daemon runs.
+    pub folder: Option<PathBuf>,
+    pub time_out: Duration,
+    pub env: BTreeMap<String, Variable>,
+}
+
+/// A variable of a command's environment.
+#[derive(Clone)]
+pub enum Variable {
+    Plain(Template),
+    /// Masked in the output, and never shown.
+    Secret(String),
+}
+
+impl fmt::Debug for Variable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plain(template) => template.fmt(f),
+            Self::Secret(_) => f.write_str("Secret"),
+        }
+    }
+}
+
+impl Command {
+    /// The variables that its arguments and environment ask for.
+    fn asks_for(&self) -> impl Iterator<Item = &str> {
+        let plain = self.env.values().filter_map(|variable| match variable {
+            Variable::Plain(template) => Some(template),
+            Variable::Secret(_) => None,
+        });
+        self.arguments.iter().chain(plain).flat_map(Template::names)
+    }
+
+    fn filled(&self, values: &Values) -> Result<run::Filled, String> {
+        let arguments = self.arguments.iter().map(|one| one.fill(values)).collect::<Result<_, _>>();
+        let (mut env, mut secrets) = (BTreeMap::new(), Vec::new());
+        for (name, variable) in &self.env {
+            let value = match variable {
+                Variable::Plain(template) => template.fill_freely(values)?,
+                Variable::Secret(secret) => {
+                    secrets.push(secret.clone());
+                    secret.clone()
+                }
+            };
+            env.insert(name.clone(), value);
+        }
+        Ok(run::Filled {
+            program: self.program.clone(),
+            called: self.called.clone(),
+            arguments: arguments?,
+            folder: self.folder.clone(),
+            time_out: self.time_out,
+            env,
+            secrets,
+        })
+    }
+}
+
+/// The commands of the settings, by name. Cheap to clone; clones share their bounds.
+#[derive(Debug, Clone)]
+pub struct Commands {
+    all: Arc<BTreeMap<String, Command>>,
+    probes: Arc<Semaphore>,
+    rollbacks: Arc<Semaphore>,
+    stop: CancellationToken,
+    running: TaskTracker,
+}
+
+impl Default for Commands {
+    fn default() -> Self {
+        Self::new(BTreeMap::new())
+    }
+}
+
+impl Commands {
+    pub fn new(all: BTreeMap<String, Command>) -> Self {
+        Self {
+            all: Arc::new(all),
+            probes: Arc::new(Semaphore::new(AT_ONCE)),
+            rollbacks: Arc::new(Semaphore::new(AT_ONCE)),
+            stop: CancellationToken::new(),
+            running: TaskTracker::new(),
+        }
+    }
+
+    /// Whether there is a command `name`, and it asks for nothing that `purpose` can't say.
+    ///
+    /// # Errors
+    /// Why it can't be run, and what to do about it.
+    pub fn check(&self, name: &str, purpose: Purpose) -> Result<(), String> {
+        self.find(name, purpose).map(drop)
+    }
+
+    /// The most that `name` may take; `None`: there is no such command.
+    pub fn time_out(&self, name: &str) -> Option<Duration> {
+        self.all.get(name).map(|command| command.time_out)
+    }
+
+    fn find(&self, name: &str, purpose: Purpose) -> Result<&Command, String> {
+        let command = self.all.get(name).ok_or_else(|| {
+            format!("the settings have no command `{name}`: name it under `commands`")
+        })?;
+        match command.asks_for().find(|variable| !purpose.offers(variable)) {
+            Some(variable) => Err(format!(
+                "the command `{name}` asks for `${{{variable}}}`, which {purpose} can't say"
+            )),
+            None => Ok(command),
+        }
+    }
+
+    /// Runs the command `name` once, to its end or its time-out. A caller that no longer waits
+    /// (whose future is dropped) ends it. A command that waits for its turn for more than a
+    /// minute is not run.
+    pub async fn run(&self, name: &str, purpose: Purpose, values: &Values) -> Ran {
+        let filled = match self.find(name, purpose).and_then(|command| command.filled(values)) {
+            Ok(filled) => filled,
+            Err(why) => return Ran::not_run(why),
+        };
+        let stop = self.stop.child_token();
+        let _no_longer_waited_for = stop.clone().drop_guard();
+        let turns = match purpose {
+            Purpose::Probe => self.probes.clone(),
+            Purpose::RollBack => self.rollbacks.clone(),
+        };
+        let turn = tokio::select! {
+            turn = turns.acquire_owned() => turn,
+            () = stop.cancelled() => return Ran::stopped(),
+            () = tokio::time::sleep(MOST_WAIT) => {
+                return Ran::not_run(format!("{AT_ONCE} other commands were running for a minute"));
+            }
+        };
+        let task = self.running.spawn(async move {
+            let _turn = turn;
+            run::run(filled, stop).await
+        });
+        task.await.unwrap_or_else(|why| Ran::not_run(format!("it broke off: {why}")))
+    }
+
+    /// Ends what is running, and takes no more: SIGTERM, and after some seconds SIGKILL.
+    pub async fn close(&self) {
+        self.stop.cancel();
+        self.running.close();
+        self.running.wait().await;
+    }
+}
