@@ -74,6 +74,7 @@ pub(super) enum WantKind {
     Inspect,
     ReadLog,
     RollBack,
+    Shift,
 }
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, Refused>>;

@@ -71,7 +71,7 @@ fn answer(guard: &mut Guard, second: i64, bad: impl Fn(Timestamp) -> f64) -> Vec
                     round.sample(&guard.watch, tick, interval, &BTreeSet::new(), Vec::new());
                 }
                 Want::Baseline(ask) => round.baseline(&guard.watch, ask, at(second)),
-                Want::Inspect | Want::ReadLog(_) | Want::RollBack { .. } => {}
+                Want::Inspect | Want::ReadLog(_) | Want::RollBack { .. } | Want::Shift(_) => {}
             }
         }
         if round.jobs.is_empty() {
@@ -195,7 +195,11 @@ fn what_lacks_a_label_is_not_asked_and_says_so_in_sample_and_baseline() {
             let check = guard.watch.policy().check("latency").unwrap();
             check.measured_at(*tick, *interval, *interval).is_some()
         }
-        Want::Baseline(_) | Want::Inspect | Want::ReadLog(_) | Want::RollBack { .. } => false,
+        Want::Baseline(_)
+        | Want::Inspect
+        | Want::ReadLog(_)
+        | Want::RollBack { .. }
+        | Want::Shift(_) => false,
     };
     let mut seconds = 300..400;
     let second = seconds.find(|second| guard.watch.wants(at(*second)).iter().any(measured));
@@ -206,7 +210,7 @@ fn what_lacks_a_label_is_not_asked_and_says_so_in_sample_and_baseline() {
                 round.sample(&guard.watch, tick, interval, &BTreeSet::new(), Vec::new());
             }
             Want::Baseline(ask) => round.baseline(&guard.watch, ask, at(second)),
-            Want::Inspect | Want::ReadLog(_) | Want::RollBack { .. } => {}
+            Want::Inspect | Want::ReadLog(_) | Want::RollBack { .. } | Want::Shift(_) => {}
         }
     }
     let Round { jobs, due } = round;

@@ -15,8 +15,8 @@ use super::measuring::Round;
 use super::run::Engine;
 use crate::crash;
 use crate::model::{
-    ActFailure, Inspection, LedgerEntry, Permit, Revision, RollbackPlan, ServiceKey, StopSwitch,
-    TaskStop, WatchId,
+    ActFailure, Inspection, LedgerEntry, Permit, Revision, RollbackPlan, ServiceKey, ShiftPlan,
+    StopSwitch, TaskStop, WatchId,
 };
 use crate::platform::{Accounts, LookError};
 use crate::store::{Store, StoreError};
@@ -56,8 +56,13 @@ impl Engine {
                     Want::RollBack { not_before, .. } if now < not_before => continue,
                     Want::RollBack { plan, attended, .. } => {
                         let stop = StopSwitch::default();
-                        stops.push((watch.id.clone(), stop.clone()));
+                        stops.push((key.clone(), stop.clone()));
                         self.spawn_roll_back(watch, *plan, attended, stop);
+                    }
+                    Want::Shift(plan) => {
+                        let stop = StopSwitch::default();
+                        stops.push((key.clone(), stop.clone()));
+                        self.spawn_shift(watch, plan, stop);
                     }
                 }
                 begun.push(key);
@@ -125,15 +130,31 @@ impl Engine {
         });
     }
 
-    /// Stops the rollbacks that a step has made unwanted: paused, lowered, taken back. Before
+    fn spawn_shift(&self, watch: &Watch, plan: ShiftPlan, stop: StopSwitch) {
+        let platform = self.parts.platform.clone();
+        self.spawn(watch.id.clone(), WantKind::Shift, async move {
+            let result = platform.shift(&plan, &stop).await;
+            tracing::info!(service = %plan.service, weight = plan.weight, ?result, "a canary was moved");
+            Ok(Event::Shifted { weight: plan.weight, result })
+        });
+    }
+
+    /// Stops the rollbacks and moves that a step has made unwanted: paused, lowered, taken back. Before
     /// whoever paused is answered: from then on no call passes its check of the switch. One
     /// that has passed it may still be on its way out, its credentials resolved or its
     /// connection made meanwhile; the thread tells of it.
     pub(super) fn stop_unwanted(&self, touched: &[Kept], now: Timestamp) {
         for Kept { watch, .. } in touched {
-            let Some(stop) = self.stops.get(&watch.id) else { continue };
-            if watch.rollback_not_before(now).is_none() {
+            let under_way = |want| self.stops.get(&(watch.id.clone(), want));
+            if let Some(stop) = under_way(WantKind::RollBack)
+                && watch.rollback_not_before(now).is_none()
+            {
                 stop.stop(&watch.unwanted_because());
+            }
+            if let Some(stop) = under_way(WantKind::Shift)
+                && watch.shift_wanted(now).is_none()
+            {
+                stop.stop("nothing calls for it any more");
             }
         }
     }
@@ -169,6 +190,7 @@ fn kind(want: &Want) -> WantKind {
         Want::Inspect => WantKind::Inspect,
         Want::ReadLog(_) => WantKind::ReadLog,
         Want::RollBack { .. } => WantKind::RollBack,
+        Want::Shift(_) => WantKind::Shift,
     }
 }
 

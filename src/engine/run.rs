@@ -76,8 +76,8 @@ pub struct Engine {
     inputs: mpsc::Receiver<Input>,
     /// Wants under way.
     pub(super) busy: BTreeSet<(WatchId, WantKind)>,
-    /// Of the rollbacks under way, what stops each before its call.
-    pub(super) stops: BTreeMap<WatchId, StopSwitch>,
+    /// Of what is under way and changes something, what stops each before its call.
+    pub(super) stops: BTreeMap<(WatchId, WantKind), StopSwitch>,
     /// Wants that failed, and when they are tried again.
     pub(super) later: BTreeMap<(WatchId, WantKind), Timestamp>,
     looking: watch::Sender<Looking>,
@@ -327,9 +327,7 @@ impl Engine {
             }
             (Input::Done { watch, want, event }, _) => {
                 self.busy.remove(&(watch.clone(), want));
-                if want == WantKind::RollBack {
-                    self.stops.remove(&watch);
-                }
+                self.stops.remove(&(watch.clone(), want));
                 // A baseline that was had in part is asked for again, in good time.
                 let pause = match (want, event) {
                     (WantKind::Baseline, Ok(_)) => Some(AGAIN),

@@ -16,8 +16,8 @@ use jiff::SignedDuration;
 
 use self::sides::{Told, optional, time};
 use super::{
-    Action, Actions, Fallback, Glob, LabelNames, LowTraffic, Match, OnTimeout, Phase, Policy,
-    RollbackRule, Unannounced,
+    Action, Actions, Fallback, Glob, LabelNames, LowTraffic, Match, MovedBy, OnTimeout, Phase,
+    Policy, RollbackRule, Unannounced,
 };
 use crate::model::{Mode, Severity};
 
@@ -103,6 +103,7 @@ fn changed(old: &Policy, new: &Policy, told: &mut Told) {
         mode,
         labels,
         phases,
+        moved_by,
         grace,
         checks,
         actions,
@@ -125,6 +126,12 @@ fn changed(old: &Policy, new: &Policy, told: &mut Told) {
     checks::changed(checks, &new.checks, told);
     acting(actions, &new.actions, told);
     phased(phases, &new.phases, told);
+    let mover = |by: MovedBy| match by {
+        MovedBy::Pipeline => "pipeline",
+        MovedBy::Deployguard => "deployguard",
+    };
+    let by_guard = new.moved_by.cmp(moved_by);
+    told.acting("canary.moved_by", mover(*moved_by), mover(new.moved_by), by_guard);
     told.looser_if_longer("grace", *grace, new.grace);
     told.looser_if_longer("no_data.notify_after", *no_data_notify_after, new.no_data_notify_after);
     let share = |share: f64| super::Unit::Ratio.show(share);
@@ -262,7 +269,7 @@ fn weight(action: Action) -> (u8, SignedDuration) {
 }
 
 fn phased(old: &[Phase], new: &[Phase], told: &mut Told) {
-    for Phase { name, until, interval } in old {
+    for Phase { name, until, interval, weight } in old {
         let Some(after) = new.iter().find(|phase| phase.name == *name) else {
             told.say(format!("phase {name}: removed (until {until:#})"), Effect::Other);
             continue;
@@ -270,9 +277,12 @@ fn phased(old: &[Phase], new: &[Phase], told: &mut Told) {
         let longer = after.until.cmp(until);
         told.changed(&format!("phase {name}: until"), time(*until), time(after.until), longer);
         told.looser_if_longer(&format!("phase {name}: interval"), *interval, after.interval);
+        let share = |weight: Option<u8>| weight.map_or("none".to_owned(), |one| format!("{one}%"));
+        let less = after.weight.cmp(weight);
+        told.changed(&format!("phase {name}: weight"), share(*weight), share(after.weight), less);
     }
     for phase in new.iter().filter(|phase| old.iter().all(|old| old.name != phase.name)) {
-        let Phase { name, until, interval } = phase;
+        let Phase { name, until, interval, weight: _ } = phase;
         told.say(
             format!("phase {name}: added, until {until:#}, every {interval:#}"),
             Effect::Other,

@@ -41,8 +41,8 @@ pub use read::{
 pub use rhythm::Stretches;
 pub use rules::{
     Action, Actions, Against, BaselineRule, Bound, Check, Fallback, LabelNames, LeakRule, Limit,
-    LowTraffic, Match, NotifyRule, OnTimeout, Phase, Policy, RollbackRule, Rung, Side, Unannounced,
-    Unit,
+    LowTraffic, Match, MovedBy, NotifyRule, OnTimeout, Phase, Policy, RollbackRule, Rung, Side,
+    Unannounced, Unit,
 };
 pub use selector::selectors;
 pub use set::{Matches, Origin, PolicySet, Written};

@@ -26,6 +26,8 @@ pub struct Policy {
     pub labels: LabelNames,
     /// In order of `until`; never empty. The last one's end is the watch's.
     pub phases: Vec<Phase>,
+    #[serde(default)]
+    pub moved_by: MovedBy,
     /// After the first new task is in service, before evidence counts.
     pub grace: SignedDuration,
     /// In the file's order; names are unique.
@@ -88,6 +90,21 @@ pub struct Phase {
     pub until: SignedDuration,
     /// Time from one sample to the next.
     pub interval: SignedDuration,
+    /// The share of the traffic, in percent, that the deployment has in it, where the
+    /// platform routes by weight.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<u8>,
+}
+
+/// Who moves the traffic of a canary from phase to phase.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MovedBy {
+    /// It waits for a phase by `deployguard wait --until`.
+    #[default]
+    Pipeline,
+    /// In mode auto.
+    Deployguard,
 }
 
 /// What a check that never had enough traffic means for the end of a watch.

@@ -171,7 +171,11 @@ impl Drive<'_> {
             let wants = self.watch().wants(now);
             let due = |want: &Want| match want {
                 Want::RollBack { not_before, .. } => *not_before <= now,
-                Want::Sample { .. } | Want::Baseline(_) | Want::Inspect | Want::ReadLog(_) => true,
+                Want::Sample { .. }
+                | Want::Baseline(_)
+                | Want::Inspect
+                | Want::ReadLog(_)
+                | Want::Shift(_) => true,
             };
             let Some(want) = wants.into_iter().find(|want| due(want) && !done.contains(want))
             else {
@@ -183,6 +187,8 @@ impl Drive<'_> {
                 Want::Inspect => self.inspect(now),
                 // No task runs here that could have logged anything.
                 Want::ReadLog(_) => {}
+                // Nothing routes by weight here.
+                Want::Shift(_) => {}
                 Want::RollBack { plan, .. } => self.roll_back(plan, now),
             }
             done.push(want);

@@ -88,6 +88,12 @@ pub enum Event {
     WentThrough(Box<GateOverride>),
     /// The platform's answer to the rollback.
     Acted(Result<Acted, ActFailure>),
+    /// The platform's answer to moving a canary's traffic.
+    Shifted {
+        /// Percent.
+        weight: u8,
+        result: Result<(), ActFailure>,
+    },
     /// Somebody who was to be called elsewhere has not heard of it: after a while, or for
     /// good. It may come after the end.
     Untold { to: Recipient, because: String, given_up: bool },

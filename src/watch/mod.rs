@@ -11,6 +11,7 @@
 mod answers;
 mod baselines;
 mod beside;
+mod canary;
 mod card;
 mod closing;
 mod cost;
@@ -49,6 +50,7 @@ mod words;
 pub use crate::model::Command;
 pub use baselines::{BaselineAsk, BaselineMeasured, Purpose, Samples};
 pub use beside::{is_unsettled, rivals, settled_beside};
+pub use canary::Canary;
 pub use cost::{Cost, DOLLARS};
 pub use decide::{Decision, Standpoint, decide};
 pub use decided::{Answer, Decided, DecidedCheck};

@@ -15,7 +15,7 @@ impl Watch {
     /// When the current phase ends; `None` before the first task is in service.
     pub fn phase_ends_at(&self) -> Option<Timestamp> {
         let phase = self.policy().phases.get(self.phase)?;
-        self.in_service_at?.checked_add(phase.until).ok()
+        self.in_service_at?.checked_add(phase.until + self.canary.delayed).ok()
     }
 
     /// The name of the current phase.
@@ -27,16 +27,21 @@ impl Watch {
     /// Ends the phases that are over, and the watch with the last one.
     pub(super) fn advance(&mut self, now: Timestamp, said: &mut Said) {
         while matches!(self.stage, Stage::Watching)
-            && !self.is_rolling_out()
+            && !self.phase_is_held()
             && self.phase_ends_at().is_some_and(|end| now >= end)
         {
-            let name = self.phase_name().to_owned();
+            if let Some(because) = self.held_back() {
+                return self.hold_back(&because, now, said);
+            }
+            let (name, planned) = (self.phase_name().to_owned(), self.phase_ends_at());
             if name == self.policy().rollback.known_good_after && !self.has_open_incident() {
                 self.stand(Standing::Provisional, now, said);
             }
             if self.phase + 1 < self.policy().phases.len() {
                 self.phase += 1;
                 self.note(now, format!("{name} phase over"));
+                self.weighted_phase_begun(planned, now);
+                self.tell_who_moves(now, said);
                 self.schedule_first_tick(now);
             } else {
                 self.conclude(now, said);
@@ -47,7 +52,8 @@ impl Watch {
     /// Ends a watch whose roll-out has not ended by the watch's own end: no phase
     /// ends mid-roll-out, but a watch must.
     pub(super) fn give_up_roll_out(&mut self, now: Timestamp, said: &mut Said) {
-        if self.is_rolling_out() && self.horizon_at().is_some_and(|end| now >= end) {
+        let unfinished = self.is_rolling_out() || self.awaited_weight().is_some();
+        if unfinished && self.horizon_at().is_some_and(|end| now >= end) {
             if self.is_in_breach() || self.rollback_spent.is_some() {
                 self.conclude(now, said);
             } else {

@@ -192,6 +192,29 @@ impl Watch {
         Reply { lines, ..self.plain(Tone::Warn, headline) }
     }
 
+    pub(super) fn say_held_back(&self, because: &str) -> Reply {
+        let share = self.share().unwrap_or_default();
+        let headline = format!("{} stays at {share} % of the traffic", self.title());
+        Reply { lines: vec![because.to_owned()], ..self.plain(Tone::Warn, headline) }
+    }
+
+    /// The guard would go on, and may not.
+    pub(super) fn say_move_it(&self, weight: u8) -> Reply {
+        let share = self.share().unwrap_or_default();
+        let headline = format!(
+            "{} is well at {share} % of the traffic, and is to get {weight} % now",
+            self.title()
+        );
+        let lines = vec![format!("in mode {} deployguard moves nothing: do it", self.ceiling.mode)];
+        Reply { lines, ..self.plain(Tone::Warn, headline) }
+    }
+
+    pub(super) fn say_not_moved(&self, weight: u8, why: &str) -> Reply {
+        let headline = format!("{} could not be given {weight} % of the traffic", self.title());
+        let next = "set it by hand, or turn it back; the watch goes on once it is seen".to_owned();
+        Reply { lines: vec![why.to_owned(), next], page: true, ..self.plain(Tone::Bad, headline) }
+    }
+
     /// What the rollback changed beside what is in place.
     pub(super) fn say_changed_beside(&self, changed: &[String]) -> Reply {
         let headline = "The rollback changed this too".to_owned();

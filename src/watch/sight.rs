@@ -103,6 +103,7 @@ impl Watch {
             self.tell_unlabelled(now, said);
             self.schedule_first_tick(now);
         }
+        self.share_seen(now, said);
         if sighting.primary.roll_out == RollOut::Failed {
             let reason = sighting.primary.reason.clone();
             self.reply_once("roll-out failed", now, |w| w.say_roll_out_failed(reason), said);

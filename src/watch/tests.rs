@@ -1,6 +1,7 @@
 //! The watch's rules as sentences, over a small language for its events.
 
 mod asking;
+mod canary;
 mod cards;
 mod closing;
 mod escalate;

@@ -41,7 +41,8 @@ impl Watch {
             | Event::SourceUntold
             | Event::Alerted(_)
             | Event::WentThrough(_)
-            | Event::Acted(_) => false,
+            | Event::Acted(_)
+            | Event::Shifted { .. } => false,
         }
     }
 

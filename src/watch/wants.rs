@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::sampling::grid_at;
 use super::{Actor, BaselineAsk, PreflightState, RunStep, Stage, Watch};
-use crate::model::{Mode, RollbackPlan, RollbackSafe, TaskStop, Ticks, settle};
+use crate::model::{Mode, RollbackPlan, RollbackSafe, ShiftPlan, TaskStop, Ticks, settle};
 use crate::policy::{Check, Stretches};
 
 /// One thing to be done.
@@ -21,6 +21,8 @@ pub enum Want {
     ReadLog(Box<TaskStop>),
     /// Roll back, not before `not_before` -> [`super::Event::Acted`].
     RollBack { plan: Box<RollbackPlan>, not_before: Timestamp, attended: bool },
+    /// Give a canary more of the traffic -> [`super::Event::Shifted`].
+    Shift(ShiftPlan),
 }
 
 /// Ticks that are made up for after the guard was away.
@@ -151,6 +153,7 @@ impl Watch {
                 attended: matches!(run.by, Actor::Person(_)),
             });
         }
+        wants.extend(self.shift_wanted(now).map(Want::Shift));
         if let Some(stop) = self.log_wanted() {
             wants.push(Want::ReadLog(Box::new(stop.clone())));
         }

@@ -59,7 +59,14 @@ impl Watch {
             Stage::Watching => {
                 let until = self.phase_ends_at().map(clock).unwrap_or_default();
                 let phase = self.phase_name();
-                let rolling = if self.is_rolling_out() { ", rolling out" } else { "" };
+                let rolling = match (self.share(), self.awaited_weight()) {
+                    (Some(share), Some(weight)) => {
+                        format!(", {share} % of the traffic, waiting for {weight} %")
+                    }
+                    (Some(share), None) if share < 100 => format!(", {share} % of the traffic"),
+                    (Some(_) | None, _) if self.is_rolling_out() => ", rolling out".to_owned(),
+                    (Some(_) | None, _) => String::new(),
+                };
                 match &self.incident {
                     Some(incident) if incident.resolved_at.is_none() => format!(
                         "{} incident {}{}; {}",

@@ -225,7 +225,7 @@ impl WatchView {
 
 impl PhaseView {
     fn all(watch: &Watch) -> Vec<Self> {
-        let ends_at = |until| watch.in_service_at?.checked_add(until).ok();
+        let ends_at = |until| watch.in_service_at?.checked_add(until + watch.canary.delayed).ok();
         let phases = watch.policy().phases.iter();
         phases
             .map(|phase| Self { name: phase.name.clone(), ends_at: ends_at(phase.until) })

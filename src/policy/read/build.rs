@@ -9,7 +9,7 @@ use super::check::check;
 use super::desk::Desk;
 use super::gate::gate;
 use super::notify::notify;
-use super::phases::{known_good_after, phases};
+use super::phases::{known_good_after, moved_by, phases};
 use super::raw::{ActionText, ActionsText, PolicyFile, RollbackText};
 use super::scalar::{ActionWord, At, LabelName, Scalar};
 use super::services::services;
@@ -30,6 +30,7 @@ pub(super) fn policy(text: &PolicyFile, desk: &mut Desk) -> Option<Policy> {
     let peers = services("peers", text.peers.as_ref(), text, desk);
     let depends_on = services("depends_on", text.depends_on.as_ref(), text, desk);
     let phases = phases(&text.phases, desk);
+    let moved_by = moved_by(text, phases.as_deref().unwrap_or_default(), desk);
     let checks = checks(text, desk);
     let actions = actions(&text.actions, desk);
     let gate = gate(text, desk);
@@ -47,6 +48,7 @@ pub(super) fn policy(text: &PolicyFile, desk: &mut Desk) -> Option<Policy> {
         mode: text.mode.as_ref()?.value,
         labels: labels(text),
         phases: phases?,
+        moved_by,
         grace: text.grace.as_ref()?.value.0,
         checks,
         actions: actions?,

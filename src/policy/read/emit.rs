@@ -9,7 +9,7 @@ use super::report::Report;
 use crate::policy::set::Origin;
 
 /// The order in which a policy is told.
-const ORDER: [&str; 19] = [
+const ORDER: [&str; 20] = [
     "version",
     "policy",
     "environment",
@@ -19,6 +19,7 @@ const ORDER: [&str; 19] = [
     "peers",
     "depends_on",
     "phases",
+    "canary",
     "grace",
     "checks",
     "actions",

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use jiff::SignedDuration;
 use marked_yaml::Marker;
 
+use super::amount::Share;
 use super::desk::Desk;
-use super::raw::PhaseText;
+use super::raw::{PhaseText, PolicyFile};
 use super::scalar::At;
-use crate::policy::Phase;
 use crate::policy::diagnostic::Mistake;
+use crate::policy::{MovedBy, Phase};
 
 /// The longest watch.
 const LONGEST: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -38,13 +39,16 @@ pub(super) fn phases(texts: &BTreeMap<String, PhaseText>, desk: &mut Desk) -> Op
         }
         if let (Some(until), Some(interval)) = (&text.until, &text.interval) {
             single(until.value.0, until.marker, interval.value.0, interval.marker, desk);
-            let phase = Phase { name, until: until.value.0, interval: interval.value.0 };
-            phases.push((phase, until.marker, interval.marker));
+            let weight = text.weight.as_ref().and_then(|weight| percent(weight, desk));
+            let (until_at, interval_at) = (until.marker, interval.marker);
+            let (until, interval) = (until.value.0, interval.value.0);
+            phases.push((Phase { name, until, interval, weight }, until_at, interval_at));
         }
     }
     written_rising(&phases, desk);
     phases.sort_by_key(|(phase, ..)| phase.until);
     lengths(&phases, desk);
+    weights(texts, &phases, desk);
     let whole = desk.report.count() == before && phases.len() == texts.len();
     whole.then(|| phases.into_iter().map(|(phase, ..)| phase).collect())
 }
@@ -99,6 +103,59 @@ fn lengths(phases: &[(Phase, Marker, Marker)], desk: &mut Desk) {
         }
         start = phase.until;
     }
+}
+
+/// A phase's share of the traffic, in whole percent.
+fn percent(weight: &At<Share>, desk: &mut Desk) -> Option<u8> {
+    let percent = weight.value.0 * 100.0;
+    let whole = (1..=100).find(|whole| (f64::from(*whole) - percent).abs() < 1e-6);
+    if whole.is_none() {
+        let mistake = Mistake::new("a weight is a whole number of percent, from `1%` to `100%`");
+        desk.at(weight.marker, mistake);
+    }
+    whole
+}
+
+/// A canary begins with the first phase, gets more from step to step, and all in the end.
+fn weights(
+    texts: &BTreeMap<String, PhaseText>,
+    phases: &[(Phase, Marker, Marker)],
+    desk: &mut Desk,
+) {
+    let at = |name: &str| texts.get(name).and_then(|text| Some(text.weight.as_ref()?.marker));
+    let Some(last) = phases.iter().rposition(|(phase, ..)| phase.weight.is_some()) else { return };
+    let mut before = 0;
+    for (phase, until, _) in &phases[..=last] {
+        match phase.weight {
+            None => desk.at(
+                *until,
+                Mistake::new(format!("the phase `{}` has no `weight`", phase.name))
+                    .mend("all phases up to the last one that has a weight have one"),
+            ),
+            Some(weight) if weight <= before => desk.at(
+                at(&phase.name).unwrap_or(*until),
+                Mistake::new(format!("{weight}% is no more than the {before}% before it"))
+                    .mend("a canary gets more from phase to phase"),
+            ),
+            Some(weight) => before = weight,
+        }
+    }
+    let (phase, until, _) = &phases[last];
+    if phase.weight.is_some_and(|weight| weight < 100) {
+        let mistake = Mistake::new(format!("the canary ends with `{}`, below 100%", phase.name));
+        let mend = "give the phase after it `weight: 100%`";
+        desk.at(at(&phase.name).unwrap_or(*until), mistake.mend(mend));
+    }
+}
+
+/// Who moves the traffic of a canary.
+pub(super) fn moved_by(text: &PolicyFile, phases: &[Phase], desk: &mut Desk) -> MovedBy {
+    let Some(moved_by) = &text.canary.moved_by else { return MovedBy::default() };
+    if !phases.is_empty() && phases.iter().all(|phase| phase.weight.is_none()) {
+        let mistake = Mistake::new("no phase has a `weight`: there is nothing to move");
+        desk.at(moved_by.marker, mistake.mend("add `weight: 10%` to the first phase"));
+    }
+    moved_by.value
 }
 
 /// The phase at whose end a revision is provisionally known-good.

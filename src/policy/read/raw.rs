@@ -20,7 +20,9 @@ use super::scalar::{
 };
 use super::web::{HttpText, JsonText};
 use crate::model::{Mode, Severity, TaskGauge};
-use crate::policy::{Against, Bound, Fallback, Hours, Limit, LowTraffic, OnTimeout, Unannounced};
+use crate::policy::{
+    Against, Bound, Fallback, Hours, Limit, LowTraffic, MovedBy, OnTimeout, Unannounced,
+};
 
 /// Which services are guarded, and how. A `_defaults.yaml` has the same keys
 /// and gives its values to every policy in its folder and below.
@@ -51,6 +53,8 @@ pub(super) struct PolicyFile {
     pub depends_on: Option<Vec<At<ServiceName>>>,
     /// The stretches of a watch, by name, in order of their end.
     pub phases: BTreeMap<String, PhaseText>,
+    /// How the phases' shares of the traffic come about.
+    pub canary: CanaryText,
     /// How long the first new task is in service before evidence counts. Default: 2m.
     pub grace: Option<At<Stretch>>,
     /// What is measured, by name. `NAME: off` takes away a check that a bundle or a `_defaults.yaml` brings.
@@ -102,6 +106,16 @@ pub(super) struct PhaseText {
     pub until: Option<At<Stretch>>,
     /// From one sample to the next. At least 1s.
     pub interval: Option<At<Stretch>>,
+    /// The share of the traffic that the deployment has in it: a canary's step, where the platform routes by weight. The phase lasts from when that share is seen. From 1% to 100%, more from phase to phase; the last one that has a weight has 100%.
+    pub weight: Option<At<Share>>,
+}
+
+/// A canary: phases with a `weight`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, expecting = "the keys of `canary`")]
+pub(super) struct CanaryText {
+    /// Who gives the deployment more of the traffic at the end of a phase: `pipeline`, which waits for the phase by `deployguard wait --until PHASE`, or `deployguard`, in mode auto. Default: pipeline.
+    pub moved_by: Option<At<MovedBy>>,
 }
 
 /// One measured thing: exactly one of `ratio`, `latency`, `query`, `cloudwatch`, `json`, `status`, `alarm`, `http` and `tasks`, with limits.

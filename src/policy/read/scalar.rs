@@ -12,7 +12,9 @@ use crate::model::{Mode, Recipient, Severity, TaskGauge};
 use crate::policy::diagnostic::{Mistake, quoted};
 use crate::policy::glob::Glob;
 use crate::policy::selector;
-use crate::policy::{Against, Fallback, Hours, LowTraffic, OnTimeout, Rung, Stance, Unannounced};
+use crate::policy::{
+    Against, Fallback, Hours, LowTraffic, MovedBy, OnTimeout, Rung, Stance, Unannounced,
+};
 
 /// Parts a message and its mend on their way through serde, which carries one string.
 pub(super) const MEND: char = '\u{1f}';
@@ -143,6 +145,7 @@ words! {
     ];
     TaskGauge, "what is known of tasks", ["failures" => TaskGauge::Failures, "running" => TaskGauge::Running, "healthy_targets" => TaskGauge::HealthyTargets];
     LowTraffic, "what too little traffic means", ["pass" => LowTraffic::Pass, "inconclusive" => LowTraffic::Inconclusive];
+    MovedBy, "who moves the traffic", ["pipeline" => MovedBy::Pipeline, "deployguard" => MovedBy::Deployguard];
     Fallback, "a fallback", ["previous" => Fallback::Previous, "ask" => Fallback::Ask];
     Stance, "what the gate does about it", ["refuse" => Stance::Refuse, "warn" => Stance::Warn, "ignore" => Stance::Ignore];
     Unannounced, "what an unannounced deployment gets", ["ask" => Unannounced::Ask, "rollback" => Unannounced::Rollback];

@@ -145,7 +145,11 @@ fn the_log_of_the_latest_task_that_ran_is_wanted_once_and_shown_as_it_was_writte
     let wanted = |guard: &Guard| {
         guard.wants().into_iter().find_map(|want| match want {
             Want::ReadLog(stop) => Some(stop.task),
-            Want::Sample { .. } | Want::Baseline(_) | Want::Inspect | Want::RollBack { .. } => None,
+            Want::Sample { .. }
+            | Want::Baseline(_)
+            | Want::Inspect
+            | Want::RollBack { .. }
+            | Want::Shift(_) => None,
         })
     };
     assert_eq!(wanted(&guard).as_deref(), Some("task2"));

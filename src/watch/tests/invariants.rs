@@ -108,7 +108,11 @@ fn holds(guard: &Guard, safe: RollbackSafe, seen: &mut Seen) -> Result<(), TestC
         .into_iter()
         .filter_map(|want| match want {
             Want::RollBack { plan, attended, .. } => Some((plan, attended)),
-            Want::Sample { .. } | Want::Baseline { .. } | Want::Inspect | Want::ReadLog(_) => None,
+            Want::Sample { .. }
+            | Want::Baseline { .. }
+            | Want::Inspect
+            | Want::ReadLog(_)
+            | Want::Shift(_) => None,
         })
         .collect();
     prop_assert!(wants.len() <= 1, "one rollback at a time");

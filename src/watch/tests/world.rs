@@ -12,7 +12,8 @@ use crate::model::{
 use crate::model::{Controller, LedgerEntry};
 use crate::policy::{
     Action, Actions, Bound, Check, Counted, Fallback, Gate, LabelNames, Limit, LowTraffic, Match,
-    Measure, NotifyRule, OnTimeout, Part, Phase, Policy, RollbackRule, Side, Unannounced, Unit,
+    Measure, MovedBy, NotifyRule, OnTimeout, Part, Phase, Policy, RollbackRule, Side, Unannounced,
+    Unit,
 };
 use crate::watch::{
     Ceiling, Command, Event, Illegal, Pinned, Press, Said, Sampled, Tick, Want, Watch,
@@ -59,9 +60,15 @@ pub fn policy() -> Policy {
         mode: Mode::Auto,
         labels: LabelNames::default(),
         phases: vec![
-            Phase { name: "immediate".into(), until: secs(900), interval: secs(10) },
-            Phase { name: "short-term".into(), until: secs(3600), interval: secs(30) },
+            Phase { name: "immediate".into(), until: secs(900), interval: secs(10), weight: None },
+            Phase {
+                name: "short-term".into(),
+                until: secs(3600),
+                interval: secs(30),
+                weight: None,
+            },
         ],
+        moved_by: MovedBy::Pipeline,
         grace: secs(30),
         checks: vec![errors],
         actions: Actions {
