@@ -14,6 +14,7 @@ use super::amount::{Count, OneIn, Quantile, Share, Stretch, Times};
 use super::cloudwatch::{AlarmText, CloudWatchText};
 use super::gate::GateText;
 use super::limit::Wall;
+use super::probe::ProbeText;
 use super::scalar::{
     ActionWord, AskInstead, At, Buckets, Bundle, CountQuery, Counter, KnownGood, LabelName, MEND,
     Pattern, PersonId, Query, RungText, Scalar, ServiceName, SlackId, Told, Version,
@@ -104,7 +105,7 @@ pub(super) struct PhaseText {
     pub interval: Option<At<Stretch>>,
 }
 
-/// One measured thing: exactly one of `ratio`, `latency`, `query`, `cloudwatch`, `json`, `status`, `alarm`, `http` and `tasks`, with limits.
+/// One measured thing: exactly one of `ratio`, `latency`, `query`, `cloudwatch`, `json`, `status`, `alarm`, `http`, `probe` and `tasks`, with limits.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, expecting = "the keys of a check")]
 pub(super) struct CheckText {
@@ -124,6 +125,8 @@ pub(super) struct CheckText {
     pub json: Option<JsonText>,
     /// A health endpoint: up or down, and each check in its JSON by its own name. What was down before the deployment counts once it has been up. Its limits are failures running: `SEV1: 3 failures`.
     pub http: Option<HttpText>,
+    /// A smoke test or a user flow, run at the start of the roll-out, when the grace has ended, and then every so often: up or down. What failed before the deployment counts once it has been good. Its limits are failures running: `SEV1: 2 failures`.
+    pub probe: Option<ProbeText>,
     /// The tasks of the deployment, as the platform shows them; no metric is needed. `failures`: how many came to harm in ten minutes, such as `SEV2: "> 2"`. `running`: the share of the desired tasks that run after the roll-out. `healthy_targets`: the share of the load balancer's targets that are healthy.
     pub tasks: Option<At<TaskGauge>>,
     /// Inside it the check is healthy, whatever its baseline says.
