@@ -19,13 +19,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::aws::{Account, AccountSettings};
+use crate::commands::Commands;
 use crate::engine::{Foresight, Helm, Status, clock, feel_forever, hints};
 use crate::notify::elsewhere::Elsewhere;
 use crate::notify::slack::Slack;
 use crate::policy_repo::{PolicyRepo, Reload};
 use crate::settings::{OutboundSettings, PolicySecret, PrometheusSettings, Settings, way_out};
 pub use crate::sources::prometheus::Prometheus;
-use crate::sources::{CloudWatch, Sources, TaskHealth, Web};
+use crate::sources::{CloudWatch, Prober, Sources, TaskHealth, Web};
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::triggers::slack::{Buttons, Door};
@@ -52,9 +53,15 @@ pub fn web_of(
 }
 
 /// What can be asked about the services of an account.
-fn sources_of(account: &Account, prometheus: Option<Prometheus>, web: Option<Web>) -> Sources {
+fn sources_of(
+    account: &Account,
+    prometheus: Option<Prometheus>,
+    web: Option<Web>,
+    commands: Commands,
+) -> Sources {
     Sources {
         prometheus,
+        prober: Some(Prober::of(commands, web.as_ref().map(Web::way))),
         web,
         cloudwatch: Some(CloudWatch::of(account)),
         tasks: Some(TaskHealth::of(account)),
@@ -195,7 +202,19 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
     }
     feeling.close();
     let reloads = repo.watch(read.as_ref().ok());
-    run(leader, reloads, listener, face, feeling, stop).await
+    let commands = leader.adapters.targets.commands.clone();
+    let ending = tokio::spawn({
+        let (commands, stop) = (commands.clone(), stop.clone());
+        async move {
+            stop.cancelled().await;
+            commands.close().await;
+        }
+    });
+    let ran = run(leader, reloads, listener, face, feeling, stop).await;
+    // Whatever ended the daemon, nothing that it started outlives it.
+    commands.close().await;
+    ending.abort();
+    ran
 }
 
 /// Runs until `stop`. Requests end first, then what is around the engine, then

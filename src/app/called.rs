@@ -1,5 +1,7 @@
 //! The pagers, webhooks and mailboxes of the settings.
 
+use std::collections::BTreeMap;
+
 use anyhow::Context;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
@@ -7,6 +9,7 @@ use crate::notify::elsewhere::{Elsewhere, Mail};
 use crate::notify::email::{Email, Security};
 use crate::notify::pagerduty::PagerDuty;
 use crate::notify::webhook::{Format, Webhook};
+use crate::platform::Endpoint;
 use crate::settings::{EmailSettings, Settings, WebhookFormat, WebhookSettings};
 
 /// All of them; nothing is sent.
@@ -29,18 +32,31 @@ pub(super) fn connect(settings: &Settings) -> anyhow::Result<Elsewhere> {
     Ok(elsewhere)
 }
 
-fn webhook(settings: &WebhookSettings) -> anyhow::Result<Webhook> {
+/// The webhooks as what policies may roll back by.
+pub(super) fn endpoints(settings: &Settings) -> anyhow::Result<BTreeMap<String, Endpoint>> {
+    let endpoint = |(name, one): (&String, &WebhookSettings)| {
+        let endpoint = Endpoint::new(&one.url, one.secret.expose(), headers(one)?);
+        Ok((name.clone(), endpoint?))
+    };
+    settings.webhooks.iter().map(endpoint).collect()
+}
+
+fn headers(settings: &WebhookSettings) -> anyhow::Result<HeaderMap> {
     let mut headers = HeaderMap::new();
     for (name, value) in &settings.headers {
         let mut value = HeaderValue::from_str(value.expose())?;
         value.set_sensitive(true);
         headers.insert(HeaderName::try_from(name.as_str())?, value);
     }
+    Ok(headers)
+}
+
+fn webhook(settings: &WebhookSettings) -> anyhow::Result<Webhook> {
     let format = match settings.format {
         WebhookFormat::Generic => Format::Generic,
         WebhookFormat::CdEvents => Format::CdEvents,
     };
-    Ok(Webhook::connect(&settings.url, settings.secret.expose(), format, headers)?)
+    Ok(Webhook::connect(&settings.url, settings.secret.expose(), format, headers(settings)?)?)
 }
 
 fn mail(settings: &EmailSettings) -> anyhow::Result<Mail> {

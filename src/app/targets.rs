@@ -3,11 +3,13 @@
 
 use std::collections::BTreeMap;
 
+use super::called::endpoints;
 use super::{prometheus, sources_of, web_of};
 use crate::aws::{Account, AccountSettings, Role};
+use crate::commands::Commands;
 use crate::engine::{Place, PlaceOf};
 use crate::platform::ecs::Ecs;
-use crate::platform::{Accounts, Host};
+use crate::platform::{Accounts, Actuators, Host};
 use crate::settings::{Secret, Settings, TargetSettings};
 use crate::sources::{Prometheus, Sources};
 use crate::triggers::sqs::Queue;
@@ -21,6 +23,8 @@ pub(super) struct Targets {
     /// Each queue, and whose events it may bring.
     pub queues: Vec<(Queue, Place)>,
     pub place: Place,
+    /// Those of the settings; their bounds are for all targets together.
+    pub commands: Commands,
 }
 
 /// The account of one target. Nothing is sent.
@@ -46,6 +50,7 @@ pub(super) async fn own_account(settings: &Settings) -> Account {
 impl Targets {
     pub(super) async fn connect(settings: &Settings) -> anyhow::Result<Self> {
         let web = web_of(settings.outbound.as_ref(), &settings.secrets)?;
+        let commands = crate::settings::commands(&settings.commands)?;
         let shared = settings.prometheus.as_ref().map(prometheus).transpose()?;
         let mut felt: Vec<(String, Prometheus)> =
             shared.iter().map(|shared| ("Prometheus".to_owned(), shared.clone())).collect();
@@ -64,7 +69,8 @@ impl Targets {
                 }
                 None => shared.clone(),
             };
-            sources.insert(name.clone(), sources_of(&account, asked, web.clone()));
+            sources
+                .insert(name.clone(), sources_of(&account, asked, web.clone(), commands.clone()));
             if let Some(sqs) = &target.sqs {
                 queues.push((Queue::of(&account, &sqs.queue), name.clone()));
             }
@@ -81,6 +87,8 @@ impl Targets {
             let own = own_account(settings).await;
             queues.push((Queue::of(&own, &sqs.queue), place.clone()));
         }
-        Ok(Self { platform: hosts.into_iter().collect(), sources, felt, queues, place })
+        let actuators = Actuators::new(commands.clone(), endpoints(settings)?);
+        let platform = hosts.into_iter().collect::<Accounts>().with(actuators);
+        Ok(Self { platform, sources, felt, queues, place, commands })
     }
 }

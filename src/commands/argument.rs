@@ -9,7 +9,7 @@ pub type Values = BTreeMap<String, String>;
 /// What every caller can say, besides `labels.NAME`. A deployment may lack some of them.
 const OF_A_DEPLOYMENT: [&str; 5] = ["service", "environment", "cluster", "version", "revision"];
 /// What only a rollback can say: of what it goes back to.
-const OF_A_ROLLBACK: [&str; 3] = ["deployment", "target.revision", "target.version"];
+const OF_A_ROLLBACK: [&str; 2] = ["deployment", "target.revision"];
 
 /// The longest value, in bytes.
 const MOST_BYTES: usize = 4096;

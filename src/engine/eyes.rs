@@ -132,6 +132,18 @@ pub(super) fn kept_in(loaded: &Loaded, allows: impl Fn(&str) -> Result<(), Strin
     told.collect()
 }
 
+/// Commands that policies name and the settings don't have, in words.
+pub(super) fn not_run(loaded: &Loaded, runs: impl Fn(&str) -> Result<(), String>) -> Vec<String> {
+    let policies = loaded.set.iter().map(|written| &written.policy);
+    let told = policies.flat_map(|policy| {
+        policy.checks.iter().filter_map(|check| {
+            let why = runs(check.probe()?.command()?).err()?;
+            Some(format!("policy {}: {} is not run: {why}", policy.name, check.name))
+        })
+    });
+    told.collect()
+}
+
 /// Whom policies call and the settings don't know, in words.
 pub(super) fn unknown(loaded: &Loaded, knows: impl Fn(&Recipient) -> bool) -> Vec<String> {
     let told = loaded.set.iter().filter_map(|written| {

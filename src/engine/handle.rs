@@ -75,6 +75,7 @@ pub(super) enum WantKind {
     ReadLog,
     RollBack,
     Shift,
+    LeaveMaintenance,
 }
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, Refused>>;

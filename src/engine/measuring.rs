@@ -100,7 +100,9 @@ impl Round {
             let ask =
                 |vars: &Vars, arms, births| policy.question(check, vars, window, arms, births);
             let own = ask(&vars, watch.arms(), watch.births());
-            for control in watch.controls().filter(|name| !unsettled.contains(&beside(name))) {
+            // A probe acts on its service, and on no other for its sake.
+            let controls = watch.controls().filter(|_| !check.is_of_probe());
+            for control in controls.filter(|name| !unsettled.contains(&beside(name))) {
                 let question = ask(&vars.of_service(control), None, None);
                 if question.asks != own.asks {
                     let of = Of::Control(control.to_owned());

@@ -71,7 +71,11 @@ fn answer(guard: &mut Guard, second: i64, bad: impl Fn(Timestamp) -> f64) -> Vec
                     round.sample(&guard.watch, tick, interval, &BTreeSet::new(), Vec::new());
                 }
                 Want::Baseline(ask) => round.baseline(&guard.watch, ask, at(second)),
-                Want::Inspect | Want::ReadLog(_) | Want::RollBack { .. } | Want::Shift(_) => {}
+                Want::Inspect
+                | Want::ReadLog(_)
+                | Want::RollBack { .. }
+                | Want::Shift(_)
+                | Want::LeaveMaintenance(_) => {}
             }
         }
         if round.jobs.is_empty() {
@@ -199,7 +203,8 @@ fn what_lacks_a_label_is_not_asked_and_says_so_in_sample_and_baseline() {
         | Want::Inspect
         | Want::ReadLog(_)
         | Want::RollBack { .. }
-        | Want::Shift(_) => false,
+        | Want::Shift(_)
+        | Want::LeaveMaintenance(_) => false,
     };
     let mut seconds = 300..400;
     let second = seconds.find(|second| guard.watch.wants(at(*second)).iter().any(measured));
@@ -210,7 +215,11 @@ fn what_lacks_a_label_is_not_asked_and_says_so_in_sample_and_baseline() {
                 round.sample(&guard.watch, tick, interval, &BTreeSet::new(), Vec::new());
             }
             Want::Baseline(ask) => round.baseline(&guard.watch, ask, at(second)),
-            Want::Inspect | Want::ReadLog(_) | Want::RollBack { .. } | Want::Shift(_) => {}
+            Want::Inspect
+            | Want::ReadLog(_)
+            | Want::RollBack { .. }
+            | Want::Shift(_)
+            | Want::LeaveMaintenance(_) => {}
         }
     }
     let Round { jobs, due } = round;

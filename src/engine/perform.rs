@@ -19,6 +19,7 @@ use crate::model::{
     StopSwitch, TaskStop, WatchId,
 };
 use crate::platform::{Accounts, LookError};
+use crate::policy::RollbackRule;
 use crate::store::{Store, StoreError};
 use crate::watch::{Candidate, Event, Want, Watch, candidates};
 
@@ -59,6 +60,7 @@ impl Engine {
                         stops.push((key.clone(), stop.clone()));
                         self.spawn_roll_back(watch, *plan, attended, stop);
                     }
+                    Want::LeaveMaintenance(plan) => self.spawn_leave_maintenance(watch, *plan),
                     Want::Shift(plan) => {
                         let stop = StopSwitch::default();
                         stops.push((key.clone(), stop.clone()));
@@ -88,9 +90,9 @@ impl Engine {
         let same = source.is_some_and(|source| source.same_as(&judged));
         let platform = self.parts.platform.clone();
         let id = watch.id.clone();
-        let pin_digests = watch.policy().rollback.pin_digests;
+        let rule = watch.policy().rollback.clone();
         self.spawn(id, WantKind::Inspect, async move {
-            inspect(&platform, &key, &judged, found, same, pin_digests).await
+            inspect(&platform, &key, &judged, found, same, &rule).await
         });
     }
 
@@ -136,6 +138,14 @@ impl Engine {
             let result = platform.shift(&plan, &stop).await;
             tracing::info!(service = %plan.service, weight = plan.weight, ?result, "a canary was moved");
             Ok(Event::Shifted { weight: plan.weight, result })
+        });
+    }
+
+    fn spawn_leave_maintenance(&self, watch: &Watch, plan: RollbackPlan) {
+        let (platform, id) = (self.parts.platform.clone(), watch.id.clone());
+        self.spawn(watch.id.clone(), WantKind::LeaveMaintenance, async move {
+            let left = platform.leave_maintenance(&plan, &id, clock::now()).await;
+            Ok(Event::MaintenanceLeft(left))
         });
     }
 
@@ -191,6 +201,7 @@ fn kind(want: &Want) -> WantKind {
         Want::ReadLog(_) => WantKind::ReadLog,
         Want::RollBack { .. } => WantKind::RollBack,
         Want::Shift(_) => WantKind::Shift,
+        Want::LeaveMaintenance(_) => WantKind::LeaveMaintenance,
     }
 }
 
@@ -201,14 +212,14 @@ async fn inspect(
     judged: &Revision,
     found: Vec<Candidate>,
     same_on_both_sides: bool,
-    pin_digests: bool,
+    rule: &RollbackRule,
 ) -> Result<Event, Duration> {
     let none = |because: String| {
         Ok(Event::Inspected { target: Err(because), inspection: Inspection::default() })
     };
     let mut obstacles = Vec::new();
     for candidate in found.into_iter().take(INSPECTED) {
-        match platform.inspect(service, judged, &candidate.revision, pin_digests).await {
+        match platform.inspect(service, judged, &candidate.revision, rule).await {
             Ok(inspection) => match &inspection.obstacle {
                 None => {
                     let target = Ok((candidate.revision, candidate.because));
@@ -255,7 +266,7 @@ impl Undo {
             Err(why) => return Ok(Event::Acted(Err(why))),
         };
         crash::point("permit-after");
-        let result = self.platform.roll_back(&permit, plan).await;
+        let result = self.platform.roll_back(&permit, plan, clock::now()).await;
         crash::point("act-after");
         tracing::info!(watch = %self.watch, ?result, "the platform answered the rollback");
         Ok(Event::Acted(result))

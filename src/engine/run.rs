@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use super::brakes::FleetBrake;
 use super::clock;
-use super::eyes::{kept_in, unasked, unknown, unseen};
+use super::eyes::{kept_in, not_run, unasked, unknown, unseen};
 use super::handle::{EngineHandle, Input, Refused, WantKind};
 use super::live::{Kept, Live};
 use super::perform::AGAIN;
@@ -355,7 +355,10 @@ impl Engine {
             Some(web) => web.allows(url),
             None => Err("the settings have no `outbound.allow`".to_owned()),
         });
-        [unseen(loaded, &self.parts.clusters), unasked(loaded, &has), unknown, kept_in].concat()
+        let prober = self.parts.sources.values().find_map(|one| one.prober.as_ref());
+        let not_run = not_run(loaded, |name| prober.map_or(Ok(()), |one| one.runs(name)));
+        let blind = [unseen(loaded, &self.parts.clusters), unasked(loaded, &has)].concat();
+        [blind, unknown, kept_in, not_run].concat()
     }
 
     /// What must be known before a batch is taken in.

@@ -184,7 +184,8 @@ impl Revision {
         self.title.as_deref().unwrap_or_else(|| self.last_part())
     }
 
-    fn last_part(&self) -> &str {
+    /// The name without its path: what a query or a command is given.
+    pub fn last_part(&self) -> &str {
         self.name.rsplit('/').next().unwrap_or(&self.name)
     }
 }

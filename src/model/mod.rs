@@ -16,6 +16,7 @@ mod metric;
 mod notice;
 mod platform;
 mod press;
+mod probe;
 mod recipient;
 mod rollback;
 mod signal;
@@ -44,9 +45,11 @@ pub use metric::{
 pub use notice::{Body, Card, Health, Notice, Reply, Tile, Tone, Trend};
 pub use platform::{Controller, PlatformDeployment, RollOut, Sighting};
 pub use press::{About, Command, Confirm, HoldTime, Offer};
+pub use probe::{Expect, PROBE, ProbeAsk, Probing, StepAsk};
 pub use recipient::{Nobody, Recipient};
 pub use rollback::{
-    ActFailure, Acted, Inspection, Permit, RollbackPlan, Route, ShiftPlan, StopSwitch,
+    ActFailure, Acted, Actuator, Inspection, MaintenanceHooks, Means, Permit, RollbackPlan, Route,
+    ShiftPlan, StopSwitch,
 };
 pub use signal::{Signal, Turn};
 pub use survey::{Front, KnownAlarm, Surveyed};

@@ -1,5 +1,7 @@
 //! A rollback from plan to outcome, as data.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
@@ -22,6 +24,49 @@ pub struct RollbackPlan {
     /// Whether a revision pinned to the target's image digests may be registered.
     #[serde(default)]
     pub pin_digests: bool,
+    #[serde(default, skip_serializing_if = "Means::is_usual")]
+    pub means: Means,
+}
+
+/// By what else than the platform's own call a rollback is done.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Means {
+    /// `None`: the platform's own call.
+    pub by: Option<Actuator>,
+    pub maintenance: Option<MaintenanceHooks>,
+    /// What a command's arguments may ask for, by variable.
+    pub values: BTreeMap<String, String>,
+}
+
+impl Means {
+    fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Something that the settings name, and that can be set off.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Actuator {
+    Command(String),
+    Webhook(String),
+}
+
+impl fmt::Display for Actuator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Command(name) => write!(f, "the command `{name}`"),
+            Self::Webhook(name) => write!(f, "the webhook `{name}`"),
+        }
+    }
+}
+
+/// What turns a service's maintenance mode on and off.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MaintenanceHooks {
+    pub on: Actuator,
+    pub off: Actuator,
 }
 
 impl RollbackPlan {
@@ -60,6 +105,10 @@ pub enum Route {
     /// A Kubernetes route sends all traffic to the target.
     ResetWeights,
     RenderRollback,
+    /// One of the settings, to its end.
+    Command,
+    /// One of the settings has taken the order.
+    Webhook,
     /// The target was found in place already: a former attempt had its effect.
     AlreadyInPlace,
 }
@@ -76,6 +125,8 @@ impl Route {
             Self::SwitchSelector => "patch of the Service's selector",
             Self::ResetWeights => "patch of the route's weights",
             Self::RenderRollback => "Render's rollback",
+            Self::Command => "a command",
+            Self::Webhook => "a webhook",
             Self::AlreadyInPlace => "already in place",
         }
     }
@@ -97,6 +148,27 @@ pub struct Acted {
     /// What else was changed for it, and what people must do about that: told in the thread.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub beside: Vec<String>,
+    /// Set when maintenance mode may be on, and is to be turned off.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub maintained: bool,
+    /// What a command said, bounded and without its secrets: for the journal, not for Slack.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<String>,
+}
+
+impl Acted {
+    /// Done by `route`; nothing else is known.
+    pub fn by(route: Route) -> Self {
+        Self {
+            route,
+            deployment: None,
+            mismatch: None,
+            pinned: None,
+            beside: Vec::new(),
+            maintained: false,
+            output: None,
+        }
+    }
 }
 
 /// A canary's next share of the traffic.

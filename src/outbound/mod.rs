@@ -21,6 +21,7 @@ mod allow;
 mod keyring;
 mod resolver;
 mod send;
+mod sign;
 
 #[cfg(test)]
 mod tests;
@@ -37,6 +38,7 @@ use resolver::Guarded;
 pub use allow::Allowed;
 pub use keyring::{Key, Keyring};
 pub use send::{Answer, Failure, Header, Method, Request};
+pub use sign::signature;
 
 /// Requests under way at once, to all hosts and to one.
 const AT_ONCE: usize = 32;

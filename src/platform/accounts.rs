@@ -4,26 +4,38 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
+use super::actuator::Actuators;
 use super::{Host, LookError, Platform};
 use crate::model::{
     ActFailure, Acted, Inspection, Permit, Revision, RollbackPlan, ServiceKey, ShiftPlan,
-    StopSwitch,
+    StopSwitch, WatchId,
 };
+use crate::policy::RollbackRule;
 
 /// Every target. Cheap to clone; they share nothing with one another, so none waits for
 /// another.
 #[derive(Clone, Default)]
 pub struct Accounts {
     targets: Arc<BTreeMap<String, Host>>,
+    actuators: Actuators,
 }
 
 impl FromIterator<(String, Host)> for Accounts {
     fn from_iter<I: IntoIterator<Item = (String, Host)>>(targets: I) -> Self {
-        Self { targets: Arc::new(targets.into_iter().collect()) }
+        let targets = Arc::new(targets.into_iter().collect());
+        Self { targets, actuators: Actuators::default() }
     }
 }
 
 impl Accounts {
+    /// The same, with other ways to bring a version back.
+    #[must_use]
+    pub fn with(self, actuators: Actuators) -> Self {
+        Self { actuators, ..self }
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Host)> {
         self.targets.iter().map(|(name, host)| (name.as_str(), host))
     }
@@ -47,21 +59,39 @@ impl Accounts {
         })
     }
 
-    /// As [`Platform::inspect`], where the service is.
+    /// As [`Platform::inspect`], where the service is; where something else than its call
+    /// brings the target back, whether that is there.
     pub async fn inspect(
         &self,
         service: &ServiceKey,
         judged: &Revision,
         target: &Revision,
-        pin_digests: bool,
+        rule: &RollbackRule,
     ) -> Result<Inspection, LookError> {
         let host = self.of(service).map_err(LookError::Permanent)?;
-        host.inspect(service, judged, target, pin_digests).await
+        let hooks = rule.maintenance.iter().flat_map(|hooks| [&hooks.on, &hooks.off]);
+        let missing = hooks.filter_map(|hook| self.actuators.check(hook).err());
+        let unasked: Vec<String> =
+            missing.map(|why| format!("no maintenance mode: {why}")).collect();
+        if let Some(by) = &rule.by {
+            let obstacle = self.actuators.check(by).err();
+            return Ok(Inspection { obstacle, unasked, ..Inspection::default() });
+        }
+        let mut inspection = host.inspect(service, judged, target, rule.pin_digests).await?;
+        inspection.unasked.extend(unasked);
+        Ok(inspection)
     }
 
     /// As [`Platform::foresee`], where the plan's service is.
     pub async fn foresee(&self, plan: &RollbackPlan) -> Result<String, ActFailure> {
-        self.of(&plan.service).map_err(ActFailure::Permanent)?.foresee(plan).await
+        let host = self.of(&plan.service).map_err(ActFailure::Permanent)?;
+        match &plan.means.by {
+            None => host.foresee(plan).await,
+            Some(by) => {
+                self.actuators.check(by).map_err(ActFailure::Refused)?;
+                Ok(format!("{by} would be set off"))
+            }
+        }
     }
 
     /// As [`Platform::roll_back`], where the plan's service is.
@@ -69,8 +99,23 @@ impl Accounts {
         &self,
         permit: &Permit,
         plan: &RollbackPlan,
+        now: Timestamp,
     ) -> Result<Acted, ActFailure> {
-        self.of(&plan.service).map_err(ActFailure::Permanent)?.roll_back(permit, plan).await
+        let host = self.of(&plan.service).map_err(ActFailure::Permanent)?;
+        self.actuators.roll_back(host, permit, plan, now).await
+    }
+
+    /// Turns off the maintenance mode that a rollback by `plan` turned on.
+    ///
+    /// # Errors
+    /// Why it may still be on.
+    pub async fn leave_maintenance(
+        &self,
+        plan: &RollbackPlan,
+        watch: &WatchId,
+        now: Timestamp,
+    ) -> Result<(), String> {
+        self.actuators.leave(plan, watch, now).await
     }
 
     /// As [`Platform::shift`], where the plan's service is.

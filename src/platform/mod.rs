@@ -5,11 +5,13 @@
 //! says if the plan still fits what it sees.
 
 mod accounts;
+mod actuator;
 mod balancers;
 pub mod ecs;
 mod host;
 
 pub use accounts::Accounts;
+pub use actuator::{Actuators, Endpoint};
 pub use balancers::Balancers;
 pub use host::Host;
 

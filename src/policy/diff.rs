@@ -19,7 +19,7 @@ use super::{
     Action, Actions, Fallback, Glob, LabelNames, LowTraffic, Match, MovedBy, OnTimeout, Phase,
     Policy, RollbackRule, Unannounced,
 };
-use crate::model::{Mode, Severity};
+use crate::model::{Actuator, MaintenanceHooks, Mode, Severity};
 
 /// One difference between two versions of a policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -302,6 +302,8 @@ fn rolling_back(old: &RollbackRule, policy: &Policy, told: &mut Told) {
         recover_within,
         cooldown,
         pin_digests,
+        by,
+        maintenance,
     } = old;
     let new = &policy.rollback;
     told.neutral("rollback.known_good_after", known_good_after, &new.known_good_after);
@@ -327,6 +329,15 @@ fn rolling_back(old: &RollbackRule, policy: &Policy, told: &mut Told) {
     );
     let pins = (*pin_digests, new.pin_digests);
     told.acting("rollback.pin_digests", pins.0, pins.1, pins.1.cmp(&pins.0));
+    let means = |by: &Option<Actuator>| {
+        by.as_ref().map_or("the platform's own call".to_owned(), Actuator::to_string)
+    };
+    told.neutral("rollback.by", means(by), means(&new.by));
+    let hooks = |hooks: &Option<MaintenanceHooks>| {
+        let words = |hooks: &MaintenanceHooks| format!("{} and {}", hooks.on, hooks.off);
+        hooks.as_ref().map_or("none".to_owned(), words)
+    };
+    told.neutral("rollback.maintenance", hooks(maintenance), hooks(&new.maintenance));
 }
 
 /// More of it is stricter.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Health, JsonValue, Unit};
+use super::{Health, JsonValue, Probe, Unit};
 use crate::model::{Metric, TaskGauge};
 
 /// What is measured, and in which unit its limits are.
@@ -74,6 +74,8 @@ pub enum Stated {
     Alarms(Vec<String>),
     /// A health endpoint.
     Http(Box<Health>),
+    /// A smoke test or a user flow.
+    Probe(Box<Probe>),
 }
 
 /// Which side of a ratio the numerator counts. Limits speak of the same side.

@@ -12,6 +12,7 @@ mod glob;
 mod import;
 mod measure;
 mod plain;
+mod probe;
 mod question;
 mod quiet;
 mod read;
@@ -33,6 +34,7 @@ pub use gate::{
 pub use glob::Glob;
 pub use import::{Frame, ImportFrom, Imported, MAX_IMPORT_BYTES, UNSAID, import};
 pub use measure::{Beside, Counted, Gauged, Measure, Part, Proof, Stated, Watched};
+pub use probe::{Probe, Probed, Step};
 pub use question::{INSTANCE, Vars};
 pub use quiet::Hours;
 pub use read::{

@@ -7,11 +7,13 @@ use jiff::{SignedDuration, Timestamp};
 use super::selector::with_matcher;
 use super::template::Template;
 use super::{
-    Check, Counted, Gauged, Health, JsonValue, Measure, Part, Policy, Proof, Stated, Watched, plain,
+    Check, Counted, Gauged, Health, JsonValue, Measure, Part, Policy, Probe, Proof, Stated,
+    Watched, plain,
 };
 use crate::model::{
     ALARM_BEFORE, AlarmsAsk, ArmRule, Ask, BESIDE, Births, Deployment, Fold, HealthAsk, JsonAsk,
-    Metric, MetricAsk, MetricOf, MetricStat, Question, Shape, TASK_STOP, TasksAsk, TasksOf,
+    Metric, MetricAsk, MetricOf, MetricStat, ProbeAsk, Question, Shape, TASK_STOP, TasksAsk,
+    TasksOf,
 };
 
 /// The label that Prometheus itself gives every instance that it scrapes.
@@ -36,7 +38,7 @@ impl Vars {
     /// platform showed it.
     pub fn of(deployment: &Deployment) -> Self {
         let service = &deployment.service;
-        let revision = deployment.revision.as_ref().map(|revision| revision.short().to_owned());
+        let revision = deployment.revision.as_ref().map(|revision| revision.last_part().to_owned());
         let named = [
             ("service", Some(service.name.clone())),
             ("environment", Some(service.environment.clone())),
@@ -57,6 +59,11 @@ impl Vars {
             task_definition: revision.name.clone(),
         });
         Self { values, since: Some(deployment.baseline_end), clear: None, tasks }
+    }
+
+    /// By name.
+    pub fn values(&self) -> &BTreeMap<String, String> {
+        &self.values
     }
 
     /// The same, with the end of the grace.
@@ -116,6 +123,17 @@ impl Vars {
         Ask::Health(Box::new(HealthAsk { web, expect, depends_on, version }))
     }
 
+    fn probe(&self, check: &str, probe: &Probe) -> Ask {
+        Ask::Probe(Box::new(ProbeAsk {
+            check: check.to_owned(),
+            of: probe.fill(|name| self.get(name)),
+            every: probe.every,
+            values: self.values.clone(),
+            since: self.since,
+            clear: self.clear,
+        }))
+    }
+
     fn json(&self, value: &JsonValue, window: SignedDuration) -> Ask {
         let JsonValue { web, path, count } = value.clone();
         let web = web.fill(window, |name| self.get(name));
@@ -128,7 +146,7 @@ fn own_label(asks: &[Ask]) -> Option<String> {
     match asks.first()? {
         Ask::Alarms(_) => Some(ALARM_BEFORE.to_owned()),
         Ask::Tasks(_) => Some(TASK_STOP.to_owned()),
-        Ask::Health(_) => Some(BESIDE.to_owned()),
+        Ask::Health(_) | Ask::Probe(_) => Some(BESIDE.to_owned()),
         Ask::Query(_) | Ask::Counter(_) | Ask::Metric(_) | Ask::Json(_) => None,
     }
 }
@@ -210,6 +228,9 @@ impl Policy {
             }
             Measure::Status { of: Stated::Http(health) } => {
                 (Shape::Gauge, vec![vars.health(health)])
+            }
+            Measure::Status { of: Stated::Probe(probe) } => {
+                (Shape::Gauge, vec![vars.probe(&check.name, probe)])
             }
             Measure::Status { of: Stated::Alarms(names) } => {
                 let named = |name: &String| plain::expand(name, |name| vars.get(name));

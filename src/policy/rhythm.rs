@@ -5,7 +5,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Check, Counted, Gauged, Measure, Stated, WebText};
+use super::{Check, Counted, Gauged, Measure, Probe, Stated, WebText};
 use crate::model::{Fold, Metric, MetricOf, Ticks};
 
 /// A count that could not be asked is made up for with a later one within this.
@@ -52,9 +52,9 @@ impl Check {
                 of: Gauged::Query(_) | Gauged::Tasks(_) | Gauged::Json(_), ..
             }
             | Measure::Latency { .. }
-            | Measure::Status { of: Stated::Query(_) | Stated::Alarms(_) | Stated::Http(_) } => {
-                Vec::new()
-            }
+            | Measure::Status {
+                of: Stated::Query(_) | Stated::Alarms(_) | Stated::Http(_) | Stated::Probe(_),
+            } => Vec::new(),
         }
     }
 
@@ -71,7 +71,8 @@ impl Check {
 
     /// Whether it asks Prometheus.
     pub fn is_of_prometheus(&self) -> bool {
-        !self.is_of_tasks() && !self.is_of_cloudwatch() && !self.is_of_web()
+        let elsewhere = self.is_of_tasks() || self.is_of_probe();
+        !elsewhere && !self.is_of_cloudwatch() && !self.is_of_web()
     }
 
     /// What it asks of the web, as the policy writes it.
@@ -88,6 +89,9 @@ impl Check {
             }
             Measure::Gauge { of: Gauged::Json(value), .. } => vec![&value.web],
             Measure::Status { of: Stated::Http(health) } => vec![&health.web],
+            Measure::Status { of: Stated::Probe(probe) } => {
+                probe.steps().iter().map(|step| &step.web).collect()
+            }
             Measure::Gauge {
                 of: Gauged::Query(_) | Gauged::Metric(_) | Gauged::Tasks(_), ..
             }
@@ -107,9 +111,25 @@ impl Check {
         !self.web().is_empty()
     }
 
-    /// Whether it asks a health endpoint, which is looked at from the start of the roll-out.
+    /// Whether it asks a health endpoint or probes, which is done from the start of the
+    /// roll-out: neither has a past.
     pub fn is_of_health(&self) -> bool {
-        matches!(self.measure, Measure::Status { of: Stated::Http(_) })
+        matches!(self.measure, Measure::Status { of: Stated::Http(_) | Stated::Probe(_) })
+    }
+
+    /// The smoke test or user flow that it runs.
+    pub fn probe(&self) -> Option<&Probe> {
+        match &self.measure {
+            Measure::Status { of: Stated::Probe(probe) } => Some(probe),
+            Measure::Status { of: Stated::Query(_) | Stated::Alarms(_) | Stated::Http(_) }
+            | Measure::Ratio { .. }
+            | Measure::Latency { .. }
+            | Measure::Gauge { .. } => None,
+        }
+    }
+
+    pub fn is_of_probe(&self) -> bool {
+        self.probe().is_some()
     }
 
     /// Whether it is measured period by period, as CloudWatch keeps it.
@@ -124,7 +144,8 @@ impl Check {
 
     /// The time between two of its measurements, where others are `interval` apart.
     pub fn pace(&self, interval: SignedDuration) -> SignedDuration {
-        self.followed().map_or(interval, |metric| metric.stretch(interval))
+        let own = self.probe().map_or(interval, |probe| probe.every.max(interval));
+        self.followed().map_or(own, |metric| metric.stretch(interval))
     }
 
     /// As of when it is measured at `tick`, `since` after the tick before, in a phase of this
@@ -255,7 +276,7 @@ impl Check {
     /// health. A JSON API may be asked about the time that the request names.
     pub fn has_past(&self) -> bool {
         match &self.measure {
-            Measure::Status { of: Stated::Alarms(_) | Stated::Http(_) }
+            Measure::Status { of: Stated::Alarms(_) | Stated::Http(_) | Stated::Probe(_) }
             | Measure::Gauge { of: Gauged::Tasks(_), .. } => false,
             Measure::Status { of: Stated::Query(_) }
             | Measure::Gauge {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::gate::Gate;
 use super::quiet::Hours;
 use super::{Gauged, Measure};
-use crate::model::{Mode, Recipient, Severity};
+use crate::model::{Actuator, MaintenanceHooks, Mode, Recipient, Severity};
 
 /// How the services that it matches are guarded.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -270,6 +270,11 @@ pub struct RollbackRule {
     /// registered where the task definition alone would not bring the images back.
     #[serde(default)]
     pub pin_digests: bool,
+    /// What brings the target back; `None`: the platform's own call.
+    #[serde(default)]
+    pub by: Option<Actuator>,
+    #[serde(default)]
+    pub maintenance: Option<MaintenanceHooks>,
 }
 
 /// The target where the ledger has none.

@@ -175,7 +175,8 @@ impl Drive<'_> {
                 | Want::Baseline(_)
                 | Want::Inspect
                 | Want::ReadLog(_)
-                | Want::Shift(_) => true,
+                | Want::Shift(_)
+                | Want::LeaveMaintenance(_) => true,
             };
             let Some(want) = wants.into_iter().find(|want| due(want) && !done.contains(want))
             else {
@@ -188,7 +189,7 @@ impl Drive<'_> {
                 // No task runs here that could have logged anything.
                 Want::ReadLog(_) => {}
                 // Nothing routes by weight here.
-                Want::Shift(_) => {}
+                Want::Shift(_) | Want::LeaveMaintenance(_) => {}
                 Want::RollBack { plan, .. } => self.roll_back(plan, now),
             }
             done.push(want);

@@ -115,13 +115,8 @@ impl Platform {
             Answer::Fail(failure) => (Err(failure.clone()), Vec::new()),
             Answer::Accept => {
                 let id = "rehearsed/back";
-                let acted = Acted {
-                    route: Route::UpdateService,
-                    deployment: Some(id.to_owned()),
-                    mismatch: None,
-                    pinned: None,
-                    beside: Vec::new(),
-                };
+                let acted =
+                    Acted { deployment: Some(id.to_owned()), ..Acted::by(Route::UpdateService) };
                 let looks = [
                     (SignedDuration::ZERO, RollOut::InProgress),
                     (self.back_after, RollOut::Completed),

@@ -113,6 +113,8 @@ pub struct AccountsSettings {
     _outbound: IgnoredAny,
     #[serde(rename = "secrets")]
     _secrets: IgnoredAny,
+    #[serde(rename = "commands")]
+    _commands: IgnoredAny,
     #[serde(rename = "slack")]
     _slack: IgnoredAny,
     #[serde(rename = "pagerduty")]

@@ -10,6 +10,7 @@ mod buckets;
 pub mod cloudwatch;
 pub mod counters;
 pub mod plan;
+mod prober;
 pub mod prometheus;
 mod tasks;
 mod track;
@@ -20,6 +21,7 @@ use crate::model::{Ask, Ticks};
 pub use assemble::assemble;
 pub use cloudwatch::{CloudWatch, Spent};
 pub use plan::{Due, Plan, Request, measure};
+pub use prober::Prober;
 pub use prometheus::Prometheus;
 pub use tasks::TaskHealth;
 pub use track::{Fetched, Track};
@@ -32,6 +34,7 @@ pub struct Sources {
     pub cloudwatch: Option<CloudWatch>,
     pub tasks: Option<TaskHealth>,
     pub web: Option<Web>,
+    pub prober: Option<Prober>,
     /// Why there is none of them, where that is not for the settings of a target to say.
     pub none_because: Option<String>,
 }

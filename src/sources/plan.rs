@@ -99,6 +99,12 @@ pub(super) async fn fetch(sources: &Sources, requests: Vec<Request>) -> Vec<Fetc
     let (mut aws, mut tasks, mut web) = (Share::default(), Share::default(), Share::default());
     for (place, request) in requests.into_iter().enumerate() {
         match request.ask {
+            Ask::Probe(_) => {
+                // Nothing to wait for: it is run beside this.
+                let why = || Fetched::failed(request.ticks, no_source(sources, "commands"));
+                let told = sources.prober.as_ref().map(|prober| prober.look(&request));
+                fetched[place] = told.unwrap_or_else(why);
+            }
             Ask::Metric(_) | Ask::Alarms(_) => aws.add(place, request),
             Ask::Tasks(_) => tasks.add(place, request),
             Ask::Health(_) | Ask::Json(_) => web.add(place, request),

@@ -88,6 +88,8 @@ pub enum Event {
     WentThrough(Box<GateOverride>),
     /// The platform's answer to the rollback.
     Acted(Result<Acted, ActFailure>),
+    /// Maintenance mode was turned off after a rollback, or why it may still be on.
+    MaintenanceLeft(Result<(), String>),
     /// The platform's answer to moving a canary's traffic.
     Shifted {
         /// Percent.

@@ -15,7 +15,7 @@ use super::words::list;
 use super::{Said, Stage, Watch};
 use crate::judge::{Baseline, CheckState};
 use crate::model::{Metric, Reply, Tone};
-use crate::policy::{Check, Counted, Gauged, Measure, Policy, Stated};
+use crate::policy::{Check, Counted, Gauged, Measure, Policy, Stated, Step};
 
 /// A label that was not announced, and the checks that can't be measured without it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +44,9 @@ pub fn variables(check: &Check) -> BTreeSet<&str> {
         Measure::Gauge { of: Gauged::Tasks(_), .. } => Vec::new(),
         Measure::Gauge { of: Gauged::Json(value), .. } => value.web.texts().collect(),
         Measure::Status { of: Stated::Http(health) } => health.web.texts().collect(),
+        Measure::Status { of: Stated::Probe(probe) } => {
+            probe.steps().iter().flat_map(Step::texts).collect()
+        }
         Measure::Status { of: Stated::Alarms(names) } => names.iter().map(String::as_str).collect(),
     };
     let named = texts.into_iter().flat_map(|text| text.split("${").skip(1));

@@ -27,6 +27,7 @@ mod intake;
 mod joined;
 mod labels;
 mod lost;
+mod maintenance;
 mod offers;
 mod outside;
 mod phase;
@@ -65,6 +66,7 @@ pub use gate::{GateAnswer, Known, Trial, bad, gate, standing, trials};
 pub use intake::{Poison, Seen, Step as IntakeStep, on_announcement, on_sighting};
 pub use labels::{Unlabelled, lacking, unlabelled, variables};
 pub use lost::Lost;
+pub use maintenance::Maintenance;
 pub use quiet::Hushed;
 pub use report::{markdown, report};
 pub use state::{

@@ -63,6 +63,15 @@ impl Watch {
     /// flight now may be over then.
     fn call_in_words(&self, plan: &RollbackPlan) -> String {
         let key = &plan.service;
+        if let Some(by) = &plan.means.by {
+            return format!(
+                "{}/{}: {} → {}, by {by}.",
+                key.cluster,
+                key.service,
+                plan.judged_revision.short(),
+                plan.target.short()
+            );
+        }
         let call = match self.sighting.as_ref().map(|sighting| likely_route(sighting, plan)) {
             Some(Route::StopServiceDeployment) => {
                 "StopServiceDeployment, or UpdateService once it has rolled out".to_owned()
@@ -76,6 +85,8 @@ impl Watch {
                 | Route::SwitchSelector
                 | Route::ResetWeights
                 | Route::RenderRollback
+                | Route::Command
+                | Route::Webhook
                 | Route::AlreadyInPlace),
             ) => route.as_str().to_owned(),
             None => Route::UpdateService.as_str().to_owned(),

@@ -151,6 +151,7 @@ impl Watch {
             self.mark_bad(now, said);
         }
         let noted = self.is_only_noted();
+        self.leave_maintained(now, said);
         self.pending = None;
         self.next_tick = None;
         self.tell_of_steadiness(now, said);

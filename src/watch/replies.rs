@@ -215,6 +215,12 @@ impl Watch {
         Reply { lines: vec![why.to_owned(), next], page: true, ..self.plain(Tone::Bad, headline) }
     }
 
+    pub(super) fn say_maintained(&self, why: &str) -> Reply {
+        let name = &self.deployment.service.name;
+        let headline = format!("{name} may still be in maintenance mode: turn it off");
+        Reply { lines: vec![why.to_owned()], page: true, ..self.plain(Tone::Bad, headline) }
+    }
+
     /// What the rollback changed beside what is in place.
     pub(super) fn say_changed_beside(&self, changed: &[String]) -> Reply {
         let headline = "The rollback changed this too".to_owned();

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Said, Sampled, Stage, Tick, Watch};
 use crate::judge::{Blame, CheckState, Rival, Sample, is_gap, rank};
-use crate::model::{Severity, Verdict};
+use crate::model::{Severity, Unusable, Verdict};
 use crate::policy::Check;
 
 impl Watch {
@@ -98,6 +98,10 @@ impl Watch {
             else {
                 continue;
             };
+            // A probe is run now and then: the ticks between say nothing about it.
+            if check.is_of_probe() && matches!(reading, Err(Unusable::NothingNew)) {
+                continue;
+            }
             let mut words: BTreeSet<String> =
                 sampled.beside.get(&check.name).cloned().unwrap_or_default();
             let sifted = check.is_of_health().then(|| {

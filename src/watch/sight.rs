@@ -6,7 +6,7 @@ use super::{
     Actor, Event, Illegal, PreflightState, RollbackRun, RunStep, Said, Stage, Tasks, Watch,
 };
 use crate::model::{
-    Announcement, Controller, Outcome, Revision, RollOut, RollbackPlan, RollbackSafe, Route,
+    Announcement, Controller, Means, Outcome, Revision, RollOut, RollbackPlan, RollbackSafe, Route,
     Sighting,
 };
 
@@ -138,6 +138,7 @@ impl Watch {
             target_because: why.clone(),
             decided_at: now,
             pin_digests: false,
+            means: Means::default(),
         };
         let step = RunStep::Settling {
             route: Route::AlreadyInPlace,

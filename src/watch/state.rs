@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::baselines::controls;
 use super::intake::JOIN_WITHIN;
-use super::{Canary, Decided, Escalation, Event, Hushed, Illegal, Lost, Tasks};
+use super::{Canary, Decided, Escalation, Event, Hushed, Illegal, Lost, Maintenance, Tasks};
 use crate::judge::{Before, CheckState, Rival, Role};
 use crate::model::{
     Alert, Announcement, Body, Deployment, Incident, Lead, LedgerEntry, Mode, Notice, Outcome,
@@ -36,6 +36,8 @@ pub struct Watch {
     /// Index of the current phase.
     pub phase: usize,
     pub checks: BTreeMap<String, CheckState>,
+    #[serde(default)]
+    pub maintenance: Maintenance,
     #[serde(default)]
     pub canary: Canary,
     /// What was down before, by check, of those that are looked at from the start.
@@ -296,6 +298,7 @@ impl Watch {
             in_service_at: None,
             phase: 0,
             checks,
+            maintenance: Maintenance::Off,
             canary: Canary::default(),
             before: BTreeMap::new(),
             controls: controls(&pinned.policy, &deployment.service.name, others),
@@ -377,6 +380,7 @@ impl Watch {
             Event::Alerted(alert) => self.alerted(alert, now, &mut said),
             Event::WentThrough(over) => self.went_through(over, now, &mut said),
             Event::Acted(result) => self.acted(result, now, &mut said)?,
+            Event::MaintenanceLeft(result) => self.maintenance_left(result, now, &mut said),
             Event::Shifted { weight, result } => self.shifted(*weight, result, now, &mut said),
             Event::Untold { to, because, given_up } => {
                 self.untold(to, because, *given_up, now, &mut said);

@@ -38,6 +38,7 @@ impl Watch {
             target_because: because.clone(),
             decided_at: now,
             pin_digests: self.policy().rollback.pin_digests,
+            means: self.means(target),
         })
     }
 
@@ -92,6 +93,7 @@ impl Watch {
         match result {
             Ok(acted) => {
                 self.rollback_accepted = true;
+                let plan = acted.maintained.then(|| run.plan.clone());
                 run.step = RunStep::Settling {
                     route: acted.route,
                     deployment: acted.deployment.clone(),
@@ -105,6 +107,9 @@ impl Watch {
                     now,
                     format!("the platform accepted the rollback ({})", acted.route.as_str()),
                 );
+                if let Some(plan) = plan {
+                    self.maintained(plan, now);
+                }
                 self.tell_accepted(acted, placed.as_ref(), despite.as_deref(), now, said);
                 // The platform may have been seen there already.
                 if let Some(sighting) = self.sighting.clone() {
@@ -278,6 +283,9 @@ impl Watch {
     pub(super) fn recover(&mut self, now: Timestamp, said: &mut Said) {
         let Stage::RollingBack(run) = &self.stage else { return };
         let RunStep::Recovering { since, .. } = run.step else { return };
+        if self.is_maintained() {
+            return;
+        }
         // Without an incident (a person pressed) every check has to be well.
         let blamed: Vec<String> = match &self.incident {
             Some(incident) => incident.checks.iter().cloned().collect(),

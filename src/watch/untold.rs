@@ -42,6 +42,7 @@ impl Watch {
             | Event::Alerted(_)
             | Event::WentThrough(_)
             | Event::Acted(_)
+            | Event::MaintenanceLeft(_)
             | Event::Shifted { .. } => false,
         }
     }

@@ -21,6 +21,8 @@ pub enum Want {
     ReadLog(Box<TaskStop>),
     /// Roll back, not before `not_before` -> [`super::Event::Acted`].
     RollBack { plan: Box<RollbackPlan>, not_before: Timestamp, attended: bool },
+    /// Turn maintenance mode off again -> [`super::Event::MaintenanceLeft`].
+    LeaveMaintenance(Box<RollbackPlan>),
     /// Give a canary more of the traffic -> [`super::Event::Shifted`].
     Shift(ShiftPlan),
 }
@@ -154,6 +156,8 @@ impl Watch {
             });
         }
         wants.extend(self.shift_wanted(now).map(Want::Shift));
+        let maintained = self.leave_wanted(now).cloned();
+        wants.extend(maintained.map(|plan| Want::LeaveMaintenance(Box::new(plan))));
         if let Some(stop) = self.log_wanted() {
             wants.push(Want::ReadLog(Box::new(stop.clone())));
         }

@@ -69,6 +69,7 @@ impl Stage {
             target_because: "it ran before".into(),
             decided_at: now(),
             pin_digests: false,
+            means: Means::default(),
         }
     }
 

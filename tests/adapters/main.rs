@@ -17,6 +17,7 @@ mod live;
 mod looking;
 mod operations;
 mod pinning;
+mod prober;
 mod prometheus;
 mod reads;
 mod rolling_back;

@@ -244,13 +244,7 @@ impl Play {
     fn rolled_back(&mut self) {
         let deployment = Some("ecs-svc/3".into());
         let route = Route::UpdateService;
-        self.take(&Event::Acted(Ok(Acted {
-            route,
-            deployment,
-            mismatch: None,
-            pinned: None,
-            beside: Vec::new(),
-        })));
+        self.take(&Event::Acted(Ok(Acted { deployment, ..Acted::by(route) })));
         self.wait(20);
         self.sees("ecs-svc/3", 41, RollOut::Completed);
     }

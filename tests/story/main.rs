@@ -8,6 +8,7 @@ mod ladder;
 mod pair;
 mod pressed_on;
 mod presses;
+mod probes;
 mod sockets;
 mod stores;
 mod storm;

@@ -1,13 +1,14 @@
 //! What policies ask of the web: whether the settings allow it, and have the secrets for it.
-//! Nothing is sent; `check --live` asks.
+//! Whether there are the commands that they name. Nothing is sent or run; `check --live` asks.
 
 use std::collections::BTreeSet;
 
 use super::report::Report;
 use crate::app::web_of;
-use crate::policy::WebText;
+use crate::commands::Purpose;
+use crate::policy::{Probe, WebText};
 use crate::policy_repo::Loaded;
-use crate::settings::Settings;
+use crate::settings::{Settings, commands};
 
 pub(super) fn examine(settings: &Settings, loaded: &Loaded) -> Report {
     let mut report = Report::of("outbound");
@@ -18,10 +19,23 @@ pub(super) fn examine(settings: &Settings, loaded: &Loaded) -> Report {
             return report;
         }
     };
+    let commands = match commands(&settings.commands) {
+        Ok(commands) => commands,
+        Err(error) => {
+            report.fail(&format!("{error:#}"), "mend it in the settings");
+            return report;
+        }
+    };
     let mut good: BTreeSet<String> = BTreeSet::new();
     for policy in loaded.set.iter().map(|written| &written.policy) {
         for check in &policy.checks {
             let name = format!("{}, {}", policy.name, check.name);
+            if let Some(command) = check.probe().and_then(Probe::command) {
+                match commands.check(command, Purpose::Probe) {
+                    Ok(()) => report.ok(&format!("{name}: the command `{command}` may be run")),
+                    Err(why) => report.fail(&format!("{name} is not run: {why}"), "mend it there"),
+                }
+            }
             for asked in check.web() {
                 let Some(url) = asked.known_host() else {
                     let words = format!("{name}: its host is known only with a deployment");

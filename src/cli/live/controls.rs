@@ -39,7 +39,7 @@ fn named(policy: &Policy) -> impl Iterator<Item = (&'static str, &str)> {
 /// Whether one check at least has an answer about the service, or none could tell.
 async fn is_known(asked: &Asked<'_>, policy: &Policy, name: &str) -> Result<bool, Unusable> {
     let mut could_tell = false;
-    for check in policy.checks.iter().filter(|check| !check.is_of_tasks()) {
+    for check in policy.checks.iter().filter(|check| !check.is_of_tasks() && !check.is_of_probe()) {
         if of_a_deployment(check, &asked.labels).is_some() {
             continue;
         }

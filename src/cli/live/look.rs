@@ -75,6 +75,12 @@ pub(super) async fn at(
     let said = String::new();
     let mut finding =
         Finding { check: check.name.clone(), status: Status::Ok, said, notes: Vec::new() };
+    if check.is_of_probe() {
+        finding.status = Status::Skipped;
+        finding.said =
+            "not run: it acts on the service; `deployguard doctor` sees whether it could be".into();
+        return Ok(finding);
+    }
     if let Some(why) = of_a_deployment(check, &asked.labels) {
         finding.status = Status::Skipped;
         finding.said = why;

@@ -18,15 +18,13 @@ pub mod generic;
 use std::fmt;
 use std::time::Duration;
 
-use hmac::{Hmac, KeyInit, Mac};
-use jiff::Timestamp;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
-use sha2::Sha256;
 
 use super::http::Poster;
 use super::slack::render::mark;
 use super::{Call, DeliverError, Reached};
+use crate::outbound::signature;
 
 const EVENT: HeaderName = HeaderName::from_static("x-deployguard-event");
 const DELIVERY: HeaderName = HeaderName::from_static("x-deployguard-delivery");
@@ -112,39 +110,5 @@ impl Webhook {
         headers.insert(DELIVERY, value(mark(&call.key))?);
         headers.insert(SIGNATURE, value(signature(&self.secret, call.now, body)?)?);
         Ok(headers)
-    }
-}
-
-/// `t=SECONDS,v1=HEX`.
-///
-/// # Errors
-/// None with HMAC, which takes a key of any length.
-pub fn signature(secret: &str, at: Timestamp, body: &[u8]) -> Result<String, String> {
-    let seconds = at.as_second();
-    let hmac = Hmac::<Sha256>::new_from_slice(secret.as_bytes());
-    let mut hmac = hmac.map_err(|why| why.to_string())?;
-    hmac.update(format!("{seconds}.").as_bytes());
-    hmac.update(body);
-    let digest = hmac.finalize().into_bytes();
-    let hex = digest.iter().fold(String::new(), |mut text, byte| {
-        use std::fmt::Write as _;
-        let _ = write!(text, "{byte:02x}");
-        text
-    });
-    Ok(format!("t={seconds},v1={hex}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_signature_is_over_the_time_and_the_body() {
-        let at = Timestamp::from_second(1_700_000_000).unwrap();
-        // printf '1700000000.{"a":1}' | openssl dgst -sha256 -hmac secret
-        assert_eq!(
-            signature("secret", at, br#"{"a":1}"#).unwrap(),
-            "t=1700000000,v1=49f24e537407743fa4a0242bb63b94b9a47ee99cbbe071ccd8a22550ae411686"
-        );
     }
 }

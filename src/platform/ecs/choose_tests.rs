@@ -1,5 +1,5 @@
 use super::*;
-use crate::model::{RollOut, ServiceKey};
+use crate::model::{Means, RollOut, ServiceKey};
 
 const JUDGED: &str = "ecs-svc/2";
 
@@ -26,6 +26,7 @@ fn plan() -> RollbackPlan {
         target_because: "it was good".into(),
         decided_at: at(100),
         pin_digests: false,
+        means: Means::default(),
     }
 }
 

@@ -74,13 +74,7 @@ impl Ecs {
         crash::point("ecs-after-act");
         let route = Route::StopDeployment;
         let Err(error) = sent else {
-            return Ok(Some(Acted {
-                route,
-                deployment: None,
-                mismatch: None,
-                pinned: None,
-                beside: Vec::new(),
-            }));
+            return Ok(Some(Acted::by(route)));
         };
         let fault = Fault::of("StopDeployment", &error);
         match fault.kind {
@@ -234,13 +228,7 @@ fn mark(permit: &Permit, plan: &RollbackPlan) -> String {
 }
 
 fn deployed() -> Acted {
-    Acted {
-        route: Route::CreateDeployment,
-        deployment: None,
-        mismatch: None,
-        pinned: None,
-        beside: Vec::new(),
-    }
+    Acted::by(Route::CreateDeployment)
 }
 
 /// Whether our own deployment still comes to something.

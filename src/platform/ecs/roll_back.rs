@@ -207,13 +207,7 @@ impl Ecs {
     ) -> Result<Option<Acted>, ActFailure> {
         let Some(fault) = fault else {
             let deployment = self.shown(plan).await;
-            return Ok(Some(Acted {
-                route,
-                deployment,
-                mismatch: None,
-                pinned: None,
-                beside: Vec::new(),
-            }));
+            return Ok(Some(Acted { deployment, ..Acted::by(route) }));
         };
         match fault.kind {
             Kind::Unknown => self.observe(plan, route, &fault, None).await.map(Some),
@@ -289,7 +283,7 @@ impl Ecs {
             match choose(&seen, plan) {
                 Step::InPlace { deployment } => {
                     let mismatch = mismatch(&seen.others, None, plan);
-                    return Ok(Acted { route, deployment, mismatch, pinned, beside: Vec::new() });
+                    return Ok(Acted { deployment, mismatch, pinned, ..Acted::by(route) });
                 }
                 Step::Superseded(words) => return Err(ActFailure::Superseded(words)),
                 Step::Refuse(_)
@@ -336,13 +330,7 @@ fn conclude(step: Step, seen: &Seen, plan: &RollbackPlan) -> Result<Acted, ActFa
                 && seen.primary.id != plan.judged
                 && seen.pinned.as_ref() == Some(&primary.name);
             let pinned = is_pinned.then(|| pinned_revision(&plan.target, &primary.name));
-            Ok(Acted {
-                route: Route::AlreadyInPlace,
-                deployment,
-                mismatch,
-                pinned,
-                beside: Vec::new(),
-            })
+            Ok(Acted { deployment, mismatch, pinned, ..Acted::by(Route::AlreadyInPlace) })
         }
         Step::Superseded(words) => Err(ActFailure::Superseded(words)),
         Step::Refuse(words) => Err(ActFailure::Refused(words)),
@@ -374,7 +362,7 @@ fn updated(found: &InPlace, seen: &Seen, plan: &RollbackPlan, pinned: Option<Rev
         ))
     };
     let deployment = Some(primary.id.clone());
-    Acted { route: Route::UpdateService, deployment, mismatch, pinned, beside: Vec::new() }
+    Acted { deployment, mismatch, pinned, ..Acted::by(Route::UpdateService) }
 }
 
 /// PRIMARY's id, the service deployment in flight, each task set with its status.

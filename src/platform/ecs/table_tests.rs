@@ -16,7 +16,7 @@ use std::collections::HashMap;
 use super::super::decode::{deployer, in_place};
 use super::super::release::Release;
 use super::*;
-use crate::model::ServiceKey;
+use crate::model::{Means, ServiceKey};
 
 const JUDGED: &str = "ecs-svc/2";
 
@@ -57,6 +57,7 @@ fn plan(images: Images) -> RollbackPlan {
         target_because: "it was good".into(),
         decided_at: Timestamp::from_second(1_000).unwrap(),
         pin_digests: matches!(images, Images::MovedMayPin | Images::MovedPinned),
+        means: Means::default(),
     }
 }
 

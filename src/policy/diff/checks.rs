@@ -7,7 +7,7 @@ use super::sides::{Told, optional};
 use crate::model::{Metric, MetricOf, Severity};
 use crate::policy::{
     Against, BaselineRule, Bound, Check, Counted, Gauged, Health, JsonValue, LeakRule, Limit,
-    Measure, Part, Stated, WebText,
+    Measure, Part, Probe, Stated, Step, WebText,
 };
 
 /// Tells which checks came, went and changed.
@@ -144,6 +144,7 @@ fn stated(stated: &Stated) -> (&'static str, String) {
     match stated {
         Stated::Query(query) => ("status", query.clone()),
         Stated::Alarms(names) => ("alarm", names.join(", ")),
+        Stated::Probe(one) => ("probe", probe(one)),
         Stated::Http(health) => {
             let Health { web, expect, depends_on, version } = &**health;
             let list = |name: &str, all: Vec<String>| {
@@ -155,6 +156,18 @@ fn stated(stated: &Stated) -> (&'static str, String) {
             ("http", request(web) + &expect + &theirs + &version)
         }
     }
+}
+
+fn probe(probe: &Probe) -> String {
+    let steps = probe.steps().iter().map(|Step { web, expect }| {
+        let codes = expect.status.iter().map(|(first, last)| format!(", expects {first}-{last}"));
+        let body = expect.body_contains.iter().map(|wanted| format!(", contains `{wanted}`"));
+        let json = expect.json.iter().map(|(path, wanted)| format!(", {path} is `{wanted}`"));
+        request(web) + &codes.chain(body).chain(json).collect::<String>()
+    });
+    let command = probe.command().map(|name| format!("command {name}"));
+    let what: Vec<String> = command.into_iter().chain(steps).collect();
+    format!("{}, every {:#}", what.join("; "), probe.every)
 }
 
 fn json(value: &JsonValue) -> String {

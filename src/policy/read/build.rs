@@ -10,10 +10,12 @@ use super::desk::Desk;
 use super::gate::gate;
 use super::notify::notify;
 use super::phases::{known_good_after, moved_by, phases};
-use super::raw::{ActionText, ActionsText, PolicyFile, RollbackText};
+use super::raw::{
+    ActionText, ActionsText, ActuatorText, MaintenanceText, PolicyFile, RollbackText,
+};
 use super::scalar::{ActionWord, At, LabelName, Scalar};
 use super::services::services;
-use crate::model::Severity;
+use crate::model::{Actuator, MaintenanceHooks, Severity};
 use crate::policy::diagnostic::Mistake;
 use crate::policy::{
     Action, Actions, Check, LabelNames, Match, OnTimeout, Phase, Policy, RollbackRule, UNSAID,
@@ -198,7 +200,35 @@ fn rollback(text: &RollbackText, phases: &[Phase], desk: &mut Desk) -> Option<Ro
         recover_within: text.recover_within.as_ref()?.value.0,
         cooldown: text.cooldown.as_ref()?.value.0,
         pin_digests: text.pin_digests.as_ref().is_some_and(|pin| pin.value),
+        by: text.by.as_ref().and_then(|by| actuator(by, &["rollback", "by"], desk)),
+        maintenance: text.maintenance.as_ref().and_then(|hooks| maintenance(hooks, desk)),
     })
+}
+
+/// Exactly one of a command and a webhook.
+fn actuator(text: &ActuatorText, path: &[&str], desk: &mut Desk) -> Option<Actuator> {
+    match (&text.command, &text.webhook) {
+        (Some(command), None) => Some(Actuator::Command(command.value.clone())),
+        (None, Some(webhook)) => Some(Actuator::Webhook(webhook.value.clone())),
+        (Some(_), Some(second)) => {
+            desk.at(second.marker, Mistake::new("a command or a webhook, and not both"));
+            None
+        }
+        (None, None) => {
+            let mistake = Mistake::new("nothing says what is set off");
+            desk.missing(path, mistake.mend("write `{ command: NAME }` or `{ webhook: NAME }`"));
+            None
+        }
+    }
+}
+
+fn maintenance(text: &MaintenanceText, desk: &mut Desk) -> Option<MaintenanceHooks> {
+    let mut hook = |text: &Option<ActuatorText>, key| {
+        let path = ["rollback", "maintenance", key];
+        actuator(text.as_ref().unwrap_or(&ActuatorText::default()), &path, desk)
+    };
+    let (on, off) = (hook(&text.on, "on"), hook(&text.off, "off"));
+    Some(MaintenanceHooks { on: on?, off: off? })
 }
 
 /// What can't be longer than the watch itself.

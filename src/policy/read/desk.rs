@@ -80,7 +80,7 @@ fn may_be_given(path: &[&str]) -> bool {
     match path {
         ["phases", ..] => true,
         ["checks", _, key, ..] => {
-            ["ratio", "latency", "query", "cloudwatch", "json", "status", "alarm", "http"]
+            ["ratio", "latency", "query", "cloudwatch", "json", "status", "alarm", "http", "probe"]
                 .contains(key)
         }
         _ => false,

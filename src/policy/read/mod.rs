@@ -22,6 +22,7 @@ mod limits;
 mod neighbours;
 mod notify;
 mod phases;
+mod probe;
 mod raw;
 mod report;
 mod scalar;

@@ -14,6 +14,7 @@ use super::amount::{Count, OneIn, Quantile, Share, Stretch, Times};
 use super::cloudwatch::{AlarmText, CloudWatchText};
 use super::gate::GateText;
 use super::limit::Wall;
+use super::probe::ProbeText;
 use super::scalar::{
     ActionWord, AskInstead, At, Buckets, Bundle, CountQuery, Counter, KnownGood, LabelName, MEND,
     Pattern, PersonId, Query, RungText, Scalar, ServiceName, SlackId, Told, Version,
@@ -118,7 +119,7 @@ pub(super) struct CanaryText {
     pub moved_by: Option<At<MovedBy>>,
 }
 
-/// One measured thing: exactly one of `ratio`, `latency`, `query`, `cloudwatch`, `json`, `status`, `alarm`, `http` and `tasks`, with limits.
+/// One measured thing: exactly one of `ratio`, `latency`, `query`, `cloudwatch`, `json`, `status`, `alarm`, `http`, `probe` and `tasks`, with limits.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, expecting = "the keys of a check")]
 pub(super) struct CheckText {
@@ -138,6 +139,8 @@ pub(super) struct CheckText {
     pub json: Option<JsonText>,
     /// A health endpoint: up or down, and each check in its JSON by its own name. What was down before the deployment counts once it has been up. Its limits are failures running: `SEV1: 3 failures`.
     pub http: Option<HttpText>,
+    /// A smoke test or a user flow, run at the start of the roll-out, when the grace has ended, and then every so often: up or down. What failed before the deployment counts once it has been good. Its limits are failures running: `SEV1: 2 failures`.
+    pub probe: Option<ProbeText>,
     /// The tasks of the deployment, as the platform shows them; no metric is needed. `failures`: how many came to harm in ten minutes, such as `SEV2: "> 2"`. `running`: the share of the desired tasks that run after the roll-out. `healthy_targets`: the share of the load balancer's targets that are healthy.
     pub tasks: Option<At<TaskGauge>>,
     /// Inside it the check is healthy, whatever its baseline says.
@@ -301,6 +304,30 @@ pub(super) struct RollbackText {
     /// Whether a rollback may register a task definition revision pinned to the known-good image
     /// digests, where a tag means another image by now. Default: false.
     pub pin_digests: Option<At<bool>>,
+    /// What brings the target back, of the daemon's settings: `{ command: NAME }` or `{ webhook: NAME }`. Default: the platform's own call.
+    pub by: Option<ActuatorText>,
+    /// What turns the service's maintenance mode on before a rollback, and off once the target is in place.
+    pub maintenance: Option<MaintenanceText>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, expecting = "`{ command: NAME }` or `{ webhook: NAME }`")]
+pub(super) struct ActuatorText {
+    /// A command of the settings.
+    pub command: Option<At<String>>,
+    /// A webhook of the settings.
+    pub webhook: Option<At<String>>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(
+    deny_unknown_fields,
+    default,
+    expecting = "`{ on: { command: NAME }, off: { command: NAME } }`"
+)]
+pub(super) struct MaintenanceText {
+    pub on: Option<ActuatorText>,
+    pub off: Option<ActuatorText>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]

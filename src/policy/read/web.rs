@@ -250,7 +250,7 @@ pub(super) fn json(path: &[&str], text: &JsonText, desk: &mut Desk) -> Option<Js
     (desk.report.count() == before).then_some(value)
 }
 
-fn request(
+pub(super) fn request(
     path: &[&str],
     url: Option<&At<String>>,
     headers: &BTreeMap<String, At<String>>,
@@ -355,7 +355,7 @@ fn wrong_header(name: &str, value: &str) -> Option<Mistake> {
     })
 }
 
-fn check_body(body: &At<String>, desk: &mut Desk) {
+pub(super) fn check_body(body: &At<String>, desk: &mut Desk) {
     let may = May { times: true, secrets: false };
     let mistake = match web::check(&body.value, may) {
         Err(mistake) => mistake,

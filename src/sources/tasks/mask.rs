@@ -78,7 +78,7 @@ pub(super) fn excerpt<'a>(messages: impl IntoIterator<Item = &'a str>) -> Vec<St
 }
 
 /// One line without secrets. Masked first and cut then: a cut must not hide a secret's mark.
-fn mask(line: &str) -> String {
+pub(in crate::sources) fn mask(line: &str) -> String {
     let plain: String = line.chars().filter(|c| !c.is_control() || *c == '\t').collect();
     let masked = RULES
         .iter()

@@ -9,7 +9,7 @@
 
 mod decode;
 mod logs;
-mod mask;
+pub(super) mod mask;
 
 #[cfg(test)]
 mod tests;
@@ -211,7 +211,8 @@ fn asked(ask: &Ask) -> Option<&TasksAsk> {
         | Ask::Metric(_)
         | Ask::Alarms(_)
         | Ask::Health(_)
-        | Ask::Json(_) => None,
+        | Ask::Json(_)
+        | Ask::Probe(_) => None,
     }
 }
 

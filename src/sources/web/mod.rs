@@ -81,6 +81,11 @@ impl Web {
         self.way.allowed().url(&url)
     }
 
+    /// The way out that it takes.
+    pub fn way(&self) -> Outbound {
+        self.way.clone()
+    }
+
     /// What was asked since the last time this was asked.
     pub fn take_spent(&self) -> Vec<Spent> {
         std::mem::take(&mut *self.spent.lock().unwrap_or_else(PoisonError::into_inner))
@@ -122,7 +127,12 @@ impl Web {
                 let came = answers(place).map(|one| (one.tick, &one.came));
                 json::told(ask, *ticks, wanted(*ticks, ask.web.has_time()), came.collect())
             }
-            Ask::Query(_) | Ask::Counter(_) | Ask::Metric(_) | Ask::Alarms(_) | Ask::Tasks(_) => {
+            Ask::Query(_)
+            | Ask::Counter(_)
+            | Ask::Metric(_)
+            | Ask::Alarms(_)
+            | Ask::Tasks(_)
+            | Ask::Probe(_) => {
                 let why = Unusable::Refused("it is not asked of the web".into());
                 Fetched::failed(*ticks, why)
             }
@@ -173,7 +183,12 @@ fn parts(ask: &Ask) -> Option<Parts<'_>> {
     match ask {
         Ask::Health(ask) => Some(("health", &ask.web, jiff::SignedDuration::ZERO, false)),
         Ask::Json(ask) => Some(("json", &ask.web, ask.window, ask.web.has_time())),
-        Ask::Query(_) | Ask::Counter(_) | Ask::Metric(_) | Ask::Alarms(_) | Ask::Tasks(_) => None,
+        Ask::Query(_)
+        | Ask::Counter(_)
+        | Ask::Metric(_)
+        | Ask::Alarms(_)
+        | Ask::Tasks(_)
+        | Ask::Probe(_) => None,
     }
 }
 

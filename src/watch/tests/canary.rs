@@ -48,6 +48,7 @@ fn shift(guard: &Guard) -> Option<u8> {
         | Want::Baseline(_)
         | Want::Inspect
         | Want::ReadLog(_)
+        | Want::LeaveMaintenance(_)
         | Want::RollBack { .. } => None,
     })
 }

@@ -149,7 +149,8 @@ fn the_log_of_the_latest_task_that_ran_is_wanted_once_and_shown_as_it_was_writte
             | Want::Baseline(_)
             | Want::Inspect
             | Want::RollBack { .. }
-            | Want::Shift(_) => None,
+            | Want::Shift(_)
+            | Want::LeaveMaintenance(_) => None,
         })
     };
     assert_eq!(wanted(&guard).as_deref(), Some("task2"));

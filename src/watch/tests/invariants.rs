@@ -79,11 +79,8 @@ fn happen(guard: &mut Guard, what: &Happens, seen: &mut Seen) {
         Happens::Answers(answer) => {
             let result = match answer {
                 0 | 1 => Ok(Acted {
-                    route: Route::UpdateService,
                     deployment: Some("ecs-svc/3".into()),
-                    mismatch: None,
-                    pinned: None,
-                    beside: Vec::new(),
+                    ..Acted::by(Route::UpdateService)
                 }),
                 2 => Err(ActFailure::Transient("time-out".into())),
                 3 => Err(ActFailure::Refused("brakes".into())),
@@ -112,7 +109,8 @@ fn holds(guard: &Guard, safe: RollbackSafe, seen: &mut Seen) -> Result<(), TestC
             | Want::Baseline { .. }
             | Want::Inspect
             | Want::ReadLog(_)
-            | Want::Shift(_) => None,
+            | Want::Shift(_)
+            | Want::LeaveMaintenance(_) => None,
         })
         .collect();
     prop_assert!(wants.len() <= 1, "one rollback at a time");

@@ -46,11 +46,9 @@ fn accepts_pinned(guard: &mut Guard) {
     let mut pinned = revision(7);
     pinned.digests = vec!["api@sha256:a".into()];
     let acted = Acted {
-        route: Route::UpdateService,
         deployment: Some("ecs-svc/3".into()),
-        mismatch: None,
         pinned: Some(pinned),
-        beside: Vec::new(),
+        ..Acted::by(Route::UpdateService)
     };
     guard.take(Event::Acted(Ok(acted))).unwrap();
 }

@@ -94,6 +94,8 @@ pub fn policy() -> Policy {
             recover_within: secs(900),
             cooldown: secs(3600),
             pin_digests: false,
+            by: None,
+            maintenance: None,
         },
         notify: NotifyRule::default(),
     }
@@ -273,13 +275,7 @@ impl Guard {
     }
 
     pub fn accepts(&mut self, route: Route) {
-        let acted = Acted {
-            route,
-            deployment: Some("ecs-svc/3".into()),
-            mismatch: None,
-            pinned: None,
-            beside: Vec::new(),
-        };
+        let acted = Acted { deployment: Some("ecs-svc/3".into()), ..Acted::by(route) };
         self.take(Event::Acted(Ok(acted))).unwrap();
     }
 

@@ -1,0 +1,138 @@
+//! Probes of requests over real HTTP: what the answers come to.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use deployguard::commands::Commands;
+use deployguard::model::{
+    Ask, BESIDE, Expect, Filled, Measurement, Piece, ProbeAsk, Probing, Question, Reading, Shape,
+    StepAsk, Ticks, Unusable, WebAsk,
+};
+use deployguard::outbound::{Allowed, Key, Keyring, Outbound};
+use deployguard::sources::{Due, Prober, Sources, measure};
+use jiff::SignedDuration;
+
+use crate::world::now;
+use crate::world::site::{Rude, Site};
+
+const SECRET: &str = "very-secret";
+/// It begins to answer, and never ends.
+const SLOW: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n";
+
+fn way(allow: &[&str]) -> Outbound {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let only_for = Allowed::parse(allow).expect("a list");
+    let key = Key { value: Ok(SECRET.to_owned()), only_for };
+    let keyring = Keyring(BTreeMap::from([("shop".to_owned(), key)]));
+    Outbound::new(Allowed::parse(allow).expect("a list"), keyring, None).expect("a way")
+}
+
+fn text(text: &str) -> Filled {
+    Filled(vec![Piece::Text(text.to_owned())])
+}
+
+fn get(url: &str) -> StepAsk {
+    let timeout = SignedDuration::from_millis(500);
+    let web = WebAsk { url: text(url), headers: BTreeMap::new(), body: None, timeout };
+    StepAsk { web, expect: Expect::default() }
+}
+
+fn post(url: &str, body: &str) -> StepAsk {
+    let mut step = get(url);
+    step.web.body = Some(text(body));
+    let secret = Filled(vec![Piece::Text("Bearer ".into()), Piece::Secret("shop".into())]);
+    step.web.headers.insert("Authorization".into(), secret);
+    step
+}
+
+/// What the run of `steps` came to: `up`, `down: words` or `none: words`.
+async fn came(way: Option<Outbound>, steps: Vec<StepAsk>) -> String {
+    let prober = Some(Prober::of(Commands::default(), way));
+    let sources = Sources { prober, ..Sources::default() };
+    let ask = Ask::Probe(Box::new(ProbeAsk {
+        check: "flow".into(),
+        of: Probing::Requests(steps),
+        every: SignedDuration::from_hours(1),
+        values: BTreeMap::new(),
+        since: None,
+        clear: None,
+    }));
+    let mut question = Question::plain(Shape::Gauge, vec![ask]);
+    question.labels.insert(BESIDE.to_owned());
+    loop {
+        let ticks = Ticks::once(now(), SignedDuration::from_secs(15));
+        let due = Due { key: (), question: question.clone(), ticks };
+        let (_, mut one) = measure(&sources, vec![due]).await.remove(0);
+        let words = one.seen.remove(BESIDE).unwrap_or_default().pop_first().unwrap_or_default();
+        let reading: Reading = one.readings.remove(0);
+        match reading {
+            Err(Unusable::NothingNew) => tokio::time::sleep(Duration::from_millis(10)).await,
+            Err(why) => return format!("none: {why}"),
+            Ok(Measurement::Gauge { values }) if values.values().all(|up| *up > 0.0) => {
+                return "up".into();
+            }
+            Ok(_) => return format!("down: {words}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_flow_is_walked_step_by_step_up_to_the_first_that_is_not_as_expected() {
+    let site = Site::start().await.expect("a site");
+    let url = |path: &str| format!("{}{path}", site.url());
+    site.says("/", 200, "<html>Cart</html>");
+    site.says("/cart", 201, r#"{"status":"ok","items":3}"#);
+    site.says("/pay", 200, "thanks");
+    let flow = || {
+        let mut steps =
+            vec![get(&url("/")), post(&url("/cart"), r#"{"sku":1}"#), get(&url("/pay"))];
+        steps[0].expect.body_contains = Some("Cart".into());
+        steps[1].expect.json = [("$.status", "ok"), ("$.items", "3")]
+            .map(|(path, wanted)| (path.to_owned(), wanted.to_owned()))
+            .into();
+        steps
+    };
+    let walked = async || came(Some(way(&[&site.url()])), flow()).await;
+    assert_eq!(walked().await, "up");
+    let visits = site.visits();
+    let seen: Vec<_> = visits.iter().map(|one| (one.method.as_str(), one.path.as_str())).collect();
+    assert_eq!(seen, [("GET", "/"), ("POST", "/cart"), ("GET", "/pay")]);
+    assert_eq!(visits[1].body, r#"{"sku":1}"#);
+    assert_eq!(visits[1].headers["authorization"], format!("Bearer {SECRET}"));
+
+    let post = format!("down: step 2 of 3, POST {}: ", url("/cart"));
+    for (code, body, told) in [
+        (500, "{}", "500 instead of 2xx"),
+        (200, r#"{"status":"down","items":3}"#, "`$.status` is `down` instead of `ok`"),
+        (200, r#"{"items":3}"#, "the answer has nothing at `$.status`"),
+        (200, "<html>", "the answer is no JSON"),
+    ] {
+        site.says("/cart", code, body);
+        assert_eq!(walked().await, format!("{post}{told}"));
+        assert!(!site.visits().iter().any(|visit| visit.path == "/pay"), "it went on");
+    }
+    site.says("/cart", 429, "");
+    assert!(walked().await.starts_with("none: POST "), "the guard asks too often");
+    site.says("/", 200, "<html></html>");
+    let told = format!("down: step 1 of 3, GET {}: the answer does not contain `Cart`", url("/"));
+    assert_eq!(walked().await, told);
+}
+
+#[tokio::test]
+async fn nobody_who_answers_is_down_and_what_the_guard_can_t_ask_is_no_data() {
+    let slow = Rude::start(SLOW, true).await.expect("a server");
+    let other = Rude::start(SLOW, true).await.expect("a server");
+    let of = |rude: &Rude| rude.url();
+    let alone = came(Some(way(&[&of(&slow)])), vec![get(&of(&slow)), get(&of(&slow))]).await;
+    assert!(alone.starts_with("down: step 1 of 2, GET ") && alone.contains("0.5 s"), "{alone}");
+    let named = of(&other).replace("127.0.0.1", "localhost");
+    let lost = came(Some(way(&[&of(&slow), &named])), vec![get(&of(&slow)), get(&named)]).await;
+    assert!(lost.starts_with("none: none of 2 hosts answers: the guard's own network?"), "{lost}");
+    let unnamed = "http://no-such-host.invalid";
+    let unnamed = came(Some(way(&[unnamed])), vec![get(unnamed)]).await;
+    assert!(unnamed.starts_with("none: "), "{unnamed}");
+    let kept_in = came(Some(way(&["https://www.shopflow.io"])), vec![get(&of(&slow))]).await;
+    assert!(kept_in.starts_with("none: the settings don't allow it"), "{kept_in}");
+    let none = came(None, vec![get(&of(&slow))]).await;
+    assert_eq!(none, "none: the settings name no `outbound` to ask this of");
+}
