@@ -26,7 +26,7 @@ use crate::notify::slack::Slack;
 use crate::policy_repo::{PolicyRepo, Reload};
 use crate::settings::{OutboundSettings, PolicySecret, PrometheusSettings, Settings, way_out};
 pub use crate::sources::prometheus::Prometheus;
-use crate::sources::{CloudWatch, Prober, Sources, TaskHealth, Web};
+use crate::sources::{CloudWatch, Logs, Prober, Sources, TaskHealth, Web};
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::triggers::slack::{Buttons, Door};
@@ -65,6 +65,7 @@ fn sources_of(
         web,
         cloudwatch: Some(CloudWatch::of(account)),
         tasks: Some(TaskHealth::of(account)),
+        logs: Some(Logs::of(account)),
         none_because: None,
     }
 }
@@ -126,12 +127,12 @@ pub fn prometheus_at(
     Prometheus::connect(url, timeout, concurrent).map_err(|error| error.to_string())
 }
 
-/// CloudWatch for a command that is no daemon, with the credentials and, where `region` says
+/// CloudWatch and its logs for a command that is no daemon, with the credentials and, where `region` says
 /// nothing, the region of the environment. `None`: neither says one.
-pub async fn cloudwatch(region: Option<String>) -> Option<CloudWatch> {
+pub async fn cloudwatch(region: Option<String>) -> Option<(CloudWatch, Logs)> {
     let settings = AccountSettings { region, ..AccountSettings::default() };
     let account = Account::connect(settings).await;
-    account.region().is_some().then(|| CloudWatch::of(&account))
+    account.region().is_some().then(|| (CloudWatch::of(&account), Logs::of(&account)))
 }
 
 /// Runs the daemon until `stop`; then drains, and loses nothing.

@@ -97,6 +97,7 @@ pub(super) async fn fetch(sources: &Sources, requests: Vec<Request>) -> Vec<Fetc
     let lost = |request: &Request| Fetched::failed(request.ticks, unasked());
     let mut fetched: Vec<Fetched> = requests.iter().map(lost).collect();
     let (mut aws, mut tasks, mut web) = (Share::default(), Share::default(), Share::default());
+    let mut logs = Share::default();
     for (place, request) in requests.into_iter().enumerate() {
         match request.ask {
             Ask::Probe(_) => {
@@ -107,6 +108,7 @@ pub(super) async fn fetch(sources: &Sources, requests: Vec<Request>) -> Vec<Fetc
             }
             Ask::Metric(_) | Ask::Alarms(_) => aws.add(place, request),
             Ask::Tasks(_) => tasks.add(place, request),
+            Ask::Logs(_) => logs.add(place, request),
             Ask::Health(_) | Ask::Json(_) => web.add(place, request),
             Ask::Query(_) | Ask::Counter(_) => {
                 let Some(prometheus) = sources.prometheus.clone() else {
@@ -134,6 +136,13 @@ pub(super) async fn fetch(sources: &Sources, requests: Vec<Request>) -> Vec<Fetc
             asking.spawn(async move { tasks.answered(source.fetch(&tasks.requests).await) });
         }
         None => unasked.push((tasks, no_source(sources, "aws"))),
+    }
+    match sources.logs.clone() {
+        _ if logs.is_empty() => {}
+        Some(source) => {
+            asking.spawn(async move { logs.answered(source.fetch(&logs.requests).await) });
+        }
+        None => unasked.push((logs, no_source(sources, "aws"))),
     }
     match sources.web.clone() {
         _ if web.is_empty() => {}
