@@ -203,19 +203,7 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
     }
     feeling.close();
     let reloads = repo.watch(read.as_ref().ok());
-    let commands = leader.adapters.targets.commands.clone();
-    let ending = tokio::spawn({
-        let (commands, stop) = (commands.clone(), stop.clone());
-        async move {
-            stop.cancelled().await;
-            commands.close().await;
-        }
-    });
-    let ran = run(leader, reloads, listener, face, feeling, stop).await;
-    // Whatever ended the daemon, nothing that it started outlives it.
-    commands.close().await;
-    ending.abort();
-    ran
+    run(leader, reloads, listener, face, feeling, stop).await
 }
 
 /// Runs until `stop`. Requests end first, then what is around the engine, then
@@ -230,6 +218,13 @@ async fn run(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let stops = Stops { begun: stop.clone(), served: CancellationToken::new() };
+    let commands = leader.adapters.targets.commands.clone();
+    let begun = stop.clone();
+    // Nobody waits for a smoke test to end.
+    let ending = tokio::spawn(async move {
+        begun.cancelled().await;
+        commands.close().await;
+    });
     let mut leading = tokio::spawn(leader.run(reloads, stops.clone()));
     let serving = tokio::spawn(web::serve(listener, face, stop.clone()));
     // Without its engine the daemon guards nothing, and must not look alive.
@@ -244,6 +239,7 @@ async fn run(
     tracing::info!("stopping");
     serving.await??;
     feeling.wait().await;
+    ending.await?;
     stops.served.cancel();
     leading.await?
 }

@@ -100,12 +100,7 @@ pub(super) async fn fetch(sources: &Sources, requests: Vec<Request>) -> Vec<Fetc
     let mut logs = Share::default();
     for (place, request) in requests.into_iter().enumerate() {
         match request.ask {
-            Ask::Probe(_) => {
-                // Nothing to wait for: it is run beside this.
-                let why = || Fetched::failed(request.ticks, no_source(sources, "commands"));
-                let told = sources.prober.as_ref().map(|prober| prober.look(&request));
-                fetched[place] = told.unwrap_or_else(why);
-            }
+            Ask::Probe(_) => fetched[place] = probed(sources, &request),
             Ask::Metric(_) | Ask::Alarms(_) => aws.add(place, request),
             Ask::Tasks(_) => tasks.add(place, request),
             Ask::Logs(_) => logs.add(place, request),
@@ -163,6 +158,12 @@ pub(super) async fn fetch(sources: &Sources, requests: Vec<Request>) -> Vec<Fetc
         }
     }
     fetched
+}
+
+/// Nothing to wait for: a probe is run beside this.
+fn probed(sources: &Sources, request: &Request) -> Fetched {
+    let why = || Fetched::failed(request.ticks, no_source(sources, "commands"));
+    sources.prober.as_ref().map_or_else(why, |prober| prober.look(request))
 }
 
 /// What one source is asked for together, and the places of it.

@@ -12,7 +12,7 @@ use super::limit::Wall;
 use super::raw::{BaselineText, BreachText, CheckText, CountText, LatencyText, RatioText};
 use super::scalar::At;
 use super::{foreign, limits, logs, probe, web};
-use crate::model::{Severity, TaskGauge};
+use crate::model::Severity;
 use crate::policy::diagnostic::{Mistake, quoted};
 use crate::policy::{
     Against, BaselineRule, Bound, Check, Counted, Gauged, Limit, Measure, Part, Stated, Unit,
@@ -220,7 +220,7 @@ fn measure(name: &str, text: &CheckText, limits: &Limits, desk: &mut Desk) -> Op
         return Some(Measure::Status { of: Stated::Probe(probe) });
     }
     if let Some(gauge) = &text.tasks {
-        let unit = unit_of(gauge.value);
+        let unit = limits::of_tasks(gauge.value);
         return Some(Measure::Gauge { of: Gauged::Tasks(gauge.value), unit });
     }
     let unit = limits.unit();
@@ -259,17 +259,10 @@ fn kind(text: &CheckText, limits: &Limits) -> Option<Kind> {
         text.http.as_ref().map(|_| Kind::Status),
         text.probe.as_ref().map(|_| Kind::Status),
         text.alarm.as_ref().map(|_| Kind::Status),
-        text.tasks.as_ref().map(|gauge| Kind::Gauge(unit_of(gauge.value))),
+        text.tasks.as_ref().map(|gauge| Kind::Gauge(limits::of_tasks(gauge.value))),
     ];
     let mut kinds = kinds.into_iter().flatten();
     kinds.next().filter(|_| kinds.next().is_none())
-}
-
-fn unit_of(gauge: TaskGauge) -> Unit {
-    match gauge {
-        TaskGauge::Failures => Unit::Number,
-        TaskGauge::Running | TaskGauge::HealthyTargets => Unit::Ratio,
-    }
 }
 
 fn ratio(name: &str, text: &RatioText, desk: &mut Desk) -> Option<Measure> {
