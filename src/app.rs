@@ -26,7 +26,7 @@ use crate::notify::slack::Slack;
 use crate::policy_repo::{PolicyRepo, Reload};
 use crate::settings::{OutboundSettings, PolicySecret, PrometheusSettings, Settings, way_out};
 pub use crate::sources::prometheus::Prometheus;
-use crate::sources::{CloudWatch, Prober, Sources, TaskHealth, Web};
+use crate::sources::{CloudWatch, Logs, Prober, Sources, TaskHealth, Web};
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::triggers::slack::{Buttons, Door};
@@ -65,6 +65,7 @@ fn sources_of(
         web,
         cloudwatch: Some(CloudWatch::of(account)),
         tasks: Some(TaskHealth::of(account)),
+        logs: Some(Logs::of(account)),
         none_because: None,
     }
 }
@@ -126,12 +127,12 @@ pub fn prometheus_at(
     Prometheus::connect(url, timeout, concurrent).map_err(|error| error.to_string())
 }
 
-/// CloudWatch for a command that is no daemon, with the credentials and, where `region` says
+/// CloudWatch and its logs for a command that is no daemon, with the credentials and, where `region` says
 /// nothing, the region of the environment. `None`: neither says one.
-pub async fn cloudwatch(region: Option<String>) -> Option<CloudWatch> {
+pub async fn cloudwatch(region: Option<String>) -> Option<(CloudWatch, Logs)> {
     let settings = AccountSettings { region, ..AccountSettings::default() };
     let account = Account::connect(settings).await;
-    account.region().is_some().then(|| CloudWatch::of(&account))
+    account.region().is_some().then(|| (CloudWatch::of(&account), Logs::of(&account)))
 }
 
 /// Runs the daemon until `stop`; then drains, and loses nothing.
@@ -202,19 +203,7 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
     }
     feeling.close();
     let reloads = repo.watch(read.as_ref().ok());
-    let commands = leader.adapters.targets.commands.clone();
-    let ending = tokio::spawn({
-        let (commands, stop) = (commands.clone(), stop.clone());
-        async move {
-            stop.cancelled().await;
-            commands.close().await;
-        }
-    });
-    let ran = run(leader, reloads, listener, face, feeling, stop).await;
-    // Whatever ended the daemon, nothing that it started outlives it.
-    commands.close().await;
-    ending.abort();
-    ran
+    run(leader, reloads, listener, face, feeling, stop).await
 }
 
 /// Runs until `stop`. Requests end first, then what is around the engine, then
@@ -229,6 +218,13 @@ async fn run(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let stops = Stops { begun: stop.clone(), served: CancellationToken::new() };
+    let commands = leader.adapters.targets.commands.clone();
+    let begun = stop.clone();
+    // Nobody waits for a smoke test to end.
+    let ending = tokio::spawn(async move {
+        begun.cancelled().await;
+        commands.close().await;
+    });
     let mut leading = tokio::spawn(leader.run(reloads, stops.clone()));
     let serving = tokio::spawn(web::serve(listener, face, stop.clone()));
     // Without its engine the daemon guards nothing, and must not look alive.
@@ -243,6 +239,7 @@ async fn run(
     tracing::info!("stopping");
     serving.await??;
     feeling.wait().await;
+    ending.await?;
     stops.served.cancel();
     leading.await?
 }

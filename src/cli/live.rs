@@ -106,20 +106,22 @@ impl Live {
             );
         }
         let region = self.aws_region.clone().or(settings.aws.region);
-        let cloudwatch = if checks().any(Check::is_of_cloudwatch) {
-            let Some(cloudwatch) = crate::app::cloudwatch(region).await else {
+        let of_aws = |check: &Check| check.is_of_cloudwatch() || check.is_of_logs();
+        let aws = if checks().any(of_aws) {
+            let Some(aws) = crate::app::cloudwatch(region).await else {
                 anyhow::bail!(
                     "no region: set AWS_REGION, or give --aws-region REGION, or `aws: {{ region: \
                      ... }}` in the settings of --config"
                 )
             };
-            Some(cloudwatch)
+            Some(aws)
         } else {
             None
         };
         let prometheus = settings.prometheus.as_ref().map(crate::app::prometheus).transpose()?;
         let web = crate::app::web_of(settings.outbound.as_ref(), &settings.secrets)?;
-        Ok(Sources { prometheus, cloudwatch, web, ..Sources::default() })
+        let (cloudwatch, logs) = aws.unzip();
+        Ok(Sources { prometheus, cloudwatch, logs, web, ..Sources::default() })
     }
 }
 

@@ -11,6 +11,7 @@ use super::status::Status;
 use crate::model::{Recipient, ServiceKey};
 use crate::policy::{Glob, WebText};
 use crate::policy_repo::Loaded;
+use crate::sources::{Prober, Web};
 use crate::watch::{Stage, Watch};
 
 /// How long an announced deployment that can't be looked for is waited for.
@@ -120,7 +121,11 @@ pub(super) fn unasked(loaded: &Loaded, has: &BTreeMap<String, bool>) -> Vec<Stri
 
 /// What policies ask of the web and the settings don't allow, in words. A host that is known
 /// only with a deployment is not told.
-pub(super) fn kept_in(loaded: &Loaded, allows: impl Fn(&str) -> Result<(), String>) -> Vec<String> {
+pub(super) fn kept_in(loaded: &Loaded, outbound: Option<&Web>) -> Vec<String> {
+    let allows = |url: &str| match outbound {
+        Some(web) => web.allows(url),
+        None => Err("the settings have no `outbound.allow`".to_owned()),
+    };
     let policies = loaded.set.iter().map(|written| &written.policy);
     let told = policies.flat_map(|policy| {
         policy.checks.iter().filter_map(|check| {
@@ -133,7 +138,8 @@ pub(super) fn kept_in(loaded: &Loaded, allows: impl Fn(&str) -> Result<(), Strin
 }
 
 /// Commands that policies name and the settings don't have, in words.
-pub(super) fn not_run(loaded: &Loaded, runs: impl Fn(&str) -> Result<(), String>) -> Vec<String> {
+pub(super) fn not_run(loaded: &Loaded, prober: Option<&Prober>) -> Vec<String> {
+    let runs = |name: &str| prober.map_or(Ok(()), |one| one.runs(name));
     let policies = loaded.set.iter().map(|written| &written.policy);
     let told = policies.flat_map(|policy| {
         policy.checks.iter().filter_map(|check| {

@@ -351,12 +351,9 @@ impl Engine {
         let has = sources.map(|(target, one)| (target.clone(), one.prometheus.is_some())).collect();
         let unknown = unknown(loaded, |who| self.parts.elsewhere.knows(who));
         let outbound = self.parts.sources.values().find_map(|one| one.web.as_ref());
-        let kept_in = kept_in(loaded, |url| match outbound {
-            Some(web) => web.allows(url),
-            None => Err("the settings have no `outbound.allow`".to_owned()),
-        });
+        let kept_in = kept_in(loaded, outbound);
         let prober = self.parts.sources.values().find_map(|one| one.prober.as_ref());
-        let not_run = not_run(loaded, |name| prober.map_or(Ok(()), |one| one.runs(name)));
+        let not_run = not_run(loaded, prober);
         let blind = [unseen(loaded, &self.parts.clusters), unasked(loaded, &has)].concat();
         [blind, unknown, kept_in, not_run].concat()
     }

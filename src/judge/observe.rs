@@ -168,7 +168,7 @@ impl CheckState {
             }
         }
         // Without a test nothing has to be outlasted; and nobody is asked a day long.
-        let replayed = check.is_tested() && !check.is_of_web();
+        let replayed = check.is_tested() && !check.is_of_web() && !check.is_of_logs();
         let transients = (!replayed).then(Transients::default);
         Self { baselines: asked, transients, ..Self::default() }
     }

@@ -7,7 +7,7 @@ use std::ops::Range;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{AlarmsAsk, HealthAsk, JsonAsk, MetricAsk, ProbeAsk, TasksAsk};
+use super::{AlarmsAsk, HealthAsk, JsonAsk, LogsAsk, MetricAsk, ProbeAsk, TasksAsk};
 
 /// One check's question to a metric source: a few asks, and how their answers
 /// make one measurement of a stretch of time.
@@ -78,6 +78,8 @@ pub enum Ask {
     Health(Box<HealthAsk>),
     /// Numbers out of the answer of a JSON API.
     Json(Box<JsonAsk>),
+    /// How many events of a log match a pattern.
+    Logs(LogsAsk),
     /// A smoke test or a user flow.
     Probe(Box<ProbeAsk>),
 }
@@ -204,6 +206,7 @@ impl Ask {
             | Self::Tasks(_)
             | Self::Health(_)
             | Self::Json(_)
+            | Self::Logs(_)
             | Self::Probe(_) => None,
         }
     }
@@ -218,6 +221,7 @@ impl fmt::Display for Ask {
             Self::Tasks(asked) => write!(f, "tasks {}", asked.gauge),
             Self::Health(asked) => write!(f, "{}", asked.web),
             Self::Json(asked) => write!(f, "{} {}", asked.web, asked.path),
+            Self::Logs(asked) => write!(f, "{asked}"),
             Self::Probe(asked) => write!(f, "{asked}"),
         }
     }

@@ -11,6 +11,7 @@ mod ident;
 mod incident;
 mod joined;
 mod ledger;
+mod logs;
 mod measure;
 mod metric;
 mod notice;
@@ -35,6 +36,7 @@ pub use ident::{Service, ServiceKey, WatchId};
 pub use incident::{Acked, Incident, IncidentStatus};
 pub use joined::{Companion, Lead};
 pub use ledger::{LedgerEntry, Standing};
+pub use logs::LogsAsk;
 pub use measure::{
     ArmRule, Arms, Ask, Births, Counts, Histogram, Measured, Measurement, Newer, Question, Reading,
     Shape, Split, Ticks, Unusable, settle,

@@ -38,6 +38,15 @@ pub enum Gauged {
     Tasks(TaskGauge),
     /// Numbers out of the answer of a JSON API.
     Json(Box<JsonValue>),
+    /// Events of CloudWatch Logs.
+    Logs(LogCount),
+}
+
+/// How many events of a log match a filter pattern, variables not filled in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogCount {
+    pub group: String,
+    pub pattern: String,
 }
 
 /// A metric of CloudWatch as a value.

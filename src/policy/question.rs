@@ -7,13 +7,13 @@ use jiff::{SignedDuration, Timestamp};
 use super::selector::with_matcher;
 use super::template::Template;
 use super::{
-    Check, Counted, Gauged, Health, JsonValue, Measure, Part, Policy, Probe, Proof, Stated,
-    Watched, plain,
+    Check, Counted, Gauged, Health, JsonValue, LogCount, Measure, Part, Policy, Probe, Proof,
+    Stated, Watched, plain,
 };
 use crate::model::{
     ALARM_BEFORE, AlarmsAsk, ArmRule, Ask, BESIDE, Births, Deployment, Fold, HealthAsk, JsonAsk,
-    Metric, MetricAsk, MetricOf, MetricStat, ProbeAsk, Question, Shape, TASK_STOP, TasksAsk,
-    TasksOf,
+    LogsAsk, Metric, MetricAsk, MetricOf, MetricStat, ProbeAsk, Question, Shape, TASK_STOP,
+    TasksAsk, TasksOf,
 };
 
 /// The label that Prometheus itself gives every instance that it scrapes.
@@ -146,7 +146,7 @@ fn own_label(asks: &[Ask]) -> Option<String> {
     match asks.first()? {
         Ask::Alarms(_) => Some(ALARM_BEFORE.to_owned()),
         Ask::Tasks(_) => Some(TASK_STOP.to_owned()),
-        Ask::Health(_) | Ask::Probe(_) => Some(BESIDE.to_owned()),
+        Ask::Health(_) | Ask::Logs(_) | Ask::Probe(_) => Some(BESIDE.to_owned()),
         Ask::Query(_) | Ask::Counter(_) | Ask::Metric(_) | Ask::Json(_) => None,
     }
 }
@@ -225,6 +225,10 @@ impl Policy {
             }
             Measure::Gauge { of: Gauged::Json(value), .. } => {
                 (Shape::Gauge, vec![vars.json(value, window)])
+            }
+            Measure::Gauge { of: Gauged::Logs(LogCount { group, pattern }), .. } => {
+                let group = plain::expand(group, |name| vars.get(name));
+                (Shape::Gauge, vec![Ask::Logs(LogsAsk { group, pattern: pattern.clone(), window })])
             }
             Measure::Status { of: Stated::Http(health) } => {
                 (Shape::Gauge, vec![vars.health(health)])

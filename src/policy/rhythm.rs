@@ -49,7 +49,8 @@ impl Check {
                 [(&watched.metric, self.fold())].into_iter().chain(beside).collect()
             }
             Measure::Gauge {
-                of: Gauged::Query(_) | Gauged::Tasks(_) | Gauged::Json(_), ..
+                of: Gauged::Query(_) | Gauged::Tasks(_) | Gauged::Json(_) | Gauged::Logs(_),
+                ..
             }
             | Measure::Latency { .. }
             | Measure::Status {
@@ -71,7 +72,7 @@ impl Check {
 
     /// Whether it asks Prometheus.
     pub fn is_of_prometheus(&self) -> bool {
-        let elsewhere = self.is_of_tasks() || self.is_of_probe();
+        let elsewhere = self.is_of_tasks() || self.is_of_probe() || self.is_of_logs();
         !elsewhere && !self.is_of_cloudwatch() && !self.is_of_web()
     }
 
@@ -93,7 +94,8 @@ impl Check {
                 probe.steps().iter().map(|step| &step.web).collect()
             }
             Measure::Gauge {
-                of: Gauged::Query(_) | Gauged::Metric(_) | Gauged::Tasks(_), ..
+                of: Gauged::Query(_) | Gauged::Metric(_) | Gauged::Tasks(_) | Gauged::Logs(_),
+                ..
             }
             | Measure::Latency { .. }
             | Measure::Status { of: Stated::Query(_) | Stated::Alarms(_) } => Vec::new(),
@@ -103,7 +105,7 @@ impl Check {
     /// How long each stretch of the past is that is asked for where samples lie `step` apart:
     /// a number of a JSON API grows with it, and must be as its samples will be.
     pub fn past_window(&self, step: SignedDuration) -> SignedDuration {
-        if self.is_of_web() { self.window(step) } else { step }
+        if self.is_of_web() || self.is_of_logs() { self.window(step) } else { step }
     }
 
     /// Whether it asks a health endpoint or a JSON API.
@@ -126,6 +128,11 @@ impl Check {
             | Measure::Latency { .. }
             | Measure::Gauge { .. } => None,
         }
+    }
+
+    /// Whether it counts events of CloudWatch Logs.
+    pub fn is_of_logs(&self) -> bool {
+        matches!(self.measure, Measure::Gauge { of: Gauged::Logs(_), .. })
     }
 
     pub fn is_of_probe(&self) -> bool {
@@ -230,7 +237,7 @@ impl Check {
         count: usize,
         now: Timestamp,
     ) -> Ticks {
-        if self.is_of_web() {
+        if self.is_of_web() || self.is_of_logs() {
             // Each sample is a request to somebody who counts them.
             let apart = count.div_ceil(MOST_ASKED).max(1);
             let step = step.checked_mul(i32::try_from(apart).unwrap_or(1)).unwrap_or(step);
@@ -280,7 +287,8 @@ impl Check {
             | Measure::Gauge { of: Gauged::Tasks(_), .. } => false,
             Measure::Status { of: Stated::Query(_) }
             | Measure::Gauge {
-                of: Gauged::Query(_) | Gauged::Metric(_) | Gauged::Json(_), ..
+                of: Gauged::Query(_) | Gauged::Metric(_) | Gauged::Json(_) | Gauged::Logs(_),
+                ..
             }
             | Measure::Ratio { .. }
             | Measure::Latency { .. } => self.web().iter().all(|web| web.has_past()),

@@ -378,7 +378,7 @@ impl Check {
         match &self.measure {
             Measure::Ratio { .. }
             | Measure::Latency { .. }
-            | Measure::Gauge { of: Gauged::Metric(_), .. } => true,
+            | Measure::Gauge { of: Gauged::Metric(_) | Gauged::Logs(_), .. } => true,
             Measure::Gauge { of: Gauged::Query(query), .. } => query.contains("${window}"),
             Measure::Gauge { of: Gauged::Json(value), .. } => value.web.looks_back(),
             Measure::Gauge { of: Gauged::Tasks(_), .. } | Measure::Status { .. } => false,

@@ -71,6 +71,7 @@ impl Given {
             | Ask::Tasks(_)
             | Ask::Health(_)
             | Ask::Json(_)
+            | Ask::Logs(_)
             | Ask::Probe(_) => self.query(asked, place),
         }
     }

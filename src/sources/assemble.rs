@@ -102,6 +102,7 @@ fn rows<'a>(question: &'a Question, ticks: Ticks, fetched: &[&'a Fetched]) -> Ve
             | Ask::Tasks(_)
             | Ask::Health(_)
             | Ask::Json(_)
+            | Ask::Logs(_)
             | Ask::Probe(_) => values(fetched, ticks),
         })
         .collect()

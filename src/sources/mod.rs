@@ -9,6 +9,7 @@ pub mod assemble;
 mod buckets;
 pub mod cloudwatch;
 pub mod counters;
+mod logs;
 pub mod plan;
 mod prober;
 pub mod prometheus;
@@ -20,6 +21,7 @@ use crate::model::{Ask, Ticks};
 
 pub use assemble::assemble;
 pub use cloudwatch::{CloudWatch, Spent};
+pub use logs::Logs;
 pub use plan::{Due, Plan, Request, measure};
 pub use prober::Prober;
 pub use prometheus::Prometheus;
@@ -33,6 +35,7 @@ pub struct Sources {
     pub prometheus: Option<Prometheus>,
     pub cloudwatch: Option<CloudWatch>,
     pub tasks: Option<TaskHealth>,
+    pub logs: Option<Logs>,
     pub web: Option<Web>,
     pub prober: Option<Prober>,
     /// Why there is none of them, where that is not for the settings of a target to say.

@@ -97,16 +97,13 @@ pub(super) async fn fetch(sources: &Sources, requests: Vec<Request>) -> Vec<Fetc
     let lost = |request: &Request| Fetched::failed(request.ticks, unasked());
     let mut fetched: Vec<Fetched> = requests.iter().map(lost).collect();
     let (mut aws, mut tasks, mut web) = (Share::default(), Share::default(), Share::default());
+    let mut logs = Share::default();
     for (place, request) in requests.into_iter().enumerate() {
         match request.ask {
-            Ask::Probe(_) => {
-                // Nothing to wait for: it is run beside this.
-                let why = || Fetched::failed(request.ticks, no_source(sources, "commands"));
-                let told = sources.prober.as_ref().map(|prober| prober.look(&request));
-                fetched[place] = told.unwrap_or_else(why);
-            }
+            Ask::Probe(_) => fetched[place] = probed(sources, &request),
             Ask::Metric(_) | Ask::Alarms(_) => aws.add(place, request),
             Ask::Tasks(_) => tasks.add(place, request),
+            Ask::Logs(_) => logs.add(place, request),
             Ask::Health(_) | Ask::Json(_) => web.add(place, request),
             Ask::Query(_) | Ask::Counter(_) => {
                 let Some(prometheus) = sources.prometheus.clone() else {
@@ -135,6 +132,13 @@ pub(super) async fn fetch(sources: &Sources, requests: Vec<Request>) -> Vec<Fetc
         }
         None => unasked.push((tasks, no_source(sources, "aws"))),
     }
+    match sources.logs.clone() {
+        _ if logs.is_empty() => {}
+        Some(source) => {
+            asking.spawn(async move { logs.answered(source.fetch(&logs.requests).await) });
+        }
+        None => unasked.push((logs, no_source(sources, "aws"))),
+    }
     match sources.web.clone() {
         _ if web.is_empty() => {}
         Some(source) => {
@@ -154,6 +158,12 @@ pub(super) async fn fetch(sources: &Sources, requests: Vec<Request>) -> Vec<Fetc
         }
     }
     fetched
+}
+
+/// Nothing to wait for: a probe is run beside this.
+fn probed(sources: &Sources, request: &Request) -> Fetched {
+    let why = || Fetched::failed(request.ticks, no_source(sources, "commands"));
+    sources.prober.as_ref().map_or_else(why, |prober| prober.look(request))
 }
 
 /// What one source is asked for together, and the places of it.

@@ -67,7 +67,7 @@ impl BaselineAsk {
     pub fn is_about(&self, check: &Check) -> bool {
         match self.purpose {
             Purpose::Compare(_) | Purpose::Control(_) => check.has_past(),
-            Purpose::Transients => check.is_tested() && !check.is_of_web(),
+            Purpose::Transients => check.is_tested() && !check.is_of_web() && !check.is_of_logs(),
         }
     }
 

@@ -44,6 +44,7 @@ pub fn variables(check: &Check) -> BTreeSet<&str> {
         Measure::Gauge { of: Gauged::Tasks(_), .. } => Vec::new(),
         Measure::Gauge { of: Gauged::Json(value), .. } => value.web.texts().collect(),
         Measure::Status { of: Stated::Http(health) } => health.web.texts().collect(),
+        Measure::Gauge { of: Gauged::Logs(count), .. } => vec![count.group.as_str()],
         Measure::Status { of: Stated::Probe(probe) } => {
             probe.steps().iter().flat_map(Step::texts).collect()
         }

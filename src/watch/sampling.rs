@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Said, Sampled, Stage, Tick, Watch};
 use crate::judge::{Blame, CheckState, Rival, Sample, is_gap, rank};
-use crate::model::{Severity, Unusable, Verdict};
+use crate::model::{Reading, Severity, Unusable, Verdict};
 use crate::policy::Check;
 
 impl Watch {
@@ -94,14 +94,10 @@ impl Watch {
             };
             let counts = self.is_evidence(check, at, stretch);
             let (Some(state), Some(reading)) =
-                (self.checks.get_mut(&check.name), sampled.readings.get(&check.name))
+                (self.checks.get_mut(&check.name), reading_of(check, sampled))
             else {
                 continue;
             };
-            // A probe is run now and then: the ticks between say nothing about it.
-            if check.is_of_probe() && matches!(reading, Err(Unusable::NothingNew)) {
-                continue;
-            }
             let mut words: BTreeSet<String> =
                 sampled.beside.get(&check.name).cloned().unwrap_or_default();
             let sifted = check.is_of_health().then(|| {
@@ -296,6 +292,13 @@ impl Watch {
             self.tell_of_silence(&newly, now, said);
         }
     }
+}
+
+/// What a tick says of `check`. A probe is run now and then: the ticks between say nothing.
+fn reading_of<'a>(check: &Check, tick: &'a Tick) -> Option<&'a Reading> {
+    let is_between = |reading: &&Reading| matches!(reading, Err(Unusable::NothingNew));
+    let reading = tick.readings.get(&check.name)?;
+    (!check.is_of_probe() || !is_between(&reading)).then_some(reading)
 }
 
 /// The parts of a status that were down before, in words.

@@ -14,6 +14,7 @@ mod code_deploy;
 mod ecs;
 mod faults;
 mod live;
+mod logs;
 mod looking;
 mod operations;
 mod pinning;

@@ -2,7 +2,7 @@
 //! `tests/deploy/permissions.rs`, which finds the calls in the source.
 
 /// Those that change nothing, or nothing but what the queue shows to whom.
-pub const READS: [&str; 22] = [
+pub const READS: [&str; 23] = [
     "cloudwatch:DescribeAlarms",
     "cloudwatch:GetMetricData",
     "codedeploy:BatchGetDeployments",
@@ -21,6 +21,7 @@ pub const READS: [&str; 22] = [
     "ecs:ListTasks",
     "elasticloadbalancing:DescribeTargetGroups",
     "elasticloadbalancing:DescribeTargetHealth",
+    "logs:FilterLogEvents",
     "logs:GetLogEvents",
     "sqs:GetQueueAttributes",
     "sqs:ReceiveMessage",

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use deployguard::aws::{self, AccountSettings, Role};
 use deployguard::model::{
-    ActFailure, AlarmsAsk, Ask, Fold, Measurement, Metric, MetricAsk, MetricOf, MetricStat,
-    MetricUnit, Question, RollbackPlan, Shape, StopKind, TaskGauge, TaskStop, TasksAsk, TasksOf,
-    Ticks, Unusable,
+    ActFailure, AlarmsAsk, Ask, Fold, LogsAsk, Measurement, Metric, MetricAsk, MetricOf,
+    MetricStat, MetricUnit, Question, RollbackPlan, Shape, StopKind, TaskGauge, TaskStop, TasksAsk,
+    TasksOf, Ticks, Unusable,
 };
 use deployguard::platform::ecs::Ecs;
 use deployguard::platform::{Balancers, LookError, Platform};
-use deployguard::sources::{CloudWatch, Due, Sources, TaskHealth, measure};
+use deployguard::sources::{CloudWatch, Due, Logs, Sources, TaskHealth, measure};
 use deployguard::triggers::sqs::Queue;
 use jiff::SignedDuration;
 use serde_json::json;
@@ -150,6 +150,12 @@ impl Place {
                 Err(why) if why.contains("AccessDenied") => Refused,
                 Err(_) => Passing,
             },
+            "FilterLogEvents" => {
+                let (group, pattern) = ("/ecs/api".to_owned(), "ERROR".to_owned());
+                self.stage.account.ecs.log_at(&group, now().as_millisecond(), "ERROR: no cheese");
+                let window = SignedDuration::from_mins(5);
+                measured(&account, Ask::Logs(LogsAsk { group, pattern, window })).await
+            }
             "GetMetricData" => measured(&account, metric()).await,
             "DescribeAlarms" => {
                 let names = vec!["calm".to_owned()];
@@ -233,7 +239,8 @@ fn metric() -> Ask {
 async fn measured(account: &aws::Account, ask: Ask) -> Told {
     let (cloudwatch, tasks) = (CloudWatch::of(account), TaskHealth::of(account));
     let (cloudwatch, tasks) = (Some(cloudwatch), Some(tasks));
-    let sources = Sources { cloudwatch, tasks, ..Sources::default() };
+    let logs = Some(Logs::of(account));
+    let sources = Sources { cloudwatch, tasks, logs, ..Sources::default() };
     let ticks = Ticks::once(now(), SignedDuration::from_mins(1));
     let due = Due { key: (), question: Question::plain(Shape::Gauge, vec![ask]), ticks };
     let ((), measured) = measure(&sources, vec![due]).await.remove(0);

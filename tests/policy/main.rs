@@ -13,6 +13,7 @@ mod evidence;
 mod folder;
 mod good;
 mod import;
+mod logs;
 mod probe;
 mod tasks;
 mod web;

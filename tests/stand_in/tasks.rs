@@ -4,10 +4,10 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_ecs::config::Credentials;
 use deployguard::aws::{Account as Guarded, AccountSettings};
 use deployguard::model::{
-    Ask, Measured, Measurement, Question, ServiceKey, Shape, StopKind, TASK_STOP, TaskGauge,
-    TaskStop, TasksAsk, TasksOf, Ticks, Unusable,
+    Ask, LogsAsk, Measured, Measurement, Question, ServiceKey, Shape, StopKind, TASK_STOP,
+    TaskGauge, TaskStop, TasksAsk, TasksOf, Ticks, Unusable,
 };
-use deployguard::sources::{Due, Sources, TaskHealth, measure};
+use deployguard::sources::{Due, Logs, Sources, TaskHealth, measure};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
@@ -19,6 +19,10 @@ use crate::world::now;
 const GROUP: &str = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/blue/1";
 
 async fn tasks(account: &Account) -> TaskHealth {
+    TaskHealth::of(&guarded(account).await)
+}
+
+async fn guarded(account: &Account) -> Guarded {
     let credentials = Credentials::new("AKIDEXAMPLE", "secret", None, None, "test");
     let guarded = Guarded::connect(AccountSettings {
         target: "main".into(),
@@ -27,7 +31,7 @@ async fn tasks(account: &Account) -> TaskHealth {
         credentials: Some(SharedCredentialsProvider::new(credentials)),
         role: None,
     });
-    TaskHealth::of(&guarded.await)
+    guarded.await
 }
 
 /// What is measured now of the deployment in place.
@@ -68,6 +72,21 @@ async fn dying(account: &Account, of: &str) -> Vec<TaskStop> {
             return stops(&found);
         }
     }
+}
+
+/// How many events of a log match a pattern, over two pages.
+async fn counted(account: &Account) {
+    let at = now();
+    for n in 0..2_500 {
+        account.ecs.log_at("/ecs/shop", at.as_millisecond() - n, &format!("ERROR {n}"));
+    }
+    let (group, pattern) = ("/ecs/shop".to_owned(), "ERROR".to_owned());
+    let ask = Ask::Logs(LogsAsk { group, pattern, window: SignedDuration::from_mins(5) });
+    let ticks = Ticks::once(at, SignedDuration::from_secs(15));
+    let due = Due { key: (), question: Question::plain(Shape::Gauge, vec![ask]), ticks };
+    let sources = Sources { logs: Some(Logs::of(&guarded(account).await)), ..Sources::default() };
+    let (_, found) = measure(&sources, vec![due]).await.remove(0);
+    assert_eq!(value(&found), Ok(2_500.0));
 }
 
 /// What the stopped task has logged is read, of a definition with `awslogs`.
@@ -120,6 +139,7 @@ async fn tasks_are_counted_with_what_ended_them_and_every_call_fits_the_service_
     let none = tasks(&account).await.last_lines(&stops[0]).await;
     assert!(none.expect_err("no awslogs").contains("awslogs"));
     logged(&account, stops[0].clone()).await;
+    counted(&account).await;
     let calls: Vec<Value> = account.ecs.calls().iter().map(as_json).collect();
     let verdict = validate(&calls).expect("no faults");
     assert!(verdict.contains("0 faults"), "{verdict}");

@@ -7,7 +7,7 @@ use super::sides::{Told, optional};
 use crate::model::{Metric, MetricOf, Severity};
 use crate::policy::{
     Against, BaselineRule, Bound, Check, Counted, Gauged, Health, JsonValue, LeakRule, Limit,
-    Measure, Part, Probe, Stated, Step, WebText,
+    LogCount, Measure, Part, Probe, Stated, Step, WebText,
 };
 
 /// Tells which checks came, went and changed.
@@ -133,6 +133,7 @@ fn gauged(gauged: &Gauged) -> (&'static str, String) {
         Gauged::Query(query) => ("query", query.clone()),
         Gauged::Tasks(gauge) => ("tasks", gauge.to_string()),
         Gauged::Json(value) => ("json", json(value)),
+        Gauged::Logs(LogCount { group, pattern }) => ("logs", format!("`{pattern}` in {group}")),
         Gauged::Metric(watched) => {
             let beside = watched.beside.iter().map(|beside| format!(", beside {}", beside.metric));
             ("cloudwatch", metric_in_words(&watched.metric) + &beside.collect::<String>())

@@ -11,8 +11,8 @@ use super::leak::leak;
 use super::limit::Wall;
 use super::raw::{BaselineText, BreachText, CheckText, CountText, LatencyText, RatioText};
 use super::scalar::At;
-use super::{foreign, limits, probe, web};
-use crate::model::{Severity, TaskGauge};
+use super::{foreign, limits, logs, probe, web};
+use crate::model::Severity;
 use crate::policy::diagnostic::{Mistake, quoted};
 use crate::policy::{
     Against, BaselineRule, Bound, Check, Counted, Gauged, Limit, Measure, Part, Stated, Unit,
@@ -141,12 +141,14 @@ pub(super) fn check(name: &str, text: &CheckText, desk: &mut Desk) -> Option<Che
     })
 }
 
-/// A number of a JSON API grows with its window: it must not change with the phase.
+/// A number of a JSON API and a count of events grow with their window: it must not change
+/// with the phase.
 fn window(text: &CheckText, measure: Option<&Measure>) -> Option<SignedDuration> {
-    let grows = matches!(
-        measure,
-        Some(Measure::Gauge { of: Gauged::Json(value), .. }) if value.web.looks_back()
-    );
+    let grows = match measure {
+        Some(Measure::Gauge { of: Gauged::Json(value), .. }) => value.web.looks_back(),
+        Some(Measure::Gauge { of: Gauged::Logs(_), .. }) => true,
+        Some(_) | None => false,
+    };
     let own = text.window.as_ref().map(|window| window.value.0);
     own.or(grows.then_some(JSON_WINDOW))
 }
@@ -183,6 +185,7 @@ fn measure(name: &str, text: &CheckText, limits: &Limits, desk: &mut Desk) -> Op
         ("query", text.query.is_some()),
         ("cloudwatch", text.cloudwatch.is_some()),
         ("json", text.json.is_some()),
+        ("logs", text.logs.is_some()),
         ("status", text.status.is_some()),
         ("alarm", text.alarm.is_some()),
         ("http", text.http.is_some()),
@@ -191,7 +194,7 @@ fn measure(name: &str, text: &CheckText, limits: &Limits, desk: &mut Desk) -> Op
     ];
     one_of(&kinds, &["checks", name], desk, "a check measures one thing", || {
         Mistake::new(format!("the check `{name}` measures nothing")).mend(
-            "give it `ratio:`, `latency:`, `query:`, `cloudwatch:`, `json:`, `status:`, `alarm:`, `http:`, `probe:` or `tasks:`, or extend a bundle that does",
+            "give it `ratio:`, `latency:`, `query:`, `cloudwatch:`, `json:`, `logs:`, `status:`, `alarm:`, `http:`, `probe:` or `tasks:`, or extend a bundle that does",
         )
     })?;
     if let Some(text) = &text.ratio {
@@ -217,13 +220,17 @@ fn measure(name: &str, text: &CheckText, limits: &Limits, desk: &mut Desk) -> Op
         return Some(Measure::Status { of: Stated::Probe(probe) });
     }
     if let Some(gauge) = &text.tasks {
-        let unit = unit_of(gauge.value);
+        let unit = limits::of_tasks(gauge.value);
         return Some(Measure::Gauge { of: Gauged::Tasks(gauge.value), unit });
     }
     let unit = limits.unit();
     if let Some(text) = &text.json {
         let value = Box::new(web::json(&["checks", name, "json"], text, desk)?);
         return Some(Measure::Gauge { of: Gauged::Json(value), unit });
+    }
+    if let Some(text) = &text.logs {
+        let count = logs::logs(name, text, desk)?;
+        return Some(Measure::Gauge { of: Gauged::Logs(count), unit });
     }
     if let Some(text) = &text.cloudwatch {
         let path = ["checks", name, "cloudwatch"];
@@ -247,21 +254,15 @@ fn kind(text: &CheckText, limits: &Limits) -> Option<Kind> {
         text.query.as_ref().map(|_| gauge()),
         text.cloudwatch.as_ref().map(|_| gauge()),
         text.json.as_ref().map(|_| gauge()),
+        text.logs.as_ref().map(|_| gauge()),
         text.status.as_ref().map(|_| Kind::Status),
         text.http.as_ref().map(|_| Kind::Status),
         text.probe.as_ref().map(|_| Kind::Status),
         text.alarm.as_ref().map(|_| Kind::Status),
-        text.tasks.as_ref().map(|gauge| Kind::Gauge(unit_of(gauge.value))),
+        text.tasks.as_ref().map(|gauge| Kind::Gauge(limits::of_tasks(gauge.value))),
     ];
     let mut kinds = kinds.into_iter().flatten();
     kinds.next().filter(|_| kinds.next().is_none())
-}
-
-fn unit_of(gauge: TaskGauge) -> Unit {
-    match gauge {
-        TaskGauge::Failures => Unit::Number,
-        TaskGauge::Running | TaskGauge::HealthyTargets => Unit::Ratio,
-    }
 }
 
 fn ratio(name: &str, text: &RatioText, desk: &mut Desk) -> Option<Measure> {

@@ -79,10 +79,19 @@ impl Desk<'_> {
 fn may_be_given(path: &[&str]) -> bool {
     match path {
         ["phases", ..] => true,
-        ["checks", _, key, ..] => {
-            ["ratio", "latency", "query", "cloudwatch", "json", "status", "alarm", "http", "probe"]
-                .contains(key)
-        }
+        ["checks", _, key, ..] => [
+            "ratio",
+            "latency",
+            "query",
+            "cloudwatch",
+            "json",
+            "logs",
+            "status",
+            "alarm",
+            "http",
+            "probe",
+        ]
+        .contains(key),
         _ => false,
     }
 }

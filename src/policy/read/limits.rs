@@ -5,7 +5,7 @@ use marked_yaml::Marker;
 use super::check::{Kind, Limits};
 use super::desk::Desk;
 use super::scalar::At;
-use crate::model::Severity;
+use crate::model::{Severity, TaskGauge};
 use crate::policy::diagnostic::Mistake;
 use crate::policy::{Bound, Limit, Side, Unit};
 
@@ -53,6 +53,14 @@ fn unit_mistake(kind: Kind, bound: &Bound) -> Option<Mistake> {
         }
         (Unit::Ratio | Unit::Seconds | Unit::Bytes | Unit::Number, _) => mistake,
     })
+}
+
+/// What a gauge of tasks is in.
+pub(super) fn of_tasks(gauge: TaskGauge) -> Unit {
+    match gauge {
+        TaskGauge::Failures => Unit::Number,
+        TaskGauge::Running | TaskGauge::HealthyTargets => Unit::Ratio,
+    }
 }
 
 pub(super) fn in_words(unit: Unit) -> &'static str {

@@ -19,6 +19,7 @@ mod layers;
 mod leak;
 mod limit;
 mod limits;
+mod logs;
 mod neighbours;
 mod notify;
 mod phases;

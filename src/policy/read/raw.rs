@@ -14,6 +14,7 @@ use super::amount::{Count, OneIn, Quantile, Share, Stretch, Times};
 use super::cloudwatch::{AlarmText, CloudWatchText};
 use super::gate::GateText;
 use super::limit::Wall;
+use super::logs::LogsText;
 use super::probe::ProbeText;
 use super::scalar::{
     ActionWord, AskInstead, At, Buckets, Bundle, CountQuery, Counter, KnownGood, LabelName, MEND,
@@ -119,7 +120,7 @@ pub(super) struct CanaryText {
     pub moved_by: Option<At<MovedBy>>,
 }
 
-/// One measured thing: exactly one of `ratio`, `latency`, `query`, `cloudwatch`, `json`, `status`, `alarm`, `http`, `probe` and `tasks`, with limits.
+/// One measured thing: exactly one of `ratio`, `latency`, `query`, `cloudwatch`, `json`, `logs`, `status`, `alarm`, `http`, `probe` and `tasks`, with limits.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, expecting = "the keys of a check")]
 pub(super) struct CheckText {
@@ -139,6 +140,8 @@ pub(super) struct CheckText {
     pub json: Option<JsonText>,
     /// A health endpoint: up or down, and each check in its JSON by its own name. What was down before the deployment counts once it has been up. Its limits are failures running: `SEV1: 3 failures`.
     pub http: Option<HttpText>,
+    /// Events of CloudWatch Logs that match a filter pattern, counted within the window. Their text is never kept or shown.
+    pub logs: Option<LogsText>,
     /// A smoke test or a user flow, run at the start of the roll-out, when the grace has ended, and then every so often: up or down. What failed before the deployment counts once it has been good. Its limits are failures running: `SEV1: 2 failures`.
     pub probe: Option<ProbeText>,
     /// The tasks of the deployment, as the platform shows them; no metric is needed. `failures`: how many came to harm in ten minutes, such as `SEV2: "> 2"`. `running`: the share of the desired tasks that run after the roll-out. `healthy_targets`: the share of the load balancer's targets that are healthy.
@@ -153,7 +156,7 @@ pub(super) struct CheckText {
     pub leak: Option<LeakText>,
     /// Events in the window below which there is too little traffic to tell. Default: 20.
     pub min_traffic: Option<At<Count>>,
-    /// How far back a sample looks. Default: the phase's interval, at least 1m; of a `json` value 5m.
+    /// How far back a sample looks. Default: the phase's interval, at least 1m; of a `json` value and of `logs` 5m.
     pub window: Option<At<Stretch>>,
 }
 

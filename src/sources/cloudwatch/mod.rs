@@ -147,6 +147,7 @@ impl CloudWatch {
                 | Ask::Tasks(_)
                 | Ask::Health(_)
                 | Ask::Json(_)
+                | Ask::Logs(_)
                 | Ask::Probe(_) => {}
             }
         }
@@ -314,6 +315,7 @@ pub fn price(requests: &[Request]) -> Spent {
             | Ask::Tasks(_)
             | Ask::Health(_)
             | Ask::Json(_)
+            | Ask::Logs(_)
             | Ask::Probe(_) => None,
         });
     let calls = calls::plan(wanted.collect());

@@ -176,6 +176,7 @@ impl Prometheus {
                 | Ask::Tasks(_)
                 | Ask::Health(_)
                 | Ask::Json(_)
+                | Ask::Logs(_)
                 | Ask::Probe(_) => {
                     return Err(Unusable::Refused("it is not asked of Prometheus".into()).into());
                 }

@@ -212,6 +212,7 @@ fn asked(ask: &Ask) -> Option<&TasksAsk> {
         | Ask::Alarms(_)
         | Ask::Health(_)
         | Ask::Json(_)
+        | Ask::Logs(_)
         | Ask::Probe(_) => None,
     }
 }

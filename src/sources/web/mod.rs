@@ -132,6 +132,7 @@ impl Web {
             | Ask::Metric(_)
             | Ask::Alarms(_)
             | Ask::Tasks(_)
+            | Ask::Logs(_)
             | Ask::Probe(_) => {
                 let why = Unusable::Refused("it is not asked of the web".into());
                 Fetched::failed(*ticks, why)
@@ -188,6 +189,7 @@ fn parts(ask: &Ask) -> Option<Parts<'_>> {
         | Ask::Metric(_)
         | Ask::Alarms(_)
         | Ask::Tasks(_)
+        | Ask::Logs(_)
         | Ask::Probe(_) => None,
     }
 }

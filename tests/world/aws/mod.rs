@@ -175,6 +175,13 @@ impl Ecs {
         &self.shared.cloudwatch
     }
 
+    /// Logs `message` in a group at a time, in milliseconds since the epoch; the group is there
+    /// from then on.
+    pub fn log_at(&self, group: &str, at_ms: i64, message: &str) {
+        let mut logs = lock(&self.shared.logs);
+        logs.events.entry(group.to_owned()).or_default().push((at_ms, message.to_owned()));
+    }
+
     /// What every task logs from now on that writes into this log group.
     pub fn set_log(&self, group: &str, lines: &[&str]) {
         let lines = lines.iter().map(|line| (*line).to_owned()).collect();
