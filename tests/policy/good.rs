@@ -292,12 +292,9 @@ fn after_is_replaced_as_a_whole() {
 
 #[test]
 fn an_expanded_policy_reads_as_the_same_policy() {
-    let files = ["_defaults", "shopflow", "taskflow"].map(|name| {
-        let path = format!("policies/{name}.yaml");
-        file(&path, std::fs::read(&path).unwrap())
-    });
+    let files = deployguard::policy_repo::collect(&["policies".into()]).unwrap();
     let set = read(&files).unwrap();
-    assert_eq!(set.len(), 2);
+    assert_eq!(set.len(), 8);
     for written in set.iter() {
         let again = read_one(written.text.clone()).unwrap();
         let again = again.named(&written.policy.name).unwrap();
