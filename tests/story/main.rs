@@ -11,6 +11,7 @@ mod presses;
 mod sockets;
 mod stores;
 mod storm;
+mod systems;
 mod targets;
 mod tasks;
 mod two;
