@@ -291,6 +291,17 @@ fn after_is_replaced_as_a_whole() {
 }
 
 #[test]
+fn the_past_of_a_query_is_asked_for_with_the_window_of_its_samples() {
+    let files = deployguard::policy_repo::collect(&["policies/taskflow".into()]).unwrap();
+    let set = read(&files).unwrap();
+    let policy = &set.named("taskflow-production").unwrap().policy;
+    let (step, minute) = (SignedDuration::from_secs(15), SignedDuration::from_mins(1));
+    let past = |name: &str| policy.check(name).unwrap().past_window(step);
+    assert_eq!((past("cpu"), past("sentry errors")), (minute, minute * 5));
+    assert_eq!(past("error rate"), step, "counters are differenced from sample to sample");
+}
+
+#[test]
 fn an_expanded_policy_reads_as_the_same_policy() {
     let files = deployguard::policy_repo::collect(&["policies".into()]).unwrap();
     let set = read(&files).unwrap();

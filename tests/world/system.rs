@@ -11,6 +11,7 @@ use regex::{Captures, Regex};
 use serde_json::{Map, Value, json};
 
 use super::daemon::Daemon;
+use super::past;
 use super::reported::{self, Rates};
 use super::site::Site;
 use super::{World, WorldConfig};
@@ -90,13 +91,16 @@ pub struct Staged {
 impl Staged {
     /// Starts all of it, and returns once the guard knows its world. `binary` is deployguard.
     pub async fn start(binary: &Path, system: System) -> anyhow::Result<Self> {
-        let world = World::start(WorldConfig {
+        let mut world = World::start(WorldConfig {
             cluster: system.cluster.into(),
             service: system.service.into(),
             environment: system.environment.into(),
             ..WorldConfig::default()
         })
         .await?;
+        if system.numbers == Numbers::Prometheus {
+            world.prometheus.remember(&past::of(system.service)).await?;
+        }
         let rates = reported::begin(&world);
         let site = Site::start().await?;
         for (path, body) in system.pages {
@@ -149,7 +153,8 @@ impl Staged {
 
 /// The policy `text` of `policies/` for a story of a minute, as JSON, which is YAML too:
 ///
-/// - `mode: auto`; phases of 12, 18 and 24 seconds, a sample each second, 2 seconds of grace;
+/// - `mode: auto`; phases of 8, 12 and 16 seconds (of 8 and 24 without a
+///   bundle: CloudWatch is late), a sample each second, 2 seconds of grace;
 ///   a revision is known-good after the first; the thread is in the channel of the world;
 /// - `for 5m` of a limit becomes `for 5s`, CloudWatch's periods are seconds and 2 seconds
 ///   late; a window is 5 seconds;
@@ -161,17 +166,15 @@ pub fn hurried(text: &str, site: &str) -> anyhow::Result<String> {
     policy.insert("mode".into(), json!("auto"));
     policy.insert("grace".into(), json!("2s"));
     policy.insert("labels".into(), json!({ "service": "service" }));
-    let phases = [("immediate", "12s"), ("short-term", "18s"), ("long-term", "24s")];
-    // Where a bundle brings a third phase, it is to be short too.
-    let of_a_bundle = policy.contains_key("extends");
-    let known: Vec<String> = match policy.get("phases").and_then(Value::as_object) {
-        Some(own) if !of_a_bundle => own.keys().cloned().collect(),
-        Some(_) | None => phases.map(|(name, _)| name.to_owned()).to_vec(),
+    // A bundle brings a third phase, which is to be short too.
+    let phases: &[(&str, &str)] = if policy.contains_key("extends") {
+        &[("immediate", "8s"), ("short-term", "12s"), ("long-term", "16s")]
+    } else {
+        &[("immediate", "8s"), ("short-term", "24s")]
     };
-    let phase = |(name, until)| format!(r#""{name}": {{ "until": "{until}", "interval": "1s" }}"#);
-    let phases =
-        phases.into_iter().filter(|(name, _)| known.iter().any(|own| own == name)).map(phase);
-    let phases = phases.collect::<Vec<_>>().join(", ");
+    let phase =
+        |(name, until): &_| format!(r#""{name}": {{ "until": "{until}", "interval": "1s" }}"#);
+    let phases = phases.iter().map(phase).collect::<Vec<_>>().join(", ");
     policy.remove("phases");
     let notify = json!({ "slack": { "channel": "C0DEPLOYS01", "page": ["S0ONCALL"] } });
     policy.insert("notify".into(), notify);
