@@ -14,7 +14,7 @@ pub async fn play(binary: &Path) -> anyhow::Result<()> {
     println!(
         "deployguard watches shopflow-api, which runs v1. Now v2 is deployed, and v2 is bad.\n"
     );
-    let narrator = Narrator::start(&staged.world, &staged.daemon);
+    let narrator = Narrator::start(&staged.world, &staged.daemon, "Prometheus");
     staged.deploy("v2", &[("ERROR_RATE", "0.35"), ("LATENCY_MS", "90")]).await?;
     let watch = staged.daemon.outcome_of("v2", Duration::from_secs(100)).await?;
     super::finish(&staged, narrator, &watch).await

@@ -17,7 +17,7 @@ pub async fn play(binary: &Path) -> anyhow::Result<()> {
          back.\nNow v2 is deployed, and fails 8 % of its requests.\n",
         staged.system.policy
     );
-    let narrator = Narrator::start(&staged.world, &staged.daemon);
+    let narrator = Narrator::start(&staged.world, &staged.daemon, "Prometheus");
     staged.deploy("v2", &[("ERROR_RATE", "0.08")]).await?;
     let watch = staged.daemon.outcome_of("v2", Duration::from_secs(100)).await?;
     super::finish(&staged, narrator, &watch).await

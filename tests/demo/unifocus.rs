@@ -24,7 +24,7 @@ pub async fn play(binary: &Path) -> anyhow::Result<()> {
          Now v2 is deployed, and answers 20 requests in five seconds with 5xx; the alarm is at 10.\n",
         staged.system.service, staged.system.policy
     );
-    let narrator = Narrator::start(&staged.world, &staged.daemon);
+    let narrator = Narrator::start(&staged.world, &staged.daemon, "customers");
     staged.deploy("v2", &[("ERROR_RATE", "0.05")]).await?;
     approve(&staged).await?;
     let watch = staged.daemon.outcome_of("v2", Duration::from_secs(100)).await?;

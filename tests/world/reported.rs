@@ -13,7 +13,10 @@ use super::{World, lock, now};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// Requests that the load balancer counts in a second.
-const REQUESTS: usize = 80;
+const REQUESTS: f64 = 80.0;
+
+/// The task definitions in service, by the time from which on they are.
+type History = Vec<(Timestamp, Vec<String>)>;
 
 /// The share of bad answers of each task definition (`family:2`) that has any.
 #[derive(Clone, Default)]
@@ -40,10 +43,10 @@ pub fn begin(world: &World) -> Rates {
     let database = [("DBInstanceIdentifier", "FILL-IN")];
     let elb = "AWS/ApplicationELB";
     let steady = [
-        (Metric::new(elb, "RequestCount", &group), vec![1.0; REQUESTS]),
+        (Metric::new(elb, "RequestCount", &group), vec![REQUESTS]),
         (Metric::new(elb, "HTTPCode_ELB_5XX_Count", &[balancer]), vec![0.0]),
         (Metric::new(elb, "UnHealthyHostCount", &group), vec![0.0]),
-        (Metric::new(elb, "TargetResponseTime", &group), vec![0.18; REQUESTS]),
+        (Metric::new(elb, "TargetResponseTime", &group), vec![0.18; 4]),
         (Metric::new("AWS/ECS", "CPUUtilization", &service), vec![35.0]),
         (Metric::new("AWS/ECS", "MemoryUtilization", &service), vec![50.0]),
         (Metric::new("AWS/RDS", "DatabaseConnections", &database), vec![40.0]),
@@ -55,11 +58,11 @@ pub fn begin(world: &World) -> Rates {
     let rates = Rates::default();
     let share = errors(world, rates.clone());
     // An error count is there only where there were errors.
+    // One value a second, which is their sum: two hours of single requests take the stand-in
+    // seconds to add up.
     keep(world, &Metric::new(elb, "HTTPCode_Target_5XX_Count", &group), move |at| {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        #[expect(clippy::cast_precision_loss, reason = "a handful of requests")]
-        let bad = (REQUESTS as f64 * share(at)) as usize;
-        vec![1.0; bad]
+        let bad = (REQUESTS * share(at)).floor();
+        if bad > 0.0 { vec![bad] } else { Vec::new() }
     });
     world.ecs.cloudwatch().put_alarm(&json!({
         "AlarmName": "FILL-IN", "Namespace": "AWS/RDS", "MetricName": "CPUUtilization",
@@ -79,7 +82,7 @@ fn keep(world: &World, metric: &Metric, values: impl Fn(Timestamp) -> Vec<f64> +
 
 /// The share of bad answers at a time, over the tasks that were in service then.
 fn errors(world: &World, rates: Rates) -> impl Fn(Timestamp) -> f64 + Send + 'static {
-    let history: Arc<Mutex<Vec<(Timestamp, Vec<String>)>>> = Arc::default();
+    let history = Arc::<Mutex<History>>::default();
     let known = Arc::clone(&history);
     let mut tasks = world.ecs.in_service();
     tokio::spawn(async move {

@@ -153,8 +153,7 @@ impl Staged {
 
 /// The policy `text` of `policies/` for a story of a minute, as JSON, which is YAML too:
 ///
-/// - `mode: auto`; phases of 8, 12 and 16 seconds (of 8 and 24 without a
-///   bundle: CloudWatch is late), a sample each second, 2 seconds of grace;
+/// - `mode: auto`; phases of 8, 12 and 16 seconds, or of 8 and 16, a sample each second, 2 seconds of grace;
 ///   a revision is known-good after the first; the thread is in the channel of the world;
 /// - `for 5m` of a limit becomes `for 5s`, CloudWatch's periods are seconds and 2 seconds
 ///   late; a window is 5 seconds;
@@ -170,7 +169,7 @@ pub fn hurried(text: &str, site: &str) -> anyhow::Result<String> {
     let phases: &[(&str, &str)] = if policy.contains_key("extends") {
         &[("immediate", "8s"), ("short-term", "12s"), ("long-term", "16s")]
     } else {
-        &[("immediate", "8s"), ("short-term", "24s")]
+        &[("immediate", "8s"), ("short-term", "16s")]
     };
     let phase =
         |(name, until): &_| format!(r#""{name}": {{ "until": "{until}", "interval": "1s" }}"#);
