@@ -1,18 +1,20 @@
 # Two commands on a fresh machine with Rust and Debian's packages:
 #   make demo    the whole main job, for real, within two minutes after the build
+#                SYSTEM=shopflow|taskflow|taskflow-k8s|unifocus|taskforge chooses whose
 #   make test    formatting, lints and every test
 # Both install what is missing, and stop what they start.
 
 # Demo and tests share one build; the crash points that it contains do nothing
 # unless they are set. `make release` builds without them.
 FEATURES := --features failpoints
+SYSTEM ?= shopflow
 NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 
 .PHONY: demo test lint install release
 
 demo: install
 	cargo build -q $(FEATURES) --bin deployguard --example demo
-	@$${CARGO_TARGET_DIR:-target}/debug/examples/demo
+	@$${CARGO_TARGET_DIR:-target}/debug/examples/demo $(SYSTEM)
 
 test: install lint
 ifeq ($(NEXTEST),)

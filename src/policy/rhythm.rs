@@ -103,9 +103,13 @@ impl Check {
     }
 
     /// How long each stretch of the past is that is asked for where samples lie `step` apart:
-    /// a number of a JSON API grows with it, and must be as its samples will be.
+    /// a number of a JSON API grows with it, and must be as its samples will be. So must what
+    /// a query says: a rate over a step as short as the scrape interval has no value at all.
     pub fn past_window(&self, step: SignedDuration) -> SignedDuration {
-        if self.is_of_web() || self.is_of_logs() { self.window(step) } else { step }
+        let is_own = matches!(self.measure, Measure::Gauge { .. })
+            || self.is_of_web()
+            || self.is_of_logs();
+        if is_own { self.window(step) } else { step }
     }
 
     /// Whether it asks a health endpoint or a JSON API.

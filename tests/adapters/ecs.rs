@@ -3,7 +3,7 @@
 use aws_sdk_ecs::config::{Credentials, SharedCredentialsProvider};
 use deployguard::aws;
 use deployguard::model::{
-    ActFailure, Acted, Permit, Revision, RollbackPlan, ServiceKey, Sighting, WatchId,
+    ActFailure, Acted, Means, Permit, Revision, RollbackPlan, ServiceKey, Sighting, WatchId,
 };
 use deployguard::platform::Platform;
 use deployguard::platform::ecs::Ecs;

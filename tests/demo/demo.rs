@@ -1,29 +1,42 @@
-//! `make demo`: the main job, for real, on one machine and within two minutes.
+//! `make demo SYSTEM=...`: the main job, for real, on one machine and in about a minute.
 //!
-//! A service runs v1; v2 is deployed and is bad; deployguard notices, says so,
-//! puts v1 back and checks that the numbers recover. Exits 0 only if v1 is in
-//! place, exactly one rollback was made and the incident is resolved.
+//! A service runs v1; v2 is deployed and is bad; deployguard notices, says so, v1 is put back,
+//! and the numbers recover. Exits 0 only if v1 is in place, exactly one rollback was made and
+//! the incident is resolved.
+//!
+//! **To add a system**: a file beside this one with
+//! `pub async fn play(binary: &Path) -> anyhow::Result<()>`, its name in [`play`] in place of
+//! the refusal there, and a story in `tests/story/systems.rs`. One on ECS is a `System` of
+//! `tests/world/system.rs`, staged, told of by [`Narrator`] and ended with [`finish`]. One
+//! elsewhere brings its own stand-ins, sends what they do to a `Timeline`, ends with a bad
+//! version brought back by exactly one rollback, and fails if it was not.
 
-#[path = "narrator.rs"]
 mod narrator;
+mod shopflow;
+mod taskflow;
+mod unifocus;
 
 #[path = "../world/mod.rs"]
 mod world;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
-use anyhow::{Context, ensure};
-use serde_json::{Value, json};
+use anyhow::{Context, bail, ensure};
+use serde_json::Value;
 
 use narrator::{Narrator, plain};
-use world::daemon::{CI_TOKEN, Daemon, OPS_TOKEN, STORY};
-use world::{World, WorldConfig};
+use world::World;
+use world::daemon::{CI_TOKEN, Daemon, OPS_TOKEN};
+use world::system::Staged;
+
+/// The systems of `policies/`, as `SYSTEM` names them.
+const SYSTEMS: &str = "shopflow, taskflow, taskflow-k8s, unifocus, taskforge";
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match demo().await {
+    let system = std::env::args().nth(1).filter(|name| !name.is_empty());
+    match play(system.as_deref().unwrap_or("shopflow")).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("\nThe demo failed: {error:#}");
@@ -32,37 +45,17 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn demo() -> anyhow::Result<()> {
-    println!(
-        "Starting Prometheus, a shop of three tasks under load, and stand-ins for ECS and Slack ..."
-    );
-    let world = World::start(WorldConfig::default()).await?;
-    let mut daemon = Daemon::at_home(&binary()?, &world, STORY)?;
-    daemon.start().await?;
-    daemon.knows_its_world(&world).await?;
-    println!(
-        "deployguard watches shopflow-api, which runs v1. Now v2 is deployed, and v2 is bad.\n"
-    );
-
-    let narrator = Narrator::start(&world, &daemon);
-    world.deploy("v2", &[("ERROR_RATE", "0.35"), ("LATENCY_MS", "90")])?;
-    let announcement = json!({
-        "id": "gha-18231-1", "service": "shopflow-api", "environment": "production",
-        "platform": { "ecs": {
-            "cluster": world.config().cluster, "task_definition": "shopflow-api:2",
-        }},
-        "version": "v2", "commit": "4f1c2aa", "author": "dana", "rollback_safe": true,
-    });
-    let (status, answer) = daemon.announce(&announcement).await?;
-    ensure!(status == 202, "the hook was answered {status}: {answer}");
-    let watch = daemon.outcome_of("v2", Duration::from_secs(100)).await?;
-    world.wait_stable().await;
-    narrator.stop().await;
-    let verdict = report(&world, &daemon, &watch).await;
-    if std::env::var_os("KEEP").is_some_and(|keep| !keep.is_empty() && keep != "0") {
-        keep(&world, &daemon).await?;
+async fn play(system: &str) -> anyhow::Result<()> {
+    let binary = binary()?;
+    match system {
+        "shopflow" => shopflow::play(&binary).await,
+        "taskflow" => taskflow::play(&binary).await,
+        "unifocus" => unifocus::play(&binary).await,
+        "taskflow-k8s" | "taskforge" => {
+            bail!("SYSTEM={system} is not built yet; of {SYSTEMS} the ones on ECS are")
+        }
+        other => bail!("there is no SYSTEM={other}; there are {SYSTEMS}"),
     }
-    verdict
 }
 
 /// The daemon beside this program, built in the same run.
@@ -72,6 +65,17 @@ fn binary() -> anyhow::Result<PathBuf> {
     let binary = folder.join("deployguard");
     ensure!(binary.exists(), "{} is not built: cargo build", binary.display());
     Ok(binary)
+}
+
+/// Tells the end, and whether it is the one that was promised.
+async fn finish(staged: &Staged, narrator: Narrator, watch: &Value) -> anyhow::Result<()> {
+    staged.world.wait_stable().await;
+    narrator.stop().await;
+    let verdict = report(&staged.world, &staged.daemon, watch).await;
+    if std::env::var_os("KEEP").is_some_and(|keep| !keep.is_empty() && keep != "0") {
+        keep(&staged.world, &staged.daemon).await?;
+    }
+    verdict
 }
 
 async fn report(world: &World, daemon: &Daemon, watch: &Value) -> anyhow::Result<()> {

@@ -19,13 +19,15 @@ pub struct Narrator {
 }
 
 impl Narrator {
-    /// Narrates from now on; now is when the deployment begins.
-    pub fn start(world: &World, daemon: &Daemon) -> Self {
+    /// Narrates from now on; now is when the deployment begins. `measures` is who sees the
+    /// service's numbers, which are always read in the world's Prometheus.
+    pub fn start(world: &World, daemon: &Daemon, measures: &'static str) -> Self {
         let begun = Instant::now();
         let stop = watch::Sender::new(false);
         let sides = tokio::spawn(sides(begun, world.timeline(), stop.subscribe()));
         let guard = tokio::spawn(guard(begun, daemon.log(), stop.subscribe()));
-        let numbers = tokio::spawn(numbers(begun, world.prometheus.url(), stop.subscribe()));
+        let numbers =
+            tokio::spawn(numbers(begun, measures, world.prometheus.url(), stop.subscribe()));
         Self { stop, tasks: vec![sides, guard, numbers] }
     }
 
@@ -132,7 +134,7 @@ async fn guard(begun: Instant, log: PathBuf, mut stop: watch::Receiver<bool>) {
 }
 
 /// What Prometheus measures, whenever it has moved.
-async fn numbers(begun: Instant, prometheus: String, mut stop: watch::Receiver<bool>) {
+async fn numbers(begun: Instant, who: &str, prometheus: String, mut stop: watch::Receiver<bool>) {
     let Ok(client) = prometheus_http_query::Client::try_from(prometheus) else { return };
     let mut told = None;
     loop {
@@ -144,7 +146,7 @@ async fn numbers(begun: Instant, prometheus: String, mut stop: watch::Receiver<b
         let errors = errors.await.unwrap_or(0.0) * 100.0;
         let p95 = value(&client, p95).await.unwrap_or(0.0) * 1000.0;
         if told.is_none_or(|before: f64| (errors - before).abs() >= 3.0) {
-            tell(begun, "Prometheus", &format!("errors {errors:.1}%, p95 {p95:.0}ms"));
+            tell(begun, who, &format!("errors {errors:.1}%, p95 {p95:.0}ms"));
             told = Some(errors);
         }
         tokio::select! {

@@ -19,18 +19,32 @@ fn matched(folder: &Path, service: &str) -> (bool, String) {
     (code == ExitCode::SUCCESS, String::from_utf8(out).unwrap())
 }
 
-fn ours() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("policies")
+fn here() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
+fn ours() -> PathBuf {
+    here().join("policies")
+}
+
+/// What `check` says of all of `policies/`.
+const OURS: &str = "8 policies, 74 checks: no mistakes\n";
+
 #[test]
-fn the_policies_that_ship_have_no_mistakes() {
-    assert_eq!(checked(&[ours()], false), (true, "5 policies, 50 checks: no mistakes\n".into()));
-    let cloudwatch = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies-cloudwatch");
-    assert_eq!(
-        checked(&[cloudwatch], false),
-        (true, "2 policies, 16 checks: no mistakes\n".into())
-    );
+fn the_policies_that_ship_have_no_mistakes_together_and_system_by_system() {
+    assert_eq!(checked(&[ours()], false), (true, OURS.into()));
+    for (system, said) in [
+        ("policies/shopflow", "1 policy, 12 checks"),
+        ("policies/taskflow", "2 policies, 17 checks"),
+        ("policies/taskflow-k8s", "2 policies, 14 checks"),
+        ("policies/unifocus", "2 policies, 30 checks"),
+        ("policies/taskforge", "1 policy, 1 check"),
+        ("policies-cloudwatch/shopflow", "1 policy, 8 checks"),
+        ("policies-cloudwatch/taskflow", "1 policy, 8 checks"),
+    ] {
+        let alone = checked(&[here().join(system)], false);
+        assert_eq!(alone, (true, format!("{said}: no mistakes\n")), "{system}");
+    }
 }
 
 #[test]
@@ -40,7 +54,7 @@ fn without_a_path_the_folder_policies_is_checked_as_the_help_says() {
         let done = command.args(args).current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
         (done.status.success(), String::from_utf8(done.stdout).unwrap())
     };
-    assert_eq!(run(&["check"]), (true, "5 policies, 50 checks: no mistakes\n".into()));
+    assert_eq!(run(&["check"]), (true, OURS.into()));
     let (_, help) = run(&["check", "--help"]);
     assert!(help.contains("[PATHS]...  Policy files or folders [default: policies]"), "{help}");
 }
@@ -64,11 +78,11 @@ fn what_the_readme_shows_of_a_policy_and_of_a_test_is_true() {
         END:VCALENDAR\n";
     std::fs::write(folder.path().join("holidays.ics"), calendar).unwrap();
     assert_eq!(checked(&[gated], false), (true, "1 policy, 3 checks: no mistakes\n".into()));
-    for name in ["_defaults.yaml", "shopflow.yaml"] {
-        std::fs::copy(ours().join(name), folder.path().join(name)).unwrap();
+    for name in ["_defaults.yaml", "production.yaml", "holidays.ics"] {
+        std::fs::copy(ours().join("shopflow").join(name), folder.path().join(name)).unwrap();
     }
-    let file = folder.path().join("shopflow_test.yaml");
-    std::fs::write(&file, of_the_readme("policy: shopflow.yaml")).unwrap();
+    let file = folder.path().join("production_test.yaml");
+    std::fs::write(&file, of_the_readme("policy: production.yaml")).unwrap();
     let mut out = Vec::new();
     let code = deployguard::cli::test::run_tests(&[file], &mut out).unwrap();
     assert_eq!(code, ExitCode::SUCCESS, "{}", String::from_utf8_lossy(&out));
@@ -76,11 +90,11 @@ fn what_the_readme_shows_of_a_policy_and_of_a_test_is_true() {
 
 #[test]
 fn a_single_file_is_checked_with_the_defaults_of_its_folder() {
-    let (good, said) = checked(&[ours().join("shopflow.yaml")], true);
+    let (good, said) = checked(&[ours().join("shopflow/production.yaml")], true);
     assert!(good, "{said}");
     assert!(said.contains("labels:\n  service: service\n"), "{said}");
-    let (_, twice) = checked(&[ours().join("shopflow.yaml"), ours()], false);
-    assert_eq!(twice, "5 policies, 50 checks: no mistakes\n", "a file named twice is read once");
+    let (_, twice) = checked(&[ours().join("shopflow/production.yaml"), ours()], false);
+    assert_eq!(twice, OURS, "a file named twice is read once");
 }
 
 #[test]
@@ -127,11 +141,11 @@ fn match_says_which_file_set_each_value() {
     let (good, said) = matched(&ours(), "shopflow-production/shopflow-api");
     assert!(good);
     let place = |file: &str, line: usize| format!("{}:{line}", ours().join(file).display());
-    let text = std::fs::read_to_string(ours().join("shopflow.yaml")).unwrap();
+    let text = std::fs::read_to_string(ours().join("shopflow/production.yaml")).unwrap();
     let line = text.lines().position(|line| line.contains("SEV2: \"< 95%\"")).unwrap() + 1;
     for (start, end) in [
-        (place("shopflow.yaml", line), "checks.order success.breach.SEV2: < 95%"),
-        (place("_defaults.yaml", 3), "labels.service: service"),
+        (place("shopflow/production.yaml", line), "checks.order success.breach.SEV2: < 95%"),
+        (place("shopflow/_defaults.yaml", 3), "labels.service: service"),
         ("<defaults>:3".to_owned(), "grace: 2m"),
         ("<bundle ecs-web>:8".to_owned(), "phases.immediate.until: 15m"),
     ] {
@@ -148,7 +162,8 @@ fn match_of_a_service_without_a_policy_names_the_nearest() {
             false,
             "no policy guards taskflow-productoin/taskflow-api\n  \
              did you mean taskflow-production/taskflow-api?\n  \
-             did you mean taskflow-staging/taskflow-api?\n"
+             did you mean taskflow-staging/taskflow-api?\n  \
+             did you mean production/taskflow-api?\n"
                 .into()
         )
     );

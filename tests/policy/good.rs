@@ -291,15 +291,27 @@ fn after_is_replaced_as_a_whole() {
 }
 
 #[test]
-fn an_expanded_policy_reads_as_the_same_policy() {
-    let files = ["_defaults", "shopflow", "taskflow"].map(|name| {
-        let path = format!("policies/{name}.yaml");
-        file(&path, std::fs::read(&path).unwrap())
-    });
+fn the_past_of_a_query_is_asked_for_with_the_window_of_its_samples() {
+    let files = deployguard::policy_repo::collect(&["policies/taskflow".into()]).unwrap();
     let set = read(&files).unwrap();
-    assert_eq!(set.len(), 2);
+    let policy = &set.named("taskflow-production").unwrap().policy;
+    let (step, minute) = (SignedDuration::from_secs(15), SignedDuration::from_mins(1));
+    let past = |name: &str| policy.check(name).unwrap().past_window(step);
+    assert_eq!((past("cpu"), past("sentry errors")), (minute, minute * 5));
+    assert_eq!(past("error rate"), step, "counters are differenced from sample to sample");
+}
+
+#[test]
+fn an_expanded_policy_reads_as_the_same_policy() {
+    let files = deployguard::policy_repo::collect(&["policies".into()]).unwrap();
+    let set = read(&files).unwrap();
+    assert_eq!(set.len(), 8);
     for written in set.iter() {
-        let again = read_one(written.text.clone()).unwrap();
+        let calendars = files.iter().filter(|file| file.path.ends_with(".ics"));
+        let calendars = calendars.map(|one| file("policies/holidays.ics", one.bytes.clone()));
+        let mut alone = vec![file("policies/x.yaml", written.text.clone())];
+        alone.extend(calendars);
+        let again = read(&alone).unwrap();
         let again = again.named(&written.policy.name).unwrap();
         assert_eq!(again.policy, written.policy);
         assert_eq!(again.digest, written.digest);

@@ -9,6 +9,7 @@ mod calendar;
 mod change;
 mod cloudwatch;
 mod commands;
+mod coverage;
 mod evidence;
 mod folder;
 mod good;

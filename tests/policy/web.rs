@@ -110,3 +110,25 @@ fn a_policy_that_is_written_out_reads_as_the_same_policy() {
     let again = read_one(written.text.clone()).unwrap();
     assert_eq!(again.named("shop").unwrap().policy, written.policy);
 }
+
+#[test]
+fn an_address_and_a_body_may_be_longer_than_a_name_and_a_body_may_have_lines() {
+    let filters = "x".repeat(500);
+    let json = |url: &str, body: &str| {
+        shop(&format!(
+            "  it:\n    json:\n      url: \"{url}\"\n      path: $.count\n      body: |\n{body}\
+             \n    breach: {{ SEV2: '> 10' }}\n"
+        ))
+    };
+    let body = format!("        {{ \"query\":\n          \"{filters}\" }}\n");
+    let url = format!("https://es.example/_count?since=${{since}}&q={filters}");
+    assert!(json(&url, &body).is_ok(), "{:?}", json(&url, &body));
+    let endless = format!("https://es.example/?q={}", "x".repeat(4_096));
+    for (url, wrong) in [
+        (endless.as_str(), "a text has at most 4096 characters"),
+        (r"https://es.example/\na", "a URL has no line breaks"),
+    ] {
+        let told = json(url, &body).unwrap_err();
+        assert!(told.contains(wrong), "{told}");
+    }
+}

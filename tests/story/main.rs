@@ -12,6 +12,7 @@ mod probes;
 mod sockets;
 mod stores;
 mod storm;
+mod systems;
 mod targets;
 mod tasks;
 mod two;

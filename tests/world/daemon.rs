@@ -33,6 +33,8 @@ pub struct Daemon {
     http: reqwest::Client,
     running: Option<Running>,
     starts: u32,
+    /// Where its policy lies, from its home on.
+    policy: String,
 }
 
 struct Running {
@@ -44,10 +46,21 @@ struct Running {
 impl Daemon {
     /// Lays its home out; starts nothing. `policy` is committed to git.
     pub fn at_home(binary: &Path, world: &World, policy: &str) -> anyhow::Result<Self> {
+        Self::with_policy_at(binary, world, "policies/shopflow.yaml", policy)
+    }
+
+    /// The same, with the policy in the file `path` below `policies`.
+    pub fn with_policy_at(
+        binary: &Path,
+        world: &World,
+        path: &str,
+        policy: &str,
+    ) -> anyhow::Result<Self> {
         // The daemon's clients and ours share this process's choice.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let home = TempDir::with_prefix("deployguard-")?;
-        fs::create_dir(home.path().join("policies"))?;
+        let file = home.path().join(path);
+        fs::create_dir_all(file.parent().context("the policy lies in a folder")?)?;
         let settings = json!({
             "listen": "127.0.0.1:0",
             "policies": "policies",
@@ -83,6 +96,7 @@ impl Daemon {
             http: reqwest::Client::builder().timeout(Duration::from_secs(10)).build()?,
             running: None,
             starts: 0,
+            policy: path.to_owned(),
         };
         daemon.git(&["init", "-q", "."])?;
         daemon.commit_policy(policy)?;
@@ -114,8 +128,7 @@ impl Daemon {
     /// Writes the policy file without committing it.
     pub fn write_policy(&self, text: &str) -> anyhow::Result<()> {
         // As editors do: never half a file.
-        let (temporary, file) =
-            (self.home().join("policies/.new"), self.home().join("policies/shopflow.yaml"));
+        let (temporary, file) = (self.home().join("policies/.new"), self.home().join(&self.policy));
         fs::write(&temporary, text)?;
         fs::rename(temporary, file)?;
         Ok(())

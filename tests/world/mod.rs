@@ -11,12 +11,15 @@ pub mod faults;
 pub mod http;
 pub mod leash;
 pub mod load;
+pub mod past;
 pub mod postgres;
 pub mod prometheus;
+pub mod reported;
 pub mod server;
 pub mod shop;
 pub mod site;
 pub mod slack;
+pub mod system;
 pub mod timeline;
 
 use std::collections::BTreeMap;
@@ -168,6 +171,11 @@ impl World {
         let query = format!("count(http_requests_total{of}) == {tasks}");
         self.prometheus.wait_for(&query, Duration::from_secs(30), |_| true).await?;
         Ok(())
+    }
+
+    /// Adds what somebody does to the timeline.
+    pub fn tell(&self, side: Side, text: &str) {
+        self.timeline.tell(side, text);
     }
 
     /// What each side sees from now on.

@@ -21,6 +21,8 @@ use crate::policy::{Health, JsonValue, WebText};
 const TIME_OUT: SignedDuration = SignedDuration::from_secs(5);
 const LONGEST: SignedDuration = SignedDuration::from_secs(30);
 const MOST_HEADERS: usize = 20;
+/// Characters of an address or a body.
+const LONGEST_SENT: usize = 4_096;
 const MOST_NAMES: usize = 50;
 /// Headers that belong to the connection.
 const OURS: [&str; 5] = ["host", "content-length", "connection", "transfer-encoding", "user-agent"];
@@ -54,7 +56,7 @@ pub(super) enum HttpText {
 )]
 pub(super) struct HealthText {
     /// Its address. Variables may stand in it: `https://${service}.example.com/health`. The daemon's settings must allow it under `outbound`.
-    pub url: Option<At<String>>,
+    pub url: Option<At<Sent>>,
     /// How long an answer may take, 30s at most. Default: 5s.
     pub timeout: Option<At<Stretch>>,
     /// The answers that are healthy. Default: 200 to 299.
@@ -72,11 +74,11 @@ pub(super) struct HealthText {
 #[serde(deny_unknown_fields, default, expecting = "`{ url: https://..., path: $.count }`")]
 pub(super) struct JsonText {
     /// Its address. Beside the usual variables there are `${since}` and `${until}` (RFC 3339; with `_s` or `_ms` since the epoch) and `${window}` (`5m`). The daemon's settings must allow it under `outbound`.
-    pub url: Option<At<String>>,
+    pub url: Option<At<Sent>>,
     /// `GET`, or `POST` with a `body`.
     pub method: Option<At<MethodWord>>,
     /// JSON, in whose strings variables may stand.
-    pub body: Option<At<String>>,
+    pub body: Option<At<Sent>>,
     /// A JSONPath to a number: `$.count`. Of several numbers the worst counts.
     pub path: Option<At<JsonPathText>>,
     /// Whether the number of what the path finds is the value. Default: false.
@@ -86,6 +88,10 @@ pub(super) struct JsonText {
     /// How long an answer may take, 30s at most. Default: 5s.
     pub timeout: Option<At<Stretch>>,
 }
+
+/// An address or a body: what is sent is longer than a name.
+#[derive(Debug, Clone)]
+pub(super) struct Sent(pub String);
 
 /// A code of HTTP.
 #[derive(Debug, Clone, Copy)]
@@ -99,6 +105,20 @@ pub(super) struct JsonPathText(pub String);
 pub(super) enum MethodWord {
     Get,
     Post,
+}
+
+impl Scalar for Sent {
+    const EXPECTED: &'static str = "a text";
+
+    fn parse(text: &str) -> Result<Self, Mistake> {
+        if text.trim().is_empty() {
+            return Err(Mistake::new("an empty text"));
+        }
+        if text.chars().count() > LONGEST_SENT {
+            return Err(Mistake::new(format!("a text has at most {LONGEST_SENT} characters")));
+        }
+        Ok(Self(text.trim().to_owned()))
+    }
 }
 
 impl Scalar for Code {
@@ -190,7 +210,7 @@ pub(super) fn health(name: &str, text: &HttpText, desk: &mut Desk) -> Option<Hea
     let path = ["checks", name, "http"];
     let HealthText { url, timeout, expect, headers, depends_on, version } = match text {
         HttpText::Url(url) => {
-            let url = At { value: url.clone(), marker: desk.key(&path) };
+            let url = At { value: Sent(url.clone()), marker: desk.key(&path) };
             let alone = HealthText { url: Some(url), ..HealthText::default() };
             return health(name, &HttpText::Whole(Box::new(alone)), desk);
         }
@@ -241,7 +261,7 @@ pub(super) fn json(path: &[&str], text: &JsonText, desk: &mut Desk) -> Option<Js
         let mistake = Mistake::new("the `json` has no `path` to its number");
         desk.missing(&[path, &["path"]].concat(), mistake.mend("write `path: $.count`"));
     }
-    let web = WebText { body: text.body.as_ref().map(|body| body.value.clone()), ..web? };
+    let web = WebText { body: text.body.as_ref().map(|body| body.value.0.clone()), ..web? };
     let value = JsonValue {
         web,
         path: text.path.as_ref()?.value.0.clone(),
@@ -252,7 +272,7 @@ pub(super) fn json(path: &[&str], text: &JsonText, desk: &mut Desk) -> Option<Js
 
 pub(super) fn request(
     path: &[&str],
-    url: Option<&At<String>>,
+    url: Option<&At<Sent>>,
     headers: &BTreeMap<String, At<String>>,
     timeout: Option<&At<Stretch>>,
     may: May,
@@ -278,12 +298,12 @@ pub(super) fn request(
         desk.missing(&[path, &["url"]].concat(), mistake.mend("write `url: https://...`"));
         return None;
     };
-    if let Some(mistake) = wrong_url(&url.value, may) {
+    if let Some(mistake) = wrong_url(&url.value.0, may) {
         desk.at(url.marker, mistake);
         return None;
     }
     Some(WebText {
-        url: url.value.clone(),
+        url: url.value.0.clone(),
         headers: headers.iter().map(|(name, one)| (name.clone(), one.value.clone())).collect(),
         body: None,
         timeout: timeout.map_or(TIME_OUT, |timeout| timeout.value.0),
@@ -291,6 +311,9 @@ pub(super) fn request(
 }
 
 fn wrong_url(text: &str, may: May) -> Option<Mistake> {
+    if text.chars().any(char::is_control) {
+        return Some(Mistake::new("a URL has no line breaks"));
+    }
     if let Err(mistake) = web::check(text, may) {
         return Some(mistake);
     }
@@ -355,11 +378,11 @@ fn wrong_header(name: &str, value: &str) -> Option<Mistake> {
     })
 }
 
-pub(super) fn check_body(body: &At<String>, desk: &mut Desk) {
+pub(super) fn check_body(body: &At<Sent>, desk: &mut Desk) {
     let may = May { times: true, secrets: false };
-    let mistake = match web::check(&body.value, may) {
+    let mistake = match web::check(&body.value.0, may) {
         Err(mistake) => mistake,
-        Ok(()) => match serde_json::from_str::<serde_json::Value>(&web::sample(&body.value)) {
+        Ok(()) => match serde_json::from_str::<serde_json::Value>(&web::sample(&body.value.0)) {
             Ok(_) => return,
             Err(why) => Mistake::new(format!("the `body` is no JSON: {why}"))
                 .mend("put variables between quotes, all but the times in `_s` and `_ms`"),

@@ -47,6 +47,7 @@ impl Metrics {
             gauge("ecs_container_memory_limit_bytes", "Memory limit.", &["container_name"]),
             gauge("ecs_task_memory_limit_bytes", "Task memory limit.", &[]),
             gauge("ecs_task_cpu_limit_vcpus", "Task CPU limit in vCPUs.", &[]),
+            gauge("ecs_container_memory_page_cache_size_bytes", "Page cache.", &["container_name"]),
         ];
         let metrics = Self {
             registry: Registry::new(),
@@ -74,10 +75,11 @@ impl Metrics {
         for limit in &limits {
             metrics.add(limit);
         }
-        let [container, task, cpu] = &limits;
+        let [container, task, cpu, cache] = &limits;
         container.with_label_values(&["app"]).set(MEMORY_LIMIT);
         task.with_label_values::<&str>(&[]).set(MEMORY_LIMIT);
         cpu.with_label_values::<&str>(&[]).set(CPU_LIMIT);
+        cache.with_label_values(&["app"]).set(0.0);
         metrics
     }
 
