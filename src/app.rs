@@ -25,7 +25,7 @@ use crate::notify::slack::Slack;
 use crate::policy_repo::{PolicyRepo, Reload};
 use crate::settings::{OutboundSettings, PolicySecret, PrometheusSettings, Settings, way_out};
 pub use crate::sources::prometheus::Prometheus;
-use crate::sources::{CloudWatch, Sources, TaskHealth, Web};
+use crate::sources::{CloudWatch, Pages, Sources, TaskHealth, Web};
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::triggers::slack::{Buttons, Door};
@@ -51,11 +51,27 @@ pub fn web_of(
     Ok(way_out(outbound, secrets)?.map(Web::of))
 }
 
+/// Pages of metrics by the same way out.
+///
+/// # Errors
+/// What is wrong in the settings.
+pub fn pages_of(
+    outbound: Option<&OutboundSettings>,
+    secrets: &BTreeMap<String, PolicySecret>,
+) -> anyhow::Result<Option<Pages>> {
+    Ok(way_out(outbound, secrets)?.map(Pages::of))
+}
+
 /// What can be asked about the services of an account.
-fn sources_of(account: &Account, prometheus: Option<Prometheus>, web: Option<Web>) -> Sources {
+fn sources_of(
+    account: &Account,
+    prometheus: Option<Prometheus>,
+    (web, pages): (Option<Web>, Option<Pages>),
+) -> Sources {
     Sources {
         prometheus,
         web,
+        pages,
         cloudwatch: Some(CloudWatch::of(account)),
         tasks: Some(TaskHealth::of(account)),
         none_because: None,

@@ -18,7 +18,7 @@ use super::prometheus;
 use super::targets::{account as account_of, own_account};
 use crate::engine::clock;
 use crate::model::{Ask, Recipient, ServiceKey, Ticks};
-use crate::policy::{Check, Glob, Matches, Written};
+use crate::policy::{Glob, Matches, Written};
 use crate::policy_repo::{Loaded, PolicyRepo};
 use crate::settings::{PrometheusSettings, Settings};
 use crate::store::Store;
@@ -84,7 +84,7 @@ pub async fn examine(settings: &Settings, slack_post: bool, call: &[Recipient]) 
 }
 
 fn asks_the_web(written: &Written) -> bool {
-    written.policy.checks.iter().any(Check::is_of_web)
+    written.policy.checks.iter().any(|check| !check.sent_out().is_empty())
 }
 
 /// Starts a part.

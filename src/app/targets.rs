@@ -3,13 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use super::{prometheus, sources_of, web_of};
+use super::{pages_of, prometheus, sources_of, web_of};
 use crate::aws::{Account, AccountSettings, Role};
 use crate::engine::{Place, PlaceOf};
 use crate::platform::Accounts;
 use crate::platform::ecs::Ecs;
 use crate::settings::{Secret, Settings, TargetSettings};
-use crate::sources::{Prometheus, Sources};
+use crate::sources::{Pages, Prometheus, Sources};
 use crate::triggers::sqs::Queue;
 
 /// What there is of all of them.
@@ -18,6 +18,8 @@ pub(super) struct Targets {
     pub sources: BTreeMap<String, Sources>,
     /// Each Prometheus once, by what people know it as.
     pub felt: Vec<(String, Prometheus)>,
+    /// Pages of metrics, which all targets share.
+    pub pages: Option<Pages>,
     /// Each queue, and whose events it may bring.
     pub queues: Vec<(Queue, Place)>,
     pub place: Place,
@@ -46,6 +48,7 @@ pub(super) async fn own_account(settings: &Settings) -> Account {
 impl Targets {
     pub(super) async fn connect(settings: &Settings) -> anyhow::Result<Self> {
         let web = web_of(settings.outbound.as_ref(), &settings.secrets)?;
+        let pages = pages_of(settings.outbound.as_ref(), &settings.secrets)?;
         let shared = settings.prometheus.as_ref().map(prometheus).transpose()?;
         let mut felt: Vec<(String, Prometheus)> =
             shared.iter().map(|shared| ("Prometheus".to_owned(), shared.clone())).collect();
@@ -64,7 +67,7 @@ impl Targets {
                 }
                 None => shared.clone(),
             };
-            sources.insert(name.clone(), sources_of(&account, asked, web.clone()));
+            sources.insert(name.clone(), sources_of(&account, asked, (web.clone(), pages.clone())));
             if let Some(sqs) = &target.sqs {
                 queues.push((Queue::of(&account, &sqs.queue), name.clone()));
             }
@@ -81,6 +84,6 @@ impl Targets {
             let own = own_account(settings).await;
             queues.push((Queue::of(&own, &sqs.queue), place.clone()));
         }
-        Ok(Self { platform: ecs.into_iter().collect(), sources, felt, queues, place })
+        Ok(Self { platform: ecs.into_iter().collect(), sources, felt, pages, queues, place })
     }
 }

@@ -219,7 +219,7 @@ fn setup(wanted: &Backtest, policies: PolicySet) -> anyhow::Result<Setup> {
         Ceiling::Auto => Mode::Auto,
     };
     // Nobody recorded what they answered.
-    Arc::make_mut(&mut written.policy).checks.retain(|check| !check.is_of_web());
+    Arc::make_mut(&mut written.policy).checks.retain(|check| check.sent_out().is_empty());
     let (in_service_after, now) = (wanted.in_service_after, clock::now());
     Ok(Setup { policies, written, mode, in_service_after, now })
 }
@@ -289,14 +289,16 @@ fn deployments(
 fn warn(setup: &Setup, all: &[Past], err: &mut impl Write) -> io::Result<()> {
     const MOST: usize = 5;
     let of_web = setup.policies.iter().flat_map(|one| &one.policy.checks);
-    let of_web: Vec<&str> =
-        of_web.filter(|check| check.is_of_web()).map(|check| check.name.as_str()).collect();
+    let of_web: Vec<&str> = of_web
+        .filter(|check| !check.sent_out().is_empty())
+        .map(|check| check.name.as_str())
+        .collect();
     if !of_web.is_empty() {
         let of_web = of_web.join(", ");
         writeln!(
             err,
-            "warning: {of_web}: health endpoints and JSON APIs are not asked about the past here, \
-             and left out"
+            "warning: {of_web}: health endpoints, JSON APIs and pages of metrics have no past \
+             here, and are left out"
         )?;
     }
     let mismatches: Vec<String> = all.iter().filter_map(|past| setup.mismatch(past)).collect();

@@ -21,7 +21,7 @@ use super::step::{Done, Step};
 use super::take::{Known, Outcome};
 use super::tenure::Tenure;
 use crate::crash;
-use crate::model::{RollOut, StopSwitch, WatchId};
+use crate::model::{RollOut, ServiceKey, StopSwitch, WatchId};
 use crate::notify::elsewhere::Elsewhere;
 use crate::platform::Accounts;
 use crate::policy_repo::{Loaded, Reload};
@@ -81,6 +81,7 @@ pub struct Engine {
     /// Wants that failed, and when they are tried again.
     pub(super) later: BTreeMap<(WatchId, WantKind), Timestamp>,
     looking: watch::Sender<Looking>,
+    seen: watch::Sender<BTreeSet<ServiceKey>>,
 }
 
 impl Engine {
@@ -91,6 +92,7 @@ impl Engine {
         let policies = parts.policies.borrow().clone();
         let mut engine = Engine {
             looking: watch::Sender::new(Looking::default()),
+            seen: watch::Sender::new(BTreeSet::new()),
             handle: EngineHandle::to(sender),
             tasks: TaskTracker::new(),
             brake_gate: Arc::default(),
@@ -119,6 +121,11 @@ impl Engine {
     /// The services that have to be looked at.
     pub fn looking(&self) -> watch::Receiver<Looking> {
         self.looking.subscribe()
+    }
+
+    /// The services that were ever seen.
+    pub fn seen(&self) -> watch::Receiver<BTreeSet<ServiceKey>> {
+        self.seen.subscribe()
     }
 
     /// Runs until `stop`, then takes in what is still under way.
@@ -433,6 +440,13 @@ impl Engine {
         self.looking.send_if_modified(|known| {
             let changed = *known != looking;
             *known = looking;
+            changed
+        });
+        self.seen.send_if_modified(|known| {
+            let changed = !known.iter().eq(self.live.seen.keys());
+            if changed {
+                *known = self.live.seen.keys().cloned().collect();
+            }
             changed
         });
         self.parts.metrics.watches(self.live.watches.values().map(|kept| &kept.watch));

@@ -7,7 +7,7 @@ use std::ops::Range;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{AlarmsAsk, HealthAsk, JsonAsk, MetricAsk, TasksAsk};
+use super::{AlarmsAsk, HealthAsk, JsonAsk, MetricAsk, ScrapedAsk, TasksAsk, Wants};
 
 /// One check's question to a metric source: a few asks, and how their answers
 /// make one measurement of a stretch of time.
@@ -78,6 +78,8 @@ pub enum Ask {
     Health(Box<HealthAsk>),
     /// Numbers out of the answer of a JSON API.
     Json(Box<JsonAsk>),
+    /// Series of metrics pages that the guard reads itself.
+    Scraped(Box<ScrapedAsk>),
 }
 
 /// Which series belong to the new revision.
@@ -201,7 +203,22 @@ impl Ask {
             | Self::Alarms(_)
             | Self::Tasks(_)
             | Self::Health(_)
-            | Self::Json(_) => None,
+            | Self::Json(_)
+            | Self::Scraped(_) => None,
+        }
+    }
+
+    /// Whether its answer is raw samples of counters, which the guard differences itself.
+    pub fn is_counter(&self) -> bool {
+        match self {
+            Self::Counter(_) => true,
+            Self::Scraped(asked) => asked.wants == Wants::Samples,
+            Self::Query(_)
+            | Self::Metric(_)
+            | Self::Alarms(_)
+            | Self::Tasks(_)
+            | Self::Health(_)
+            | Self::Json(_) => false,
         }
     }
 }
@@ -215,6 +232,7 @@ impl fmt::Display for Ask {
             Self::Tasks(asked) => write!(f, "tasks {}", asked.gauge),
             Self::Health(asked) => write!(f, "{}", asked.web),
             Self::Json(asked) => write!(f, "{} {}", asked.web, asked.path),
+            Self::Scraped(asked) => write!(f, "{asked}"),
         }
     }
 }

@@ -26,6 +26,7 @@ mod send;
 mod tests;
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -36,7 +37,7 @@ use resolver::Guarded;
 
 pub use allow::Allowed;
 pub use keyring::{Key, Keyring};
-pub use send::{Answer, Failure, Header, Method, Request};
+pub use send::{Answer, Failure, Header, Method, Reach, Request};
 
 /// Requests under way at once, to all hosts and to one.
 const AT_ONCE: usize = 32;
@@ -52,8 +53,8 @@ pub struct Outbound {
     authorities: Arc<Vec<Certificate>>,
     turns: Arc<Semaphore>,
     hosts: Arc<Mutex<HashMap<String, Arc<Semaphore>>>>,
-    /// By scheme and port: what a name may resolve to depends on them.
-    clients: Arc<Mutex<BTreeMap<(String, u16), Client>>>,
+    /// By scheme, port and address: what a name may resolve to depends on them.
+    clients: Arc<Mutex<BTreeMap<(String, u16, Option<IpAddr>), Client>>>,
 }
 
 impl std::fmt::Debug for Outbound {
@@ -106,19 +107,24 @@ impl Outbound {
             .clone()
     }
 
-    fn resolver(&self, scheme: &str, port: u16) -> Guarded {
-        Guarded { allowed: self.allowed.clone(), scheme: scheme.to_owned(), port }
+    fn resolver(&self, scheme: &str, port: u16, only: Option<IpAddr>) -> Guarded {
+        Guarded { allowed: self.allowed.clone(), scheme: scheme.to_owned(), port, only }
     }
 
     /// The client of a scheme and port. Connections are not kept: that a service still takes
     /// new ones is part of what is asked.
-    fn client(&self, scheme: &str, port: u16) -> Result<Client, reqwest::Error> {
+    fn client(
+        &self,
+        scheme: &str,
+        port: u16,
+        only: Option<IpAddr>,
+    ) -> Result<Client, reqwest::Error> {
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = clients.get(&(scheme.to_owned(), port)) {
+        if let Some(client) = clients.get(&(scheme.to_owned(), port, only)) {
             return Ok(client.clone());
         }
         let agent = concat!("deployguard/", env!("CARGO_PKG_VERSION"));
-        let resolver = self.resolver(scheme, port);
+        let resolver = self.resolver(scheme, port, only);
         let client = Client::builder()
             .user_agent(agent)
             .no_proxy()
@@ -133,7 +139,7 @@ impl Outbound {
         if clients.len() >= MOST_KEPT {
             clients.clear();
         }
-        clients.insert((scheme.to_owned(), port), client.clone());
+        clients.insert((scheme.to_owned(), port, only), client.clone());
         Ok(client)
     }
 }

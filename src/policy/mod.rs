@@ -17,6 +17,7 @@ mod quiet;
 mod read;
 mod rhythm;
 mod rules;
+mod scrape;
 mod selector;
 mod set;
 mod template;
@@ -44,6 +45,7 @@ pub use rules::{
     LowTraffic, Match, NotifyRule, OnTimeout, Phase, Policy, RollbackRule, Rung, Side, Unannounced,
     Unit,
 };
+pub use scrape::Scrape;
 pub use selector::selectors;
 pub use set::{Matches, Origin, PolicySet, Written};
 pub use web::{Health, JsonValue, WebText};

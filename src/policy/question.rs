@@ -7,11 +7,13 @@ use jiff::{SignedDuration, Timestamp};
 use super::selector::with_matcher;
 use super::template::Template;
 use super::{
-    Check, Counted, Gauged, Health, JsonValue, Measure, Part, Policy, Proof, Stated, Watched, plain,
+    Check, Counted, Gauged, Health, JsonValue, Measure, Part, Policy, Proof, Scrape, Stated,
+    Watched, WebText, plain,
 };
 use crate::model::{
     ALARM_BEFORE, AlarmsAsk, ArmRule, Ask, BESIDE, Births, Deployment, Fold, HealthAsk, JsonAsk,
-    Metric, MetricAsk, MetricOf, MetricStat, Question, Shape, TASK_STOP, TasksAsk, TasksOf,
+    Metric, MetricAsk, MetricOf, MetricStat, Page, Question, ScrapedAsk, Service, Shape, TASK_STOP,
+    TasksAsk, TasksOf, Wants,
 };
 
 /// The label that Prometheus itself gives every instance that it scrapes.
@@ -57,6 +59,17 @@ impl Vars {
             task_definition: revision.task_definition.clone(),
         });
         Self { values, since: Some(deployment.baseline_end), clear: None, tasks }
+    }
+
+    /// What is known of a service while nothing is deployed.
+    pub fn of_named(service: &Service) -> Self {
+        let named = [
+            ("service", &service.name),
+            ("environment", &service.environment),
+            ("cluster", &service.key.cluster),
+        ];
+        let values = named.map(|(name, value)| (name.to_owned(), value.clone()));
+        Self { values: BTreeMap::from(values), ..Self::default() }
     }
 
     /// The same, with the end of the grace.
@@ -116,6 +129,15 @@ impl Vars {
         Ask::Health(Box::new(HealthAsk { web, expect, depends_on, version }))
     }
 
+    fn scraped(&self, from: &Scrape, selector: String, wants: Wants) -> Ask {
+        let page = |web: &WebText| Page {
+            web: web.fill(SignedDuration::ZERO, |name| self.get(name)),
+            each_address: from.each_address,
+        };
+        let pages = from.pages.iter().map(page).collect();
+        Ask::Scraped(Box::new(ScrapedAsk { pages, every: from.every, selector, wants }))
+    }
+
     fn json(&self, value: &JsonValue, window: SignedDuration) -> Ask {
         let JsonValue { web, path, count } = value.clone();
         let web = web.fill(window, |name| self.get(name));
@@ -129,7 +151,7 @@ fn own_label(asks: &[Ask]) -> Option<String> {
         Ask::Alarms(_) => Some(ALARM_BEFORE.to_owned()),
         Ask::Tasks(_) => Some(TASK_STOP.to_owned()),
         Ask::Health(_) => Some(BESIDE.to_owned()),
-        Ask::Query(_) | Ask::Counter(_) | Ask::Metric(_) | Ask::Json(_) => None,
+        Ask::Query(_) | Ask::Counter(_) | Ask::Metric(_) | Ask::Json(_) | Ask::Scraped(_) => None,
     }
 }
 
@@ -166,10 +188,18 @@ impl Policy {
         let expand = |text: &str| Template::of(text).expand(window, |name| vars.get(name));
         let select = |counter: &str| {
             let selector = expand(counter);
-            Ask::Counter(match &self.labels.service {
+            let selector = match &self.labels.service {
                 Some(label) => with_matcher(&selector, label, vars.get("service")),
                 None => selector,
-            })
+            };
+            match &check.from {
+                Some(from) => vars.scraped(from, selector, Wants::Samples),
+                None => Ask::Counter(selector),
+            }
+        };
+        let value = |query: &str| match &check.from {
+            Some(from) => vars.scraped(from, expand(query), Wants::Values),
+            None => Ask::Query(expand(query)),
         };
         let count = |counted: &Counted| match counted {
             Counted::Counter(counter) => select(counter),
@@ -187,9 +217,7 @@ impl Policy {
             }
             Measure::Latency { counter, .. } => (Shape::Histogram, vec![select(counter)]),
             Measure::Gauge { of: Gauged::Query(query), .. }
-            | Measure::Status { of: Stated::Query(query) } => {
-                (Shape::Gauge, vec![Ask::Query(expand(query))])
-            }
+            | Measure::Status { of: Stated::Query(query) } => (Shape::Gauge, vec![value(query)]),
             Measure::Gauge { of: Gauged::Metric(watched), .. } => {
                 let Watched { metric, beside } = &**watched;
                 let value = vars.metric(metric, check.fold());

@@ -71,7 +71,8 @@ impl Check {
 
     /// Whether it asks Prometheus.
     pub fn is_of_prometheus(&self) -> bool {
-        !self.is_of_tasks() && !self.is_of_cloudwatch() && !self.is_of_web()
+        let elsewhere = self.is_of_cloudwatch() || self.is_of_web() || self.is_of_pages();
+        !self.is_of_tasks() && !elsewhere
     }
 
     /// What it asks of the web, as the policy writes it.
@@ -94,6 +95,17 @@ impl Check {
             | Measure::Latency { .. }
             | Measure::Status { of: Stated::Query(_) | Stated::Alarms(_) } => Vec::new(),
         }
+    }
+
+    /// Whether its series are read from pages of metrics.
+    pub fn is_of_pages(&self) -> bool {
+        self.from.is_some()
+    }
+
+    /// Every request that it causes where the settings must allow it, as the policy writes it.
+    pub fn sent_out(&self) -> Vec<&WebText> {
+        let pages = self.from.iter().flat_map(|from| &from.pages);
+        self.web().into_iter().chain(pages).collect()
     }
 
     /// How long each stretch of the past is that is asked for where samples lie `step` apart:
@@ -320,6 +332,7 @@ mod tests {
             leak: None,
             min_traffic: 20.0,
             window: None,
+            from: None,
         }
     }
 

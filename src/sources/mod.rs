@@ -9,6 +9,7 @@ pub mod assemble;
 mod buckets;
 pub mod cloudwatch;
 pub mod counters;
+pub mod pages;
 pub mod plan;
 pub mod prometheus;
 mod tasks;
@@ -19,6 +20,7 @@ use crate::model::{Ask, Ticks};
 
 pub use assemble::assemble;
 pub use cloudwatch::{CloudWatch, Spent};
+pub use pages::Pages;
 pub use plan::{Due, Plan, Request, measure};
 pub use prometheus::Prometheus;
 pub use tasks::TaskHealth;
@@ -32,6 +34,7 @@ pub struct Sources {
     pub cloudwatch: Option<CloudWatch>,
     pub tasks: Option<TaskHealth>,
     pub web: Option<Web>,
+    pub pages: Option<Pages>,
     /// Why there is none of them, where that is not for the settings of a target to say.
     pub none_because: Option<String>,
 }

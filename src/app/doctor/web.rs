@@ -22,7 +22,7 @@ pub(super) fn examine(settings: &Settings, loaded: &Loaded) -> Report {
     for policy in loaded.set.iter().map(|written| &written.policy) {
         for check in &policy.checks {
             let name = format!("{}, {}", policy.name, check.name);
-            for asked in check.web() {
+            for asked in check.sent_out() {
                 let Some(url) = asked.known_host() else {
                     let words = format!("{name}: its host is known only with a deployment");
                     report.warn(&words, "ask it with `check --live --service NAME`");

@@ -21,6 +21,7 @@ mod limit;
 mod limits;
 mod neighbours;
 mod notify;
+mod origin;
 mod phases;
 mod raw;
 mod report;

@@ -250,7 +250,7 @@ pub(super) fn json(path: &[&str], text: &JsonText, desk: &mut Desk) -> Option<Js
     (desk.report.count() == before).then_some(value)
 }
 
-fn request(
+pub(super) fn request(
     path: &[&str],
     url: Option<&At<String>>,
     headers: &BTreeMap<String, At<String>>,
