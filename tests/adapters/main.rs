@@ -16,6 +16,7 @@ mod faults;
 mod live;
 mod looking;
 mod operations;
+mod pages;
 mod pinning;
 mod prometheus;
 mod reads;
