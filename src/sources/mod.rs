@@ -1,9 +1,9 @@
 //! Metric sources: they fetch and decode, and never judge.
 //!
-//! A question goes through four rooms: [`plan`] finds the fewest requests for all
-//! that is due, [`prometheus`], [`cloudwatch`], [`TaskHealth`] and [`Web`] ask them,
-//! [`counters`] takes the differences of raw counters, [`assemble`] makes a measurement of the answers. All but the
-//! second are pure.
+//! A question goes through four rooms: [`plan`] finds the fewest requests for all that is due,
+//! [`prometheus`], [`cloudwatch`], [`TaskHealth`] and [`Web`] ask them, and [`pages`] answers
+//! what it has read itself, [`counters`] takes the differences of raw counters, [`assemble`]
+//! makes a measurement of the answers. All but the second are pure.
 
 pub mod assemble;
 mod buckets;
