@@ -315,7 +315,8 @@ impl Metrics {
 }
 
 fn web(registry: &Registry) -> Result<(IntCounterVec, HistogramVec), prometheus::Error> {
-    let help = "Requests to health endpoints, JSON APIs and pages of metrics, by what came of them.";
+    let help =
+        "Requests to health endpoints, JSON APIs and pages of metrics, by what came of them.";
     let requests = counters(registry, "web_requests_total", help, &["source", "result"])?;
     let options = HistogramOpts::new(
         "deployguard_web_request_duration_seconds",

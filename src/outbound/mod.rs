@@ -45,6 +45,8 @@ const TO_ONE_HOST: usize = 4;
 /// Hosts and ports whose clients are kept.
 const MOST_KEPT: usize = 256;
 
+type Clients = BTreeMap<(String, u16, Option<IpAddr>), Client>;
+
 /// The way out. Cheap to clone; clones share their bounds.
 #[derive(Clone)]
 pub struct Outbound {
@@ -54,7 +56,7 @@ pub struct Outbound {
     turns: Arc<Semaphore>,
     hosts: Arc<Mutex<HashMap<String, Arc<Semaphore>>>>,
     /// By scheme, port and address: what a name may resolve to depends on them.
-    clients: Arc<Mutex<BTreeMap<(String, u16, Option<IpAddr>), Client>>>,
+    clients: Arc<Mutex<Clients>>,
 }
 
 impl std::fmt::Debug for Outbound {

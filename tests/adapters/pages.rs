@@ -2,6 +2,7 @@
 //! which scrapes the same page counts the same.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
 
 use deployguard::model::{
     ArmRule, Ask, Births, Filled, Measurement, Newer, Page, Piece, Question, Reading, ScrapedAsk,
@@ -41,9 +42,9 @@ fn ask(page: &Page, selector: &str, wants: Wants) -> Ask {
 async fn read(pages: &Pages, asks: &[Ask]) {
     let scraped: Vec<&ScrapedAsk> = asks
         .iter()
-        .filter_map(|ask| match ask {
-            Ask::Scraped(asked) => Some(&**asked),
-            _ => None,
+        .map(|ask| {
+            let Ask::Scraped(asked) = ask else { panic!("{ask:?}") };
+            &**asked
         })
         .collect();
     pages.want(scraped.iter().copied(), now());
@@ -172,14 +173,15 @@ fn shown(instances: &[(&str, &str, u32, u32)]) -> String {
     for (instance, version, good, bad) in instances {
         let labels = format!("instance=\"{instance}\",version=\"{version}\"");
         let all = good + bad;
-        text += &format!(
+        let _ = write!(
+            text,
             "requests_total{{{labels},status=\"200\"}} {good}\n\
              seconds_bucket{{{labels},le=\"0.1\"}} {good}\n\
              seconds_bucket{{{labels},le=\"+Inf\"}} {all}\n\
              depth{{{labels}}} {bad}\n"
         );
         if *bad > 0 {
-            text += &format!("requests_total{{{labels},status=\"500\"}} {bad}\n");
+            let _ = writeln!(text, "requests_total{{{labels},status=\"500\"}} {bad}");
         }
     }
     text

@@ -156,3 +156,18 @@ fn counters_and_values_are_read_off_the_pages_that_the_policy_names() {
     assert!(own.from.unwrap().each_address);
     assert!(asked("health").0.is_of_health() && !asked("health").0.is_of_pages());
 }
+
+#[test]
+fn a_page_of_each_service_shows_no_others_numbers() {
+    let of = |url: &str| {
+        let text = format!(
+            "version: 1\npolicy: shop\nenvironment: e\nmatch: {{ cluster: c, service: 'shop-*' }}\n\
+             source: {{ scrape: '{url}' }}\nphases: {{ all: {{ until: 1h, interval: 15s }} }}\n\
+             checks:\n  depth: {{ query: depth, breach: {{ SEV2: '> 10' }} }}\n"
+        );
+        let set = read_one(text).unwrap();
+        set.remarks().iter().filter(|one| one.to_string().contains("shows the same")).count()
+    };
+    assert_eq!(of("https://${service}.shop.example/metrics"), 0);
+    assert_eq!(of("https://www.shop.example/metrics"), 1);
+}

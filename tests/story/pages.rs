@@ -82,10 +82,10 @@ async fn without_a_prometheus_a_bad_deployment_is_rolled_back_with_numbers_in_wo
     let bad = daemon.outcome_of("v3", 2 * MINUTE).await?;
     assert_eq!(bad["outcome"], "rolled_back", "{bad:#}");
     assert_eq!(world.task_definition_in_place(), "shopflow-api:2");
-    let said: String =
-        world.slack.messages().iter().map(|message| format!("{message:?}\n")).collect();
-    let numbers = said.lines().find(|line| line.contains("error rate") && line.contains(" of "));
-    ensure!(numbers.is_some_and(|line| line.contains('%')), "{said}");
+    let messages = world.slack.messages();
+    let said: Vec<String> = messages.iter().map(|message| format!("{message:?}")).collect();
+    let numbers = said.iter().find(|one| one.contains("error rate") && one.contains(" of "));
+    ensure!(numbers.is_some_and(|one| one.contains('%')), "{said:?}");
 
     let metrics = daemon.text("/metrics").await?;
     let counted = r#"deployguard_web_requests_total{result="ok",source="scrape"}"#;

@@ -37,7 +37,7 @@ pub(super) enum SourceText {
     Pages(Box<PagesText>),
 }
 
-/// Pages of metrics that the guard reads itself, in Prometheus' text format or as OpenMetrics, from its start on. No Prometheus is asked.
+/// Pages of metrics that the guard reads itself, in Prometheus' text format or as `OpenMetrics`, from its start on. No Prometheus is asked.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(
     deny_unknown_fields,
@@ -99,6 +99,19 @@ impl JsonSchema for Urls {
             "maxItems": MOST_PAGES,
         });
         json_schema!({ "anyOf": [{ "type": "string" }, many] })
+    }
+}
+
+impl SourceText {
+    /// Whether each service has pages of its own.
+    pub fn tells_services(&self) -> bool {
+        let tells = |url: &str| names(url).any(|name| name == "service");
+        let Self::Pages(text) = self else { return false };
+        match &text.scrape {
+            Some(Urls::One(url)) => tells(url),
+            Some(Urls::Many(urls)) => urls.iter().all(|url| tells(&url.value)),
+            None => false,
+        }
     }
 }
 

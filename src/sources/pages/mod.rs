@@ -52,7 +52,8 @@ const MOST_BYTES: usize = 8 * 1024 * 1024;
 /// Pages that are read, and addresses of one.
 const MOST_PAGES: usize = 200;
 const MOST_ADDRESSES: usize = 50;
-/// How long a page is read on that is only asked for.
+/// How long a page is read on that no policy names any more, and one that was asked for.
+const NAMED_MS: i64 = 2 * 60 * 1000;
 const ASKED_MS: i64 = 15 * 60 * 1000;
 /// What a page is asked for; text, because that is what people see who open it.
 const ACCEPT: &str = "text/plain;version=0.0.4, application/openmetrics-text;version=1.0.0;q=0.5, \
@@ -83,7 +84,7 @@ impl Pages {
         let now = now.as_millisecond();
         let mut all = self.all();
         for ask in asks {
-            want(&mut all, ask, now);
+            want(&mut all, ask, now, NAMED_MS);
         }
         all.retain(|_, state| state.wanted_until >= now);
     }
@@ -183,7 +184,7 @@ impl Pages {
         let last = ticks.at_ms(ticks.count.saturating_sub(1));
         let first = ticks.at_ms(0).saturating_sub(LOOKBACK_MS).saturating_sub(ticks.step_ms());
         let mut all = self.all();
-        want(&mut all, ask, last);
+        want(&mut all, ask, last, ASKED_MS);
         let pages = || ask.pages.iter().filter_map(|page| Some((page, all.get(page)?)));
         let mut tracks = Vec::new();
         for (labels, kept) in pages().flat_map(|(_, state)| state.all_series()) {
@@ -215,7 +216,7 @@ impl Pages {
     }
 }
 
-fn want(all: &mut BTreeMap<Page, State>, ask: &ScrapedAsk, now: i64) {
+fn want(all: &mut BTreeMap<Page, State>, ask: &ScrapedAsk, now: i64, keep: i64) {
     let every = i64::try_from(ask.every.as_millis()).unwrap_or(i64::MAX);
     for page in &ask.pages {
         if all.len() >= MOST_PAGES && !all.contains_key(page) {
@@ -224,7 +225,7 @@ fn want(all: &mut BTreeMap<Page, State>, ask: &ScrapedAsk, now: i64) {
         }
         let state = all.entry(page.clone()).or_insert_with(|| State::new(now));
         state.every = if state.every == 0 { every } else { state.every.min(every) };
-        state.wanted_until = state.wanted_until.max(now.saturating_add(ASKED_MS));
+        state.wanted_until = state.wanted_until.max(now.saturating_add(keep));
         state.metrics.add(&ask.selector);
     }
 }

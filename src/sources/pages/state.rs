@@ -112,7 +112,7 @@ impl State {
         });
         let (mut good, mut trouble) = (false, None);
         for Read { instance, samples } in all {
-            let kept = samples.and_then(|samples| self.take(at, instance, samples, room));
+            let kept = samples.and_then(|samples| self.take(at, &instance, samples, room));
             match kept {
                 Ok(()) => good = true,
                 Err(why) => trouble = Some(why),
@@ -160,16 +160,16 @@ impl State {
     fn take(
         &mut self,
         at: i64,
-        instance: String,
+        instance: &str,
         samples: Vec<Sample>,
         room: usize,
     ) -> Result<(), Unusable> {
         self.make_room(at, room.saturating_sub(samples.len()));
         let others = self.series();
-        let own = self.instances.entry(instance.clone()).or_default();
+        let own = self.instances.entry(instance.to_owned()).or_default();
         own.process(at, &samples)?;
         let named = |mut labels: Labels| {
-            labels.entry("instance".to_owned()).or_insert_with(|| instance.clone());
+            labels.entry("instance".to_owned()).or_insert_with(|| instance.to_owned());
             labels
         };
         let samples: Vec<(Labels, Sample)> =

@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::fmt::Write;
 
 use super::*;
 use crate::model::{
@@ -36,6 +37,11 @@ fn value(selector: &str) -> Question {
     Question::plain(Shape::Gauge, vec![ask])
 }
 
+fn scraped(ask: &Ask) -> &ScrapedAsk {
+    let Ask::Scraped(asked) = ask else { panic!("{ask:?}") };
+    asked
+}
+
 /// Pages that are fed by hand.
 struct Fed(Pages);
 
@@ -43,11 +49,7 @@ impl Fed {
     fn new(asks: &[Ask]) -> Self {
         let way = Outbound::new(Allowed::default(), Keyring::default(), None).unwrap();
         let pages = Pages::of(way);
-        let wanted = asks.iter().filter_map(|ask| match ask {
-            Ask::Scraped(asked) => Some(&**asked),
-            _ => None,
-        });
-        pages.want(wanted, at(0));
+        pages.want(asks.iter().map(scraped), at(0));
         Self(pages)
     }
 
@@ -67,11 +69,8 @@ impl Fed {
     }
 
     fn measured(&self, question: &Question, ticks: Ticks) -> Measured {
-        let fetched = question.asks.iter().map(|ask| match ask {
-            Ask::Scraped(asked) => self.0.fetch(asked, ticks),
-            _ => panic!("{ask:?}"),
-        });
-        let fetched: Vec<Fetched> = fetched.collect();
+        let asks = question.asks.iter().map(scraped);
+        let fetched: Vec<Fetched> = asks.map(|asked| self.0.fetch(asked, ticks)).collect();
         assemble(question, ticks, &fetched.iter().collect::<Vec<_>>())
     }
 
@@ -229,7 +228,10 @@ fn only_what_is_asked_for_is_kept_and_a_page_with_more_than_there_is_room_for_is
     let question = value("depth");
     let fed = Fed::new(&question.asks);
     let many = |name: &str, count: usize| -> String {
-        (0..count).map(|queue| format!("{name}{{queue=\"{queue}\"}} 1\n")).collect()
+        (0..count).fold(String::new(), |mut text, queue| {
+            let _ = writeln!(text, "{name}{{queue=\"{queue}\"}} 1");
+            text
+        })
     };
     let text = many("depth", MOST_SERIES) + &many("other", 10 * MOST_SERIES);
     fed.reads(0, &[("a", &text)]);
@@ -266,9 +268,13 @@ fn a_page_is_read_on_its_grid_once_at_a_time_and_as_long_as_somebody_wants_it() 
     assert_eq!([due(120), due(124)], [1, 0]);
     fed.fails(124, "slow");
     assert_eq!(due(125), 1, "as often as who wants it most often");
-    fed.0.want([], at(106 + ASKED_MS / 1000));
+    fed.0.want([], at(106 + NAMED_MS / 1000));
     assert_eq!(fed.0.conditions().len(), 1);
-    fed.0.want([], at(107 + ASKED_MS / 1000));
+    // A watch whose policy was removed asks on.
+    drop(fed.once(&question, 200));
+    fed.0.want([], at(200 + ASKED_MS / 1000));
+    assert_eq!(fed.0.conditions().len(), 1);
+    fed.0.want([], at(201 + ASKED_MS / 1000));
     assert_eq!(fed.0.conditions(), []);
 }
 

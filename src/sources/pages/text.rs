@@ -1,4 +1,4 @@
-//! From a page to samples: Prometheus' text format, and OpenMetrics, which is that with an
+//! From a page to samples: Prometheus' text format, and `OpenMetrics`, which is that with an
 //! end, exemplars and times in seconds.
 //!
 //! A series is written as PromQL writes a selector, so [`promql_parser`] reads it: quotes,
