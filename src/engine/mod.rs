@@ -39,6 +39,7 @@ mod presses;
 mod pulse;
 mod run;
 mod scraping;
+mod show;
 mod socket;
 mod status;
 mod step;
