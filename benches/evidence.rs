@@ -34,6 +34,7 @@ fn check(measure: Measure, side: Side, value: f64, unit: Unit) -> Check {
         leak: None,
         min_traffic: 20.0,
         window: None,
+        from: None,
     }
 }
 

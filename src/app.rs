@@ -26,7 +26,7 @@ use crate::notify::slack::Slack;
 use crate::policy_repo::{PolicyRepo, Reload};
 use crate::settings::{OutboundSettings, PolicySecret, PrometheusSettings, Settings, way_out};
 pub use crate::sources::prometheus::Prometheus;
-use crate::sources::{CloudWatch, Logs, Prober, Sources, TaskHealth, Web};
+use crate::sources::{CloudWatch, Logs, Pages, Prober, Sources, TaskHealth, Web};
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::triggers::slack::{Buttons, Door};
@@ -52,17 +52,29 @@ pub fn web_of(
     Ok(way_out(outbound, secrets)?.map(Web::of))
 }
 
+/// Pages of metrics by the same way out.
+///
+/// # Errors
+/// What is wrong in the settings.
+pub fn pages_of(
+    outbound: Option<&OutboundSettings>,
+    secrets: &BTreeMap<String, PolicySecret>,
+) -> anyhow::Result<Option<Pages>> {
+    Ok(way_out(outbound, secrets)?.map(Pages::of))
+}
+
 /// What can be asked about the services of an account.
 fn sources_of(
     account: &Account,
     prometheus: Option<Prometheus>,
-    web: Option<Web>,
+    (web, pages): (Option<Web>, Option<Pages>),
     commands: Commands,
 ) -> Sources {
     Sources {
         prometheus,
         prober: Some(Prober::of(commands, web.as_ref().map(Web::way))),
         web,
+        pages,
         cloudwatch: Some(CloudWatch::of(account)),
         tasks: Some(TaskHealth::of(account)),
         logs: Some(Logs::of(account)),

@@ -58,7 +58,7 @@ pub struct Settings {
     /// [`Settings::targets`] answers them complete.
     #[serde(default)]
     pub targets: BTreeMap<String, TargetSettings>,
-    /// What health endpoints and JSON APIs policies may ask; by default none.
+    /// What health endpoints, JSON APIs and pages of metrics policies may ask; by default none.
     pub outbound: Option<OutboundSettings>,
     /// What policies may send there, by name.
     #[serde(default)]

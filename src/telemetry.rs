@@ -224,7 +224,7 @@ impl Metrics {
         }
     }
 
-    /// A request to a health endpoint or a JSON API.
+    /// A request to a health endpoint, a JSON API or a page of metrics.
     pub fn asked_web(&self, source: &str, result: &str, took: Duration) {
         let (requests, seconds) = &self.web;
         requests.with_label_values(&[source, result]).inc();
@@ -315,11 +315,13 @@ impl Metrics {
 }
 
 fn web(registry: &Registry) -> Result<(IntCounterVec, HistogramVec), prometheus::Error> {
-    let help = "Requests to health endpoints and JSON APIs, by what came of them.";
+    let help =
+        "Requests to health endpoints, JSON APIs and pages of metrics, by what came of them.";
     let requests = counters(registry, "web_requests_total", help, &["source", "result"])?;
     let options = HistogramOpts::new(
         "deployguard_web_request_duration_seconds",
-        "Time that requests to health endpoints and JSON APIs took, turns waited for included.",
+        "Time that requests to health endpoints, JSON APIs and pages of metrics took, turns \
+         waited for included.",
     );
     let buckets = vec![0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
     let seconds = HistogramVec::new(options.buckets(buckets), &["source"])?;

@@ -62,6 +62,7 @@ fn check(name: &str, measure: Measure) -> Check {
         leak: None,
         min_traffic: 20.0,
         window: None,
+        from: None,
     }
 }
 

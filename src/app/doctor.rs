@@ -84,7 +84,7 @@ pub async fn examine(settings: &Settings, slack_post: bool, call: &[Recipient]) 
 }
 
 fn asks_the_web(written: &Written) -> bool {
-    written.policy.checks.iter().any(|check| check.is_of_web() || check.is_of_probe())
+    written.policy.checks.iter().any(|check| !check.sent_out().is_empty() || check.is_of_probe())
 }
 
 /// Starts a part.

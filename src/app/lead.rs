@@ -18,8 +18,8 @@ use tokio_util::task::TaskTracker;
 use super::Adapters;
 use crate::engine::{
     Digests, Ear, Engine, FleetBrake, Helm, Hinted, Hints, Parts, PollSettings, Postman, Presses,
-    Status, Tenure, Turn, between_turns, deliver_forever, hear_forever, poll_forever,
-    post_digests_forever, tell_strays_forever, turn,
+    Scraper, Status, Tenure, Turn, between_turns, deliver_forever, hear_forever, poll_forever,
+    post_digests_forever, scrape_forever, tell_strays_forever, turn,
 };
 use crate::model::Lane;
 use crate::policy_repo::{Loaded, Reload};
@@ -241,6 +241,16 @@ impl Leader {
                 metrics: parts.metrics.clone(),
             };
             around.spawn(hear_forever(ear, ending.clone()));
+        }
+        if let Some(pages) = &self.adapters.targets.pages {
+            let scraper = Scraper {
+                pages: pages.clone(),
+                policies: engine.policies(),
+                seen: engine.seen(),
+                status: parts.status.clone(),
+                metrics: parts.metrics.clone(),
+            };
+            around.spawn(scrape_forever(scraper, ending.clone()));
         }
         for lane in Lane::all() {
             let postman = Postman {

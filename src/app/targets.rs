@@ -4,14 +4,14 @@
 use std::collections::BTreeMap;
 
 use super::called::endpoints;
-use super::{prometheus, sources_of, web_of};
+use super::{pages_of, prometheus, sources_of, web_of};
 use crate::aws::{Account, AccountSettings, Role};
 use crate::commands::Commands;
 use crate::engine::{Place, PlaceOf};
 use crate::platform::ecs::Ecs;
 use crate::platform::{Accounts, Actuators, Host};
 use crate::settings::{Secret, Settings, TargetSettings};
-use crate::sources::{Prometheus, Sources};
+use crate::sources::{Pages, Prometheus, Sources};
 use crate::triggers::sqs::Queue;
 
 /// What there is of all of them.
@@ -20,6 +20,8 @@ pub(super) struct Targets {
     pub sources: BTreeMap<String, Sources>,
     /// Each Prometheus once, by what people know it as.
     pub felt: Vec<(String, Prometheus)>,
+    /// Pages of metrics, which all targets share.
+    pub pages: Option<Pages>,
     /// Each queue, and whose events it may bring.
     pub queues: Vec<(Queue, Place)>,
     pub place: Place,
@@ -51,6 +53,7 @@ impl Targets {
     pub(super) async fn connect(settings: &Settings) -> anyhow::Result<Self> {
         let web = web_of(settings.outbound.as_ref(), &settings.secrets)?;
         let commands = crate::settings::commands(&settings.commands)?;
+        let pages = pages_of(settings.outbound.as_ref(), &settings.secrets)?;
         let shared = settings.prometheus.as_ref().map(prometheus).transpose()?;
         let mut felt: Vec<(String, Prometheus)> =
             shared.iter().map(|shared| ("Prometheus".to_owned(), shared.clone())).collect();
@@ -69,8 +72,8 @@ impl Targets {
                 }
                 None => shared.clone(),
             };
-            sources
-                .insert(name.clone(), sources_of(&account, asked, web.clone(), commands.clone()));
+            let of_web = (web.clone(), pages.clone());
+            sources.insert(name.clone(), sources_of(&account, asked, of_web, commands.clone()));
             if let Some(sqs) = &target.sqs {
                 queues.push((Queue::of(&account, &sqs.queue), name.clone()));
             }
@@ -89,6 +92,6 @@ impl Targets {
         }
         let actuators = Actuators::new(commands.clone(), endpoints(settings)?);
         let platform = hosts.into_iter().collect::<Accounts>().with(actuators);
-        Ok(Self { platform, sources, felt, queues, place, commands })
+        Ok(Self { platform, sources, felt, pages, queues, place, commands })
     }
 }

@@ -300,7 +300,7 @@ fn warn(setup: &Setup, all: &[Past], err: &mut impl Write) -> io::Result<()> {
         let of_web = of_web.join(", ");
         writeln!(
             err,
-            "warning: {of_web}: health endpoints, JSON APIs, logs and probes are not asked about the past \
+            "warning: {of_web}: health endpoints, JSON APIs, pages of metrics, logs and probes are not asked about the past \
              here, and left out"
         )?;
     }

@@ -4,6 +4,7 @@
 mod cause;
 mod controls;
 mod look;
+mod pages;
 mod services;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -121,7 +122,8 @@ impl Live {
         let prometheus = settings.prometheus.as_ref().map(crate::app::prometheus).transpose()?;
         let web = crate::app::web_of(settings.outbound.as_ref(), &settings.secrets)?;
         let (cloudwatch, logs) = aws.unzip();
-        Ok(Sources { prometheus, cloudwatch, logs, web, ..Sources::default() })
+        let pages = crate::app::pages_of(settings.outbound.as_ref(), &settings.secrets)?;
+        Ok(Sources { prometheus, cloudwatch, logs, web, pages, ..Sources::default() })
     }
 }
 
@@ -228,6 +230,8 @@ struct Found {
 
 async fn policy(asked: &Asked<'_>, policy: &Policy, named: &[String]) -> Result<Found, Unusable> {
     let (names, note) = services::of(asked, policy, named).await?;
+    let now = pages::read(asked, policy, &names).await.unwrap_or(asked.now);
+    let asked = &Asked { now, labels: asked.labels.clone(), ..*asked };
     let mut services = Vec::new();
     for name in names {
         let mut findings = Vec::new();

@@ -129,7 +129,7 @@ pub(super) fn kept_in(loaded: &Loaded, outbound: Option<&Web>) -> Vec<String> {
     let policies = loaded.set.iter().map(|written| &written.policy);
     let told = policies.flat_map(|policy| {
         policy.checks.iter().filter_map(|check| {
-            let mut urls = check.web().into_iter().filter_map(WebText::known_host);
+            let mut urls = check.sent_out().into_iter().filter_map(WebText::known_host);
             let why = urls.find_map(|url| allows(&url).err())?;
             Some(format!("policy {}: {} is not asked: {why}", policy.name, check.name))
         })

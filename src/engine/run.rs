@@ -21,14 +21,14 @@ use super::step::{Done, Step};
 use super::take::{Known, Outcome};
 use super::tenure::Tenure;
 use crate::crash;
-use crate::model::{RollOut, StopSwitch, WatchId};
+use crate::model::{ServiceKey, StopSwitch, WatchId};
 use crate::notify::elsewhere::Elsewhere;
 use crate::platform::Accounts;
 use crate::policy_repo::{Loaded, Reload};
 use crate::sources::Sources;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
-use crate::watch::{Event, Stage, Watch};
+use crate::watch::{Event, Watch};
 
 /// Inputs that may wait; beyond it callers wait, and hooks are told to come again.
 const INBOX: usize = 1024;
@@ -80,7 +80,8 @@ pub struct Engine {
     pub(super) stops: BTreeMap<(WatchId, WantKind), StopSwitch>,
     /// Wants that failed, and when they are tried again.
     pub(super) later: BTreeMap<(WatchId, WantKind), Timestamp>,
-    looking: watch::Sender<Looking>,
+    pub(super) looking: watch::Sender<Looking>,
+    pub(super) seen: watch::Sender<BTreeSet<ServiceKey>>,
 }
 
 impl Engine {
@@ -91,6 +92,7 @@ impl Engine {
         let policies = parts.policies.borrow().clone();
         let mut engine = Engine {
             looking: watch::Sender::new(Looking::default()),
+            seen: watch::Sender::new(BTreeSet::new()),
             handle: EngineHandle::to(sender),
             tasks: TaskTracker::new(),
             brake_gate: Arc::default(),
@@ -119,6 +121,11 @@ impl Engine {
     /// The services that have to be looked at.
     pub fn looking(&self) -> watch::Receiver<Looking> {
         self.looking.subscribe()
+    }
+
+    /// The services that were ever seen.
+    pub fn seen(&self) -> watch::Receiver<BTreeSet<ServiceKey>> {
+        self.seen.subscribe()
     }
 
     /// Runs until `stop`, then takes in what is still under way.
@@ -407,34 +414,6 @@ impl Engine {
                 | Input::Done { .. } => {}
             }
         }
-    }
-
-    /// Shows others what has to be looked at.
-    fn show(&mut self) {
-        let mut looking = Looking::default();
-        for watch in self.live.watches.values().map(|kept| &kept.watch) {
-            let key = &watch.deployment.service.key;
-            looking.watched.insert(key.clone());
-            let rolling = watch
-                .sighting
-                .as_ref()
-                .is_none_or(|sighting| sighting.primary.roll_out == RollOut::InProgress);
-            let moving = match &watch.stage {
-                Stage::Announced { .. } | Stage::Starting | Stage::RollingBack(_) => true,
-                Stage::Watching => rolling,
-                Stage::Ended { .. } => false,
-            };
-            if moving {
-                looking.moving.insert(key.clone());
-            }
-        }
-        self.looking.send_if_modified(|known| {
-            let changed = *known != looking;
-            *known = looking;
-            changed
-        });
-        self.parts.metrics.watches(self.live.watches.values().map(|kept| &kept.watch));
-        self.parts.metrics.paused(&self.live.pauses);
     }
 
     /// How long nothing has to be done if nothing comes in.

@@ -43,6 +43,7 @@ fn check(measure: Measure) -> Check {
         leak: None,
         min_traffic: 20.0,
         window: None,
+        from: None,
     }
 }
 

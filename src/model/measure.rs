@@ -7,7 +7,9 @@ use std::ops::Range;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{AlarmsAsk, HealthAsk, JsonAsk, LogsAsk, MetricAsk, ProbeAsk, TasksAsk};
+use super::{
+    AlarmsAsk, HealthAsk, JsonAsk, LogsAsk, MetricAsk, ProbeAsk, ScrapedAsk, TasksAsk, Wants,
+};
 
 /// One check's question to a metric source: a few asks, and how their answers
 /// make one measurement of a stretch of time.
@@ -82,6 +84,8 @@ pub enum Ask {
     Logs(LogsAsk),
     /// A smoke test or a user flow.
     Probe(Box<ProbeAsk>),
+    /// Series of metrics pages that the guard reads itself.
+    Scraped(Box<ScrapedAsk>),
 }
 
 /// Which series belong to the new revision.
@@ -207,7 +211,24 @@ impl Ask {
             | Self::Health(_)
             | Self::Json(_)
             | Self::Logs(_)
-            | Self::Probe(_) => None,
+            | Self::Probe(_)
+            | Self::Scraped(_) => None,
+        }
+    }
+
+    /// Whether its answer is raw samples of counters, which the guard differences itself.
+    pub fn is_counter(&self) -> bool {
+        match self {
+            Self::Counter(_) => true,
+            Self::Scraped(asked) => asked.wants == Wants::Samples,
+            Self::Query(_)
+            | Self::Metric(_)
+            | Self::Alarms(_)
+            | Self::Tasks(_)
+            | Self::Health(_)
+            | Self::Json(_)
+            | Self::Logs(_)
+            | Self::Probe(_) => false,
         }
     }
 }
@@ -223,6 +244,7 @@ impl fmt::Display for Ask {
             Self::Json(asked) => write!(f, "{} {}", asked.web, asked.path),
             Self::Logs(asked) => write!(f, "{asked}"),
             Self::Probe(asked) => write!(f, "{asked}"),
+            Self::Scraped(asked) => write!(f, "{asked}"),
         }
     }
 }

@@ -20,6 +20,7 @@ mod press;
 mod probe;
 mod recipient;
 mod rollback;
+mod scraped;
 mod signal;
 mod survey;
 mod tasks;
@@ -53,6 +54,7 @@ pub use rollback::{
     ActFailure, Acted, Actuator, Inspection, MaintenanceHooks, Means, Permit, RollbackPlan, Route,
     ShiftPlan, StopSwitch,
 };
+pub use scraped::{Page, ScrapedAsk, Wants};
 pub use signal::{Signal, Turn};
 pub use survey::{Front, KnownAlarm, Surveyed};
 pub use tasks::{StopKind, TASK_STOP, TaskGauge, TaskStop, TasksAsk, TasksOf};

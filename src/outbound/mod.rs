@@ -27,6 +27,7 @@ mod sign;
 mod tests;
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -37,7 +38,7 @@ use resolver::Guarded;
 
 pub use allow::Allowed;
 pub use keyring::{Key, Keyring};
-pub use send::{Answer, Failure, Header, Method, Request};
+pub use send::{Answer, Failure, Header, Method, Reach, Request};
 pub use sign::signature;
 
 /// Requests under way at once, to all hosts and to one.
@@ -45,6 +46,8 @@ const AT_ONCE: usize = 32;
 const TO_ONE_HOST: usize = 4;
 /// Hosts and ports whose clients are kept.
 const MOST_KEPT: usize = 256;
+
+type Clients = BTreeMap<(String, u16, Option<IpAddr>), Client>;
 
 /// The way out. Cheap to clone; clones share their bounds.
 #[derive(Clone)]
@@ -54,8 +57,8 @@ pub struct Outbound {
     authorities: Arc<Vec<Certificate>>,
     turns: Arc<Semaphore>,
     hosts: Arc<Mutex<HashMap<String, Arc<Semaphore>>>>,
-    /// By scheme and port: what a name may resolve to depends on them.
-    clients: Arc<Mutex<BTreeMap<(String, u16), Client>>>,
+    /// By scheme, port and address: what a name may resolve to depends on them.
+    clients: Arc<Mutex<Clients>>,
 }
 
 impl std::fmt::Debug for Outbound {
@@ -108,19 +111,24 @@ impl Outbound {
             .clone()
     }
 
-    fn resolver(&self, scheme: &str, port: u16) -> Guarded {
-        Guarded { allowed: self.allowed.clone(), scheme: scheme.to_owned(), port }
+    fn resolver(&self, scheme: &str, port: u16, only: Option<IpAddr>) -> Guarded {
+        Guarded { allowed: self.allowed.clone(), scheme: scheme.to_owned(), port, only }
     }
 
     /// The client of a scheme and port. Connections are not kept: that a service still takes
     /// new ones is part of what is asked.
-    fn client(&self, scheme: &str, port: u16) -> Result<Client, reqwest::Error> {
+    fn client(
+        &self,
+        scheme: &str,
+        port: u16,
+        only: Option<IpAddr>,
+    ) -> Result<Client, reqwest::Error> {
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = clients.get(&(scheme.to_owned(), port)) {
+        if let Some(client) = clients.get(&(scheme.to_owned(), port, only)) {
             return Ok(client.clone());
         }
         let agent = concat!("deployguard/", env!("CARGO_PKG_VERSION"));
-        let resolver = self.resolver(scheme, port);
+        let resolver = self.resolver(scheme, port, only);
         let client = Client::builder()
             .user_agent(agent)
             .no_proxy()
@@ -135,7 +143,7 @@ impl Outbound {
         if clients.len() >= MOST_KEPT {
             clients.clear();
         }
-        clients.insert((scheme.to_owned(), port), client.clone());
+        clients.insert((scheme.to_owned(), port, only), client.clone());
         Ok(client)
     }
 }

@@ -1,7 +1,7 @@
 //! Names to addresses, without those that no name may lead to.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +19,8 @@ pub(super) struct Guarded {
     pub allowed: Arc<Allowed>,
     pub scheme: String,
     pub port: u16,
+    /// The one address that is asked, where a name has several.
+    pub only: Option<IpAddr>,
 }
 
 /// Why a name leads nowhere.
@@ -49,7 +51,14 @@ impl Guarded {
             |why: String| Nowhere::Unresolved(format!("its name can't be resolved: {why}"));
         let found = found.map_err(|_| unresolved(format!("no answer within {PATIENCE:?}")))?;
         let found = found.map_err(|why| unresolved(why.to_string()))?;
-        self.sift(&name, found.collect())
+        let mut kept = self.sift(&name, found.collect())?;
+        if let Some(only) = self.only {
+            kept.retain(|one| one.ip() == only);
+            if kept.is_empty() {
+                return Err(Nowhere::Unresolved(format!("its name leads to {only} no longer")));
+            }
+        }
+        Ok(kept)
     }
 
     /// The addresses that `name` may be asked at.
@@ -87,7 +96,7 @@ mod tests {
         let of = |allow: &[&str], port: u16, found: &[&str]| {
             let allowed = Arc::new(Allowed::parse(allow).unwrap());
             let found = found.iter().map(|one| SocketAddr::new(one.parse().unwrap(), port));
-            let guarded = Guarded { allowed, scheme: "http".to_owned(), port };
+            let guarded = Guarded { allowed, scheme: "http".to_owned(), port, only: None };
             guarded.sift("shop.example", found.collect()).map(|kept| kept.len())
         };
         let shop = "http://shop.example:81";

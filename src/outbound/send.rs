@@ -42,6 +42,21 @@ pub struct Header {
     pub value: Vec<Result<String, String>>,
 }
 
+/// How far a request goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reach {
+    /// The one address of the URL's name that is asked; `None`: any that answers.
+    pub only: Option<IpAddr>,
+    /// The largest answer that is read, in bytes.
+    pub most_bytes: usize,
+}
+
+impl Default for Reach {
+    fn default() -> Self {
+        Self { only: None, most_bytes: MOST_BYTES }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     pub status: u16,
@@ -68,6 +83,36 @@ impl Outbound {
     /// # Errors
     /// Why there is no answer.
     pub async fn send(&self, request: &Request) -> Result<Answer, Failure> {
+        self.send_within(request, Reach::default()).await
+    }
+
+    /// The addresses that the name in `url` has now and may be asked at, ascending; of a URL
+    /// with an address that one.
+    ///
+    /// # Errors
+    /// Why it leads to none.
+    pub async fn addresses(&self, url: &str) -> Result<Vec<IpAddr>, Failure> {
+        let refused = |why: String| Failure::Refused(self.keyring.mask(&why));
+        let url = Url::parse(url).map_err(|why| refused(format!("it is no URL: {why}")))?;
+        self.allowed.url(&url).map_err(refused)?;
+        let Some((scheme, host, port)) = parts(&url) else {
+            return Err(refused("it names no host".to_owned()));
+        };
+        if let Ok(address) = host.parse::<IpAddr>() {
+            return Ok(vec![address]);
+        }
+        let found = self.resolver(scheme, port, None).look_up(&host).await?;
+        let mut all: Vec<IpAddr> = found.into_iter().map(|one| one.ip()).collect();
+        all.sort_unstable();
+        all.dedup();
+        Ok(all)
+    }
+
+    /// Asks once, and no farther than `reach`.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub async fn send_within(&self, request: &Request, reach: Reach) -> Result<Answer, Failure> {
         let refused = |why: String| Failure::Refused(self.keyring.mask(&why));
         let url =
             Url::parse(&request.url).map_err(|why| refused(format!("it is no URL: {why}")))?;
@@ -80,30 +125,31 @@ impl Outbound {
             return Err(Failure::NoAnswer("it was not asked".to_owned()));
         };
         // A name that nobody can resolve must not look like a server that is slow.
-        self.resolves(&url).await?;
-        let answer = tokio::time::timeout(request.time_out, self.follow(request, url)).await;
+        self.resolves(&url, reach.only).await?;
+        let asking = self.follow(request, reach, url);
+        let answer = tokio::time::timeout(request.time_out, asking).await;
         answer.unwrap_or_else(|_| {
             let why = format!("no answer within {} s", request.time_out.as_secs_f32());
             Err(Failure::NoAnswer(why))
         })
     }
 
-    async fn resolves(&self, url: &Url) -> Result<(), Failure> {
+    async fn resolves(&self, url: &Url, only: Option<IpAddr>) -> Result<(), Failure> {
         let Some((scheme, host, port)) = parts(url) else { return Ok(()) };
         if host.parse::<IpAddr>().is_ok() {
             return Ok(());
         }
-        let found = self.resolver(scheme, port).look_up(&host).await;
+        let found = self.resolver(scheme, port, only).look_up(&host).await;
         found.map(drop).map_err(Failure::from)
     }
 
-    async fn follow(&self, request: &Request, first: Url) -> Result<Answer, Failure> {
+    async fn follow(&self, request: &Request, reach: Reach, first: Url) -> Result<Answer, Failure> {
         let (mut url, mut method) = (first.clone(), request.method);
         for _ in 0..=MOST_HOPS {
-            let response = self.hop(request, method, &first, &url).await?;
+            let response = self.hop(request, reach.only, method, &first, &url).await?;
             let status = response.status();
             let Some(next) = redirected(&response, &url)? else {
-                return self.read(response).await;
+                return self.read(response, reach.most_bytes).await;
             };
             self.allowed.url(&next).map_err(|why| {
                 Failure::Refused(format!("it redirects to {}: {why}", shown(&next)))
@@ -120,20 +166,23 @@ impl Outbound {
     async fn hop(
         &self,
         request: &Request,
+        only: Option<IpAddr>,
         method: Method,
         first: &Url,
         url: &Url,
     ) -> Result<reqwest::Response, Failure> {
         let (scheme, _, port) =
             parts(url).ok_or_else(|| Failure::Refused("it names no host".to_owned()))?;
-        let client = self.client(scheme, port).map_err(|why| Failure::Refused(self.why(why)))?;
+        let at_home = parts(first) == parts(url);
+        let only = only.filter(|_| at_home);
+        let client = self.client(scheme, port, only);
+        let client = client.map_err(|why| Failure::Refused(self.why(why)))?;
         let method = match method {
             Method::Get => reqwest::Method::GET,
             Method::Post => reqwest::Method::POST,
         };
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json, */*;q=0.5"));
-        let at_home = parts(first) == parts(url);
         if at_home {
             self.headers(request, url, &mut headers)?;
         }
@@ -171,15 +220,15 @@ impl Outbound {
         Ok(())
     }
 
-    async fn read(&self, mut response: reqwest::Response) -> Result<Answer, Failure> {
+    async fn read(&self, mut response: reqwest::Response, most: usize) -> Result<Answer, Failure> {
         let status = response.status().as_u16();
-        let too_large = || Failure::Unusable("it answers more than 1 MiB".to_owned());
-        if response.content_length().is_some_and(|length| length > MOST_BYTES as u64) {
+        let too_large = || Failure::Unusable(format!("it answers more than {} MiB", most >> 20));
+        if response.content_length().is_some_and(|length| length > most as u64) {
             return Err(too_large());
         }
         let mut body = Vec::new();
         while let Some(piece) = response.chunk().await.map_err(|error| self.failure(error))? {
-            if body.len() + piece.len() > MOST_BYTES {
+            if body.len() + piece.len() > most {
                 return Err(too_large());
             }
             body.extend_from_slice(&piece);

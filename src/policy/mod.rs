@@ -18,6 +18,7 @@ mod quiet;
 mod read;
 mod rhythm;
 mod rules;
+mod scrape;
 mod selector;
 mod set;
 mod template;
@@ -46,6 +47,7 @@ pub use rules::{
     LowTraffic, Match, MovedBy, NotifyRule, OnTimeout, Phase, Policy, RollbackRule, Rung, Side,
     Unannounced, Unit,
 };
+pub use scrape::Scrape;
 pub use selector::selectors;
 pub use set::{Matches, Origin, PolicySet, Written};
 pub use web::{Health, JsonValue, WebText};

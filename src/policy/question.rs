@@ -8,12 +8,12 @@ use super::selector::with_matcher;
 use super::template::Template;
 use super::{
     Check, Counted, Gauged, Health, JsonValue, LogCount, Measure, Part, Policy, Probe, Proof,
-    Stated, Watched, plain,
+    Scrape, Stated, Watched, WebText, plain,
 };
 use crate::model::{
     ALARM_BEFORE, AlarmsAsk, ArmRule, Ask, BESIDE, Births, Deployment, Fold, HealthAsk, JsonAsk,
-    LogsAsk, Metric, MetricAsk, MetricOf, MetricStat, ProbeAsk, Question, Shape, TASK_STOP,
-    TasksAsk, TasksOf,
+    LogsAsk, Metric, MetricAsk, MetricOf, MetricStat, Page, ProbeAsk, Question, ScrapedAsk,
+    Service, Shape, TASK_STOP, TasksAsk, TasksOf, Wants,
 };
 
 /// The label that Prometheus itself gives every instance that it scrapes.
@@ -64,6 +64,17 @@ impl Vars {
     /// By name.
     pub fn values(&self) -> &BTreeMap<String, String> {
         &self.values
+    }
+
+    /// What is known of a service while nothing is deployed.
+    pub fn of_named(service: &Service) -> Self {
+        let named = [
+            ("service", &service.name),
+            ("environment", &service.environment),
+            ("cluster", &service.key.cluster),
+        ];
+        let values = named.map(|(name, value)| (name.to_owned(), value.clone()));
+        Self { values: BTreeMap::from(values), ..Self::default() }
     }
 
     /// The same, with the end of the grace.
@@ -134,6 +145,15 @@ impl Vars {
         }))
     }
 
+    fn scraped(&self, from: &Scrape, selector: String, wants: Wants) -> Ask {
+        let page = |web: &WebText| Page {
+            web: web.fill(SignedDuration::ZERO, |name| self.get(name)),
+            each_address: from.each_address,
+        };
+        let pages = from.pages.iter().map(page).collect();
+        Ask::Scraped(Box::new(ScrapedAsk { pages, every: from.every, selector, wants }))
+    }
+
     fn json(&self, value: &JsonValue, window: SignedDuration) -> Ask {
         let JsonValue { web, path, count } = value.clone();
         let web = web.fill(window, |name| self.get(name));
@@ -147,7 +167,7 @@ fn own_label(asks: &[Ask]) -> Option<String> {
         Ask::Alarms(_) => Some(ALARM_BEFORE.to_owned()),
         Ask::Tasks(_) => Some(TASK_STOP.to_owned()),
         Ask::Health(_) | Ask::Logs(_) | Ask::Probe(_) => Some(BESIDE.to_owned()),
-        Ask::Query(_) | Ask::Counter(_) | Ask::Metric(_) | Ask::Json(_) => None,
+        Ask::Query(_) | Ask::Counter(_) | Ask::Metric(_) | Ask::Json(_) | Ask::Scraped(_) => None,
     }
 }
 
@@ -184,10 +204,18 @@ impl Policy {
         let expand = |text: &str| Template::of(text).expand(window, |name| vars.get(name));
         let select = |counter: &str| {
             let selector = expand(counter);
-            Ask::Counter(match &self.labels.service {
+            let selector = match &self.labels.service {
                 Some(label) => with_matcher(&selector, label, vars.get("service")),
                 None => selector,
-            })
+            };
+            match &check.from {
+                Some(from) => vars.scraped(from, selector, Wants::Samples),
+                None => Ask::Counter(selector),
+            }
+        };
+        let value = |query: &str| match &check.from {
+            Some(from) => vars.scraped(from, expand(query), Wants::Values),
+            None => Ask::Query(expand(query)),
         };
         let count = |counted: &Counted| match counted {
             Counted::Counter(counter) => select(counter),
@@ -205,9 +233,7 @@ impl Policy {
             }
             Measure::Latency { counter, .. } => (Shape::Histogram, vec![select(counter)]),
             Measure::Gauge { of: Gauged::Query(query), .. }
-            | Measure::Status { of: Stated::Query(query) } => {
-                (Shape::Gauge, vec![Ask::Query(expand(query))])
-            }
+            | Measure::Status { of: Stated::Query(query) } => (Shape::Gauge, vec![value(query)]),
             Measure::Gauge { of: Gauged::Metric(watched), .. } => {
                 let Watched { metric, beside } = &**watched;
                 let value = vars.metric(metric, check.fold());

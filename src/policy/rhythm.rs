@@ -72,8 +72,9 @@ impl Check {
 
     /// Whether it asks Prometheus.
     pub fn is_of_prometheus(&self) -> bool {
-        let elsewhere = self.is_of_tasks() || self.is_of_probe() || self.is_of_logs();
-        !elsewhere && !self.is_of_cloudwatch() && !self.is_of_web()
+        let aside = self.is_of_tasks() || self.is_of_probe() || self.is_of_logs();
+        let elsewhere = self.is_of_cloudwatch() || self.is_of_web() || self.is_of_pages();
+        !aside && !elsewhere
     }
 
     /// What it asks of the web, as the policy writes it.
@@ -102,13 +103,23 @@ impl Check {
         }
     }
 
+    /// Whether its series are read from pages of metrics.
+    pub fn is_of_pages(&self) -> bool {
+        self.from.is_some()
+    }
+
+    /// Every request that it causes where the settings must allow it, as the policy writes it.
+    pub fn sent_out(&self) -> Vec<&WebText> {
+        let pages = self.from.iter().flat_map(|from| &from.pages);
+        self.web().into_iter().chain(pages).collect()
+    }
+
     /// How long each stretch of the past is that is asked for where samples lie `step` apart:
     /// a number of a JSON API grows with it, and must be as its samples will be. So must what
     /// a query says: a rate over a step as short as the scrape interval has no value at all.
     pub fn past_window(&self, step: SignedDuration) -> SignedDuration {
-        let is_own = matches!(self.measure, Measure::Gauge { .. })
-            || self.is_of_web()
-            || self.is_of_logs();
+        let is_own =
+            matches!(self.measure, Measure::Gauge { .. }) || self.is_of_web() || self.is_of_logs();
         if is_own { self.window(step) } else { step }
     }
 
@@ -353,6 +364,7 @@ mod tests {
             leak: None,
             min_traffic: 20.0,
             window: None,
+            from: None,
         }
     }
 

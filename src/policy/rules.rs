@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::gate::Gate;
 use super::quiet::Hours;
-use super::{Gauged, Measure};
+use super::{Gauged, Measure, Scrape};
 use crate::model::{Actuator, MaintenanceHooks, Mode, Recipient, Severity};
 
 /// How the services that it matches are guarded.
@@ -137,6 +137,9 @@ pub struct Check {
     /// The stretch that one sample looks back over. `None`: the phase's
     /// interval, but at least a minute.
     pub window: Option<SignedDuration>,
+    /// Pages that its counters and values are read from, instead of a Prometheus.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Box<Scrape>>,
 }
 
 /// The unit that a check's numbers are in.

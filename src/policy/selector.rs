@@ -72,6 +72,28 @@ pub(super) fn check_count_query(text: &str) -> Result<(), Mistake> {
         .mend("write `sum(increase(NAME[${window}]))`"))
 }
 
+/// Checks a `query:` that is read off a page: a plain selector that names its metric.
+pub(super) fn check_value(text: &str) -> Result<(), Mistake> {
+    let mend = "write a plain selector: `process_resident_memory_bytes{job=\"api\"}`; a share of \
+                events is a `ratio` of two `counter`s, a quantile is a `latency`";
+    let selector = match parsed(text)? {
+        Expr::VectorSelector(selector) if selector.matchers.or_matchers.is_empty() => selector,
+        _ => {
+            let what = "a page of metrics is no Prometheus: it computes no PromQL";
+            return Err(Mistake::new(what).mend(mend));
+        }
+    };
+    if selector.offset.is_some() || selector.at.is_some() || Template::of(text).has_comment() {
+        return Err(Mistake::new("off a page there is no `offset`, no `@` and no comment"));
+    }
+    match metric(&selector).as_deref() {
+        Some("up") => Err(Mistake::new("`up` is Prometheus' own: no page has it")
+            .mend("ask a health endpoint: `http: https://.../health`")),
+        Some(_) => Ok(()),
+        None => Err(Mistake::new("a selector that is read off a page must name its metric")),
+    }
+}
+
 /// Checks any query that can be asked at an instant.
 pub(super) fn check_query(text: &str) -> Result<(), Mistake> {
     match parsed(text)? {

@@ -61,10 +61,8 @@ impl Given {
 
     fn answer(&mut self, asked: &Asked<'_>, place: usize, ask: &Ask) -> Fetched {
         match ask {
-            Ask::Counter(selector) => match matchers(selector) {
-                Ok(matchers) => self.counters(&matchers, asked.ticks),
-                Err(why) => Fetched::failed(asked.ticks, Unusable::Refused(why)),
-            },
+            Ask::Counter(selector) => self.selected(selector, asked.ticks),
+            Ask::Scraped(one) if ask.is_counter() => self.selected(&one.selector, asked.ticks),
             Ask::Query(_)
             | Ask::Metric(_)
             | Ask::Alarms(_)
@@ -72,7 +70,15 @@ impl Given {
             | Ask::Health(_)
             | Ask::Json(_)
             | Ask::Logs(_)
-            | Ask::Probe(_) => self.query(asked, place),
+            | Ask::Probe(_)
+            | Ask::Scraped(_) => self.query(asked, place),
+        }
+    }
+
+    fn selected(&mut self, selector: &str, ticks: Ticks) -> Fetched {
+        match matchers(selector) {
+            Ok(matchers) => self.counters(&matchers, ticks),
+            Err(why) => Fetched::failed(ticks, Unusable::Refused(why)),
         }
     }
 

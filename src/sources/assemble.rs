@@ -6,8 +6,8 @@ use super::buckets::Buckets;
 use super::counters::{Counters, Row};
 use super::track::{Fetched, Track};
 use crate::model::{
-    ArmRule, Arms, Ask, Counts, Measured, Measurement, Newer, Question, Reading, Shape, Split,
-    Ticks, Unusable,
+    ArmRule, Arms, Counts, Measured, Measurement, Newer, Question, Reading, Shape, Split, Ticks,
+    Unusable,
 };
 
 /// Puts the answers to a question's asks together, in their order, for each of
@@ -51,7 +51,9 @@ pub fn assemble(question: &Question, ticks: Ticks, fetched: &[&Fetched]) -> Meas
             match (question.shape, &columns[..], next.next(), next.next()) {
                 (Shape::BadOfTotal, [bad, total], Some(b), Some(t)) => {
                     let b = match (b, &question.asks[..]) {
-                        (Err(Unusable::NothingNew), [_, Ask::Counter(_)]) => Ok(Vec::new()),
+                        (Err(Unusable::NothingNew), [_, total]) if total.is_counter() => {
+                            Ok(Vec::new())
+                        }
                         (b, _) => b,
                     };
                     counts(bad, &b?, total, &t?, false)
@@ -86,7 +88,7 @@ pub fn assemble(question: &Question, ticks: Ticks, fetched: &[&Fetched]) -> Meas
 
 fn rows<'a>(question: &'a Question, ticks: Ticks, fetched: &[&'a Fetched]) -> Vec<Vec<Row>> {
     let asked = || question.asks.iter().zip(fetched);
-    let raw = asked().filter(|(ask, _)| matches!(ask, Ask::Counter(_)));
+    let raw = asked().filter(|(ask, _)| ask.is_counter());
     let counters = Counters::of(
         raw.map(|(_, fetched)| fetched.tracks.as_slice()),
         &question.instance,
@@ -94,17 +96,11 @@ fn rows<'a>(question: &'a Question, ticks: Ticks, fetched: &[&'a Fetched]) -> Ve
         ticks,
     );
     asked()
-        .map(|(ask, fetched)| match ask {
-            Ask::Counter(_) => counters.rows(fetched),
-            Ask::Query(_)
-            | Ask::Metric(_)
-            | Ask::Alarms(_)
-            | Ask::Tasks(_)
-            | Ask::Health(_)
-            | Ask::Json(_)
-            | Ask::Logs(_)
-            | Ask::Probe(_) => values(fetched, ticks),
-        })
+        .map(
+            |(ask, fetched)| {
+                if ask.is_counter() { counters.rows(fetched) } else { values(fetched, ticks) }
+            },
+        )
         .collect()
 }
 

@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::*;
+use crate::model::Ask;
 use crate::model::Histogram;
 
 type Answer = Result<Vec<Track>, Unusable>;

@@ -1,15 +1,16 @@
 //! Metric sources: they fetch and decode, and never judge.
 //!
-//! A question goes through four rooms: [`plan`] finds the fewest requests for all
-//! that is due, [`prometheus`], [`cloudwatch`], [`TaskHealth`] and [`Web`] ask them,
-//! [`counters`] takes the differences of raw counters, [`assemble`] makes a measurement of the answers. All but the
-//! second are pure.
+//! A question goes through four rooms: [`plan`] finds the fewest requests for all that is due,
+//! [`prometheus`], [`cloudwatch`], [`TaskHealth`] and [`Web`] ask them, and [`pages`] answers
+//! what it has read itself, [`counters`] takes the differences of raw counters, [`assemble`]
+//! makes a measurement of the answers. All but the second are pure.
 
 pub mod assemble;
 mod buckets;
 pub mod cloudwatch;
 pub mod counters;
 mod logs;
+pub mod pages;
 pub mod plan;
 mod prober;
 pub mod prometheus;
@@ -22,6 +23,7 @@ use crate::model::{Ask, Ticks};
 pub use assemble::assemble;
 pub use cloudwatch::{CloudWatch, Spent};
 pub use logs::Logs;
+pub use pages::Pages;
 pub use plan::{Due, Plan, Request, measure};
 pub use prober::Prober;
 pub use prometheus::Prometheus;
@@ -38,6 +40,7 @@ pub struct Sources {
     pub logs: Option<Logs>,
     pub web: Option<Web>,
     pub prober: Option<Prober>,
+    pub pages: Option<Pages>,
     /// Why there is none of them, where that is not for the settings of a target to say.
     pub none_because: Option<String>,
 }

@@ -98,6 +98,7 @@ pub(super) async fn fetch(sources: &Sources, requests: Vec<Request>) -> Vec<Fetc
     let mut fetched: Vec<Fetched> = requests.iter().map(lost).collect();
     let (mut aws, mut tasks, mut web) = (Share::default(), Share::default(), Share::default());
     let mut logs = Share::default();
+    let pages = sources.pages.as_ref();
     for (place, request) in requests.into_iter().enumerate() {
         match request.ask {
             Ask::Probe(_) => fetched[place] = probed(sources, &request),
@@ -105,6 +106,13 @@ pub(super) async fn fetch(sources: &Sources, requests: Vec<Request>) -> Vec<Fetc
             Ask::Tasks(_) => tasks.add(place, request),
             Ask::Logs(_) => logs.add(place, request),
             Ask::Health(_) | Ask::Json(_) => web.add(place, request),
+            // Out of memory: nothing is waited for.
+            Ask::Scraped(ref asked) => {
+                fetched[place] = pages.map_or_else(
+                    || Fetched::failed(request.ticks, no_source(sources, "outbound")),
+                    |pages| pages.fetch(asked, request.ticks),
+                );
+            }
             Ask::Query(_) | Ask::Counter(_) => {
                 let Some(prometheus) = sources.prometheus.clone() else {
                     let why = no_source(sources, "prometheus");

@@ -17,6 +17,7 @@ mod live;
 mod logs;
 mod looking;
 mod operations;
+mod pages;
 mod pinning;
 mod prober;
 mod prometheus;

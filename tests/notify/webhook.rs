@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use deployguard::model::Turn;
 use deployguard::notify::DeliverError;
-use deployguard::notify::webhook::{Format, Webhook, cdevents, generic, signature};
+use deployguard::notify::webhook::{Format, Webhook, cdevents, generic};
+use deployguard::outbound::signature;
 use reqwest::header::{HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 

@@ -132,3 +132,64 @@ fn an_address_and_a_body_may_be_longer_than_a_name_and_a_body_may_have_lines() {
         assert!(told.contains(wrong), "{told}");
     }
 }
+
+const PAGE: &str = "source: { scrape: ['https://${service}.shop.example/metrics'], every: 10s }\n";
+
+#[test]
+fn counters_and_values_are_read_off_the_pages_that_the_policy_names() {
+    let checks = "  errors: { ratio: { bad: { counter: 'r{s=\"500\"}' }, total: { counter: r } }, breach: { SEV2: '> 1%' } }\n  \
+                  slow: { latency: { counter: d_bucket, quantile: 0.95 }, breach: { SEV2: '> 1s' } }\n  \
+                  depth: { query: 'depth{queue=\"${service}\"}', breach: { SEV2: '> 10' } }\n  \
+                  asked: { query: 'max(depth)', source: prometheus, breach: { SEV2: '> 10' } }\n  \
+                  own: { query: depth, source: { scrape: 'http://10.0.0.1:9100/metrics', each_address: true }, breach: { SEV2: '> 10' } }\n  \
+                  health: { http: 'https://shop.example/health', breach: { SEV1: 3 failures } }\n";
+    let text = format!(
+        "version: 1\npolicy: shop\nenvironment: e\nmatch: {{ cluster: c, service: s }}\n\
+         labels: {{ service: app }}\n{PAGE}phases: {{ all: {{ until: 1h, interval: 15s }} }}\n\
+         checks:\n{checks}"
+    );
+    let policy = match read_one(text) {
+        Ok(set) => Policy::clone(&set.named("shop").unwrap().policy),
+        Err(mistakes) => panic!("{}", told(Err(mistakes))),
+    };
+    let vars = Vars::default().of_service("api");
+    let asked = |name: &str| {
+        let check = policy.check(name).unwrap();
+        let question = policy.question(check, &vars, MINUTE, None, None);
+        let shown: Vec<String> = question.asks.iter().map(ToString::to_string).collect();
+        let counts: Vec<bool> = question.asks.iter().map(Ask::is_counter).collect();
+        (check.clone(), shown, counts)
+    };
+    let page = "https://api.shop.example/metrics";
+    let (errors, shown, counts) = asked("errors");
+    let both = ["r{app=\"api\",s=\"500\"}", "r{app=\"api\"}"];
+    assert_eq!(shown, both.map(|selector| format!("{selector} on {page}")));
+    assert_eq!(counts, [true, true]);
+    assert!(errors.is_of_pages() && errors.has_past() && !errors.is_of_prometheus());
+    assert!(!errors.is_of_web() && errors.sent_out().len() == 1);
+    assert_eq!(errors.from.as_ref().unwrap().every, SignedDuration::from_secs(10));
+    assert_eq!(asked("slow").1, [format!("d_bucket{{app=\"api\"}} on {page}")]);
+    let (_, shown, counts) = asked("depth");
+    assert_eq!((shown, counts), (vec![format!("depth{{queue=\"api\"}} on {page}")], vec![false]));
+    let (prometheus, shown, _) = asked("asked");
+    assert!(prometheus.is_of_prometheus() && shown == ["max(depth)"]);
+    let (own, shown, _) = asked("own");
+    assert_eq!(shown, ["depth on http://10.0.0.1:9100/metrics"]);
+    assert!(own.from.unwrap().each_address);
+    assert!(asked("health").0.is_of_health() && !asked("health").0.is_of_pages());
+}
+
+#[test]
+fn a_page_of_each_service_shows_no_others_numbers() {
+    let of = |url: &str| {
+        let text = format!(
+            "version: 1\npolicy: shop\nenvironment: e\nmatch: {{ cluster: c, service: 'shop-*' }}\n\
+             source: {{ scrape: '{url}' }}\nphases: {{ all: {{ until: 1h, interval: 15s }} }}\n\
+             checks:\n  depth: {{ query: depth, breach: {{ SEV2: '> 10' }} }}\n"
+        );
+        let set = read_one(text).unwrap();
+        set.remarks().iter().filter(|one| one.to_string().contains("shows the same")).count()
+    };
+    assert_eq!(of("https://${service}.shop.example/metrics"), 0);
+    assert_eq!(of("https://www.shop.example/metrics"), 1);
+}

@@ -5,6 +5,7 @@ mod cloudwatch;
 mod crash;
 mod ending;
 mod ladder;
+mod pages;
 mod pair;
 mod pressed_on;
 mod presses;

@@ -11,6 +11,7 @@ pub mod faults;
 pub mod http;
 pub mod leash;
 pub mod load;
+pub mod page;
 pub mod past;
 pub mod postgres;
 pub mod prometheus;

@@ -36,7 +36,7 @@ pub(super) fn examine(settings: &Settings, loaded: &Loaded) -> Report {
                     Err(why) => report.fail(&format!("{name} is not run: {why}"), "mend it there"),
                 }
             }
-            for asked in check.web() {
+            for asked in check.sent_out() {
                 let Some(url) = asked.known_host() else {
                     let words = format!("{name}: its host is known only with a deployment");
                     report.warn(&words, "ask it with `check --live --service NAME`");

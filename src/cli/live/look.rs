@@ -6,6 +6,7 @@ use jiff::SignedDuration;
 
 use super::Asked;
 use super::cause::{self, Cause};
+use super::pages;
 use super::services::vars;
 use crate::model::{Ask, Measurement, Question, Reading, Shape, Ticks, Unusable};
 use crate::policy::{Bound, Check, Measure, Part, Policy, Unit};
@@ -95,7 +96,7 @@ pub(super) async fn at(
         // No bad event has been seen: that is as it should be.
         let may_be_empty = place == 0 && question.shape == Shape::BadOfTotal;
         answered(asked, &mut finding, ask, answer, may_be_empty).await?;
-        if matches!(ask, Ask::Counter(_)) && !answer.tracks.is_empty() {
+        if ask.is_counter() && !answer.tracks.is_empty() {
             counted(&mut finding, policy, ask, &answer.tracks);
         }
         if question.shape == Shape::Histogram && !answer.tracks.is_empty() {
@@ -123,6 +124,7 @@ pub(super) fn question(
         (false, true) => ticks,
         (false, false) => Ticks::once(asked.now, window),
     };
+    let ticks = if check.is_of_pages() { Ticks::once(asked.now, pages::STRETCH) } else { ticks };
     (policy.question(check, &vars(asked, policy, service), window, None, None), ticks)
 }
 
@@ -158,6 +160,13 @@ async fn answered(
     if let Ask::Json(asked) = ask {
         let words = format!("the answer has nothing at `{}`", asked.path);
         finding.note(Status::Empty, ask, words);
+        return Ok(());
+    }
+    if let Ask::Scraped(_) = ask {
+        let words = "no series of the page is like that: are the metric's name and labels right?";
+        if !may_be_empty {
+            finding.note(Status::Empty, ask, words);
+        }
         return Ok(());
     }
     let Some(query) = ask.promql() else {

@@ -7,7 +7,7 @@ use super::sides::{Told, optional};
 use crate::model::{Metric, MetricOf, Severity};
 use crate::policy::{
     Against, BaselineRule, Bound, Check, Counted, Gauged, Health, JsonValue, LeakRule, Limit,
-    LogCount, Measure, Part, Probe, Stated, Step, WebText,
+    LogCount, Measure, Part, Probe, Scrape, Stated, Step, WebText,
 };
 
 /// Tells which checks came, went and changed.
@@ -35,8 +35,9 @@ pub(super) fn whole(check: &Check) -> String {
 }
 
 fn compared(old: &Check, new: &Check, told: &mut Told) {
-    let Check { name, measure, normal, breach, baseline, min_traffic, window, leak } = old;
+    let Check { name, measure, normal, breach, baseline, min_traffic, window, leak, from } = old;
     measured(name, measure, &new.measure, told);
+    told.neutral(&format!("{name}: source"), source(from.as_deref()), source(new.from.as_deref()));
     for severity in [Severity::Sev1, Severity::Sev2, Severity::Sev3] {
         limit(name, severity, breach.get(&severity), new.breach.get(&severity), told);
     }
@@ -47,6 +48,14 @@ fn compared(old: &Check, new: &Check, told: &mut Told) {
     let shown = |window: Option<_>| optional(window, "the phase's interval");
     told.neutral(&format!("{name}: window"), shown(*window), shown(new.window));
     leaks(name, new, leak.as_ref(), told);
+}
+
+/// Where its series come from.
+fn source(from: Option<&Scrape>) -> String {
+    let Some(Scrape { pages, every, each_address }) = from else { return "prometheus".to_owned() };
+    let urls: Vec<&str> = pages.iter().map(|page| page.url.as_str()).collect();
+    let each = if *each_address { ", each address" } else { "" };
+    format!("pages {} every {every:#}{each}", urls.join(", "))
 }
 
 fn leaks(name: &str, new: &Check, old: Option<&LeakRule>, told: &mut Told) {

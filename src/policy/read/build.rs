@@ -9,6 +9,7 @@ use super::check::check;
 use super::desk::Desk;
 use super::gate::gate;
 use super::notify::notify;
+use super::origin::{Origin, bring, origin};
 use super::phases::{known_good_after, moved_by, phases};
 use super::raw::{
     ActionText, ActionsText, ActuatorText, MaintenanceText, PolicyFile, RollbackText,
@@ -122,13 +123,16 @@ fn labels(text: &PolicyFile) -> LabelNames {
 
 fn checks(text: &PolicyFile, desk: &mut Desk) -> Vec<Check> {
     let mut checks = Vec::new();
+    let common = text.source.as_ref();
+    let common = common.map_or(Origin::Prometheus, |text| origin(&["source"], text, desk));
     for name in desk.names("checks") {
         let marker = desk.key(&["checks", &name]);
         if let Err(mistake) = <String as Scalar>::parse(&name) {
             desk.at(marker, mistake);
         }
         if let Some(text) = text.checks.get(&name) {
-            checks.extend(check(&name, text, desk));
+            let read = check(&name, text, desk);
+            checks.extend(read.map(|read| bring(read, text, &common, desk)));
         }
     }
     if text.checks.is_empty() {

@@ -138,6 +138,7 @@ pub(super) fn check(name: &str, text: &CheckText, desk: &mut Desk) -> Option<Che
         },
         min_traffic: min_traffic(text),
         window,
+        from: None,
     })
 }
 

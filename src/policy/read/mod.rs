@@ -22,6 +22,7 @@ mod limits;
 mod logs;
 mod neighbours;
 mod notify;
+mod origin;
 mod phases;
 mod probe;
 mod raw;

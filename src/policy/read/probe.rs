@@ -10,7 +10,7 @@ use serde_json_path::JsonPath;
 use super::amount::Stretch;
 use super::desk::Desk;
 use super::scalar::{At, Scalar};
-use super::web::{check_body, request};
+use super::web::{Sent, check_body, request};
 use crate::model::Expect;
 use crate::policy::diagnostic::Mistake;
 use crate::policy::probe::{Probe, Probed, Step};
@@ -47,11 +47,11 @@ pub(super) struct ProbeText {
 )]
 pub(super) struct StepText {
     /// The address that is asked. Redirects are followed.
-    pub get: Option<At<String>>,
+    pub get: Option<At<Sent>>,
     /// The address that the `body` is sent to.
-    pub post: Option<At<String>>,
+    pub post: Option<At<Sent>>,
     /// JSON, in whose strings variables may stand. Default of a `post`: `{}`.
-    pub body: Option<At<String>>,
+    pub body: Option<At<Sent>>,
     /// Sent along. A secret of the settings is written `${secrets.NAME}`.
     pub headers: BTreeMap<String, At<String>>,
     pub expect: ExpectText,
@@ -170,7 +170,7 @@ fn step(path: &[&str], text: &StepText, desk: &mut Desk) -> Option<Step> {
     }
     let may = May { times: false, secrets: false };
     let web = request(path, Some(url), headers, expect.within.as_ref(), may, desk);
-    let sent = body.as_ref().map(|body| body.value.clone());
+    let sent = body.as_ref().map(|body| body.value.0.clone());
     let expect = expected(expect, desk);
     let web = web?;
     let within = text.expect.within.as_ref().map_or(WITHIN, |within| within.value.0);

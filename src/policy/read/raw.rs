@@ -15,6 +15,7 @@ use super::cloudwatch::{AlarmText, CloudWatchText};
 use super::gate::GateText;
 use super::limit::Wall;
 use super::logs::LogsText;
+use super::origin::SourceText;
 use super::probe::ProbeText;
 use super::scalar::{
     ActionWord, AskInstead, At, Buckets, Bundle, CountQuery, Counter, KnownGood, LabelName, MEND,
@@ -47,6 +48,8 @@ pub(super) struct PolicyFile {
     pub mode: Option<At<Mode>>,
     /// The labels of the series that say which service, version and instance they are about.
     pub labels: LabelsText,
+    /// Where each `counter`, `query` and `status` is read: `prometheus`, that of the daemon's settings, or `{ scrape: https://.../metrics }`, a page of metrics that the guard reads itself. A check may have its own. Default: prometheus.
+    pub source: Option<SourceText>,
     /// Undeployed services of the same cluster, by their exact names, that show what is not this deployment's doing. Default: none; a baseline against `peers` is then measured on the other guarded services of the cluster.
     #[schemars(length(max = 5), extend("uniqueItems" = true))]
     pub peers: Option<Vec<At<ServiceName>>>,
@@ -158,6 +161,8 @@ pub(super) struct CheckText {
     pub min_traffic: Option<At<Count>>,
     /// How far back a sample looks. Default: the phase's interval, at least 1m; of a `json` value and of `logs` 5m.
     pub window: Option<At<Stretch>>,
+    /// Where its `counter`, `query` or `status` is read, if not where the policy says.
+    pub source: Option<SourceText>,
 }
 
 /// A check, or `off`, which takes away what a bundle or a `_defaults.yaml` brings.

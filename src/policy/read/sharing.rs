@@ -7,6 +7,7 @@ use marked_yaml::Marker;
 
 use super::cloudwatch::CloudWatchText;
 use super::desk::Desk;
+use super::origin::SourceText;
 use super::raw::{CheckText, CountText, PolicyFile};
 use super::scalar::At;
 use crate::policy::diagnostic::{Mistake, Weight};
@@ -40,7 +41,9 @@ pub(super) fn check(text: &PolicyFile, desk: &mut Desk) {
     }
     let label = text.labels.service.as_ref().map(|label| label.value.0.as_str());
     for (name, check) in &text.checks {
-        for asked in asked(check) {
+        let source = check.source.as_ref().or(text.source.as_ref());
+        let own_pages = source.is_some_and(SourceText::tells_services);
+        for asked in asked(check).into_iter().filter(|_| !own_pages) {
             if let Some(mistake) = shared(name, &asked, label, pattern, &glob) {
                 desk.report.remark(Weight::Warning, asked.marker, mistake);
             }

@@ -148,7 +148,8 @@ impl CloudWatch {
                 | Ask::Health(_)
                 | Ask::Json(_)
                 | Ask::Logs(_)
-                | Ask::Probe(_) => {}
+                | Ask::Probe(_)
+                | Ask::Scraped(_) => {}
             }
         }
         let mut asking = JoinSet::new();
@@ -316,7 +317,8 @@ pub fn price(requests: &[Request]) -> Spent {
             | Ask::Health(_)
             | Ask::Json(_)
             | Ask::Logs(_)
-            | Ask::Probe(_) => None,
+            | Ask::Probe(_)
+            | Ask::Scraped(_) => None,
         });
     let calls = calls::plan(wanted.collect());
     Spent { metrics: calls.iter().map(Call::billed).sum(), calls: calls.len() as u64 }

@@ -177,7 +177,8 @@ impl Prometheus {
                 | Ask::Health(_)
                 | Ask::Json(_)
                 | Ask::Logs(_)
-                | Ask::Probe(_) => {
+                | Ask::Probe(_)
+                | Ask::Scraped(_) => {
                     return Err(Unusable::Refused("it is not asked of Prometheus".into()).into());
                 }
             })

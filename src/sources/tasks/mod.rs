@@ -213,7 +213,8 @@ fn asked(ask: &Ask) -> Option<&TasksAsk> {
         | Ask::Health(_)
         | Ask::Json(_)
         | Ask::Logs(_)
-        | Ask::Probe(_) => None,
+        | Ask::Probe(_)
+        | Ask::Scraped(_) => None,
     }
 }
 

@@ -133,7 +133,8 @@ impl Web {
             | Ask::Alarms(_)
             | Ask::Tasks(_)
             | Ask::Logs(_)
-            | Ask::Probe(_) => {
+            | Ask::Probe(_)
+            | Ask::Scraped(_) => {
                 let why = Unusable::Refused("it is not asked of the web".into());
                 Fetched::failed(*ticks, why)
             }
@@ -190,7 +191,8 @@ fn parts(ask: &Ask) -> Option<Parts<'_>> {
         | Ask::Alarms(_)
         | Ask::Tasks(_)
         | Ask::Logs(_)
-        | Ask::Probe(_) => None,
+        | Ask::Probe(_)
+        | Ask::Scraped(_) => None,
     }
 }
 
@@ -199,7 +201,11 @@ fn wanted(ticks: Ticks, has_past: bool) -> std::ops::Range<usize> {
     ticks.count.saturating_sub(if has_past { MOST_TICKS } else { 1 })..ticks.count
 }
 
-fn request(web: &WebAsk, until: jiff::Timestamp, window: jiff::SignedDuration) -> Request {
+pub(super) fn request(
+    web: &WebAsk,
+    until: jiff::Timestamp,
+    window: jiff::SignedDuration,
+) -> Request {
     let text = |filled: &Filled| -> String {
         // A secret stands in headers alone; elsewhere its name is all there is.
         filled.at(until, window).into_iter().map(Result::unwrap_or_default).collect()

@@ -26,6 +26,7 @@ fn tasks() -> Policy {
         leak: None,
         min_traffic: 20.0,
         window: None,
+        from: None,
     });
     policy.notify.logs = true;
     policy

@@ -29,6 +29,7 @@ fn health() -> Policy {
         leak: None,
         min_traffic: 20.0,
         window: None,
+        from: None,
     }];
     policy
 }

@@ -52,6 +52,7 @@ pub fn policy() -> Policy {
         leak: None,
         min_traffic: 20.0,
         window: Some(secs(10)),
+        from: None,
     };
     Policy {
         name: "p".into(),
