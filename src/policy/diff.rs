@@ -16,8 +16,8 @@ use jiff::SignedDuration;
 
 use self::sides::{Told, optional, time};
 use super::{
-    Action, Actions, Fallback, Glob, LabelNames, LowTraffic, Match, OnTimeout, Phase, Policy,
-    RollbackRule, Unannounced,
+    Action, Actions, DatabaseRule, Fallback, Glob, LabelNames, LowTraffic, Match, OnTimeout, Phase,
+    Policy, RollbackRule, Unannounced,
 };
 use crate::model::{Mode, Severity};
 
@@ -292,6 +292,7 @@ fn rolling_back(old: &RollbackRule, policy: &Policy, told: &mut Told) {
         recover_within,
         cooldown,
         pin_digests,
+        database,
     } = old;
     let new = &policy.rollback;
     told.neutral("rollback.known_good_after", known_good_after, &new.known_good_after);
@@ -317,6 +318,12 @@ fn rolling_back(old: &RollbackRule, policy: &Policy, told: &mut Told) {
     );
     let pins = (*pin_digests, new.pin_digests);
     told.acting("rollback.pin_digests", pins.0, pins.1, pins.1.cmp(&pins.0));
+    let decider = |rule: &DatabaseRule| {
+        rule.decided_by.as_ref().map_or_else(|| "nobody".to_owned(), ToString::to_string)
+    };
+    let scripts = |rule: &DatabaseRule| rule.scripts.join(", ");
+    told.neutral("rollback.database.scripts", scripts(database), scripts(&new.database));
+    told.neutral("rollback.database.decided_by", decider(database), decider(&new.database));
 }
 
 /// More of it is stricter.

@@ -9,6 +9,7 @@ use std::fmt;
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
+use super::aside::{DatabaseRule, GitHubRule};
 use super::gate::Gate;
 use super::quiet::Hours;
 use super::{Gauged, Measure};
@@ -253,6 +254,8 @@ pub struct RollbackRule {
     /// registered where the task definition alone would not bring the images back.
     #[serde(default)]
     pub pin_digests: bool,
+    #[serde(default)]
+    pub database: DatabaseRule,
 }
 
 /// The target where the ledger has none.
@@ -292,6 +295,8 @@ pub struct NotifyRule {
     /// When what is only noted waits; of SEV3 alone.
     #[serde(default)]
     pub quiet: BTreeMap<Severity, Hours>,
+    #[serde(default)]
+    pub github: GitHubRule,
 }
 
 impl NotifyRule {

@@ -126,6 +126,7 @@ impl Settings {
         }
         super::outbound::check(self.outbound.as_ref(), &self.secrets)?;
         self.check_called()?;
+        self.check_github()?;
         Ok(())
     }
 

@@ -21,6 +21,7 @@ mod escalate;
 mod event;
 mod explain;
 mod gate;
+mod github;
 mod harm;
 mod intake;
 mod joined;

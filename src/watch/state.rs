@@ -10,8 +10,8 @@ use super::intake::JOIN_WITHIN;
 use super::{Decided, Escalation, Event, Hushed, Illegal, Lost, Tasks};
 use crate::judge::{Before, CheckState, Rival, Role};
 use crate::model::{
-    Alert, Announcement, Body, Deployment, Incident, Lead, LedgerEntry, Mode, Notice, Outcome,
-    Reply, Revision, RollbackPlan, Route, Severity, Sighting, TaskStop, WatchId,
+    Alert, Announcement, Body, Deployment, Incident, Lead, LedgerEntry, MarkState, Mode, Notice,
+    Outcome, Reply, Revision, RollbackPlan, Route, Severity, Sighting, TaskStop, WatchId,
 };
 use crate::policy::{Against, OnTimeout, Policy};
 
@@ -112,6 +112,17 @@ pub struct Watch {
     pub pictures: u32,
     /// Notices said so far: part of each one's key.
     pub notices: u32,
+    /// The repository that the settings name for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repository: Option<String>,
+    /// What stands at GitHub, so that only a change is written.
+    #[serde(default)]
+    pub marked: Option<(MarkState, String)>,
+    #[serde(default)]
+    pub marks: u32,
+    /// Whether whoever mends the code was told of the rollback.
+    #[serde(default)]
+    pub wished: bool,
     /// What the last card showed, so that only a change edits it.
     pub card_shown: String,
     /// When that was.
@@ -268,8 +279,15 @@ const TIMELINE_LINES: usize = 500;
 impl Watch {
     /// The watch that an [`Event::Opened`] begins.
     pub fn open(event: &Event, now: Timestamp) -> Result<(Watch, Said), Illegal> {
-        let Event::Opened { deployment, pinned, ceiling, announcement, others, query_offset } =
-            event
+        let Event::Opened {
+            deployment,
+            pinned,
+            ceiling,
+            announcement,
+            others,
+            query_offset,
+            repository,
+        } = event
         else {
             return Err(Illegal::because("a journal begins with `opened`"));
         };
@@ -325,6 +343,10 @@ impl Watch {
             timeline: Vec::new(),
             pictures: 0,
             notices: 0,
+            repository: repository.clone(),
+            marked: None,
+            marks: 0,
+            wished: false,
             card_shown: String::new(),
             card_shown_at: None,
         };
@@ -332,6 +354,7 @@ impl Watch {
         let mut said = Said::default();
         watch.note(now, "watch opened");
         watch.show_card(now, &mut said);
+        watch.mark(now, &mut said);
         Ok((watch, said))
     }
 
@@ -380,6 +403,7 @@ impl Watch {
             Event::Unposted { because } => self.unposted(because, now, &mut said),
         }
         self.show_card(now, &mut said);
+        self.mark(now, &mut said);
         // What waits for the morning is in nobody's way.
         said.notices.sort_by_key(|notice| notice.at > now);
         Ok(said)

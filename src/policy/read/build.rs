@@ -16,7 +16,8 @@ use super::services::services;
 use crate::model::Severity;
 use crate::policy::diagnostic::Mistake;
 use crate::policy::{
-    Action, Actions, Check, LabelNames, Match, OnTimeout, Phase, Policy, RollbackRule, UNSAID,
+    Action, Actions, Check, DatabaseRule, LabelNames, Match, OnTimeout, Phase, Policy,
+    RollbackRule, UNSAID,
 };
 
 /// How long an `ask` waits that does not say so.
@@ -196,6 +197,10 @@ fn rollback(text: &RollbackText, phases: &[Phase], desk: &mut Desk) -> Option<Ro
         recover_within: text.recover_within.as_ref()?.value.0,
         cooldown: text.cooldown.as_ref()?.value.0,
         pin_digests: text.pin_digests.as_ref().is_some_and(|pin| pin.value),
+        database: DatabaseRule {
+            scripts: text.database.scripts.iter().flatten().map(|at| at.value.0.clone()).collect(),
+            decided_by: text.database.decided_by.as_ref().map(|at| at.value.0.clone()),
+        },
     })
 }
 

@@ -15,11 +15,12 @@ use super::cloudwatch::{AlarmText, CloudWatchText};
 use super::gate::GateText;
 use super::limit::Wall;
 use super::scalar::{
-    ActionWord, AskInstead, At, Buckets, Bundle, CountQuery, Counter, KnownGood, LabelName, MEND,
-    Pattern, PersonId, Query, RungText, Scalar, ServiceName, SlackId, Told, Version,
+    ActionWord, AskInstead, At, Buckets, Bundle, CountQuery, Counter, Decider, KnownGood,
+    LabelName, MEND, Pattern, PersonId, Query, RungText, Scalar, Script, ServiceName, SlackId,
+    Told, Version,
 };
 use super::web::{HttpText, JsonText};
-use crate::model::{Mode, Severity, TaskGauge};
+use crate::model::{Mode, Revert, Severity, TaskGauge};
 use crate::policy::{Against, Bound, Fallback, Hours, Limit, LowTraffic, OnTimeout, Unannounced};
 
 /// Which services are guarded, and how. A `_defaults.yaml` has the same keys
@@ -287,6 +288,21 @@ pub(super) struct RollbackText {
     /// Whether a rollback may register a task definition revision pinned to the known-good image
     /// digests, where a tag means another image by now. Default: false.
     pub pin_digests: Option<At<bool>>,
+    /// What there is to undo a migration with, and who decides. deployguard runs none of it.
+    pub database: DatabaseText,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(
+    deny_unknown_fields,
+    default,
+    expecting = "`{ scripts: [\"rollback/${version}_rollback.sql\"], decided_by: U0DBA }`"
+)]
+pub(super) struct DatabaseText {
+    /// Where the scripts stand that undo a migration; `${version}` and the like as in queries.
+    pub scripts: Option<Vec<At<Script>>>,
+    /// Who decides whether one is run: `U0DBA`, `pagerduty:NAME` and the like.
+    pub decided_by: Option<At<Decider>>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -302,6 +318,17 @@ pub(super) struct NotifyText {
     pub tell: Option<Vec<At<Told>>>,
     /// Hours in which what is only noted waits for the morning.
     pub quiet: QuietText,
+    /// What is written at GitHub, where the daemon's settings know the repository.
+    pub github: GitHubText,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, expecting = "`{ statuses: true, revert: issue }`")]
+pub(super) struct GitHubText {
+    /// Whether the commit and its deployment get statuses. Default: true.
+    pub statuses: Option<At<bool>>,
+    /// What is opened after a rollback, with the report: a pull request that reverts the one that brought the commit (an issue where there is none), or an issue. Nothing is ever merged. Default: off.
+    pub revert: Option<At<Revert>>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]

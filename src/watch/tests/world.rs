@@ -87,6 +87,7 @@ pub fn policy() -> Policy {
             recover_within: secs(900),
             cooldown: secs(3600),
             pin_digests: false,
+            database: crate::policy::DatabaseRule::default(),
         },
         notify: NotifyRule::default(),
     }
@@ -176,6 +177,7 @@ impl Guard {
         };
         let ceiling = Ceiling { mode: policy.mode, because: None };
         let event = Event::Opened {
+            repository: None,
             query_offset: None,
             others: Vec::new(),
             deployment: Box::new(deployment),
@@ -296,7 +298,7 @@ impl Guard {
             .iter()
             .filter_map(|notice| match &notice.body {
                 Body::Reply(reply) => Some(reply.headline.clone()),
-                Body::Card(_) | Body::Signal { .. } | Body::Files { .. } => None,
+                Body::Card(_) | Body::Signal { .. } | Body::Files { .. } | Body::GitHub(_) => None,
             })
             .collect()
     }

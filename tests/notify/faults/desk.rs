@@ -1,4 +1,4 @@
-//! A desk with a store, four postmen and four stand-ins.
+//! A desk with a store, five postmen and five stand-ins.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -8,11 +8,12 @@ use deployguard::engine::{
     Engine, FleetBrake, Helm, Parts, Postman, Status as Health, Tenure, Turn as Lead, turn,
 };
 use deployguard::model::{
-    Address, Body, Card, FILES, Lane, Notice, Recipient, Reply, ServiceKey, Tone, Turn, WatchId,
-    Way,
+    Address, Body, Card, FILES, GitHubNote, Lane, MarkState, Notice, Recipient, Reply, Revert,
+    ServiceKey, Tone, Turn, WatchId, Way,
 };
 use deployguard::notify::elsewhere::{Elsewhere, Mail};
 use deployguard::notify::email::{Email, Security};
+use deployguard::notify::github::{Credentials, GitHub};
 use deployguard::notify::pagerduty::PagerDuty;
 use deployguard::notify::slack::Slack;
 use deployguard::notify::webhook::{Format, Webhook};
@@ -30,10 +31,12 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use crate::call::now;
 use crate::call::signal;
+use crate::github::{mark, wish};
 use crate::states::journal;
 use crate::world::called::pagerduty::{PagerDuty as PagerStandIn, ROUTING_KEY};
 use crate::world::called::smtp::{MailServer, PASSWORD, USER};
 use crate::world::called::webhook::{Receiver, SECRET};
+use crate::world::github::{self, BAD, GitHub as GitHubStandIn, REPOSITORY};
 use crate::world::http::client_builder;
 use crate::world::slack::{CHANNEL, Slack as Workspace, TOKEN};
 use crate::world::timeline::Timeline;
@@ -70,6 +73,7 @@ pub struct Desk {
     pub pager: PagerStandIn,
     pub hook: Receiver,
     pub mail: MailServer,
+    pub github: GitHubStandIn,
     pub metrics: Arc<Metrics>,
     time_out: Duration,
     pub store: Store,
@@ -102,6 +106,7 @@ impl Desk {
             platform: Accounts::default(),
             sources: BTreeMap::new(),
             query_offsets: BTreeMap::new(),
+            repositories: Arc::default(),
             policies: Sender::new(Arc::new(PolicyRepo::open("nowhere").nothing())),
             brake: FleetBrake::default(),
             clusters: BTreeMap::new(),
@@ -135,6 +140,7 @@ impl Desk {
             pager: PagerStandIn::start().await.unwrap(),
             hook: Receiver::start().await.unwrap(),
             mail: MailServer::start().await.unwrap(),
+            github: GitHubStandIn::start().await.unwrap(),
             metrics: Arc::new(Metrics::new().unwrap()),
             time_out,
             store,
@@ -166,6 +172,7 @@ impl Desk {
             Way::PagerDuty => self.queue_for("pagerduty:one", texts).await,
             Way::Webhook => self.queue_for("webhook:one", texts).await,
             Way::Email => self.queue_for("email:one", texts).await,
+            Way::GitHub => self.queue_notes(texts).await,
         }
     }
 
@@ -174,8 +181,40 @@ impl Desk {
         self.round(Way::Slack).await;
     }
 
+    /// A mark, and an issue where there is a second text: of two marks the newer alone counts.
+    async fn queue_notes(&self, texts: &[&str]) {
+        if texts.len() > 1 {
+            self.keep_watch().await;
+        }
+        for (text, is_mark) in texts.iter().zip([true, false]) {
+            let note = if is_mark {
+                GitHubNote::Mark(mark(BAD, MarkState::Watched, text))
+            } else {
+                GitHubNote::Revert(wish(BAD, Revert::Issue, text))
+            };
+            let recipient = Recipient::GitHub(REPOSITORY.to_owned());
+            let mut write = Self::notice(Address::Elsewhere { recipient }, Some(text));
+            let Write::Outbox { notice, .. } = &mut write else { unreachable!() };
+            notice.body = Body::GitHub(Box::new(note));
+            self.put(write).await;
+        }
+    }
+
     /// A report, then a picture, of a watch that has a journal.
     async fn queue_files(&self) {
+        self.keep_watch().await;
+        for (key, charts, report) in
+            [("report", vec![], true), ("picture", vec!["error rate".to_owned()], false)]
+        {
+            let address = Address::Slack { channel: CHANNEL.into(), mentions: vec![] };
+            let mut write = Self::notice(address, Some(key));
+            let Write::Outbox { notice, .. } = &mut write else { unreachable!() };
+            notice.body = Body::Files { charts, report };
+            self.put(write).await;
+        }
+    }
+
+    async fn keep_watch(&self) {
         let (opened_at, event) = journal();
         let row = WatchRow {
             id: watch(),
@@ -187,15 +226,6 @@ impl Desk {
         };
         let events = vec![(opened_at, serde_json::to_string(&event).unwrap())];
         self.put(Write::Watch { row, version: 0, events }).await;
-        for (key, charts, report) in
-            [("report", vec![], true), ("picture", vec!["error rate".to_owned()], false)]
-        {
-            let address = Address::Slack { channel: CHANNEL.into(), mentions: vec![] };
-            let mut write = Self::notice(address, Some(key));
-            let Write::Outbox { notice, .. } = &mut write else { unreachable!() };
-            notice.body = Body::Files { charts, report };
-            self.put(write).await;
-        }
     }
 
     pub async fn queue_card(&self) {
@@ -316,6 +346,7 @@ impl Desk {
             pagerduty,
             webhooks: BTreeMap::from([("one".to_owned(), hook.with_time_out(limit))]),
             email: Some(self.mailbox(there)),
+            github: Some(self.at_github(there)),
         };
         Postman {
             store: self.store.clone(),
@@ -327,6 +358,13 @@ impl Desk {
             metrics: self.metrics.clone(),
             mail: Sender::new(0).subscribe(),
         }
+    }
+
+    fn at_github(&self, there: bool) -> GitHub {
+        let url = if there { self.github.url() } else { NOWHERE.to_owned() };
+        let token = Credentials::Token(github::TOKEN.to_owned());
+        let github = GitHub::connect(&url, token).unwrap().with_pace(Duration::ZERO);
+        github.with_repositories([REPOSITORY.to_owned()].into()).with_time_out(self.time_out)
     }
 
     fn mailbox(&self, there: bool) -> Mail {
@@ -392,6 +430,7 @@ impl Desk {
         self.pager.clear_faults();
         self.hook.clear_faults();
         self.mail.clear_faults();
+        self.github.clear_faults();
     }
 
     /// What has arrived, in order, by the texts that were put in.
@@ -422,6 +461,13 @@ impl Desk {
                 };
                 assert_eq!(of("Message-ID").len(), of("Subject").len(), "repeated: the same id");
                 letters.iter().map(|one| one.header("Subject").to_owned()).collect()
+            }
+            Way::GitHub => {
+                let text = |one: &Value, key: &str| one[key].as_str().unwrap().to_owned();
+                let marks = self.github.statuses(BAD);
+                let marks: Vec<String> = marks.iter().map(|one| text(one, "description")).collect();
+                let issues = self.github.issues();
+                marks.into_iter().chain(issues.iter().map(|one| text(one, "title"))).collect()
             }
         };
         let known = ["first", "second", "card"];
