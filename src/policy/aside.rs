@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::diagnostic::Mistake;
-use super::plain;
+use super::{Vars, plain};
 use crate::model::{Recipient, Revert};
 
 /// What is written at GitHub, where the settings say which repository it is.
@@ -34,9 +34,12 @@ pub struct DatabaseRule {
 }
 
 impl DatabaseRule {
-    /// Where they stand for one deployment; `value`: of each variable.
-    pub fn scripts_of<'v>(&self, value: impl Fn(&str) -> &'v str) -> Vec<String> {
-        self.scripts.iter().map(|script| plain::expand(script, &value)).collect()
+    /// Where they stand for one deployment; none of those whose name needs what nobody
+    /// announced.
+    pub fn scripts_of(&self, vars: &Vars) -> Vec<String> {
+        let known = |script: &&String| plain::names(script).all(|name| !vars.get(name).is_empty());
+        let known = self.scripts.iter().filter(known);
+        known.map(|script| plain::expand(script, |name| vars.get(name))).collect()
     }
 
     /// Whether `text` names a script, by variables that there are.

@@ -14,6 +14,7 @@ mod beside;
 mod card;
 mod closing;
 mod cost;
+mod database;
 mod decide;
 mod decided;
 mod digest;

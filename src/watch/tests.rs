@@ -3,9 +3,11 @@
 mod asking;
 mod cards;
 mod closing;
+mod database;
 mod escalate;
 mod flapping;
 mod flow;
+mod github;
 mod harm;
 mod health;
 mod intake;
