@@ -163,9 +163,7 @@ impl Engine {
                 }
             }
         }
-        while let Ok(input) = self.inputs.try_recv() {
-            batch.push(input);
-        }
+        batch.extend(std::iter::from_fn(|| self.inputs.try_recv().ok()));
         self.step(&mut batch).await?;
         tracing::info!("stopped; everything is kept");
         Ok(())

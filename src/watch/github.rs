@@ -2,26 +2,48 @@
 //! word to whoever mends the code.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
-use super::{Said, Stage, Watch};
+use super::{Event, Said, Stage, Watch};
 use crate::model::{Body, CodePlace, GitHubNote, Mark, MarkState, Outcome, Revert, RevertWish};
 
 /// Marks of one watch before its last: GitHub takes a thousand of one name at a commit, and
 /// the commit may be deployed again.
 const MOST_MARKS: u32 = 100;
 
+/// What a watch keeps of what stands there.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AtGitHub {
+    /// The repository that the settings name for the service.
+    pub repository: Option<String>,
+    /// What stands there, so that only a change is written.
+    pub marked: Option<(MarkState, String)>,
+    pub marks: u32,
+    /// Whether whoever mends the code was told of the rollback.
+    pub wished: bool,
+}
+
+impl AtGitHub {
+    /// As a watch begins with it.
+    pub(super) fn of(event: &Event) -> Self {
+        let Event::Opened { repository, .. } = event else { return Self::default() };
+        Self { repository: repository.clone(), ..Self::default() }
+    }
+}
+
 impl Watch {
     /// Says at GitHub what has changed since the last time.
     pub(super) fn mark(&mut self, now: Timestamp, said: &mut Said) {
         let service = &self.deployment.service;
-        let known = self.repository.as_deref();
+        let known = self.github.repository.as_deref();
         let Some(place) = CodePlace::of(service, &self.deployment.facts, known) else { return };
         let rule = self.policy().notify.github;
         if rule.statuses {
             self.mark_at(place.clone(), now, said);
         }
-        if rule.revert != Revert::Off && !self.wished && self.may_be_reverted() {
-            self.wished = true;
+        if rule.revert != Revert::Off && !self.github.wished && self.may_be_reverted() {
+            self.github.wished = true;
             let wish = RevertWish { place, what: rule.revert, title: self.revert_title() };
             let notice = self.notice(now, Body::GitHub(Box::new(GitHubNote::Revert(wish))));
             said.notices.push(notice);
@@ -30,12 +52,12 @@ impl Watch {
 
     fn mark_at(&mut self, place: CodePlace, now: Timestamp, said: &mut Said) {
         let (state, words) = self.mark_now();
-        let room = state != MarkState::Watched || self.marks < MOST_MARKS;
-        if !room || self.marked.as_ref() == Some(&(state, words.clone())) {
+        let room = state != MarkState::Watched || self.github.marks < MOST_MARKS;
+        if !room || self.github.marked.as_ref() == Some(&(state, words.clone())) {
             return;
         }
-        self.marks = self.marks.saturating_add(1);
-        self.marked = Some((state, words.clone()));
+        self.github.marks = self.github.marks.saturating_add(1);
+        self.github.marked = Some((state, words.clone()));
         let mark = GitHubNote::Mark(Mark { place, state, words });
         let notice = self.notice(now, Body::GitHub(Box::new(mark)));
         said.notices.push(notice);

@@ -62,6 +62,7 @@ pub use explain::{
     chance, explain,
 };
 pub use gate::{GateAnswer, Known, Trial, bad, gate, standing, trials};
+pub use github::AtGitHub;
 pub use intake::{Poison, Seen, Step as IntakeStep, on_announcement, on_sighting};
 pub use labels::{Unlabelled, lacking, unlabelled, variables};
 pub use lost::Lost;

@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use super::baselines::controls;
 use super::intake::JOIN_WITHIN;
-use super::{Decided, Escalation, Event, Hushed, Illegal, Lost, Tasks};
+use super::{AtGitHub, Decided, Escalation, Event, Hushed, Illegal, Lost, Tasks};
 use crate::judge::{Before, CheckState, Rival, Role};
 use crate::model::{
-    Alert, Announcement, Body, Deployment, Incident, Lead, LedgerEntry, MarkState, Mode, Notice,
-    Outcome, Reply, Revision, RollbackPlan, Route, Severity, Sighting, TaskStop, WatchId,
+    Alert, Announcement, Body, Deployment, Incident, Lead, LedgerEntry, Mode, Notice, Outcome,
+    Reply, Revision, RollbackPlan, Route, Severity, Sighting, TaskStop, WatchId,
 };
 use crate::policy::{Against, OnTimeout, Policy};
 
@@ -112,17 +112,9 @@ pub struct Watch {
     pub pictures: u32,
     /// Notices said so far: part of each one's key.
     pub notices: u32,
-    /// The repository that the settings name for it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub repository: Option<String>,
-    /// What stands at GitHub, so that only a change is written.
+    /// What is written at GitHub.
     #[serde(default)]
-    pub marked: Option<(MarkState, String)>,
-    #[serde(default)]
-    pub marks: u32,
-    /// Whether whoever mends the code was told of the rollback.
-    #[serde(default)]
-    pub wished: bool,
+    pub github: AtGitHub,
     /// What the last card showed, so that only a change edits it.
     pub card_shown: String,
     /// When that was.
@@ -280,13 +272,7 @@ impl Watch {
     /// The watch that an [`Event::Opened`] begins.
     pub fn open(event: &Event, now: Timestamp) -> Result<(Watch, Said), Illegal> {
         let Event::Opened {
-            deployment,
-            pinned,
-            ceiling,
-            announcement,
-            others,
-            query_offset,
-            repository,
+            deployment, pinned, ceiling, announcement, others, query_offset, ..
         } = event
         else {
             return Err(Illegal::because("a journal begins with `opened`"));
@@ -343,10 +329,7 @@ impl Watch {
             timeline: Vec::new(),
             pictures: 0,
             notices: 0,
-            repository: repository.clone(),
-            marked: None,
-            marks: 0,
-            wished: false,
+            github: AtGitHub::of(event),
             card_shown: String::new(),
             card_shown_at: None,
         };

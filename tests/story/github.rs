@@ -103,8 +103,13 @@ async fn githubs_deployments_are_watched_and_it_is_told_how_they_ended() -> anyh
     assert_eq!(early, 1, "a success only at the end: {marks:?}");
     let link = format!("https://guard.example/api/v1/watches/{watch}");
     assert_eq!(github.statuses(GOOD)[0]["target_url"], json!(link));
-    let said = github.deployment(1);
-    assert_eq!(said.last().map(|one| one.0.as_str()), Some("success"), "{said:?}");
+    // It is written after the commit's.
+    let said = daemon
+        .wait_for("the deployment's success", MINUTE, async |_| {
+            let said = github.deployment(1);
+            Ok(said.last().is_some_and(|last| last.0 == "success").then_some(said))
+        })
+        .await?;
     assert!(said.iter().any(|one| one.0 == "in_progress"), "{said:?}");
 
     // A bad one.

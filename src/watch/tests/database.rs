@@ -3,7 +3,7 @@
 use super::world::{Guard, policy, sighting};
 use crate::model::{Body, Database, Reply, RollOut, RollbackSafe, Route};
 use crate::policy::Unannounced;
-use crate::watch::{report, tell};
+use crate::watch::{Event, report, tell};
 
 const SCRIPT: &str = "rollback/v1.5.0_rollback.sql";
 
@@ -17,6 +17,11 @@ fn rolled_back(safe: RollbackSafe, announced: Option<&str>) -> Guard {
     facts.rollback_safe = safe;
     facts.version = Some("v1.5.0".into());
     facts.database = announced.map(|script| Database { rollback_script: Some(script.to_owned()) });
+    let facts = facts.clone();
+    let Some((_, Event::Opened { deployment, .. })) = guard.journal.first_mut() else {
+        panic!("a journal begins with `opened`");
+    };
+    deployment.facts = facts;
     guard.settle();
     guard.breaks(40.0);
     guard.accepts(Route::UpdateService);
@@ -70,8 +75,7 @@ fn where_none_of_the_data_is_in_the_way_nothing_is_said_of_it() {
 #[test]
 fn the_report_says_it_too() {
     let guard = rolled_back(RollbackSafe::Unknown, None);
-    // The journal's own words: nobody announced a version there, so no name is known.
     let report = report(&tell(&guard.journal, None).unwrap());
     assert!(report.contains("runs no database script"), "{report}");
-    assert!(report.contains("Slack's U0DBA decides"), "{report}");
+    assert!(report.contains("v1.5.0") && report.contains("Slack's U0DBA decides"), "{report}");
 }

@@ -9,7 +9,7 @@ const COMMIT: &str = "4f1c2aa";
 
 fn watched(policy: Policy) -> Guard {
     let mut guard = Guard::over(policy);
-    guard.watch.repository = Some("acme/shopflow".into());
+    guard.watch.github.repository = Some("acme/shopflow".into());
     guard.watch.deployment.facts.commit = Some(COMMIT.into());
     guard.settle();
     guard
@@ -114,7 +114,7 @@ fn nothing_is_said_without_a_repository_without_a_commit_or_where_the_policy_for
     assert_eq!(marks(&watched(silent)), []);
     assert_eq!(marks(&Guard::settled(policy())), [], "no repository");
     let mut guard = Guard::over(policy());
-    guard.watch.repository = Some("acme/shopflow".into());
+    guard.watch.github.repository = Some("acme/shopflow".into());
     guard.settle();
     assert_eq!(marks(&guard), [], "no commit");
 }

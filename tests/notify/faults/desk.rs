@@ -1,5 +1,7 @@
 //! A desk with a store, five postmen and five stand-ins.
 
+mod notes;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,12 +10,11 @@ use deployguard::engine::{
     Engine, FleetBrake, Helm, Parts, Postman, Status as Health, Tenure, Turn as Lead, turn,
 };
 use deployguard::model::{
-    Address, Body, Card, FILES, GitHubNote, Lane, MarkState, Notice, Recipient, Reply, Revert,
-    ServiceKey, Tone, Turn, WatchId, Way,
+    Address, Body, Card, FILES, Lane, Notice, Recipient, Reply, ServiceKey, Tone, Turn, WatchId,
+    Way,
 };
 use deployguard::notify::elsewhere::{Elsewhere, Mail};
 use deployguard::notify::email::{Email, Security};
-use deployguard::notify::github::{Credentials, GitHub};
 use deployguard::notify::pagerduty::PagerDuty;
 use deployguard::notify::slack::Slack;
 use deployguard::notify::webhook::{Format, Webhook};
@@ -181,25 +182,6 @@ impl Desk {
         self.round(Way::Slack).await;
     }
 
-    /// A mark, and an issue where there is a second text: of two marks the newer alone counts.
-    async fn queue_notes(&self, texts: &[&str]) {
-        if texts.len() > 1 {
-            self.keep_watch().await;
-        }
-        for (text, is_mark) in texts.iter().zip([true, false]) {
-            let note = if is_mark {
-                GitHubNote::Mark(mark(BAD, MarkState::Watched, text))
-            } else {
-                GitHubNote::Revert(wish(BAD, Revert::Issue, text))
-            };
-            let recipient = Recipient::GitHub(REPOSITORY.to_owned());
-            let mut write = Self::notice(Address::Elsewhere { recipient }, Some(text));
-            let Write::Outbox { notice, .. } = &mut write else { unreachable!() };
-            notice.body = Body::GitHub(Box::new(note));
-            self.put(write).await;
-        }
-    }
-
     /// A report, then a picture, of a watch that has a journal.
     async fn queue_files(&self) {
         self.keep_watch().await;
@@ -360,13 +342,6 @@ impl Desk {
         }
     }
 
-    fn at_github(&self, there: bool) -> GitHub {
-        let url = if there { self.github.url() } else { NOWHERE.to_owned() };
-        let token = Credentials::Token(github::TOKEN.to_owned());
-        let github = GitHub::connect(&url, token).unwrap().with_pace(Duration::ZERO);
-        github.with_repositories([REPOSITORY.to_owned()].into()).with_time_out(self.time_out)
-    }
-
     fn mailbox(&self, there: bool) -> Mail {
         let port = if there { self.mail.address().port() } else { 1 };
         let login = Some((USER.to_owned(), PASSWORD.to_owned()));
@@ -462,13 +437,7 @@ impl Desk {
                 assert_eq!(of("Message-ID").len(), of("Subject").len(), "repeated: the same id");
                 letters.iter().map(|one| one.header("Subject").to_owned()).collect()
             }
-            Way::GitHub => {
-                let text = |one: &Value, key: &str| one[key].as_str().unwrap().to_owned();
-                let marks = self.github.statuses(BAD);
-                let marks: Vec<String> = marks.iter().map(|one| text(one, "description")).collect();
-                let issues = self.github.issues();
-                marks.into_iter().chain(issues.iter().map(|one| text(one, "title"))).collect()
-            }
+            Way::GitHub => self.written(),
         };
         let known = ["first", "second", "card"];
         let name = |text: &String| known.into_iter().find(|name| text.contains(name));
