@@ -116,10 +116,10 @@ fn with_service(service: &str, answered: Answered) -> Value {
 /// What is said of one service. Its id is of the deployment, whichever event told of it.
 fn offered(deployed: &Deployed, place: &DeployedService) -> Offered {
     let extra = &deployed.extra;
-    let id = match deployed.services.len() {
-        1 => deployed.id.clone(),
-        _ => format!("{}/{}", deployed.id, place.service),
-    };
+    // The same whatever else is deployed with it: the settings may change in between.
+    let places = [place.target.as_deref(), place.cluster.as_deref(), Some(&place.service)];
+    let places: Vec<&str> = places.into_iter().flatten().collect();
+    let id = format!("{}/{}", deployed.id, places.join("/"));
     // Without what differs between the events of one deployment: its link and its time.
     let same = json!([
         deployed.version,

@@ -7,7 +7,7 @@ use super::*;
 const BASE: &str = include_str!("good_base.yaml");
 
 fn read_with(more: &str) -> Result<deployguard::policy::PolicySet, String> {
-    read_one(&format!("{BASE}{more}\n")).map_err(|wrong| format!("{wrong:?}"))
+    read_one(format!("{BASE}{more}\n").as_str()).map_err(|wrong| format!("{wrong:?}"))
 }
 
 #[test]
