@@ -133,10 +133,10 @@ impl Api {
         }
         let mut times = self.times();
         if method != Method::GET {
-            times.wrote = Some(Instant::now());
+            times.wrote = Some(tokio::time::Instant::now());
         }
         if let Some(wait) = answer.limited() {
-            times.limited = Instant::now().checked_add(wait);
+            times.limited = tokio::time::Instant::now().checked_add(wait);
         }
         Ok(answer)
     }
@@ -150,7 +150,7 @@ impl Api {
             let times = self.times();
             (times.limited, times.wrote)
         };
-        let now = Instant::now();
+        let now = tokio::time::Instant::now();
         if let Some(left) = limited.and_then(|until| until.checked_duration_since(now))
             && !left.is_zero()
         {
