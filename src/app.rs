@@ -198,6 +198,7 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
         tokens: Arc::new(Tokens::of(&leader.settings)?),
         hints,
         sns: leader.adapters.sns.clone(),
+        github: called::hook(&leader.settings)?.map(Arc::new),
         presses: leader.presses.clone(),
         brake: fleet_brake(&leader.settings),
         place: leader.adapters.targets.place.clone(),

@@ -5,6 +5,7 @@ mod called;
 mod check;
 mod commands;
 mod digest;
+mod github;
 mod names;
 mod outbound;
 mod slack;
@@ -29,6 +30,7 @@ pub use called::{
 pub use check::is_region;
 pub use commands::{CommandSettings, commands};
 pub use digest::DigestSettings;
+pub use github::{AppId, GitHubAppSettings, GitHubSettings};
 pub use names::Names;
 pub use outbound::{OutboundSettings, PolicySecret, way_out};
 pub use slack::{OperatorSettings, Operators, SlackSettings};
@@ -75,6 +77,8 @@ pub struct Settings {
     pub webhooks: BTreeMap<String, WebhookSettings>,
     /// `email:NAME` of policies.
     pub email: Option<EmailSettings>,
+    /// Deployments that GitHub's webhooks announce, and what is written back there.
+    pub github: Option<GitHubSettings>,
     /// What the policies did, or would have done, posted every week or day.
     pub digest: Option<DigestSettings>,
     #[serde(default)]

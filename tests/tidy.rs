@@ -75,6 +75,7 @@ const BESIDE: &[(&str, &[&str])] = &[
     ("backtest", &["chart", "model", "policy", "judge", "watch", "sources", "rehearsal"]),
     ("settings", &["commands", "outbound", "telemetry"]),
     ("settings::digest", &["policy"]),
+    ("settings::github", &["model"]),
     ("settings::names", &["model"]),
     ("telemetry", &["engine", "model", "store", "watch"]),
     ("notify", &["crash"]),

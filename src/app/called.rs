@@ -5,12 +5,18 @@ use std::collections::BTreeMap;
 use anyhow::Context;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::model::Repositories;
 use crate::notify::elsewhere::{Elsewhere, Mail};
 use crate::notify::email::{Email, Security};
+use crate::notify::github::{App, Credentials, GitHub};
 use crate::notify::pagerduty::PagerDuty;
 use crate::notify::webhook::{Format, Webhook};
 use crate::platform::Endpoint;
-use crate::settings::{EmailSettings, Settings, WebhookFormat, WebhookSettings};
+use crate::settings::{
+    EmailSettings, GitHubSettings, Secret, Settings, WebhookFormat, WebhookSettings,
+};
+use crate::triggers::github::Secrets;
+use crate::web::GitHubHook;
 
 /// All of them; nothing is sent.
 pub(super) fn connect(settings: &Settings) -> anyhow::Result<Elsewhere> {
@@ -29,6 +35,9 @@ pub(super) fn connect(settings: &Settings) -> anyhow::Result<Elsewhere> {
         let email = mail.email.with_home(settings.advertise.clone());
         elsewhere.email = Some(Mail { email, to: mail.to });
     }
+    if let Some(one) = &settings.github {
+        elsewhere.github = github(one, settings.advertise.clone()).context("github")?;
+    }
     Ok(elsewhere)
 }
 
@@ -39,6 +48,41 @@ pub(super) fn endpoints(settings: &Settings) -> anyhow::Result<BTreeMap<String, 
         Ok((name.clone(), endpoint?))
     };
     settings.webhooks.iter().map(endpoint).collect()
+}
+
+/// GitHub, if anything can be written there.
+fn github(settings: &GitHubSettings, home: Option<String>) -> anyhow::Result<Option<GitHub>> {
+    let credentials = match (&settings.token, &settings.app) {
+        (Some(token), _) => Credentials::Token(token.expose().to_owned()),
+        (None, Some(app)) => {
+            let app = App::new(&app.id.text(), app.private_key.expose());
+            Credentials::App(app.map_err(anyhow::Error::msg)?)
+        }
+        (None, None) => return Ok(None),
+    };
+    let github = GitHub::connect(&settings.api_url, credentials).map_err(anyhow::Error::msg)?;
+    let names = settings.repositories.keys().cloned().collect();
+    Ok(Some(github.with_home(home).with_repositories(names)))
+}
+
+/// What reads GitHub's webhooks, if any are taken.
+pub(super) fn hook(settings: &Settings) -> anyhow::Result<Option<GitHubHook>> {
+    let Some(github) = &settings.github else { return Ok(None) };
+    if github.webhook_secrets.is_empty() {
+        return Ok(None);
+    }
+    let secrets = Secrets::of(github.webhook_secrets.iter().map(Secret::expose));
+    Ok(Some(GitHubHook {
+        secrets: secrets.map_err(anyhow::Error::msg).context("github.webhook_secrets")?,
+        repositories: github.repositories(),
+        writes: github.writes(),
+    }))
+}
+
+/// What is written back about, where anything can be.
+pub(super) fn repositories(settings: &Settings) -> Repositories {
+    let github = settings.github.as_ref().filter(|github| github.writes());
+    github.map(GitHubSettings::repositories).unwrap_or_default()
 }
 
 fn headers(settings: &WebhookSettings) -> anyhow::Result<HeaderMap> {

@@ -3,6 +3,7 @@
 
 mod account;
 mod called;
+mod github;
 mod people;
 mod report;
 mod web;
@@ -52,6 +53,10 @@ pub async fn examine(settings: &Settings, slack_post: bool, call: &[Recipient]) 
     let called = (settings.clone(), loaded.clone(), call.to_vec());
     within(&mut parts, "recipients".to_owned(), async move {
         called::examine(&called.0, &called.1, &called.2).await.into()
+    });
+    let github = (settings.clone(), loaded.clone());
+    within(&mut parts, "github".to_owned(), async move {
+        github::examine(&github.0, &github.1).await.into()
     });
     if let Some(sqs) = settings.discover.sqs.clone() {
         let settings = settings.clone();

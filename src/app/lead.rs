@@ -211,6 +211,7 @@ impl Leader {
             platform: self.adapters.targets.platform.clone(),
             sources: self.adapters.targets.sources.clone(),
             query_offsets: offsets.collect(),
+            repositories: Arc::new(super::called::repositories(settings)),
             policies: self.policies.clone(),
             brake: fleet_brake(settings),
             clusters: targets.into_iter().map(|(name, one)| (name, one.clusters)).collect(),

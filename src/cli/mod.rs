@@ -209,9 +209,11 @@ fn elsewhere(text: &str) -> Result<Recipient, String> {
         Ok(who @ (Recipient::PagerDuty(_) | Recipient::Webhook(_) | Recipient::Email(_))) => {
             Ok(who)
         }
-        Err(_) => Err("write pagerduty:NAME, webhook:NAME or email:NAME, as the settings name \
+        Ok(Recipient::GitHub(_)) | Err(_) => {
+            Err("write pagerduty:NAME, webhook:NAME or email:NAME, as the settings name \
                        it; for Slack there is --slack-post"
-            .to_owned()),
+                .to_owned())
+        }
     }
 }
 

@@ -2,8 +2,9 @@
 //! beside. All of it is in the store; a restart loads it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use crate::model::{GateOverride, LedgerEntry, ServiceKey, WatchId};
+use crate::model::{GateOverride, LedgerEntry, Repositories, ServiceKey, WatchId};
 use crate::store::{Pause, Store, StoreError};
 use crate::watch::{Seen, Watch};
 
@@ -19,6 +20,8 @@ pub(super) struct Live {
     pub pauses: Vec<Pause>,
     /// The latest; most have found their deployment or have lapsed.
     pub overrides: Vec<GateOverride>,
+    /// What the settings say is deployed from where.
+    pub repositories: Arc<Repositories>,
 }
 
 /// An open watch with the number of its events in the store.
@@ -44,7 +47,10 @@ impl Kept {
 }
 
 impl Live {
-    pub(super) async fn load(store: &Store) -> Result<Live, StoreError> {
+    pub(super) async fn load(
+        store: &Store,
+        repositories: Arc<Repositories>,
+    ) -> Result<Live, StoreError> {
         let watches = store
             .open_watches::<Watch>()
             .await?
@@ -59,7 +65,7 @@ impl Live {
             .collect();
         let (ledger, pauses) = (store.ledger().await?, store.pauses().await?);
         let overrides = store.gate_overrides(OVERRIDES).await?;
-        Ok(Live { watches, seen, ledger, pauses, overrides })
+        Ok(Live { watches, seen, ledger, pauses, overrides, repositories })
     }
 
     /// Takes overrides in, and forgets the oldest.

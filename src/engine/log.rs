@@ -20,5 +20,9 @@ pub(super) fn notice(notice: &Notice) {
             let (to, turn) = (to.join(" "), &signal.turn);
             tracing::info!(watch = %notice.watch, to, ?turn, "{}", signal.headline);
         }
+        Body::GitHub(note) => {
+            let to = &note.place().repository;
+            tracing::info!(watch = %notice.watch, to, "to be written at GitHub: {}", note.words());
+        }
     }
 }

@@ -13,8 +13,9 @@ use super::patience::{END_TOO_OLD, closes, dated, pages, pause_after, takes_any_
 use super::tenure::Tenure;
 use super::{clock, picture};
 use crate::crash;
-use crate::model::{Address, Body, Lane, Notice, Way};
+use crate::model::{Address, Body, GitHubNote, Lane, Notice, Recipient, WatchId, Way};
 use crate::notify::elsewhere::Elsewhere;
+use crate::notify::github::Written;
 use crate::notify::slack::{Slack, TOKEN};
 use crate::notify::{Call, DeliverError, Letter, Notifier, Thread};
 use crate::store::{Queued, Store, StoreError};
@@ -159,10 +160,14 @@ impl Postman {
                     self.elsewhere.call(recipient, &call).await.map(|()| None)
                 }
             }
-            (Address::Slack { .. }, Body::Signal { .. })
-            | (Address::Elsewhere { .. }, Body::Card(_) | Body::Reply(_) | Body::Files { .. }) => {
-                Err(DeliverError::Permanent("it does not go this way".to_owned()))
+            (Address::Elsewhere { recipient: Recipient::GitHub(_) }, Body::GitHub(note)) => {
+                self.write(queued, &notice, note).await?.map(|()| None)
             }
+            (Address::Slack { .. }, Body::Signal { .. } | Body::GitHub(_))
+            | (
+                Address::Elsewhere { .. },
+                Body::Card(_) | Body::Reply(_) | Body::Files { .. } | Body::GitHub(_),
+            ) => Err(DeliverError::Permanent("it does not go this way".to_owned())),
         };
         crash::point("send-after");
         match result {
@@ -232,7 +237,11 @@ impl Postman {
             (Address::Slack { .. }, body) if pages(body) => Event::Unposted { because },
             (
                 Address::Slack { .. },
-                Body::Reply(_) | Body::Card(_) | Body::Files { .. } | Body::Signal { .. },
+                Body::Reply(_)
+                | Body::Card(_)
+                | Body::Files { .. }
+                | Body::Signal { .. }
+                | Body::GitHub(_),
             ) => return true,
         };
         let watch = queued.notice.watch.clone();
@@ -293,13 +302,9 @@ impl Postman {
                 retry_after: None,
             }));
         }
-        let journal = match self.store.journal::<Event>(&notice.watch).await {
+        let journal = match self.journal(&notice.watch).await? {
             Ok(journal) => journal,
-            // Another version's words: pausing for them would hold up the other watches' files.
-            Err(StoreError::Document(why)) => {
-                return Ok(Err(DeliverError::Permanent(format!("of its journal: {why}"))));
-            }
-            Err(error) => return Err(error),
+            Err(why) => return Ok(Err(why)),
         };
         let (notice, charts) = (notice.clone(), charts.to_vec());
         let made = picture::drawn(move || picture::parcel(&journal, &notice, &charts, report));
@@ -308,6 +313,54 @@ impl Postman {
             Err(why) => return Ok(Err(DeliverError::Permanent(why))),
         };
         Ok(slack.hand_in(&letter, &parcel).await.map(|_| None))
+    }
+
+    /// At GitHub; a report is made of the journal now that it is wanted.
+    async fn write(
+        &self,
+        queued: &Queued,
+        notice: &Notice,
+        note: &GitHubNote,
+    ) -> Result<Result<(), DeliverError>, StoreError> {
+        let report = match note {
+            GitHubNote::Mark(_) => None,
+            GitHubNote::Revert(_) => {
+                let journal = match self.journal(&notice.watch).await? {
+                    Ok(journal) => journal,
+                    Err(why) => return Ok(Err(why)),
+                };
+                let at = notice.at;
+                let made = picture::drawn(move || picture::told(&journal, at)).await;
+                match made.and_then(|made| made) {
+                    Ok(report) => Some(report),
+                    Err(why) => return Ok(Err(DeliverError::Permanent(why))),
+                }
+            }
+        };
+        let written = Written {
+            watch: notice.watch.clone(),
+            at: notice.at,
+            now: clock::now(),
+            note: note.clone(),
+            report,
+            maybe_sent: queued.attempts > 0,
+        };
+        Ok(self.elsewhere.write(&written).await)
+    }
+
+    /// A watch's journal, where this build can read it: pausing for another version's words
+    /// would hold up the other watches' files.
+    async fn journal(
+        &self,
+        watch: &WatchId,
+    ) -> Result<Result<Vec<(Timestamp, Event)>, DeliverError>, StoreError> {
+        match self.store.journal::<Event>(watch).await {
+            Ok(journal) => Ok(Ok(journal)),
+            Err(StoreError::Document(why)) => {
+                Ok(Err(DeliverError::Permanent(format!("of its journal: {why}"))))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     async fn letter(

@@ -42,14 +42,18 @@ pub(super) fn dated(notice: &Notice, now: Timestamp) -> Notice {
             let reply = Reply { headline, ..reply.clone() };
             Notice { body: Body::Reply(reply), ..notice.clone() }
         }
-        Body::Reply(_) | Body::Card(_) | Body::Files { .. } | Body::Signal { .. } => notice.clone(),
+        Body::Reply(_)
+        | Body::Card(_)
+        | Body::Files { .. }
+        | Body::Signal { .. }
+        | Body::GitHub(_) => notice.clone(),
     }
 }
 
 pub(super) fn pages(body: &Body) -> bool {
     match body {
         Body::Reply(reply) => reply.page,
-        Body::Card(_) | Body::Files { .. } | Body::Signal { .. } => false,
+        Body::Card(_) | Body::Files { .. } | Body::Signal { .. } | Body::GitHub(_) => false,
     }
 }
 
@@ -57,7 +61,11 @@ pub(super) fn pages(body: &Body) -> bool {
 pub(super) fn too_old(notice: &Notice) -> SignedDuration {
     match &notice.body {
         Body::Signal { signal, .. } if closes(signal) => END_TOO_OLD,
-        Body::Signal { .. } | Body::Card(_) | Body::Reply(_) | Body::Files { .. } => TOO_OLD,
+        Body::Signal { .. }
+        | Body::Card(_)
+        | Body::Reply(_)
+        | Body::Files { .. }
+        | Body::GitHub(_) => TOO_OLD,
     }
 }
 
@@ -66,7 +74,10 @@ pub(super) fn takes_any_end(who: &Recipient) -> bool {
     match who {
         // Resolving a key that it does not know makes nothing.
         Recipient::PagerDuty(_) => true,
-        Recipient::Slack(_) | Recipient::Webhook(_) | Recipient::Email(_) => false,
+        Recipient::Slack(_)
+        | Recipient::Webhook(_)
+        | Recipient::Email(_)
+        | Recipient::GitHub(_) => false,
     }
 }
 
@@ -114,7 +125,9 @@ pub(super) mod tests {
         let at = |second| Timestamp::from_second(second).unwrap();
         let read = |later: i64| match dated(&said(at(600)), at(600 + later)).body {
             Body::Reply(reply) => reply.headline,
-            Body::Card(_) | Body::Files { .. } | Body::Signal { .. } => String::new(),
+            Body::Card(_) | Body::Files { .. } | Body::Signal { .. } | Body::GitHub(_) => {
+                String::new()
+            }
         };
         assert_eq!(read(60), "SEV2: deployguard is rolling back");
         assert_eq!(read(61), "00:10:00 UTC: SEV2: deployguard is rolling back");

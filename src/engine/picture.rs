@@ -87,6 +87,14 @@ pub fn parcel(
     Ok(Parcel { comment, files })
 }
 
+/// The report of a watch, as of a time.
+///
+/// # Errors
+/// The journal is not one: no later try helps.
+pub fn told(journal: &[(Timestamp, Event)], at: Timestamp) -> Result<String, String> {
+    Ok(report(&tell(journal, Some(at)).map_err(|why| why.to_string())?))
+}
+
 /// A check of a watch as a chart.
 pub fn chart_of(story: &Story, check: &Check) -> Chart {
     let (from, to) = stretch(story);

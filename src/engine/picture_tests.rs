@@ -34,7 +34,7 @@ fn parcels(guard: &Guard) -> Vec<Parcel> {
         Body::Files { charts, report } => {
             Some(parcel(&guard.journal, notice, charts, *report).unwrap())
         }
-        Body::Card(_) | Body::Reply(_) | Body::Signal { .. } => None,
+        Body::Card(_) | Body::Reply(_) | Body::Signal { .. } | Body::GitHub(_) => None,
     });
     files.collect()
 }

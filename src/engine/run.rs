@@ -21,7 +21,7 @@ use super::step::{Done, Step};
 use super::take::{Known, Outcome};
 use super::tenure::Tenure;
 use crate::crash;
-use crate::model::{ServiceKey, StopSwitch, WatchId};
+use crate::model::{Repositories, ServiceKey, StopSwitch, WatchId};
 use crate::notify::elsewhere::Elsewhere;
 use crate::platform::Accounts;
 use crate::policy_repo::{Loaded, Reload};
@@ -50,6 +50,8 @@ pub struct Parts {
     pub sources: BTreeMap<String, Sources>,
     /// How long after its time a sample can be had of a target's; none: a moment.
     pub query_offsets: BTreeMap<String, SignedDuration>,
+    /// What is deployed from which repository.
+    pub repositories: Arc<Repositories>,
     /// The policies in force, from one engine of this process to the next.
     pub policies: watch::Sender<Arc<Loaded>>,
     pub brake: FleetBrake,
@@ -87,7 +89,7 @@ pub struct Engine {
 impl Engine {
     /// Loads what the store has kept.
     pub async fn load(parts: Parts) -> Result<Engine, StoreError> {
-        let live = Live::load(&parts.store).await?;
+        let live = Live::load(&parts.store, parts.repositories.clone()).await?;
         let (sender, inputs) = mpsc::channel(INBOX);
         let policies = parts.policies.borrow().clone();
         let mut engine = Engine {
@@ -168,9 +170,7 @@ impl Engine {
                 }
             }
         }
-        while let Ok(input) = self.inputs.try_recv() {
-            batch.push(input);
-        }
+        batch.extend(std::iter::from_fn(|| self.inputs.try_recv().ok()));
         self.step(&mut batch).await?;
         tracing::info!("stopped; everything is kept");
         Ok(())

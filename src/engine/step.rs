@@ -10,7 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::handle::Paused;
 use super::live::{Kept, Live};
 use crate::model::{
-    Address, Announcement, Body, Deployment, GateOverride, LedgerEntry, Notice, ServiceKey, WatchId,
+    Address, Announcement, Body, Deployment, GateOverride, LedgerEntry, Notice, Recipient,
+    ServiceKey, WatchId,
 };
 use crate::policy::{NotifyRule, Policy};
 use crate::store::{Pause, PauseTurn, Store, StoreError, WatchRow, Write};
@@ -161,6 +162,7 @@ impl<'a> Step<'a> {
         }
         let others = self.settled_beside(&deployment.service.key, &pinned.policy);
         let event = Event::Opened {
+            repository: self.live.repositories.of(&deployment.service).map(str::to_owned),
             query_offset: self.query_offsets.get(&deployment.service.key.target).copied(),
             others,
             deployment: Box::new(deployment),
@@ -323,6 +325,10 @@ fn addresses(notice: &Notice, rule: &NotifyRule) -> Vec<Address> {
         }
         Body::Signal { to, .. } => {
             to.iter().map(|to| Address::Elsewhere { recipient: to.clone() }).collect()
+        }
+        Body::GitHub(note) => {
+            let recipient = Recipient::GitHub(note.place().repository.clone());
+            vec![Address::Elsewhere { recipient }]
         }
     }
 }

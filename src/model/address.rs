@@ -22,10 +22,12 @@ pub enum Way {
     PagerDuty,
     Webhook,
     Email,
+    GitHub,
 }
 
 impl Way {
-    pub const ALL: [Self; 4] = [Self::Slack, Self::PagerDuty, Self::Webhook, Self::Email];
+    pub const ALL: [Self; 5] =
+        [Self::Slack, Self::PagerDuty, Self::Webhook, Self::Email, Self::GitHub];
 
     /// The label in metrics and messages.
     pub fn as_str(self) -> &'static str {
@@ -34,6 +36,7 @@ impl Way {
             Self::PagerDuty => "pagerduty",
             Self::Webhook => "webhook",
             Self::Email => "email",
+            Self::GitHub => "github",
         }
     }
 }
@@ -68,9 +71,10 @@ impl Address {
     pub fn route(&self, body: &Body) -> String {
         match (self, body) {
             (Self::Slack { .. }, Body::Files { .. }) => FILES.to_owned(),
-            (Self::Slack { .. }, Body::Card(_) | Body::Reply(_) | Body::Signal { .. }) => {
-                Way::Slack.as_str().to_owned()
-            }
+            (
+                Self::Slack { .. },
+                Body::Card(_) | Body::Reply(_) | Body::Signal { .. } | Body::GitHub(_),
+            ) => Way::Slack.as_str().to_owned(),
             (Self::Elsewhere { recipient }, _) => recipient.to_string(),
         }
     }

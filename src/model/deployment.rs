@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
-use super::Service;
+use super::{GitHubOrigin, Service};
 
 /// One change of a service from a revision to another.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -80,6 +80,20 @@ pub struct Facts {
     pub announced_by: Option<String>,
     /// Usable in queries as `${labels.NAME}`.
     pub labels: BTreeMap<String, String>,
+    /// What announced it at GitHub, if that did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub github: Option<GitHubOrigin>,
+    /// What comes with it for the database, as far as the announcer says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub database: Option<Database>,
+}
+
+/// What an announcer says that is there for the database.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Database {
+    /// The script that undoes its migration, as people find it. Never run by the guard.
+    pub rollback_script: Option<String>,
 }
 
 /// May this deployment be undone by putting the old code back?
@@ -93,6 +107,25 @@ pub enum RollbackSafe {
     /// Nobody said; the policy's `unannounced` decides.
     #[default]
     Unknown,
+}
+
+/// Reads what announcers write: `true`, `false` or `"unknown"`.
+///
+/// # Errors
+/// It is something else.
+pub fn rollback_safe<'de, D: Deserializer<'de>>(from: D) -> Result<RollbackSafe, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Said {
+        Bool(bool),
+        Word(String),
+    }
+    match Said::deserialize(from) {
+        Ok(Said::Bool(true)) => Ok(RollbackSafe::Yes),
+        Ok(Said::Bool(false)) => Ok(RollbackSafe::No),
+        Ok(Said::Word(word)) if word == "unknown" => Ok(RollbackSafe::Unknown),
+        _ => Err(serde::de::Error::custom("give true, false or \"unknown\"")),
+    }
 }
 
 impl RollbackSafe {

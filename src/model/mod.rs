@@ -7,6 +7,7 @@ mod address;
 mod alert;
 mod deployment;
 mod gate;
+mod github;
 mod ident;
 mod incident;
 mod joined;
@@ -30,9 +31,14 @@ mod web;
 pub use address::{Address, FILES, Lane, Way};
 pub use alert::Alert;
 pub use deployment::{
-    Announcement, Deployment, Facts, Inherited, Revision, RollbackSafe, Span, Unsafe, repository,
+    Announcement, Database, Deployment, Facts, Inherited, Revision, RollbackSafe, Span, Unsafe,
+    repository, rollback_safe,
 };
 pub use gate::{GateOverride, GateReason, GateRule, GateVerdict, Named, OVERRIDE_LASTS};
+pub use github::{
+    CodePlace, DeployedService, GitHubNote, GitHubOrigin, Mark, MarkState, Repositories,
+    Repository, Revert, RevertWish, Stadium,
+};
 pub use ident::{Service, ServiceKey, WatchId};
 pub use incident::{Acked, Incident, IncidentStatus};
 pub use joined::{Companion, Lead};

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Offer, Recipient, Signal, Verdict, WatchId};
+use super::{GitHubNote, Offer, Recipient, Signal, Verdict, WatchId};
 
 /// One message to people, kept in the outbox until it is delivered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,6 +30,8 @@ pub enum Body {
     Files { charts: Vec<String>, report: bool },
     /// A turn of the incident, for those who are told elsewhere.
     Signal { to: Vec<Recipient>, signal: Box<Signal> },
+    /// What is written at GitHub.
+    GitHub(Box<GitHubNote>),
 }
 
 /// How a message should strike the reader.

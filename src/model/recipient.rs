@@ -18,6 +18,8 @@ pub enum Recipient {
     Webhook(String),
     /// `email:NAME`.
     Email(String),
+    /// `github:OWNER/NAME`: a repository, to which no policy can name the way.
+    GitHub(String),
 }
 
 impl Recipient {
@@ -28,6 +30,7 @@ impl Recipient {
             Self::PagerDuty(name) => format!("PagerDuty `{name}`"),
             Self::Webhook(name) => format!("the webhook `{name}`"),
             Self::Email(name) => format!("the mailbox `{name}`"),
+            Self::GitHub(name) => format!("GitHub's {name}"),
         }
     }
 }
@@ -51,6 +54,12 @@ impl FromStr for Recipient {
             return is_id.then(|| Self::Slack(text.to_owned())).ok_or_else(nobody);
         };
         let fits = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_' | '.');
+        if kind == "github" {
+            let is_repository = name.split_once('/').is_some_and(|(owner, name)| {
+                [owner, name].iter().all(|part| !part.is_empty() && part.chars().all(fits))
+            });
+            return is_repository.then(|| Self::GitHub(name.to_owned())).ok_or_else(nobody);
+        }
         if name.is_empty() || !name.chars().all(fits) {
             return Err(nobody());
         }
@@ -70,6 +79,7 @@ impl fmt::Display for Recipient {
             Self::PagerDuty(name) => write!(f, "pagerduty:{name}"),
             Self::Webhook(name) => write!(f, "webhook:{name}"),
             Self::Email(name) => write!(f, "email:{name}"),
+            Self::GitHub(name) => write!(f, "github:{name}"),
         }
     }
 }
@@ -94,10 +104,28 @@ mod tests {
 
     #[test]
     fn a_recipient_reads_as_it_is_written() {
-        for text in ["S0ONCALL", "U0MANAGER", "pagerduty:on-call", "webhook:audit", "email:ops.1"] {
+        for text in [
+            "S0ONCALL",
+            "U0MANAGER",
+            "pagerduty:on-call",
+            "webhook:audit",
+            "email:ops.1",
+            "github:acme/shop.flow",
+        ] {
             assert_eq!(text.parse::<Recipient>().unwrap().to_string(), text);
         }
-        for text in ["", "U", "C0CHANNEL", "oncall", "email:", "email:a b", "sms:me", "U0x"] {
+        for text in [
+            "",
+            "U",
+            "C0CHANNEL",
+            "oncall",
+            "email:",
+            "email:a b",
+            "sms:me",
+            "U0x",
+            "github:acme",
+            "github:a/b/c",
+        ] {
             assert!(text.parse::<Recipient>().is_err(), "{text}");
         }
     }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use lettre::message::Mailbox;
 
 use super::email::Email;
+use super::github::{GitHub, Written};
 use super::pagerduty::PagerDuty;
 use super::webhook::Webhook;
 use super::{Call, DeliverError, Reached};
@@ -16,6 +17,7 @@ pub struct Elsewhere {
     pub pagerduty: BTreeMap<String, PagerDuty>,
     pub webhooks: BTreeMap<String, Webhook>,
     pub email: Option<Mail>,
+    pub github: Option<GitHub>,
 }
 
 /// A mail server, and who can be written to.
@@ -33,6 +35,9 @@ impl Elsewhere {
             Recipient::PagerDuty(name) => self.pagerduty.contains_key(name),
             Recipient::Webhook(name) => self.webhooks.contains_key(name),
             Recipient::Email(name) => self.mail(name).is_some(),
+            Recipient::GitHub(name) => {
+                self.github.as_ref().is_some_and(|github| github.repositories().contains(name))
+            }
         }
     }
 
@@ -51,6 +56,9 @@ impl Elsewhere {
             Recipient::Slack(_) => {
                 Err(DeliverError::Permanent(format!("`{to}` is told in the thread")))
             }
+            Recipient::GitHub(_) => {
+                Err(DeliverError::Permanent(format!("`{to}` is written to, not called")))
+            }
             Recipient::PagerDuty(name) => {
                 self.pagerduty.get(name).ok_or_else(nobody)?.call(call).await
             }
@@ -64,11 +72,18 @@ impl Elsewhere {
         }
     }
 
+    /// Writes at GitHub. Bounded in time.
+    pub async fn write(&self, written: &Written) -> Result<(), DeliverError> {
+        let nobody = || DeliverError::Permanent("the settings have no `github.token`".to_owned());
+        self.github.as_ref().ok_or_else(nobody)?.write(written).await
+    }
+
     /// Whether somebody can be reached, in words. Nobody is told anything.
     pub async fn probe(&self, who: &Recipient) -> Result<Reached, String> {
         let nobody = || format!("the settings know no `{who}`");
         match who {
             Recipient::Slack(_) => Ok(Reached::Well("is told in the thread".to_owned())),
+            Recipient::GitHub(_) => Ok(Reached::Well("is tried by its permissions".to_owned())),
             Recipient::PagerDuty(name) => {
                 self.pagerduty.get(name).ok_or_else(nobody)?.probe().await.map(Reached::Well)
             }

@@ -2,6 +2,7 @@
 
 pub mod elsewhere;
 pub mod email;
+pub mod github;
 mod http;
 pub mod pagerduty;
 pub mod slack;

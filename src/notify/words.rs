@@ -41,8 +41,13 @@ pub(super) fn watch(signal: &Signal) -> &str {
 
 /// Where the watch stands at the daemon that answers at `home`.
 pub(super) fn of_watch(signal: &Signal, home: Option<&str>) -> Option<String> {
+    at_home(watch(signal), home)
+}
+
+/// The same of a watch by its id.
+pub(super) fn at_home(watch: &str, home: Option<&str>) -> Option<String> {
     let mut url = reqwest::Url::parse(home?).ok()?;
-    let path = ["api", "v1", "watches", watch(signal)];
+    let path = ["api", "v1", "watches", watch];
     url.path_segments_mut().ok()?.pop_if_empty().extend(path);
     (url.as_str().len() <= 2000).then(|| url.into())
 }

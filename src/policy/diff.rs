@@ -16,8 +16,8 @@ use jiff::SignedDuration;
 
 use self::sides::{Told, optional, time};
 use super::{
-    Action, Actions, Fallback, Glob, LabelNames, LowTraffic, Match, MovedBy, OnTimeout, Phase,
-    Policy, RollbackRule, Unannounced,
+    Action, Actions, DatabaseRule, Fallback, Glob, LabelNames, LowTraffic, Match, MovedBy,
+    OnTimeout, Phase, Policy, RollbackRule, Unannounced,
 };
 use crate::model::{Actuator, MaintenanceHooks, Mode, Severity};
 
@@ -304,6 +304,7 @@ fn rolling_back(old: &RollbackRule, policy: &Policy, told: &mut Told) {
         pin_digests,
         by,
         maintenance,
+        database,
     } = old;
     let new = &policy.rollback;
     told.neutral("rollback.known_good_after", known_good_after, &new.known_good_after);
@@ -338,6 +339,12 @@ fn rolling_back(old: &RollbackRule, policy: &Policy, told: &mut Told) {
         hooks.as_ref().map_or("none".to_owned(), words)
     };
     told.neutral("rollback.maintenance", hooks(maintenance), hooks(&new.maintenance));
+    let decider = |rule: &DatabaseRule| {
+        rule.decided_by.as_ref().map_or_else(|| "nobody".to_owned(), ToString::to_string)
+    };
+    let scripts = |rule: &DatabaseRule| rule.scripts.join(", ");
+    told.neutral("rollback.database.scripts", scripts(database), scripts(&new.database));
+    told.neutral("rollback.database.decided_by", decider(database), decider(&new.database));
 }
 
 /// More of it is stricter.

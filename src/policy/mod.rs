@@ -2,6 +2,7 @@
 //!
 //! `rules` is the meaning, `read` the way from files to it.
 
+mod aside;
 mod cloudwatch;
 mod diagnostic;
 mod diff;
@@ -24,6 +25,7 @@ mod set;
 mod template;
 mod web;
 
+pub use aside::{DatabaseRule, GitHubRule};
 pub use diagnostic::{Diagnostic, Remark, Weight, nearest};
 pub use diff::{Change, Effect, diff};
 pub use draft::{Before, DAYS, Drafted, Figure, History, Scene, Seen, draft, is_name, unnameable};

@@ -9,6 +9,7 @@ use std::fmt;
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
+use super::aside::{DatabaseRule, GitHubRule};
 use super::gate::Gate;
 use super::quiet::Hours;
 use super::{Gauged, Measure, Scrape};
@@ -278,6 +279,8 @@ pub struct RollbackRule {
     pub by: Option<Actuator>,
     #[serde(default)]
     pub maintenance: Option<MaintenanceHooks>,
+    #[serde(default)]
+    pub database: DatabaseRule,
 }
 
 /// The target where the ledger has none.
@@ -317,6 +320,8 @@ pub struct NotifyRule {
     /// When what is only noted waits; of SEV3 alone.
     #[serde(default)]
     pub quiet: BTreeMap<Severity, Hours>,
+    #[serde(default)]
+    pub github: GitHubRule,
 }
 
 impl NotifyRule {

@@ -276,6 +276,7 @@ impl Reader<'_> {
                 .unwrap_or_default(),
             announced_by: None,
             labels: labels.iter().map(|(k, v)| (k.clone(), v.as_str().to_owned())).collect(),
+            ..Facts::default()
         }
     }
 

@@ -121,7 +121,7 @@ impl Mark {
         let replies = || {
             said.notices.iter().filter_map(|notice| match &notice.body {
                 Body::Reply(reply) => Some(reply),
-                Body::Card(_) | Body::Signal { .. } | Body::Files { .. } => None,
+                Body::Card(_) | Body::Signal { .. } | Body::Files { .. } | Body::GitHub(_) => None,
             })
         };
         let changed = self.incident != before.incident;

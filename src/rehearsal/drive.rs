@@ -28,6 +28,7 @@ const MOST_ANSWERS: u32 = 64;
 pub fn rehearse(scene: &Scene, readings: &mut dyn Readings) -> Result<Report, Illegal> {
     let now = scene.deployment.started_at;
     let event = Event::Opened {
+        repository: None,
         query_offset: None,
         deployment: Box::new(scene.deployment.clone()),
         pinned: Box::new(without_tasks(&scene.pinned)),

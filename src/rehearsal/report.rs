@@ -95,7 +95,7 @@ impl Report {
     pub fn replies(&self) -> impl Iterator<Item = (Timestamp, &Reply)> {
         self.said.iter().filter_map(|notice| match &notice.body {
             Body::Reply(reply) => Some((notice.at, reply)),
-            Body::Card(_) | Body::Signal { .. } | Body::Files { .. } => None,
+            Body::Card(_) | Body::Signal { .. } | Body::Files { .. } | Body::GitHub(_) => None,
         })
     }
 }

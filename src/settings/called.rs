@@ -215,7 +215,7 @@ fn is_loopback(url: &Url) -> bool {
 }
 
 /// Refused where it is read, so that it is told with its key and line.
-fn web<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+pub(super) fn web<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     struct Web;
     impl Visitor<'_> for Web {
         type Value = String;

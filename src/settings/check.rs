@@ -127,6 +127,7 @@ impl Settings {
         super::outbound::check(self.outbound.as_ref(), &self.secrets)?;
         super::commands::commands(&self.commands)?;
         self.check_called()?;
+        self.check_github()?;
         Ok(())
     }
 

@@ -123,6 +123,8 @@ pub struct AccountsSettings {
     _webhooks: IgnoredAny,
     #[serde(rename = "email")]
     _email: IgnoredAny,
+    #[serde(rename = "github")]
+    _github: IgnoredAny,
     #[serde(rename = "digest")]
     _digest: IgnoredAny,
     #[serde(rename = "tokens")]

@@ -8,7 +8,7 @@ use sqlx::any::AnyRow;
 use sqlx::{Any, Row, Transaction};
 
 use super::{Store, StoreError, from_ms};
-use crate::model::{Address, Body, FILES, Lane, Notice, Turn, WatchId, Way};
+use crate::model::{Address, Body, FILES, GitHubNote, Lane, Notice, Turn, WatchId, Way};
 
 /// A notice at the head of its watch's queue.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,7 +23,7 @@ pub struct Queued {
     pub next_at: Timestamp,
 }
 
-/// Puts a notice in. A card replaces one that nobody has tried to deliver, in
+/// Puts a notice in. A card, or a mark at GitHub, replaces one that nobody has tried to deliver, in
 /// that one's place, so that the order of the thread stays. What is to be said later waits
 /// until then.
 pub(super) async fn queue(
@@ -37,16 +37,22 @@ pub(super) async fn queue(
         Body::Reply(_) => "reply",
         Body::Files { .. } => "files",
         Body::Signal { .. } => "signal",
+        Body::GitHub(ref note) => match **note {
+            GitHubNote::Mark(_) => "mark",
+            GitHubNote::Revert(_) => "revert",
+        },
     };
     let document = serde_json::to_string(notice)?;
     let now = now.max(notice.at.as_millisecond());
-    if kind == "card" {
+    // The last state is what counts of both.
+    if kind == "card" || kind == "mark" {
         let replaced = sqlx::query(
             "UPDATE outbox SET notice = $1 \
-             WHERE watch = $2 AND kind = 'card' AND status = 'pending' AND attempts = 0",
+             WHERE watch = $2 AND kind = $3 AND status = 'pending' AND attempts = 0",
         )
         .bind(&document)
         .bind(notice.watch.as_str())
+        .bind(kind)
         .execute(&mut **tx)
         .await?
         .rows_affected();
@@ -199,7 +205,11 @@ impl Store {
             let notice = serde_json::from_str::<Notice>(row.get::<&str, _>(1)).ok()?;
             match notice.body {
                 Body::Signal { signal, .. } if signal.incident == incident => Some(signal.turn),
-                Body::Signal { .. } | Body::Card(_) | Body::Reply(_) | Body::Files { .. } => None,
+                Body::Signal { .. }
+                | Body::Card(_)
+                | Body::Reply(_)
+                | Body::Files { .. }
+                | Body::GitHub(_) => None,
             }
         };
         let mut lost = false;

@@ -350,7 +350,10 @@ impl Watch {
     fn reach(&mut self, called: &[Recipient]) -> BTreeSet<Recipient> {
         let elsewhere = |to: &&Recipient| match to {
             Recipient::Slack(_) => false,
-            Recipient::PagerDuty(_) | Recipient::Webhook(_) | Recipient::Email(_) => true,
+            Recipient::PagerDuty(_)
+            | Recipient::Webhook(_)
+            | Recipient::Email(_)
+            | Recipient::GitHub(_) => true,
         };
         let to: BTreeSet<Recipient> = called.iter().filter(elsewhere).cloned().collect();
         if let Some(escalation) = self.escalation.as_mut() {
@@ -452,7 +455,7 @@ impl Said {
     fn last_reply(&self) -> Option<&Reply> {
         self.notices.iter().skip(self.own_from).rev().find_map(|notice| match &notice.body {
             Body::Reply(reply) => Some(reply),
-            Body::Card(_) | Body::Signal { .. } | Body::Files { .. } => None,
+            Body::Card(_) | Body::Signal { .. } | Body::Files { .. } | Body::GitHub(_) => None,
         })
     }
 
@@ -471,7 +474,7 @@ impl Said {
         let own = self.notices.iter_mut().skip(self.own_from);
         let latest = own.rev().find_map(|notice| match &mut notice.body {
             Body::Reply(reply) => Some(reply),
-            Body::Card(_) | Body::Signal { .. } | Body::Files { .. } => None,
+            Body::Card(_) | Body::Signal { .. } | Body::Files { .. } | Body::GitHub(_) => None,
         });
         if let Some(reply) = latest {
             reply.mentions.extend(ids);
@@ -482,7 +485,10 @@ impl Said {
 fn slack_ids(recipients: &[Recipient]) -> Vec<String> {
     let ids = recipients.iter().filter_map(|to| match to {
         Recipient::Slack(id) => Some(id.clone()),
-        Recipient::PagerDuty(_) | Recipient::Webhook(_) | Recipient::Email(_) => None,
+        Recipient::PagerDuty(_)
+        | Recipient::Webhook(_)
+        | Recipient::Email(_)
+        | Recipient::GitHub(_) => None,
     });
     ids.collect()
 }

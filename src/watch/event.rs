@@ -30,6 +30,9 @@ pub enum Event {
         /// say so.
         #[serde(default)]
         query_offset: Option<SignedDuration>,
+        /// The repository that it is deployed from, where the settings name one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        repository: Option<String>,
     },
     /// A hook has announced the deployment that is watched already.
     Announced(Box<Announcement>),
@@ -215,6 +218,8 @@ impl Event {
         facts.commit = facts.commit.or_else(|| known.commit.clone());
         facts.author = facts.author.or_else(|| known.author.clone());
         facts.url = facts.url.or_else(|| known.url.clone());
+        facts.github = facts.github.or_else(|| known.github.clone());
+        facts.database = facts.database.or_else(|| known.database.clone());
         facts
     }
 }

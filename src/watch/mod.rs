@@ -15,6 +15,7 @@ mod canary;
 mod card;
 mod closing;
 mod cost;
+mod database;
 mod decide;
 mod decided;
 mod digest;
@@ -22,6 +23,7 @@ mod escalate;
 mod event;
 mod explain;
 mod gate;
+mod github;
 mod harm;
 mod intake;
 mod joined;
@@ -63,6 +65,7 @@ pub use explain::{
     chance, explain,
 };
 pub use gate::{GateAnswer, Known, Trial, bad, gate, standing, trials};
+pub use github::AtGitHub;
 pub use intake::{Poison, Seen, Step as IntakeStep, on_announcement, on_sighting};
 pub use labels::{Unlabelled, lacking, unlabelled, variables};
 pub use lost::Lost;

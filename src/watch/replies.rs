@@ -84,7 +84,7 @@ impl Watch {
         if reply.fields.is_empty() {
             reply.lines = vec![resolution];
         }
-        reply
+        self.with_database(reply, true)
     }
 
     pub(super) fn say_not_ours(&self, because: &str) -> Reply {
@@ -132,7 +132,8 @@ impl Watch {
             format!("Recovered: {} is healthy on {target}", self.deployment.service.name);
         let resolution =
             format!("{target} was back in place at {}; the numbers recovered", full(since));
-        self.incident_reply(Tone::Good, headline, &resolution, "recovered")
+        let reply = self.incident_reply(Tone::Good, headline, &resolution, "recovered");
+        self.with_database(reply, false)
     }
 
     pub(super) fn say_not_recovered(&self) -> Reply {
@@ -257,7 +258,7 @@ impl Watch {
         reply.lines.push(format!("to roll back: deployguard rollback {}", self.id));
         reply.offers = self.offers_to_decide(now);
         reply.page = true;
-        reply
+        self.with_database(reply, true)
     }
 
     /// An open question, once there is another target than it told of. Nobody is paged twice.
@@ -316,7 +317,7 @@ impl Watch {
             self.incident_reply(Tone::Bad, headline, "a person has to act now", "not known");
         reply.lines.push(format!("no automatic rollback: {because}"));
         reply.page = true;
-        reply
+        self.with_database(reply, true)
     }
 
     pub(super) fn say_resolved_by_itself(&self) -> Reply {

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::baselines::controls;
 use super::intake::JOIN_WITHIN;
-use super::{Canary, Decided, Escalation, Event, Hushed, Illegal, Lost, Maintenance, Tasks};
+use super::{
+    AtGitHub, Canary, Decided, Escalation, Event, Hushed, Illegal, Lost, Maintenance, Tasks,
+};
 use crate::judge::{Before, CheckState, Rival, Role};
 use crate::model::{
     Alert, Announcement, Body, Deployment, Incident, Lead, LedgerEntry, Mode, Notice, Outcome,
@@ -116,6 +118,9 @@ pub struct Watch {
     pub pictures: u32,
     /// Notices said so far: part of each one's key.
     pub notices: u32,
+    /// What is written at GitHub.
+    #[serde(default)]
+    pub github: AtGitHub,
     /// What the last card showed, so that only a change edits it.
     pub card_shown: String,
     /// When that was.
@@ -272,8 +277,9 @@ const TIMELINE_LINES: usize = 500;
 impl Watch {
     /// The watch that an [`Event::Opened`] begins.
     pub fn open(event: &Event, now: Timestamp) -> Result<(Watch, Said), Illegal> {
-        let Event::Opened { deployment, pinned, ceiling, announcement, others, query_offset } =
-            event
+        let Event::Opened {
+            deployment, pinned, ceiling, announcement, others, query_offset, ..
+        } = event
         else {
             return Err(Illegal::because("a journal begins with `opened`"));
         };
@@ -331,6 +337,7 @@ impl Watch {
             timeline: Vec::new(),
             pictures: 0,
             notices: 0,
+            github: AtGitHub::of(event),
             card_shown: String::new(),
             card_shown_at: None,
         };
@@ -338,6 +345,7 @@ impl Watch {
         let mut said = Said::default();
         watch.note(now, "watch opened");
         watch.show_card(now, &mut said);
+        watch.mark(now, &mut said);
         Ok((watch, said))
     }
 
@@ -388,6 +396,7 @@ impl Watch {
             Event::Unposted { because } => self.unposted(because, now, &mut said),
         }
         self.show_card(now, &mut said);
+        self.mark(now, &mut said);
         // What waits for the morning is in nobody's way.
         said.notices.sort_by_key(|notice| notice.at > now);
         Ok(said)

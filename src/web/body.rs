@@ -21,12 +21,16 @@ const PATIENCE: Duration = Duration::from_secs(3);
 pub async fn read_json<T: DeserializeOwned>(body: Body) -> Result<(T, String), Problem> {
     let bytes = read_up_to(LIMIT, body).await?;
     let value = decode(&bytes)?;
-    let digest = Sha256::digest(&bytes).iter().fold(String::new(), |mut text, byte| {
+    Ok((value, digest(&bytes)))
+}
+
+/// SHA-256 in hexadecimal.
+pub fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold(String::new(), |mut text, byte| {
         use std::fmt::Write as _;
         let _ = write!(text, "{byte:02x}");
         text
-    });
-    Ok((value, digest))
+    })
 }
 
 /// Reads a JSON object of at most `limit` bytes.

@@ -17,6 +17,7 @@ use axum::response::{IntoResponse, Response};
 use reqwest::Url;
 
 use super::Face;
+use super::github::HOOK;
 use super::problem::Problem;
 use super::slack::{self, INTERACTIVITY};
 use super::vouch::{CALLER, Distrust, VOUCHED, Vouched, random, vouch};
@@ -25,7 +26,7 @@ use crate::settings::Role;
 
 /// Said of what was passed on once: it is passed on no further.
 const PASSED_ON: HeaderName = HeaderName::from_static("x-deployguard-passed-on");
-/// The one address that is posted to without a token.
+/// Posted to without a token.
 pub const SNS: &str = "/hooks/sns";
 /// The largest request and the largest answer, in bytes.
 const LIMIT: usize = 512 * 1024;
@@ -128,10 +129,10 @@ async fn whole_request(request: Request) -> Result<(Parts, Bytes), Problem> {
     Ok((head, body))
 }
 
-/// What SNS posts is known by its own signature; an `Authorization` there is of the
-/// topic's address, and no token of ours.
+/// What SNS and GitHub post is known by its own signature; an `Authorization` there is of the
+/// address that they were given, and no token of ours.
 fn needs_caller(uri: &Uri) -> bool {
-    uri.path() != SNS
+    uri.path() != SNS && uri.path() != HOOK
 }
 
 /// The address that is asked for at `leader`, as it is really sent.

@@ -2,27 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Deserializer};
-use serde_json::{Value, json};
+use jiff::Timestamp;
+use serde::Deserialize;
 
 use super::Face;
+use super::announce::Offered;
 use super::body::read_json;
 use super::place;
 use super::problem::Problem;
-use crate::engine::{Announced, clock};
-use crate::model::{Announcement, Facts, RollbackSafe, Service, ServiceKey, WatchId};
+use crate::model::{Database, Facts, RollbackSafe, ServiceKey, rollback_safe};
 use crate::policy::{Glob, Matches};
 use crate::settings::Role;
-use crate::watch::{Seen, Watch};
+use crate::watch::Seen;
 
-/// How far the announcer's clock may run ahead.
-const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(2);
 /// The longest text in any field, in characters.
 const TEXT_LIMIT: usize = 1024;
 /// The most labels.
@@ -47,6 +43,8 @@ struct Hook {
     rollback_safe: RollbackSafe,
     #[serde(default)]
     labels: BTreeMap<String, String>,
+    /// What is there for the database. Nothing of it is ever run.
+    database: Option<Database>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -65,22 +63,6 @@ struct EcsSaid {
     deployment: Option<String>,
 }
 
-/// `true`, `false` or `"unknown"`.
-fn rollback_safe<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RollbackSafe, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Said {
-        Bool(bool),
-        Word(String),
-    }
-    match Said::deserialize(deserializer) {
-        Ok(Said::Bool(true)) => Ok(RollbackSafe::Yes),
-        Ok(Said::Bool(false)) => Ok(RollbackSafe::No),
-        Ok(Said::Word(word)) if word == "unknown" => Ok(RollbackSafe::Unknown),
-        _ => Err(serde::de::Error::custom("give true, false or \"unknown\"")),
-    }
-}
-
 pub async fn announce(
     State(face): State<Face>,
     headers: HeaderMap,
@@ -89,68 +71,34 @@ pub async fn announce(
     let caller = face.caller(&headers, Role::Deploy)?;
     let (hook, digest): (Hook, String) = read_json(body).await?;
     check_texts(&hook)?;
-    caller.may_speak_of(&hook.service, &hook.environment)?;
-    let now = clock::now();
-    let at = hook.at.unwrap_or(now);
-    if at.duration_since(now) > CLOCK_SKEW {
-        let detail = format!("{at} lies in the future; it is {now} here");
-        return Err(Problem::field("at", detail));
-    }
-    let Some(key) = face.seek(&hook.sought()).await? else {
-        let known = face.known_services().await?;
-        let names = known.iter().map(|key| key.service.as_str());
-        let nearest = crate::policy::nearest(&hook.service, names);
-        let guarded = face.guarded_names();
-        let guarded = crate::policy::nearest(&hook.service, guarded.iter().map(String::as_str));
-        let nearest: BTreeSet<&str> = nearest.into_iter().chain(guarded).collect();
-        face.metrics.announced(&Ok(Announced::Unguarded { nearest: Vec::new() }));
-        return Ok(unguarded(&face.unguarded_words(&hook.sought()), &nearest));
-    };
-    // The name that is announced and the service that is meant may differ.
-    caller.may_speak_of(&key.service, &hook.environment)?;
-    if let Some(expected) = face.environment_of(&key)
-        && expected != hook.environment
-    {
-        let detail = format!("`{}`, but the policy of {key} says `{expected}`", hook.environment);
-        return Err(Problem::field("environment", detail));
-    }
-    let why = face.unguarded_words(&hook.sought());
     let ecs = hook.platform.ecs;
-    let (task_definition, platform_id) =
-        ecs.map_or((None, None), |ecs| (ecs.task_definition, ecs.deployment));
-    let announcement = Announcement {
-        id: hook.id.clone(),
-        service: Service { name: hook.service.clone(), environment: hook.environment, key },
-        revision: task_definition,
+    let (cluster, ecs) = ecs.map_or((None, None), |ecs| (Some(ecs.cluster.clone()), Some(ecs)));
+    let (ecs_service, task_definition, platform_id) =
+        ecs.map_or((None, None, None), |ecs| (ecs.service, ecs.task_definition, ecs.deployment));
+    let offered = Offered {
+        id: hook.id,
+        service: hook.service,
+        ecs_service,
+        environment: hook.environment,
+        target: hook.target,
+        cluster,
+        task_definition,
         platform_id,
-        at,
+        at: hook.at,
         facts: Facts {
             version: hook.version,
             commit: hook.commit,
             author: hook.author,
             url: hook.url,
             rollback_safe: hook.rollback_safe,
-            announced_by: Some(caller.name),
+            announced_by: Some(caller.name.clone()),
             labels: hook.labels,
+            github: None,
+            database: hook.database,
         },
+        digest,
     };
-    match face.engine.announce(announcement, digest).await? {
-        Announced::Watched(watch) => {
-            let url = format!("http://{}/api/v1/watches/{watch}", face.address);
-            let warnings = face.warnings(&watch).await;
-            let body = json!({
-                "guarded": true, "watch": watch, "deployment": hook.id, "url": url,
-                "warnings": warnings,
-            });
-            Ok((StatusCode::ACCEPTED, Json(body)).into_response())
-        }
-        Announced::Unguarded { nearest } => Ok(unguarded(&why, &nearest)),
-    }
-}
-
-fn unguarded(detail: &str, nearest: &impl serde::Serialize) -> Response {
-    let body = json!({ "guarded": false, "detail": detail, "nearest": nearest });
-    (StatusCode::OK, Json(body)).into_response()
+    Ok(face.announced(offered, Some(&caller)).await?.into_response())
 }
 
 /// A service that somebody speaks of, as far as they said where it is.
@@ -159,18 +107,6 @@ pub(super) struct Sought<'a> {
     pub environment: &'a str,
     pub target: Option<&'a str>,
     pub cluster: Option<&'a str>,
-}
-
-impl Hook {
-    fn sought(&self) -> Sought<'_> {
-        let ecs = self.platform.ecs.as_ref();
-        Sought {
-            service: ecs.and_then(|ecs| ecs.service.as_ref()).unwrap_or(&self.service),
-            environment: &self.environment,
-            target: self.target.as_deref(),
-            cluster: ecs.map(|ecs| ecs.cluster.as_str()),
-        }
-    }
 }
 
 impl Face {
@@ -231,26 +167,8 @@ impl Face {
         Err(Problem::field("target", detail))
     }
 
-    /// What the announcement lacks. It is kept by now, so that this can't be told is no
-    /// reason to refuse it.
-    async fn warnings(&self, id: &WatchId) -> Vec<Value> {
-        let watch = match self.store.watch::<Watch>(id).await {
-            Ok(watch) => watch,
-            Err(error) => {
-                tracing::warn!(watch = %id, %error, "what the announcement lacks can't be told");
-                None
-            }
-        };
-        let lacking = watch.map(|watch| watch.unlabelled()).unwrap_or_default();
-        let said = lacking.into_iter();
-        said.map(
-            |one| json!({ "label": one.label, "checks": one.checks, "detail": one.to_string() }),
-        )
-        .collect()
-    }
-
     /// The names of services that policies spell out.
-    fn guarded_names(&self) -> BTreeSet<String> {
+    pub(super) fn guarded_names(&self) -> BTreeSet<String> {
         let loaded = self.policies.borrow();
         let names = loaded
             .set
@@ -260,7 +178,7 @@ impl Face {
     }
 
     /// The services that have been seen on the platform.
-    async fn known_services(&self) -> Result<BTreeSet<ServiceKey>, Problem> {
+    pub(super) async fn known_services(&self) -> Result<BTreeSet<ServiceKey>, Problem> {
         let seen = self.store.seen::<Seen>().await?;
         Ok(seen.into_iter().map(|seen| seen.service).collect())
     }
@@ -279,12 +197,15 @@ impl Face {
 fn check_texts(hook: &Hook) -> Result<(), Problem> {
     let required =
         [("id", &hook.id), ("service", &hook.service), ("environment", &hook.environment)];
+    let none = None;
+    let script = hook.database.as_ref().map_or(&none, |database| &database.rollback_script);
     let optional = [
         ("version", &hook.version),
         ("commit", &hook.commit),
         ("author", &hook.author),
         ("url", &hook.url),
         ("target", &hook.target),
+        ("database.rollback_script", script),
     ];
     let ecs = hook.platform.ecs.as_ref().map(|ecs| {
         [
@@ -309,10 +230,14 @@ fn check_texts(hook: &Hook) -> Result<(), Problem> {
     for (field, text) in required.into_iter().chain(places).chain(given) {
         check_text(field, text)?;
     }
-    if hook.labels.len() > LABEL_LIMIT {
+    check_labels(&hook.labels)
+}
+
+pub(super) fn check_labels(labels: &BTreeMap<String, String>) -> Result<(), Problem> {
+    if labels.len() > LABEL_LIMIT {
         return Err(Problem::field("labels", format!("at most {LABEL_LIMIT} of them")));
     }
-    for (name, text) in &hook.labels {
+    for (name, text) in labels {
         check_text("labels", name)?;
         check_text(&format!("labels.{name}"), text)?;
     }

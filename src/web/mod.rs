@@ -6,10 +6,12 @@
 
 mod act;
 mod alerts;
+mod announce;
 mod auth;
 mod body;
 mod forward;
 mod gate;
+mod github;
 mod health;
 mod hook;
 mod picture;
@@ -39,6 +41,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 pub use auth::Tokens;
 pub use forward::relay;
 pub use gate::GateView;
+pub use github::GitHubHook;
 pub use view::{
     AskedView, CheckView, IncidentView, PhaseView, PolicyView, StopView, WatchDetail, WatchView,
     WouldEnd,
@@ -72,6 +75,8 @@ pub struct Face {
     pub foresight: Foresight,
     /// Checks what SNS posts; `None`: no topic is taken.
     pub sns: Option<Arc<Sns>>,
+    /// Checks and reads what GitHub posts; `None`: no webhook is taken.
+    pub github: Option<Arc<GitHubHook>>,
     /// Does what is pressed in Slack; `None`: there are no buttons.
     pub presses: Option<Presses>,
     /// For passing on to the leader.
@@ -94,6 +99,7 @@ pub fn router(face: Face) -> Router {
     Router::new()
         .route("/hooks/deployments", post(hook::announce))
         .route("/hooks/alertmanager", post(alerts::post))
+        .route(github::HOOK, post(github::post))
         .route(forward::SNS, post(sns::post))
         .route(slack::INTERACTIVITY, post(slack::post))
         .route("/api/v1/watches", get(read::watches))

@@ -8,6 +8,7 @@ use jiff::SignedDuration;
 
 use crate::world::called::HttpFault;
 use crate::world::called::smtp::SmtpFault;
+use crate::world::github::GitHubFault;
 use crate::world::slack::SlackFault;
 use crate::world::slack::files::UPLOAD;
 use desk::{Desk, LONG};
@@ -50,8 +51,9 @@ use Failure::{Broken, Gone, Hangs, Limited, NotThere, TooLarge, Unanswered, Unau
 use Then::{After, GivenUp};
 
 /// The table. PagerDuty puts a repeated event into the same alert; a repeated delivery has
-/// the same id, a repeated letter the same Message-ID; Slack is looked through before.
-const TABLE: [(Lane, [(Failure, Then); 8]); 5] = [
+/// the same id, a repeated letter the same Message-ID; Slack and GitHub are looked through
+/// before.
+const TABLE: [(Lane, [(Failure, Then); 8]); 6] = [
     (
         Lane::Words(Way::Slack),
         [
@@ -118,6 +120,19 @@ const TABLE: [(Lane, [(Failure, Then); 8]); 5] = [
             (Gone, GivenUp),
             (TooLarge, GivenUp),
             (Unanswered, After(1, 2)),
+        ],
+    ),
+    (
+        Lane::Words(Way::GitHub),
+        [
+            (Limited, After(30, 1)),
+            (Broken, After(1, 1)),
+            (Hangs, After(1, 1)),
+            (NotThere, After(1, 1)),
+            (Unauthorised, After(300, 1)),
+            (Gone, GivenUp),
+            (TooLarge, GivenUp),
+            (Unanswered, After(1, 1)),
         ],
     ),
 ];
@@ -197,6 +212,15 @@ fn plan(desk: &Desk, lane: Lane, failure: Failure) {
         Lane::Words(Way::Email) => {
             if let Some((verb, fault)) = of_smtp(failure) {
                 desk.mail.fault(verb, &fault, 1);
+            }
+        }
+        Lane::Words(Way::GitHub) => {
+            if let Some(fault) = of_http(failure, 401) {
+                let fault = match failure {
+                    TooLarge => HttpFault::Status(422),
+                    _ => fault,
+                };
+                desk.github.fault("POST statuses", &GitHubFault::Http(fault), 1);
             }
         }
         Lane::Files => {

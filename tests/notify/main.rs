@@ -8,6 +8,7 @@ mod call;
 mod doctor;
 mod email;
 mod faults;
+mod github;
 mod mail_tls;
 mod old;
 mod pagerduty;

@@ -129,6 +129,7 @@ impl Play {
             dirty: false,
         };
         Event::Opened {
+            repository: None,
             deployment: Box::new(deployment),
             pinned: Box::new(pinned),
             ceiling: Ceiling { mode: policy.mode, because: None },
@@ -253,7 +254,7 @@ impl Play {
         let wanted = |notice: &&Notice| match notice.body {
             Body::Card(_) => !reply,
             Body::Reply(_) => reply,
-            Body::Signal { .. } | Body::Files { .. } => false,
+            Body::Signal { .. } | Body::Files { .. } | Body::GitHub(_) => false,
         };
         let notice = self.notices.iter().rev().find(wanted).unwrap();
         serde_json::to_value(message(notice, &["S0ONCALL".to_owned()], true)).unwrap()

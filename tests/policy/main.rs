@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may end there")]
 
 mod alarms;
+mod aside;
 mod audience;
 mod bad;
 mod calendar;

@@ -4,6 +4,7 @@
 mod cloudwatch;
 mod crash;
 mod ending;
+mod github;
 mod ladder;
 mod pages;
 mod pair;

@@ -8,6 +8,7 @@ pub mod aws;
 pub mod called;
 pub mod daemon;
 pub mod faults;
+pub mod github;
 pub mod http;
 pub mod leash;
 pub mod load;

@@ -36,6 +36,7 @@ fn mend(who: &Recipient, why: &str) -> String {
         Recipient::Email(name) => {
             format!("see email.smtp: the url, the user and the password; and email.to.{name}")
         }
+        Recipient::GitHub(_) => "see github".to_owned(),
         Recipient::Slack(_) => return "try Slack with --slack-post".to_owned(),
     };
     format!("{see}; and whether it can be reached from here")

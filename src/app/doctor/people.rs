@@ -58,7 +58,10 @@ pub(super) async fn examine(settings: &Settings, loaded: &Loaded, post: bool) ->
     let on_ladders: Vec<_> = rules.iter().flat_map(|rule| rule.called()).collect();
     let on_ladders = on_ladders.iter().filter_map(|who| match who {
         Recipient::Slack(id) => Some(id),
-        Recipient::PagerDuty(_) | Recipient::Webhook(_) | Recipient::Email(_) => None,
+        Recipient::PagerDuty(_)
+        | Recipient::Webhook(_)
+        | Recipient::Email(_)
+        | Recipient::GitHub(_) => None,
     });
     let paged: BTreeSet<&String> = rules.iter().flat_map(|rule| &rule.page).collect();
     let on_ladders: BTreeSet<&String> = on_ladders.filter(|id| !paged.contains(id)).collect();

@@ -191,7 +191,7 @@ impl Notifier for Slack {
             (Body::Card(_), None) => self.post_card(letter).await,
             (Body::Card(_), Some(card)) => self.edit_card(letter, card).await,
             (Body::Reply(_), Some(thread)) => self.post_reply(letter, thread).await,
-            (Body::Signal { .. } | Body::Files { .. }, _) => {
+            (Body::Signal { .. } | Body::Files { .. } | Body::GitHub(_), _) => {
                 Err(DeliverError::Permanent("it is no message of Slack's".to_owned()))
             }
             (Body::Reply(_), None) if letter.alone => self.post_alone(letter).await,

@@ -35,12 +35,13 @@ pub fn message(notice: &Notice, mentions: &[String], buttons: bool) -> SlackMess
         Body::Reply(reply) => (reply::text(reply, mentions), reply::blocks(reply, mentions, &mark)),
         Body::Files { charts, .. } => (text::mrkdwn(&charts.join(", "), TEXT), Vec::new()),
         Body::Signal { signal, .. } => (text::mrkdwn(&signal.headline, TEXT), Vec::new()),
+        Body::GitHub(note) => (text::mrkdwn(note.words(), TEXT), Vec::new()),
     };
     if buttons {
         let offers = match &notice.body {
             Body::Card(card) => card.offers.as_slice(),
             Body::Reply(reply) => reply.offers.as_slice(),
-            Body::Signal { .. } | Body::Files { .. } => &[],
+            Body::Signal { .. } | Body::Files { .. } | Body::GitHub(_) => &[],
         };
         blocks.extend(offers::block(&notice.watch, offers));
     }

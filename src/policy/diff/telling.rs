@@ -4,12 +4,12 @@ use std::cmp::Ordering;
 
 use super::Effect;
 use super::sides::Told;
-use crate::model::{Recipient, Severity};
+use crate::model::{Recipient, Revert, Severity};
 use crate::policy::{NotifyRule, Rung};
 
 pub(super) fn telling(old: &NotifyRule, new: &NotifyRule, told: &mut Told) {
     // The rungs are compared severity by severity.
-    let NotifyRule { slack_channel, page, logs, escalate: _, tell, quiet: _ } = old;
+    let NotifyRule { slack_channel, page, logs, escalate: _, tell, quiet: _, github } = old;
     told.changed("notify.logs", logs, new.logs, Ordering::Equal);
     let none = |channel: &Option<String>| channel.clone().unwrap_or_else(|| "none".to_owned());
     let heard = new.slack_channel.is_some().cmp(&slack_channel.is_some());
@@ -34,6 +34,16 @@ pub(super) fn telling(old: &NotifyRule, new: &NotifyRule, told: &mut Told) {
     }
     let more = new.tell.len().cmp(&tell.len());
     told.changed("notify.tell", names(tell), names(&new.tell), more);
+    let (before, after) = (github, &new.github);
+    let more = after.statuses.cmp(&before.statuses);
+    told.changed("notify.github.statuses", before.statuses, after.statuses, more);
+    let opened = |revert: Revert| match revert {
+        Revert::Off => "off",
+        Revert::Issue => "issue",
+        Revert::PullRequest => "pull-request",
+    };
+    let (before, after) = (opened(before.revert), opened(after.revert));
+    told.changed("notify.github.revert", before, after, Ordering::Equal);
 }
 
 fn ladder(rungs: &[Rung]) -> String {

@@ -19,7 +19,8 @@ use super::services::services;
 use crate::model::{Actuator, MaintenanceHooks, Severity};
 use crate::policy::diagnostic::Mistake;
 use crate::policy::{
-    Action, Actions, Check, LabelNames, Match, OnTimeout, Phase, Policy, RollbackRule, UNSAID,
+    Action, Actions, Check, DatabaseRule, LabelNames, Match, OnTimeout, Phase, Policy,
+    RollbackRule, UNSAID,
 };
 
 /// How long an `ask` waits that does not say so.
@@ -206,6 +207,10 @@ fn rollback(text: &RollbackText, phases: &[Phase], desk: &mut Desk) -> Option<Ro
         pin_digests: text.pin_digests.as_ref().is_some_and(|pin| pin.value),
         by: text.by.as_ref().and_then(|by| actuator(by, &["rollback", "by"], desk)),
         maintenance: text.maintenance.as_ref().and_then(|hooks| maintenance(hooks, desk)),
+        database: DatabaseRule {
+            scripts: text.database.scripts.iter().flatten().map(|at| at.value.0.clone()).collect(),
+            decided_by: text.database.decided_by.as_ref().map(|at| at.value.0.clone()),
+        },
     })
 }
 

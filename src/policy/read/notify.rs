@@ -7,9 +7,9 @@ use marked_yaml::Marker;
 use super::desk::Desk;
 use super::raw::{ActionText, NotifyText, PolicyFile};
 use super::scalar::{At, RungText};
-use crate::model::{Mode, Recipient, Severity};
+use crate::model::{Mode, Recipient, Revert, Severity};
 use crate::policy::diagnostic::{Mistake, Weight};
-use crate::policy::{Action, NotifyRule, Policy};
+use crate::policy::{Action, GitHubRule, NotifyRule, Policy};
 
 type Ladder<'a> = (Severity, &'a Option<Vec<At<RungText>>>);
 
@@ -51,6 +51,10 @@ pub(super) fn notify(text: &NotifyText, desk: &mut Desk) -> NotifyRule {
         slack_channel: text.slack.channel.as_ref().map(|channel| channel.value.0.clone()),
         logs: text.logs.as_ref().is_some_and(|logs| logs.value),
         page: text.slack.page.iter().flatten().map(|id| id.value.0.clone()).collect(),
+        github: GitHubRule {
+            statuses: text.github.statuses.as_ref().is_none_or(|statuses| statuses.value),
+            revert: text.github.revert.as_ref().map_or(Revert::Off, |revert| revert.value),
+        },
     }
 }
 
@@ -186,7 +190,10 @@ fn unmentioned(policy: &Policy) -> Option<Mistake> {
     let mut people: Vec<String> = rule.page.clone();
     people.extend(rule.called().iter().filter_map(|who| match who {
         Recipient::Slack(id) => Some(id.clone()),
-        Recipient::PagerDuty(_) | Recipient::Webhook(_) | Recipient::Email(_) => None,
+        Recipient::PagerDuty(_)
+        | Recipient::Webhook(_)
+        | Recipient::Email(_)
+        | Recipient::GitHub(_) => None,
     }));
     people.dedup();
     (rule.slack_channel.is_none() && !people.is_empty()).then(|| {

@@ -18,11 +18,12 @@ use super::logs::LogsText;
 use super::origin::SourceText;
 use super::probe::ProbeText;
 use super::scalar::{
-    ActionWord, AskInstead, At, Buckets, Bundle, CountQuery, Counter, KnownGood, LabelName, MEND,
-    Pattern, PersonId, Query, RungText, Scalar, ServiceName, SlackId, Told, Version,
+    ActionWord, AskInstead, At, Buckets, Bundle, CountQuery, Counter, Decider, KnownGood,
+    LabelName, MEND, Pattern, PersonId, Query, RungText, Scalar, Script, ServiceName, SlackId,
+    Told, Version,
 };
 use super::web::{HttpText, JsonText};
-use crate::model::{Mode, Severity, TaskGauge};
+use crate::model::{Mode, Revert, Severity, TaskGauge};
 use crate::policy::{
     Against, Bound, Fallback, Hours, Limit, LowTraffic, MovedBy, OnTimeout, Unannounced,
 };
@@ -316,6 +317,8 @@ pub(super) struct RollbackText {
     pub by: Option<ActuatorText>,
     /// What turns the service's maintenance mode on before a rollback, and off once the target is in place.
     pub maintenance: Option<MaintenanceText>,
+    /// What there is to undo a migration with, and who decides. deployguard runs none of it.
+    pub database: DatabaseText,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -339,6 +342,19 @@ pub(super) struct MaintenanceText {
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(
+    deny_unknown_fields,
+    default,
+    expecting = "`{ scripts: [\"rollback/${version}_rollback.sql\"], decided_by: U0DBA }`"
+)]
+pub(super) struct DatabaseText {
+    /// Where the scripts stand that undo a migration; `${version}` and the like as in queries.
+    pub scripts: Option<Vec<At<Script>>>,
+    /// Who decides whether one is run: `U0DBA`, `pagerduty:NAME` and the like.
+    pub decided_by: Option<At<Decider>>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, expecting = "`{ slack: { channel: C0123ABC } }`")]
 pub(super) struct NotifyText {
     pub slack: SlackText,
@@ -351,6 +367,17 @@ pub(super) struct NotifyText {
     pub tell: Option<Vec<At<Told>>>,
     /// Hours in which what is only noted waits for the morning.
     pub quiet: QuietText,
+    /// What is written at GitHub, where the daemon's settings know the repository.
+    pub github: GitHubText,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, expecting = "`{ statuses: true, revert: issue }`")]
+pub(super) struct GitHubText {
+    /// Whether the commit and its deployment get statuses. Default: true.
+    pub statuses: Option<At<bool>>,
+    /// What is opened after a rollback, with the report: a pull request that reverts the one that brought the commit (an issue where there is none), or an issue. Nothing is ever merged. Default: off.
+    pub revert: Option<At<Revert>>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]

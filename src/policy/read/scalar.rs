@@ -8,12 +8,13 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
 use super::amount::stretch;
-use crate::model::{Mode, Recipient, Severity, TaskGauge};
+use crate::model::{Mode, Recipient, Revert, Severity, TaskGauge};
 use crate::policy::diagnostic::{Mistake, quoted};
 use crate::policy::glob::Glob;
 use crate::policy::selector;
 use crate::policy::{
-    Against, Fallback, Hours, LowTraffic, MovedBy, OnTimeout, Rung, Stance, Unannounced,
+    Against, DatabaseRule, Fallback, Hours, LowTraffic, MovedBy, OnTimeout, Rung, Stance,
+    Unannounced,
 };
 
 /// Parts a message and its mend on their way through serde, which carries one string.
@@ -149,6 +150,7 @@ words! {
     Fallback, "a fallback", ["previous" => Fallback::Previous, "ask" => Fallback::Ask];
     Stance, "what the gate does about it", ["refuse" => Stance::Refuse, "warn" => Stance::Warn, "ignore" => Stance::Ignore];
     Unannounced, "what an unannounced deployment gets", ["ask" => Unannounced::Ask, "rollback" => Unannounced::Rollback];
+    Revert, "what is opened after a rollback", ["pull-request" => Revert::PullRequest, "issue" => Revert::Issue, "off" => Revert::Off];
     OnTimeout, "what follows when nobody answers", ["escalate" => OnTimeout::Escalate, "rollback" => OnTimeout::Rollback];
     KnownGood, "a rollback's target", ["known-good" => KnownGood];
     AskInstead, "what replaces a rollback", ["ask" => AskInstead];
@@ -432,6 +434,7 @@ impl Scalar for Told {
         match text.parse().map_err(|_| nobody())? {
             Recipient::Slack(id) => Err(Mistake::new(format!("`{id}` is told in the thread"))
                 .mend("`slack.page` and `escalate` mention people")),
+            Recipient::GitHub(_) => Err(nobody()),
             told @ (Recipient::PagerDuty(_) | Recipient::Webhook(_) | Recipient::Email(_)) => {
                 Ok(Self(told))
             }
@@ -439,9 +442,40 @@ impl Scalar for Told {
     }
 }
 
+/// Where a script stands that undoes a migration.
+#[derive(Debug, Clone)]
+pub(super) struct Script(pub String);
+
+impl Scalar for Script {
+    const EXPECTED: &'static str = "where a script stands";
+
+    fn parse(text: &str) -> Result<Self, Mistake> {
+        DatabaseRule::check(text).map(|()| Self(text.trim().to_owned()))
+    }
+}
+
+/// Who decides about the database.
+#[derive(Debug, Clone)]
+pub(super) struct Decider(pub Recipient);
+
+impl Scalar for Decider {
+    const EXPECTED: &'static str = "a Slack id, `pagerduty:NAME`, `webhook:NAME` or `email:NAME`";
+
+    fn parse(text: &str) -> Result<Self, Mistake> {
+        recipient(text).map(Self)
+    }
+}
+
 fn recipient(text: &str) -> Result<Recipient, Mistake> {
-    text.parse().map_err(|_| {
+    let nobody = || {
         Mistake::new(format!("`{text}` is nobody"))
             .mend("a Slack id (U0MANAGER, S0ONCALL), pagerduty:NAME, webhook:NAME or email:NAME")
-    })
+    };
+    match text.parse().map_err(|_| nobody())? {
+        Recipient::GitHub(_) => Err(nobody()),
+        who @ (Recipient::Slack(_)
+        | Recipient::PagerDuty(_)
+        | Recipient::Webhook(_)
+        | Recipient::Email(_)) => Ok(who),
+    }
 }

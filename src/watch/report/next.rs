@@ -269,5 +269,7 @@ fn migration(story: &Story) -> String {
     };
     let script =
         if went_back { "Only code was put back." } else { "A rollback puts only code back." };
-    format!("{said} {script} deployguard never runs a database's rollback scripts.")
+    let there = story.watch.database_in_words().map(|words| format!(" {}", plain(&words)));
+    let there = there.unwrap_or_default();
+    format!("{said} {script} deployguard never runs a database's rollback scripts.{there}")
 }

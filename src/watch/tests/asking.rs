@@ -166,7 +166,7 @@ fn while_it_is_paused_an_open_question_promises_no_rollback() {
     assert!(line.contains("a person decides; paged again at "), "{line}");
     let card = guard.notices.iter().rev().find_map(|notice| match &notice.body {
         Body::Card(card) => Some(format!("{:?}", card.incident)),
-        Body::Reply(_) | Body::Signal { .. } | Body::Files { .. } => None,
+        Body::Reply(_) | Body::Signal { .. } | Body::Files { .. } | Body::GitHub(_) => None,
     });
     assert!(!card.as_ref().unwrap().contains("rolled back at"), "{card:?}");
     guard.presses(Command::Hold).unwrap();
@@ -180,7 +180,7 @@ fn while_it_is_paused_an_open_question_promises_no_rollback() {
 fn last_reply(guard: &Guard) -> Reply {
     let reply = guard.notices.iter().rev().find_map(|notice| match &notice.body {
         Body::Reply(reply) => Some(reply.clone()),
-        Body::Card(_) | Body::Signal { .. } | Body::Files { .. } => None,
+        Body::Card(_) | Body::Signal { .. } | Body::Files { .. } | Body::GitHub(_) => None,
     });
     reply.unwrap()
 }

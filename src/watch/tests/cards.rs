@@ -8,7 +8,7 @@ use crate::model::{Body, Card};
 fn cards(guard: &Guard) -> Vec<(Timestamp, &Card)> {
     let cards = guard.notices.iter().filter_map(|notice| match &notice.body {
         Body::Card(card) => Some((notice.at, card)),
-        Body::Reply(_) | Body::Signal { .. } | Body::Files { .. } => None,
+        Body::Reply(_) | Body::Signal { .. } | Body::Files { .. } | Body::GitHub(_) => None,
     });
     cards.collect()
 }

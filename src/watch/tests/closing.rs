@@ -19,7 +19,7 @@ fn noting(mut policy: Policy) -> Policy {
 fn last_reply(guard: &Guard) -> (Reply, jiff::Timestamp) {
     let replies = guard.notices.iter().rev().find_map(|notice| match &notice.body {
         Body::Reply(reply) => Some((reply.clone(), notice.at)),
-        Body::Card(_) | Body::Signal { .. } | Body::Files { .. } => None,
+        Body::Card(_) | Body::Signal { .. } | Body::Files { .. } | Body::GitHub(_) => None,
     });
     replies.unwrap()
 }

@@ -43,7 +43,7 @@ pub(super) fn asked(policy: Policy) -> Guard {
 pub(super) fn mentions(notices: &[Notice]) -> Vec<String> {
     let replies = notices.iter().filter_map(|notice| match &notice.body {
         Body::Reply(reply) => Some(reply.mentions.clone()),
-        Body::Card(_) | Body::Signal { .. } | Body::Files { .. } => None,
+        Body::Card(_) | Body::Signal { .. } | Body::Files { .. } | Body::GitHub(_) => None,
     });
     replies.flatten().collect()
 }
@@ -53,7 +53,7 @@ fn signals(notices: &[Notice]) -> Vec<(String, Turn)> {
         Body::Signal { to, signal } => {
             Some(to.iter().map(|to| (to.to_string(), signal.turn.clone())))
         }
-        Body::Card(_) | Body::Reply(_) | Body::Files { .. } => None,
+        Body::Card(_) | Body::Reply(_) | Body::Files { .. } | Body::GitHub(_) => None,
     });
     signals.flatten().collect()
 }
@@ -247,7 +247,7 @@ fn the_end_of_a_watch_calls_at_once_whoever_is_left_about_what_nobody_has_acknow
     assert_eq!(guard.watch.next_wake(), None);
     let last = guard.notices.iter().rev().find_map(|notice| match &notice.body {
         Body::Signal { signal, .. } => Some(format!("{:?}", signal.fields)),
-        Body::Card(_) | Body::Reply(_) | Body::Files { .. } => None,
+        Body::Card(_) | Body::Reply(_) | Body::Files { .. } | Body::GitHub(_) => None,
     });
     assert!(last.as_ref().unwrap().contains("the watch is over; nobody has ack"), "{last:?}");
 }
@@ -348,7 +348,11 @@ fn anew(guard: &Guard) -> Vec<(Turn, bool)> {
         Body::Signal { to, signal } if to.contains(&oncall) => {
             Some((signal.turn.clone(), signal.anew))
         }
-        Body::Signal { .. } | Body::Card(_) | Body::Reply(_) | Body::Files { .. } => None,
+        Body::Signal { .. }
+        | Body::Card(_)
+        | Body::Reply(_)
+        | Body::Files { .. }
+        | Body::GitHub(_) => None,
     });
     told.collect()
 }

@@ -210,7 +210,7 @@ fn the_calls_go_on_where_they_stood_and_stand_still_while_it_is_well() {
     assert_eq!(heard(&guard, "email:manager"), [Turn::Called]);
     let keys = guard.notices.iter().filter_map(|notice| match &notice.body {
         Body::Signal { signal, .. } => Some(signal.incident.clone()),
-        Body::Card(_) | Body::Reply(_) | Body::Files { .. } => None,
+        Body::Card(_) | Body::Reply(_) | Body::Files { .. } | Body::GitHub(_) => None,
     });
     let keys: std::collections::BTreeSet<_> = keys.collect();
     assert_eq!(keys.len(), 1, "one incident for a pager: {keys:?}");
@@ -261,7 +261,7 @@ fn a_pager_is_told_in_the_words_of_the_incident_and_of_nothing_else_of_the_same_
     assert_eq!(told, 400, "each sample says something");
     let headlines = guard.notices.iter().filter_map(|notice| match &notice.body {
         Body::Signal { signal, .. } => Some((signal.turn.clone(), signal.headline.as_str())),
-        Body::Card(_) | Body::Reply(_) | Body::Files { .. } => None,
+        Body::Card(_) | Body::Reply(_) | Body::Files { .. } | Body::GitHub(_) => None,
     });
     let headlines: Vec<_> = headlines.collect();
     for turn in [Turn::Opened, Turn::Resolved] {

@@ -160,7 +160,11 @@ fn the_log_of_the_latest_task_that_ran_is_wanted_once_and_shown_as_it_was_writte
     assert_eq!(wanted(&guard), None);
     let code = guard.notices.iter().find_map(|notice| match &notice.body {
         Body::Reply(reply) if !reply.code.is_empty() => Some(reply.code.clone()),
-        Body::Reply(_) | Body::Card(_) | Body::Signal { .. } | Body::Files { .. } => None,
+        Body::Reply(_)
+        | Body::Card(_)
+        | Body::Signal { .. }
+        | Body::Files { .. }
+        | Body::GitHub(_) => None,
     });
     assert_eq!(code, Some(vec!["boom".to_owned()]));
     let mut quiet = tasks();

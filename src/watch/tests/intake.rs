@@ -44,6 +44,7 @@ fn announced(id: &str, task_definition: Option<&str>) -> Watch {
 
 fn open(deployment: Deployment, announcement: Option<Box<Announcement>>) -> Watch {
     let event = Event::Opened {
+        repository: None,
         query_offset: None,
         others: Vec::new(),
         deployment: Box::new(deployment),

@@ -39,7 +39,7 @@ fn level(lead: &mut Guard, joined: &Guard) {
 fn replies(guard: &Guard) -> Vec<crate::model::Reply> {
     let replies = guard.notices.iter().filter_map(|notice| match &notice.body {
         Body::Reply(reply) => Some(reply.clone()),
-        Body::Card(_) | Body::Signal { .. } | Body::Files { .. } => None,
+        Body::Card(_) | Body::Signal { .. } | Body::Files { .. } | Body::GitHub(_) => None,
     });
     replies.collect()
 }
@@ -57,7 +57,7 @@ fn the_one_that_joins_calls_nobody_and_names_the_lead_and_decides_as_ever() {
     let key = format!("{}#1", api.watch.id);
     let keys = web.notices.iter().filter_map(|notice| match &notice.body {
         Body::Signal { signal, .. } => Some(signal.incident.clone()),
-        Body::Card(_) | Body::Reply(_) | Body::Files { .. } => None,
+        Body::Card(_) | Body::Reply(_) | Body::Files { .. } | Body::GitHub(_) => None,
     });
     assert!(keys.clone().count() > 0 && keys.clone().all(|one| one == key));
     assert_eq!(web.replayed(), web.watch);
@@ -164,7 +164,11 @@ fn keys(guard: &Guard, who: &str) -> Vec<(String, Turn)> {
         Body::Signal { to, signal } if to.iter().any(|to| to.to_string() == who) => {
             Some((signal.incident.clone(), signal.turn.clone()))
         }
-        Body::Signal { .. } | Body::Card(_) | Body::Reply(_) | Body::Files { .. } => None,
+        Body::Signal { .. }
+        | Body::Card(_)
+        | Body::Reply(_)
+        | Body::Files { .. }
+        | Body::GitHub(_) => None,
     });
     told.collect()
 }

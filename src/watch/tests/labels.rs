@@ -31,7 +31,7 @@ fn announcement(labels: &[(&str, &str)]) -> Event {
 fn last(guard: &Guard) -> &Reply {
     let mut replies = guard.notices.iter().rev().filter_map(|notice| match &notice.body {
         Body::Reply(reply) => Some(reply),
-        Body::Card(_) | Body::Signal { .. } | Body::Files { .. } => None,
+        Body::Card(_) | Body::Signal { .. } | Body::Files { .. } | Body::GitHub(_) => None,
     });
     replies.next().unwrap()
 }

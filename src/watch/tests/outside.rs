@@ -50,7 +50,7 @@ fn while_an_incident_is_open_its_alerts_are_in_the_thread() {
         .iter()
         .filter_map(|notice| match &notice.body {
             Body::Reply(reply) => Some(reply.lines.clone()),
-            Body::Card(_) | Body::Signal { .. } | Body::Files { .. } => None,
+            Body::Card(_) | Body::Signal { .. } | Body::Files { .. } | Body::GitHub(_) => None,
         })
         .flatten()
         .collect();

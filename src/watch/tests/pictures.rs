@@ -9,7 +9,7 @@ use crate::watch::Command;
 fn shown(guard: &Guard) -> Vec<(Vec<String>, bool)> {
     let files = guard.notices.iter().filter_map(|notice| match &notice.body {
         Body::Files { charts, report } => Some((charts.clone(), *report)),
-        Body::Card(_) | Body::Reply(_) | Body::Signal { .. } => None,
+        Body::Card(_) | Body::Reply(_) | Body::Signal { .. } | Body::GitHub(_) => None,
     });
     files.collect()
 }

@@ -37,7 +37,7 @@ fn replies(guard: &Guard) -> Vec<&Reply> {
     let said = guard.notices.iter().map(|notice| &notice.body);
     said.filter_map(|body| match body {
         Body::Reply(reply) => Some(reply),
-        Body::Card(_) | Body::Signal { .. } | Body::Files { .. } => None,
+        Body::Card(_) | Body::Signal { .. } | Body::Files { .. } | Body::GitHub(_) => None,
     })
     .collect()
 }
@@ -139,7 +139,7 @@ fn a_quiet_deployment_gets_its_card_and_no_message() {
     assert_eq!(guard.said(), Vec::<String>::new());
     let card = guard.notices.iter().rev().find_map(|notice| match &notice.body {
         Body::Card(card) => Some(card),
-        Body::Reply(_) | Body::Signal { .. } | Body::Files { .. } => None,
+        Body::Reply(_) | Body::Signal { .. } | Body::Files { .. } | Body::GitHub(_) => None,
     });
     let about = &card.unwrap().about;
     assert!(about.iter().any(|line| line == "changes image of app: api:1 -> api:2"), "{about:?}");

@@ -66,7 +66,7 @@ fn a_button_that_told_of_another_target_does_nothing_and_the_question_is_put_ane
     assert!(!guard.wants_rollback());
     let last = guard.notices.iter().rev().find_map(|notice| match &notice.body {
         Body::Reply(reply) => Some(reply.clone()),
-        Body::Card(_) | Body::Signal { .. } | Body::Files { .. } => None,
+        Body::Card(_) | Body::Signal { .. } | Body::Files { .. } | Body::GitHub(_) => None,
     });
     let last = last.unwrap();
     assert!(last.headline.contains("the target is now api:0; roll api"), "{}", last.headline);
@@ -74,7 +74,7 @@ fn a_button_that_told_of_another_target_does_nothing_and_the_question_is_put_ane
     assert_eq!(below.target.as_deref(), Some("api:0"));
     let card = guard.notices.iter().rev().find_map(|notice| match &notice.body {
         Body::Card(card) => Some(card.offers.clone()),
-        Body::Reply(_) | Body::Signal { .. } | Body::Files { .. } => None,
+        Body::Reply(_) | Body::Signal { .. } | Body::Files { .. } | Body::GitHub(_) => None,
     });
     assert!(card.unwrap().contains(below), "the card offers the same");
     assert_eq!(guard.pages(), pages, "nobody is paged twice");

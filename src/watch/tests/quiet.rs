@@ -37,7 +37,7 @@ fn a_sev3_at_night_edits_the_card_and_is_said_in_the_morning_if_it_is_still_so()
     assert_eq!(guard.said(), Vec::<String>::new());
     let card = guard.notices.iter().rev().find_map(|notice| match &notice.body {
         Body::Card(card) => Some(card.status.clone()),
-        Body::Reply(_) | Body::Signal { .. } | Body::Files { .. } => None,
+        Body::Reply(_) | Body::Signal { .. } | Body::Files { .. } | Body::GitHub(_) => None,
     });
     assert!(card.unwrap().contains("told at the end of the quiet hours, 23:00:00 UTC"));
     assert!(guard.watch.next_wake().is_some_and(|wake| wake <= at(MORNING)), "it wakes by itself");

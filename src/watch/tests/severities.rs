@@ -19,7 +19,7 @@ fn traces(guard: &Guard, steps: &[&str]) {
 fn replies(guard: &Guard) -> Vec<Reply> {
     let replies = guard.notices.iter().filter_map(|notice| match &notice.body {
         Body::Reply(reply) => Some(reply.clone()),
-        Body::Card(_) | Body::Signal { .. } | Body::Files { .. } => None,
+        Body::Card(_) | Body::Signal { .. } | Body::Files { .. } | Body::GitHub(_) => None,
     });
     replies.collect()
 }
@@ -91,7 +91,7 @@ fn a_hotfix_that_is_deployed_closes_the_incident_as_superseded_by_it() {
     assert_eq!(heard(&guard, "webhook:audit").last(), Some(&Turn::Closed));
     let resolved = guard.notices.iter().rev().find_map(|notice| match &notice.body {
         Body::Signal { signal, .. } => Some(signal.headline.clone()),
-        Body::Card(_) | Body::Reply(_) | Body::Files { .. } => None,
+        Body::Card(_) | Body::Reply(_) | Body::Files { .. } | Body::GitHub(_) => None,
     });
     assert!(resolved.unwrap().contains("superseded by v1.5.1"));
     let poison = guard.watch.poison().expect("its guilt is not washed");

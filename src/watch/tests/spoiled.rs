@@ -47,6 +47,7 @@ fn watched(deployment: Deployment) -> Watch {
 
 fn watched_under(deployment: Deployment, policy: Policy) -> Watch {
     let event = Event::Opened {
+        repository: None,
         query_offset: None,
         others: Vec::new(),
         deployment: Box::new(deployment),

@@ -16,7 +16,7 @@ fn unposted() -> Event {
 fn replies(guard: &Guard) -> Vec<(String, bool)> {
     let replies = guard.notices.iter().filter_map(|notice| match &notice.body {
         Body::Reply(reply) => Some((reply.headline.clone(), reply.page)),
-        Body::Card(_) | Body::Signal { .. } | Body::Files { .. } => None,
+        Body::Card(_) | Body::Signal { .. } | Body::Files { .. } | Body::GitHub(_) => None,
     });
     replies.filter(|(headline, _)| headline.contains("told")).collect()
 }
@@ -80,7 +80,7 @@ fn after_the_end_a_thread_that_cannot_be_posted_to_is_told_of_elsewhere_once() {
     assert_eq!(heard(&guard, "email:manager"), [Turn::NeedsHelp, Turn::NeedsHelp]);
     let last = guard.notices.iter().rev().find_map(|notice| match &notice.body {
         Body::Signal { signal, .. } => Some(signal.headline.clone()),
-        Body::Card(_) | Body::Reply(_) | Body::Files { .. } => None,
+        Body::Card(_) | Body::Reply(_) | Body::Files { .. } | Body::GitHub(_) => None,
     });
     let words = "the thread in Slack could not be told: is_archived";
     assert!(last.as_ref().unwrap().ends_with(words), "{last:?}");

@@ -97,6 +97,7 @@ pub fn policy() -> Policy {
             pin_digests: false,
             by: None,
             maintenance: None,
+            database: crate::policy::DatabaseRule::default(),
         },
         notify: NotifyRule::default(),
     }
@@ -187,6 +188,7 @@ impl Guard {
         };
         let ceiling = Ceiling { mode: policy.mode, because: None };
         let event = Event::Opened {
+            repository: None,
             query_offset: None,
             others: Vec::new(),
             deployment: Box::new(deployment),
@@ -306,7 +308,7 @@ impl Guard {
             .iter()
             .filter_map(|notice| match &notice.body {
                 Body::Reply(reply) => Some(reply.headline.clone()),
-                Body::Card(_) | Body::Signal { .. } | Body::Files { .. } => None,
+                Body::Card(_) | Body::Signal { .. } | Body::Files { .. } | Body::GitHub(_) => None,
             })
             .collect()
     }

@@ -1,4 +1,6 @@
-//! A desk with a store, four postmen and four stand-ins.
+//! A desk with a store, five postmen and five stand-ins.
+
+mod notes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -34,6 +36,7 @@ use crate::states::journal;
 use crate::world::called::pagerduty::{PagerDuty as PagerStandIn, ROUTING_KEY};
 use crate::world::called::smtp::{MailServer, PASSWORD, USER};
 use crate::world::called::webhook::{Receiver, SECRET};
+use crate::world::github::GitHub as GitHubStandIn;
 use crate::world::http::client_builder;
 use crate::world::slack::{CHANNEL, Slack as Workspace, TOKEN};
 use crate::world::timeline::Timeline;
@@ -70,6 +73,7 @@ pub struct Desk {
     pub pager: PagerStandIn,
     pub hook: Receiver,
     pub mail: MailServer,
+    pub github: GitHubStandIn,
     pub metrics: Arc<Metrics>,
     time_out: Duration,
     pub store: Store,
@@ -102,6 +106,7 @@ impl Desk {
             platform: Accounts::default(),
             sources: BTreeMap::new(),
             query_offsets: BTreeMap::new(),
+            repositories: Arc::default(),
             policies: Sender::new(Arc::new(PolicyRepo::open("nowhere").nothing())),
             brake: FleetBrake::default(),
             clusters: BTreeMap::new(),
@@ -135,6 +140,7 @@ impl Desk {
             pager: PagerStandIn::start().await.unwrap(),
             hook: Receiver::start().await.unwrap(),
             mail: MailServer::start().await.unwrap(),
+            github: GitHubStandIn::start().await.unwrap(),
             metrics: Arc::new(Metrics::new().unwrap()),
             time_out,
             store,
@@ -166,6 +172,7 @@ impl Desk {
             Way::PagerDuty => self.queue_for("pagerduty:one", texts).await,
             Way::Webhook => self.queue_for("webhook:one", texts).await,
             Way::Email => self.queue_for("email:one", texts).await,
+            Way::GitHub => self.queue_notes(texts).await,
         }
     }
 
@@ -176,6 +183,19 @@ impl Desk {
 
     /// A report, then a picture, of a watch that has a journal.
     async fn queue_files(&self) {
+        self.keep_watch().await;
+        for (key, charts, report) in
+            [("report", vec![], true), ("picture", vec!["error rate".to_owned()], false)]
+        {
+            let address = Address::Slack { channel: CHANNEL.into(), mentions: vec![] };
+            let mut write = Self::notice(address, Some(key));
+            let Write::Outbox { notice, .. } = &mut write else { unreachable!() };
+            notice.body = Body::Files { charts, report };
+            self.put(write).await;
+        }
+    }
+
+    async fn keep_watch(&self) {
         let (opened_at, event) = journal();
         let row = WatchRow {
             id: watch(),
@@ -187,15 +207,6 @@ impl Desk {
         };
         let events = vec![(opened_at, serde_json::to_string(&event).unwrap())];
         self.put(Write::Watch { row, version: 0, events }).await;
-        for (key, charts, report) in
-            [("report", vec![], true), ("picture", vec!["error rate".to_owned()], false)]
-        {
-            let address = Address::Slack { channel: CHANNEL.into(), mentions: vec![] };
-            let mut write = Self::notice(address, Some(key));
-            let Write::Outbox { notice, .. } = &mut write else { unreachable!() };
-            notice.body = Body::Files { charts, report };
-            self.put(write).await;
-        }
     }
 
     pub async fn queue_card(&self) {
@@ -316,6 +327,7 @@ impl Desk {
             pagerduty,
             webhooks: BTreeMap::from([("one".to_owned(), hook.with_time_out(limit))]),
             email: Some(self.mailbox(there)),
+            github: Some(self.at_github(there)),
         };
         Postman {
             store: self.store.clone(),
@@ -392,6 +404,7 @@ impl Desk {
         self.pager.clear_faults();
         self.hook.clear_faults();
         self.mail.clear_faults();
+        self.github.clear_faults();
     }
 
     /// What has arrived, in order, by the texts that were put in.
@@ -423,6 +436,7 @@ impl Desk {
                 assert_eq!(of("Message-ID").len(), of("Subject").len(), "repeated: the same id");
                 letters.iter().map(|one| one.header("Subject").to_owned()).collect()
             }
+            Way::GitHub => self.written(),
         };
         let known = ["first", "second", "card"];
         let name = |text: &String| known.into_iter().find(|name| text.contains(name));

@@ -29,7 +29,11 @@ pub enum HttpFault {
 }
 
 /// Meets a fault; `take` is for what is taken all the same.
-async fn meet(fault: HttpFault, wire: &Wire, take: impl FnOnce() -> Response) -> Response {
+pub(super) async fn meet(
+    fault: HttpFault,
+    wire: &Wire,
+    take: impl FnOnce() -> Response,
+) -> Response {
     match fault {
         HttpFault::Status(status) => {
             StatusCode::from_u16(status).expect("a status").into_response()
