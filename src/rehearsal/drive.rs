@@ -187,10 +187,9 @@ impl Drive<'_> {
                 Want::Sample { tick, interval } => self.sample(*tick, *interval, now),
                 Want::Baseline(ask) => self.baseline(ask.clone(), now),
                 Want::Inspect => self.inspect(now),
-                // No task runs here that could have logged anything.
-                Want::ReadLog(_) => {}
-                // Nothing routes by weight here.
-                Want::Shift(_) | Want::LeaveMaintenance(_) => {}
+                // No task runs here that could have logged anything, and nothing routes by
+                // weight.
+                Want::ReadLog(_) | Want::Shift(_) | Want::LeaveMaintenance(_) => {}
                 Want::RollBack { plan, .. } => self.roll_back(plan, now),
             }
             done.push(want);

@@ -123,7 +123,11 @@ impl Logs {
             let asked = asked.filter_pattern(&ask.pattern).start_time(since).end_time(until);
             let sent = asked.set_next_token(token.take()).send().await;
             let page = sent.map_err(|e| unusable(ask, Fault::of("FilterLogEvents", &e)))?;
-            times.extend(page.events().iter().filter_map(|event| event.timestamp()));
+            times.extend(
+                page.events()
+                    .iter()
+                    .filter_map(aws_sdk_cloudwatchlogs::types::FilteredLogEvent::timestamp),
+            );
             token = page.next_token.filter(|token| !token.is_empty());
             if times.len() >= ENOUGH || token.is_none() {
                 return Ok(Found { times, is_cut: token.is_some() });

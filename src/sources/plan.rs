@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 
 use super::track::Fetched;
 use super::{Sources, assemble};
-use crate::model::{Ask, Measured, Question, Ticks, Unusable};
+use crate::model::{Ask, Measured, Question, ScrapedAsk, Ticks, Unusable};
 
 /// A question that is due, and whose it is.
 #[derive(Debug, Clone, PartialEq)]
@@ -98,7 +98,6 @@ pub(super) async fn fetch(sources: &Sources, requests: Vec<Request>) -> Vec<Fetc
     let mut fetched: Vec<Fetched> = requests.iter().map(lost).collect();
     let (mut aws, mut tasks, mut web) = (Share::default(), Share::default(), Share::default());
     let mut logs = Share::default();
-    let pages = sources.pages.as_ref();
     for (place, request) in requests.into_iter().enumerate() {
         match request.ask {
             Ask::Probe(_) => fetched[place] = probed(sources, &request),
@@ -107,12 +106,7 @@ pub(super) async fn fetch(sources: &Sources, requests: Vec<Request>) -> Vec<Fetc
             Ask::Logs(_) => logs.add(place, request),
             Ask::Health(_) | Ask::Json(_) => web.add(place, request),
             // Out of memory: nothing is waited for.
-            Ask::Scraped(ref asked) => {
-                fetched[place] = pages.map_or_else(
-                    || Fetched::failed(request.ticks, no_source(sources, "outbound")),
-                    |pages| pages.fetch(asked, request.ticks),
-                );
-            }
+            Ask::Scraped(ref asked) => fetched[place] = read(sources, asked, request.ticks),
             Ask::Query(_) | Ask::Counter(_) => {
                 let Some(prometheus) = sources.prometheus.clone() else {
                     let why = no_source(sources, "prometheus");
@@ -166,6 +160,11 @@ pub(super) async fn fetch(sources: &Sources, requests: Vec<Request>) -> Vec<Fetc
         }
     }
     fetched
+}
+
+fn read(sources: &Sources, asked: &ScrapedAsk, ticks: Ticks) -> Fetched {
+    let why = || Fetched::failed(ticks, no_source(sources, "outbound"));
+    sources.pages.as_ref().map_or_else(why, |pages| pages.fetch(asked, ticks))
 }
 
 /// Nothing to wait for: a probe is run beside this.

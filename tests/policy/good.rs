@@ -307,7 +307,9 @@ fn an_expanded_policy_reads_as_the_same_policy() {
     let set = read(&files).unwrap();
     assert_eq!(set.len(), 8);
     for written in set.iter() {
-        let calendars = files.iter().filter(|file| file.path.ends_with(".ics"));
+        let calendars = files.iter().filter(|file| {
+            std::path::Path::new(&file.path).extension().is_some_and(|of| of == "ics")
+        });
         let calendars = calendars.map(|one| file("policies/holidays.ics", one.bytes.clone()));
         let mut alone = vec![file("policies/x.yaml", written.text.clone())];
         alone.extend(calendars);

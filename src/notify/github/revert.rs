@@ -119,8 +119,7 @@ async fn pull_request(
     // A commit is in several where branches were merged into branches.
     let own = merged.iter().find(|one| one["merge_commit_sha"] == json!(sha));
     let one = match (own, merged.as_slice()) {
-        (Some(one), _) => *one,
-        (None, [one]) => *one,
+        (Some(one), _) | (None, [one]) => *one,
         (None, []) => {
             let why = format!("no merged pull request brought the commit {sha}");
             return Ok(Err(why));

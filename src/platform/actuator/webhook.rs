@@ -96,12 +96,13 @@ impl Endpoint {
         {
             said.extend_from_slice(&chunk);
         }
-        judge(status, String::from_utf8_lossy(&said).chars().take(MOST_ANSWERED).collect())
+        let said: String = String::from_utf8_lossy(&said).chars().take(MOST_ANSWERED).collect();
+        judge(status, &said)
     }
 }
 
 /// What an answer means: whoever could not take it now may be asked again under its key.
-fn judge(status: StatusCode, said: String) -> Result<String, ActFailure> {
+fn judge(status: StatusCode, said: &str) -> Result<String, ActFailure> {
     let words = format!("HTTP {} {said}", status.as_u16()).trim_end().to_owned();
     if status.is_success() {
         Ok(words)

@@ -40,8 +40,7 @@ pub(super) async fn walk(way: &Outbound, steps: &[StepAsk]) -> Came {
                     None => why,
                 }
             }
-            Err(Failure::NoAnswer(why)) => why,
-            Err(Failure::Unusable(why)) => why,
+            Err(Failure::NoAnswer(why) | Failure::Unusable(why)) => why,
             Err(Failure::Unresolved(why)) => return Came::Unknown(Unusable::Unreachable(why)),
             Err(Failure::Refused(why)) => return Came::Unknown(Unusable::Refused(why)),
         };

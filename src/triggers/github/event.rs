@@ -125,7 +125,8 @@ struct OfRun {
 #[derive(Debug, Deserialize)]
 struct Run {
     id: u64,
-    run_attempt: u64,
+    #[serde(rename = "run_attempt")]
+    attempt: u64,
     path: String,
     event: String,
     conclusion: Option<String>,
@@ -134,7 +135,8 @@ struct Run {
     html_url: Option<String>,
     actor: Option<User>,
     head_repository: Option<Named>,
-    run_started_at: Timestamp,
+    #[serde(rename = "run_started_at")]
+    began_at: Timestamp,
     updated_at: Timestamp,
 }
 
@@ -295,7 +297,7 @@ fn run(told: &OfRun, known: &Repositories) -> Heard {
     let services = place.services.to_vec();
     let of = one.head_branch.as_deref().unwrap_or(&one.head_sha);
     Heard::Deployed(Box::new(Deployed {
-        id: format!("github/{}/run/{}/{}", place.repository, one.id, one.run_attempt),
+        id: format!("github/{}/run/{}/{}", place.repository, one.id, one.attempt),
         environment: environment.clone(),
         repository: place.repository.to_owned(),
         origin: Some(origin(place.repository, None, &services)),
@@ -304,7 +306,7 @@ fn run(told: &OfRun, known: &Repositories) -> Heard {
         commit: Some(one.head_sha.clone()),
         author: one.actor.as_ref().map(|user| user.login.clone()),
         url: one.html_url.clone(),
-        at: if stadium == Stadium::Success { one.updated_at } else { one.run_started_at },
+        at: if stadium == Stadium::Success { one.updated_at } else { one.began_at },
         extra: Extra::default(),
     }))
 }
