@@ -155,7 +155,11 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
     let (hints, hinted) = hints(adapters.targets.place.names());
     let hinted = hinted.into_iter().map(|(name, end)| (name, Arc::new(Mutex::new(end))));
     let metrics = Metrics::new()?;
-    settings.targets().keys().for_each(|target| metrics.may_ask_cloudwatch(target));
+    for (target, of) in settings.targets() {
+        if of.render.is_none() {
+            metrics.may_ask_cloudwatch(&target);
+        }
+    }
     let helm = Helm::default();
     let leader = Leader {
         url: advertise::url(settings.advertise.as_ref(), address, &relay).await,
