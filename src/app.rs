@@ -1,6 +1,7 @@
 //! Puts the daemon together: the only place that constructs adapters.
 
 mod advertise;
+mod beats;
 mod called;
 pub mod doctor;
 pub mod draft;
@@ -28,6 +29,7 @@ pub use crate::sources::prometheus::Prometheus;
 use crate::sources::{CloudWatch, Sources, TaskHealth, Web};
 use crate::store::Store;
 use crate::telemetry::Metrics;
+use crate::triggers::render::Workspace;
 use crate::triggers::slack::{Buttons, Door};
 use crate::triggers::sns::Sns;
 use crate::web::{self, Face, Tokens};
@@ -58,6 +60,7 @@ fn sources_of(account: &Account, prometheus: Option<Prometheus>, web: Option<Web
         web,
         cloudwatch: Some(CloudWatch::of(account)),
         tasks: Some(TaskHealth::of(account)),
+        beats: None,
         none_because: None,
     }
 }
@@ -69,6 +72,8 @@ struct Adapters {
     slack: Option<Arc<Slack>>,
     elsewhere: Arc<Elsewhere>,
     sns: Option<Arc<Sns>>,
+    /// Whose events Render posts.
+    workspaces: Arc<Vec<Workspace>>,
     /// `None`: nobody may press, or there is no way in.
     buttons: Option<Arc<Buttons>>,
     /// `None`: no presses come by Socket Mode.
@@ -80,7 +85,10 @@ impl Adapters {
         let store = Store::open(&settings.store.expose()?)
             .await
             .map_err(|why| anyhow::anyhow!("{} can't be opened: {why}", settings.store))?;
-        let targets = Targets::connect(settings).await?;
+        let mut targets = Targets::connect(settings).await?;
+        for sources in targets.sources.values_mut() {
+            sources.beats = Some(beats::of(&store));
+        }
         let slack = settings
             .slack
             .as_ref()
@@ -98,7 +106,8 @@ impl Adapters {
             settings.discover.sns.as_ref().map(|sns| Sns::new(sns.topics.clone(), sns_stand_in()));
         let sns = sns.transpose().map_err(|why| anyhow::anyhow!("SNS: {why}"))?.map(Arc::new);
         let elsewhere = Arc::new(called::connect(settings)?);
-        Ok(Adapters { store, targets, slack, elsewhere, sns, buttons, door })
+        let workspaces = Arc::new(targets::workspaces(settings)?);
+        Ok(Adapters { store, targets, slack, elsewhere, sns, workspaces, buttons, door })
     }
 }
 
@@ -182,6 +191,7 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
         tokens: Arc::new(Tokens::of(&leader.settings)?),
         hints,
         sns: leader.adapters.sns.clone(),
+        workspaces: leader.adapters.workspaces.clone(),
         presses: leader.presses.clone(),
         brake: fleet_brake(&leader.settings),
         place: leader.adapters.targets.place.clone(),

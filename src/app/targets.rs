@@ -11,6 +11,7 @@ use crate::platform::render::{Render, Workspace};
 use crate::platform::{Accounts, Host};
 use crate::settings::{RenderSettings, Secret, Settings, TargetSettings};
 use crate::sources::{Prometheus, Sources};
+use crate::triggers::render::Workspace as Posting;
 use crate::triggers::sqs::Queue;
 
 /// What there is of all of them.
@@ -49,6 +50,16 @@ pub(super) fn render(name: &str, settings: &RenderSettings) -> anyhow::Result<Re
         groups: settings.groups.clone(),
     })
     .map_err(|why| anyhow::anyhow!("targets.{name}.render: {why}"))
+}
+
+/// The workspaces of Render whose webhook may post here.
+pub(super) fn workspaces(settings: &Settings) -> anyhow::Result<Vec<Posting>> {
+    let posting = settings.targets.iter().filter_map(|(name, target)| {
+        let render = target.render.as_ref()?;
+        let secret = render.webhook_secret.as_ref()?;
+        Some(Posting::new(name, &render.workspace, &render.groups, secret.expose()))
+    });
+    posting.collect::<Result<_, _>>().map_err(|why| anyhow::anyhow!(why))
 }
 
 /// A target that no event of AWS is about.

@@ -23,7 +23,7 @@ use crate::backtest::{
 };
 use crate::engine::clock;
 use crate::model::{Mode, Unusable};
-use crate::policy::{self, PolicySet, check};
+use crate::policy::{self, Check, PolicySet, check};
 use crate::policy_repo::collect;
 
 /// What is judged, by what, and where it is written.
@@ -219,7 +219,7 @@ fn setup(wanted: &Backtest, policies: PolicySet) -> anyhow::Result<Setup> {
         Ceiling::Auto => Mode::Auto,
     };
     // Nobody recorded what they answered.
-    Arc::make_mut(&mut written.policy).checks.retain(|check| !check.is_of_web());
+    Arc::make_mut(&mut written.policy).checks.retain(is_recorded);
     let (in_service_after, now) = (wanted.in_service_after, clock::now());
     Ok(Setup { policies, written, mode, in_service_after, now })
 }
@@ -285,12 +285,17 @@ fn deployments(
     }
 }
 
+/// Whether somebody keeps what it measured.
+fn is_recorded(check: &Check) -> bool {
+    !check.is_of_web() && !check.is_of_heartbeat()
+}
+
 /// What people may not have meant.
 fn warn(setup: &Setup, all: &[Past], err: &mut impl Write) -> io::Result<()> {
     const MOST: usize = 5;
     let of_web = setup.policies.iter().flat_map(|one| &one.policy.checks);
     let of_web: Vec<&str> =
-        of_web.filter(|check| check.is_of_web()).map(|check| check.name.as_str()).collect();
+        of_web.filter(|check| !is_recorded(check)).map(|check| check.name.as_str()).collect();
     if !of_web.is_empty() {
         let of_web = of_web.join(", ");
         writeln!(

@@ -7,7 +7,7 @@ use std::ops::Range;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{AlarmsAsk, HealthAsk, JsonAsk, MetricAsk, TasksAsk};
+use super::{AlarmsAsk, BeatAsk, HealthAsk, JsonAsk, MetricAsk, TasksAsk};
 
 /// One check's question to a metric source: a few asks, and how their answers
 /// make one measurement of a stretch of time.
@@ -78,6 +78,8 @@ pub enum Ask {
     Health(Box<HealthAsk>),
     /// Numbers out of the answer of a JSON API.
     Json(Box<JsonAsk>),
+    /// Whether a scheduled job runs.
+    Beat(Box<BeatAsk>),
 }
 
 /// Which series belong to the new revision.
@@ -201,7 +203,8 @@ impl Ask {
             | Self::Alarms(_)
             | Self::Tasks(_)
             | Self::Health(_)
-            | Self::Json(_) => None,
+            | Self::Json(_)
+            | Self::Beat(_) => None,
         }
     }
 }
@@ -215,6 +218,7 @@ impl fmt::Display for Ask {
             Self::Tasks(asked) => write!(f, "tasks {}", asked.gauge),
             Self::Health(asked) => write!(f, "{}", asked.web),
             Self::Json(asked) => write!(f, "{} {}", asked.web, asked.path),
+            Self::Beat(asked) => write!(f, "{asked}"),
         }
     }
 }

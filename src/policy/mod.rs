@@ -32,7 +32,7 @@ pub use gate::{
 };
 pub use glob::Glob;
 pub use import::{Frame, ImportFrom, Imported, MAX_IMPORT_BYTES, UNSAID, import};
-pub use measure::{Beside, Counted, Gauged, Measure, Part, Proof, Stated, Watched};
+pub use measure::{Beside, Counted, Gauged, Heartbeat, Measure, Part, Proof, Stated, Watched};
 pub use question::{INSTANCE, Vars};
 pub use quiet::Hours;
 pub use read::{

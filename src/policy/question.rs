@@ -7,11 +7,13 @@ use jiff::{SignedDuration, Timestamp};
 use super::selector::with_matcher;
 use super::template::Template;
 use super::{
-    Check, Counted, Gauged, Health, JsonValue, Measure, Part, Policy, Proof, Stated, Watched, plain,
+    Check, Counted, Gauged, Health, Heartbeat, JsonValue, Measure, Part, Policy, Proof, Stated,
+    Watched, plain,
 };
 use crate::model::{
-    ALARM_BEFORE, AlarmsAsk, ArmRule, Ask, BESIDE, Births, Deployment, Fold, HealthAsk, JsonAsk,
-    Metric, MetricAsk, MetricOf, MetricStat, Question, Shape, TASK_STOP, TasksAsk, TasksOf,
+    ALARM_BEFORE, AlarmsAsk, ArmRule, Ask, BESIDE, BeatAsk, Births, Deployment, Fold, HealthAsk,
+    JsonAsk, Metric, MetricAsk, MetricOf, MetricStat, Question, Shape, TASK_STOP, TasksAsk,
+    TasksOf,
 };
 
 /// The label that Prometheus itself gives every instance that it scrapes.
@@ -116,6 +118,12 @@ impl Vars {
         Ask::Health(Box::new(HealthAsk { web, expect, depends_on, version }))
     }
 
+    fn heartbeat(&self, heartbeat: &Heartbeat) -> Ask {
+        let Heartbeat { job, schedule, time_zone, late, misses } = heartbeat.clone();
+        let since = self.since;
+        Ask::Beat(Box::new(BeatAsk { job, schedule, time_zone, late, misses, since }))
+    }
+
     fn json(&self, value: &JsonValue, window: SignedDuration) -> Ask {
         let JsonValue { web, path, count } = value.clone();
         let web = web.fill(window, |name| self.get(name));
@@ -128,7 +136,7 @@ fn own_label(asks: &[Ask]) -> Option<String> {
     match asks.first()? {
         Ask::Alarms(_) => Some(ALARM_BEFORE.to_owned()),
         Ask::Tasks(_) => Some(TASK_STOP.to_owned()),
-        Ask::Health(_) => Some(BESIDE.to_owned()),
+        Ask::Health(_) | Ask::Beat(_) => Some(BESIDE.to_owned()),
         Ask::Query(_) | Ask::Counter(_) | Ask::Metric(_) | Ask::Json(_) => None,
     }
 }
@@ -210,6 +218,9 @@ impl Policy {
             }
             Measure::Status { of: Stated::Http(health) } => {
                 (Shape::Gauge, vec![vars.health(health)])
+            }
+            Measure::Status { of: Stated::Heartbeat(heartbeat) } => {
+                (Shape::Gauge, vec![vars.heartbeat(heartbeat)])
             }
             Measure::Status { of: Stated::Alarms(names) } => {
                 let named = |name: &String| plain::expand(name, |name| vars.get(name));

@@ -52,9 +52,9 @@ impl Check {
                 of: Gauged::Query(_) | Gauged::Tasks(_) | Gauged::Json(_), ..
             }
             | Measure::Latency { .. }
-            | Measure::Status { of: Stated::Query(_) | Stated::Alarms(_) | Stated::Http(_) } => {
-                Vec::new()
-            }
+            | Measure::Status {
+                of: Stated::Query(_) | Stated::Alarms(_) | Stated::Http(_) | Stated::Heartbeat(_),
+            } => Vec::new(),
         }
     }
 
@@ -71,7 +71,13 @@ impl Check {
 
     /// Whether it asks Prometheus.
     pub fn is_of_prometheus(&self) -> bool {
-        !self.is_of_tasks() && !self.is_of_cloudwatch() && !self.is_of_web()
+        let elsewhere = self.is_of_tasks() || self.is_of_cloudwatch() || self.is_of_web();
+        !elsewhere && !self.is_of_heartbeat()
+    }
+
+    /// Whether it asks whether a scheduled job runs: nobody but the guard keeps that.
+    pub fn is_of_heartbeat(&self) -> bool {
+        matches!(self.measure, Measure::Status { of: Stated::Heartbeat(_) })
     }
 
     /// What it asks of the web, as the policy writes it.
@@ -92,7 +98,9 @@ impl Check {
                 of: Gauged::Query(_) | Gauged::Metric(_) | Gauged::Tasks(_), ..
             }
             | Measure::Latency { .. }
-            | Measure::Status { of: Stated::Query(_) | Stated::Alarms(_) } => Vec::new(),
+            | Measure::Status { of: Stated::Query(_) | Stated::Alarms(_) | Stated::Heartbeat(_) } => {
+                Vec::new()
+            }
         }
     }
 
@@ -255,7 +263,7 @@ impl Check {
     /// health. A JSON API may be asked about the time that the request names.
     pub fn has_past(&self) -> bool {
         match &self.measure {
-            Measure::Status { of: Stated::Alarms(_) | Stated::Http(_) }
+            Measure::Status { of: Stated::Alarms(_) | Stated::Http(_) | Stated::Heartbeat(_) }
             | Measure::Gauge { of: Gauged::Tasks(_), .. } => false,
             Measure::Status { of: Stated::Query(_) }
             | Measure::Gauge {

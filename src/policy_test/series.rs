@@ -70,7 +70,8 @@ impl Given {
             | Ask::Alarms(_)
             | Ask::Tasks(_)
             | Ask::Health(_)
-            | Ask::Json(_) => self.query(asked, place),
+            | Ask::Json(_)
+            | Ask::Beat(_) => self.query(asked, place),
         }
     }
 

@@ -101,7 +101,8 @@ fn rows<'a>(question: &'a Question, ticks: Ticks, fetched: &[&'a Fetched]) -> Ve
             | Ask::Alarms(_)
             | Ask::Tasks(_)
             | Ask::Health(_)
-            | Ask::Json(_) => values(fetched, ticks),
+            | Ask::Json(_)
+            | Ask::Beat(_) => values(fetched, ticks),
         })
         .collect()
 }

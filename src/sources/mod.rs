@@ -6,6 +6,7 @@
 //! second are pure.
 
 pub mod assemble;
+mod beats;
 mod buckets;
 pub mod cloudwatch;
 pub mod counters;
@@ -18,6 +19,7 @@ mod web;
 use crate::model::{Ask, Ticks};
 
 pub use assemble::assemble;
+pub use beats::{Beats, Keeper};
 pub use cloudwatch::{CloudWatch, Spent};
 pub use plan::{Due, Plan, Request, measure};
 pub use prometheus::Prometheus;
@@ -32,6 +34,8 @@ pub struct Sources {
     pub cloudwatch: Option<CloudWatch>,
     pub tasks: Option<TaskHealth>,
     pub web: Option<Web>,
+    /// What scheduled jobs told.
+    pub beats: Option<Beats>,
     /// Why there is none of them, where that is not for the settings of a target to say.
     pub none_because: Option<String>,
 }

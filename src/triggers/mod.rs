@@ -1,5 +1,5 @@
 //! What AWS tells us by itself: EventBridge's events of ECS, over SQS and over SNS. And what
-//! people press in Slack, see [`slack`].
+//! people press in Slack, see [`slack`], and what Render posts, see [`render`].
 //!
 //! An event is an edge, and edges are lost, late and repeated. So an event decides
 //! nothing and begins no watch: it says which service is worth a look now, and the look
@@ -19,6 +19,7 @@
 //! nothing spins.
 
 mod event;
+pub mod render;
 pub mod slack;
 pub mod sns;
 pub mod sqs;

@@ -154,7 +154,7 @@ fn metrics(check: &Check) -> usize {
 fn alarms(policy: &Policy) -> usize {
     let named = policy.checks.iter().map(|check| match &check.measure {
         Measure::Status { of: Stated::Alarms(names) } => names.len(),
-        Measure::Status { of: Stated::Query(_) | Stated::Http(_) }
+        Measure::Status { of: Stated::Query(_) | Stated::Http(_) | Stated::Heartbeat(_) }
         | Measure::Ratio { .. }
         | Measure::Latency { .. }
         | Measure::Gauge { .. } => 0,

@@ -25,8 +25,9 @@ use crate::settings::Role;
 
 /// Said of what was passed on once: it is passed on no further.
 const PASSED_ON: HeaderName = HeaderName::from_static("x-deployguard-passed-on");
-/// The one address that is posted to without a token.
+/// The addresses that are posted to without a token.
 pub const SNS: &str = "/hooks/sns";
+pub const RENDER: &str = "/hooks/render";
 /// The largest request and the largest answer, in bytes.
 const LIMIT: usize = 512 * 1024;
 /// How long the leader may take: less than a request here may.
@@ -128,10 +129,10 @@ async fn whole_request(request: Request) -> Result<(Parts, Bytes), Problem> {
     Ok((head, body))
 }
 
-/// What SNS posts is known by its own signature; an `Authorization` there is of the
+/// What SNS and Render post is known by its own signature; an `Authorization` there is of the
 /// topic's address, and no token of ours.
 fn needs_caller(uri: &Uri) -> bool {
-    uri.path() != SNS
+    uri.path() != SNS && uri.path() != RENDER
 }
 
 /// The address that is asked for at `leader`, as it is really sent.

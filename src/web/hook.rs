@@ -53,6 +53,19 @@ struct Hook {
 #[serde(deny_unknown_fields)]
 struct PlatformSaid {
     ecs: Option<EcsSaid>,
+    render: Option<RenderSaid>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RenderSaid {
+    /// A group of the settings, or a service that is in none.
+    #[serde(alias = "service")]
+    group: Option<String>,
+    /// `dep-...`, of the first service of a group.
+    deploy: Option<String>,
+    /// At least its first 7 characters.
+    commit: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -115,13 +128,15 @@ pub async fn announce(
         return Err(Problem::field("environment", detail));
     }
     let why = face.unguarded_words(&hook.sought());
-    let ecs = hook.platform.ecs;
-    let (task_definition, platform_id) =
-        ecs.map_or((None, None), |ecs| (ecs.task_definition, ecs.deployment));
+    let (revision, platform_id) = match (hook.platform.ecs, hook.platform.render) {
+        (Some(ecs), _) => (ecs.task_definition, ecs.deployment),
+        (None, Some(render)) => (render.commit, render.deploy),
+        (None, None) => (None, None),
+    };
     let announcement = Announcement {
         id: hook.id.clone(),
         service: Service { name: hook.service.clone(), environment: hook.environment, key },
-        revision: task_definition,
+        revision,
         platform_id,
         at,
         facts: Facts {
@@ -164,8 +179,10 @@ pub(super) struct Sought<'a> {
 impl Hook {
     fn sought(&self) -> Sought<'_> {
         let ecs = self.platform.ecs.as_ref();
+        let on_ecs = ecs.and_then(|ecs| ecs.service.as_ref());
+        let on_render = self.platform.render.as_ref().and_then(|render| render.group.as_ref());
         Sought {
-            service: ecs.and_then(|ecs| ecs.service.as_ref()).unwrap_or(&self.service),
+            service: on_ecs.or(on_render).unwrap_or(&self.service),
             environment: &self.environment,
             target: self.target.as_deref(),
             cluster: ecs.map(|ecs| ecs.cluster.as_str()),
@@ -294,7 +311,17 @@ fn check_texts(hook: &Hook) -> Result<(), Problem> {
             ("platform.ecs.deployment", ecs.deployment.as_ref()),
         ]
     });
-    let places = ecs.into_iter().flatten();
+    let render = hook.platform.render.as_ref().map(|render| {
+        [
+            ("platform.render.group", render.group.as_ref()),
+            ("platform.render.deploy", render.deploy.as_ref()),
+            ("platform.render.commit", render.commit.as_ref()),
+        ]
+    });
+    if ecs.is_some() && render.is_some() {
+        return Err(Problem::field("platform", "name one platform, not two"));
+    }
+    let places = ecs.into_iter().flatten().chain(render.into_iter().flatten());
     let places = places.filter_map(|(field, text)| Some((field, text?))).collect::<Vec<_>>();
     for (field, text) in required.into_iter().chain(places.iter().copied()) {
         if text.trim().is_empty() {

@@ -7,6 +7,7 @@
 mod act;
 mod alerts;
 mod auth;
+mod beat;
 mod body;
 mod forward;
 mod gate;
@@ -16,6 +17,7 @@ mod picture;
 mod place;
 mod problem;
 mod read;
+mod render;
 mod slack;
 mod sns;
 mod view;
@@ -48,6 +50,7 @@ use crate::engine::{EngineHandle, FleetBrake, Foresight, Hints, Place, Presses, 
 use crate::policy_repo::Loaded;
 use crate::store::Store;
 use crate::telemetry::Metrics;
+use crate::triggers::render::Workspace;
 use crate::triggers::sns::Sns;
 use problem::Problem;
 pub use vouch::Used;
@@ -72,6 +75,8 @@ pub struct Face {
     pub foresight: Foresight,
     /// Checks what SNS posts; `None`: no topic is taken.
     pub sns: Option<Arc<Sns>>,
+    /// The workspaces of Render whose events are taken.
+    pub workspaces: Arc<Vec<Workspace>>,
     /// Does what is pressed in Slack; `None`: there are no buttons.
     pub presses: Option<Presses>,
     /// For passing on to the leader.
@@ -93,8 +98,10 @@ const FAREWELL: Duration = Duration::from_secs(5);
 pub fn router(face: Face) -> Router {
     Router::new()
         .route("/hooks/deployments", post(hook::announce))
+        .route("/hooks/heartbeats/{job}", post(beat::post))
         .route("/hooks/alertmanager", post(alerts::post))
         .route(forward::SNS, post(sns::post))
+        .route(forward::RENDER, post(render::post))
         .route(slack::INTERACTIVITY, post(slack::post))
         .route("/api/v1/watches", get(read::watches))
         .route("/api/v1/watches/{id}", get(read::watch))

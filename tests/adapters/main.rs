@@ -19,6 +19,7 @@ mod operations;
 mod pinning;
 mod prometheus;
 mod reads;
+mod render;
 mod rolling_back;
 mod sns;
 mod states;

@@ -8,6 +8,7 @@ mod ladder;
 mod pair;
 mod pressed_on;
 mod presses;
+mod render;
 mod sockets;
 mod stores;
 mod storm;
@@ -16,6 +17,9 @@ mod tasks;
 mod two;
 mod web;
 mod whole;
+
+#[path = "../demo/taskforge.rs"]
+mod taskforge;
 
 #[path = "../world/mod.rs"]
 mod world;

@@ -13,10 +13,12 @@ pub mod leash;
 pub mod load;
 pub mod postgres;
 pub mod prometheus;
+pub mod render;
 pub mod server;
 pub mod shop;
 pub mod site;
 pub mod slack;
+pub mod taskforge;
 pub mod timeline;
 
 use std::collections::BTreeMap;

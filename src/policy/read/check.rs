@@ -11,7 +11,7 @@ use super::leak::leak;
 use super::limit::Wall;
 use super::raw::{BaselineText, BreachText, CheckText, CountText, LatencyText, RatioText};
 use super::scalar::At;
-use super::{foreign, limits, web};
+use super::{foreign, heartbeat, limits, web};
 use crate::model::{Severity, TaskGauge};
 use crate::policy::diagnostic::{Mistake, quoted};
 use crate::policy::{
@@ -183,11 +183,12 @@ fn measure(name: &str, text: &CheckText, limits: &Limits, desk: &mut Desk) -> Op
         ("status", text.status.is_some()),
         ("alarm", text.alarm.is_some()),
         ("http", text.http.is_some()),
+        ("heartbeat", text.heartbeat.is_some()),
         ("tasks", text.tasks.is_some()),
     ];
     one_of(&kinds, &["checks", name], desk, "a check measures one thing", || {
         Mistake::new(format!("the check `{name}` measures nothing")).mend(
-            "give it `ratio:`, `latency:`, `query:`, `cloudwatch:`, `json:`, `status:`, `alarm:`, `http:` or `tasks:`, or extend a bundle that does",
+            "give it `ratio:`, `latency:`, `query:`, `cloudwatch:`, `json:`, `status:`, `alarm:`, `http:`, `heartbeat:` or `tasks:`, or extend a bundle that does",
         )
     })?;
     if let Some(text) = &text.ratio {
@@ -207,6 +208,10 @@ fn measure(name: &str, text: &CheckText, limits: &Limits, desk: &mut Desk) -> Op
     if let Some(text) = &text.http {
         let health = Box::new(web::health(name, text, desk)?);
         return Some(Measure::Status { of: Stated::Http(health) });
+    }
+    if let Some(text) = &text.heartbeat {
+        let heartbeat = Box::new(heartbeat::heartbeat(name, text, desk)?);
+        return Some(Measure::Status { of: Stated::Heartbeat(heartbeat) });
     }
     if let Some(gauge) = &text.tasks {
         let unit = unit_of(gauge.value);
@@ -241,6 +246,7 @@ fn kind(text: &CheckText, limits: &Limits) -> Option<Kind> {
         text.json.as_ref().map(|_| gauge()),
         text.status.as_ref().map(|_| Kind::Status),
         text.http.as_ref().map(|_| Kind::Status),
+        text.heartbeat.as_ref().map(|_| Kind::Status),
         text.alarm.as_ref().map(|_| Kind::Status),
         text.tasks.as_ref().map(|gauge| Kind::Gauge(unit_of(gauge.value))),
     ];

@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::amount::{Count, OneIn, Quantile, Share, Stretch, Times};
 use super::cloudwatch::{AlarmText, CloudWatchText};
 use super::gate::GateText;
+use super::heartbeat::HeartbeatText;
 use super::limit::Wall;
 use super::scalar::{
     ActionWord, AskInstead, At, Buckets, Bundle, CountQuery, Counter, KnownGood, LabelName, MEND,
@@ -104,7 +105,7 @@ pub(super) struct PhaseText {
     pub interval: Option<At<Stretch>>,
 }
 
-/// One measured thing: exactly one of `ratio`, `latency`, `query`, `cloudwatch`, `json`, `status`, `alarm`, `http` and `tasks`, with limits.
+/// One measured thing: exactly one of `ratio`, `latency`, `query`, `cloudwatch`, `json`, `status`, `alarm`, `http`, `heartbeat` and `tasks`, with limits.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, expecting = "the keys of a check")]
 pub(super) struct CheckText {
@@ -124,6 +125,8 @@ pub(super) struct CheckText {
     pub json: Option<JsonText>,
     /// A health endpoint: up or down, and each check in its JSON by its own name. What was down before the deployment counts once it has been up. Its limits are failures running: `SEV1: 3 failures`.
     pub http: Option<HttpText>,
+    /// A scheduled job that beat regularly before the deployment: down when a run is missed or fails. Its limits are failures running, of samples; its state lasts until the next run: `SEV3: 1 failure`.
+    pub heartbeat: Option<HeartbeatText>,
     /// The tasks of the deployment, as the platform shows them; no metric is needed. `failures`: how many came to harm in ten minutes, such as `SEV2: "> 2"`. `running`: the share of the desired tasks that run after the roll-out. `healthy_targets`: the share of the load balancer's targets that are healthy.
     pub tasks: Option<At<TaskGauge>>,
     /// Inside it the check is healthy, whatever its baseline says.

@@ -142,8 +142,12 @@ impl CloudWatch {
                     None => wanted.push(Wanted { place, ask: (**ask).clone(), ticks: *ticks }),
                 },
                 Ask::Alarms(ask) => alarms.push((place, ask, *ticks)),
-                Ask::Query(_) | Ask::Counter(_) | Ask::Tasks(_) | Ask::Health(_) | Ask::Json(_) => {
-                }
+                Ask::Query(_)
+                | Ask::Counter(_)
+                | Ask::Tasks(_)
+                | Ask::Health(_)
+                | Ask::Json(_)
+                | Ask::Beat(_) => {}
             }
         }
         let mut asking = JoinSet::new();
@@ -309,7 +313,8 @@ pub fn price(requests: &[Request]) -> Spent {
             | Ask::Alarms(_)
             | Ask::Tasks(_)
             | Ask::Health(_)
-            | Ask::Json(_) => None,
+            | Ask::Json(_)
+            | Ask::Beat(_) => None,
         });
     let calls = calls::plan(wanted.collect());
     Spent { metrics: calls.iter().map(Call::billed).sum(), calls: calls.len() as u64 }

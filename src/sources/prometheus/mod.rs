@@ -171,7 +171,12 @@ impl Prometheus {
                     let raw = self.at(&format!("{selector}[{range}ms]"), last).await?;
                     (Kind::Range, self.answer(raw).await?)
                 }
-                Ask::Metric(_) | Ask::Alarms(_) | Ask::Tasks(_) | Ask::Health(_) | Ask::Json(_) => {
+                Ask::Metric(_)
+                | Ask::Alarms(_)
+                | Ask::Tasks(_)
+                | Ask::Health(_)
+                | Ask::Json(_)
+                | Ask::Beat(_) => {
                     return Err(Unusable::Refused("it is not asked of Prometheus".into()).into());
                 }
             })

@@ -211,7 +211,8 @@ fn asked(ask: &Ask) -> Option<&TasksAsk> {
         | Ask::Metric(_)
         | Ask::Alarms(_)
         | Ask::Health(_)
-        | Ask::Json(_) => None,
+        | Ask::Json(_)
+        | Ask::Beat(_) => None,
     }
 }
 

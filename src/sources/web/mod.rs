@@ -122,7 +122,12 @@ impl Web {
                 let came = answers(place).map(|one| (one.tick, &one.came));
                 json::told(ask, *ticks, wanted(*ticks, ask.web.has_time()), came.collect())
             }
-            Ask::Query(_) | Ask::Counter(_) | Ask::Metric(_) | Ask::Alarms(_) | Ask::Tasks(_) => {
+            Ask::Query(_)
+            | Ask::Counter(_)
+            | Ask::Metric(_)
+            | Ask::Alarms(_)
+            | Ask::Tasks(_)
+            | Ask::Beat(_) => {
                 let why = Unusable::Refused("it is not asked of the web".into());
                 Fetched::failed(*ticks, why)
             }
@@ -173,7 +178,12 @@ fn parts(ask: &Ask) -> Option<Parts<'_>> {
     match ask {
         Ask::Health(ask) => Some(("health", &ask.web, jiff::SignedDuration::ZERO, false)),
         Ask::Json(ask) => Some(("json", &ask.web, ask.window, ask.web.has_time())),
-        Ask::Query(_) | Ask::Counter(_) | Ask::Metric(_) | Ask::Alarms(_) | Ask::Tasks(_) => None,
+        Ask::Query(_)
+        | Ask::Counter(_)
+        | Ask::Metric(_)
+        | Ask::Alarms(_)
+        | Ask::Tasks(_)
+        | Ask::Beat(_) => None,
     }
 }
 
