@@ -23,7 +23,8 @@ use crate::aws::{Account, AccountSettings};
 use crate::engine::{Foresight, Helm, Status, clock, feel_forever, hints};
 use crate::notify::elsewhere::Elsewhere;
 use crate::notify::slack::Slack;
-use crate::policy_repo::{PolicyRepo, Reload};
+use crate::policy::Diagnostic;
+use crate::policy_repo::{Loaded, PolicyRepo, Reload};
 use crate::settings::{OutboundSettings, PolicySecret, PrometheusSettings, Settings, way_out};
 pub use crate::sources::prometheus::Prometheus;
 use crate::sources::{CloudWatch, Sources, TaskHealth, Web};
@@ -136,6 +137,24 @@ pub async fn cloudwatch(region: Option<String>) -> Option<CloudWatch> {
     account.region().is_some().then(|| CloudWatch::of(&account))
 }
 
+/// What was read; nothing where it has mistakes and there are open watches: they carry their
+/// policies with them, and are not left alone because a new one is broken.
+async fn loaded(
+    repo: &PolicyRepo,
+    read: &Result<Loaded, Vec<Diagnostic>>,
+    store: &Store,
+) -> anyhow::Result<Loaded> {
+    let mistakes = match read {
+        Ok(loaded) => return Ok(loaded.clone()),
+        Err(mistakes) => mistakes,
+    };
+    let lines: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+    let mistakes = format!("the policies have mistakes:\n{}", lines.join("\n"));
+    anyhow::ensure!(store.has_open_watches().await?, mistakes);
+    tracing::error!("{mistakes}\nonly the open watches are guarded until they are mended");
+    Ok(repo.nothing())
+}
+
 /// Runs the daemon until `stop`; then drains, and loses nothing.
 pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Result<()> {
     for words in &settings.taken {
@@ -144,18 +163,7 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
     let repo = PolicyRepo::open(&settings.policies);
     let adapters = Adapters::connect(&settings).await?;
     let read = repo.load();
-    let loaded = match &read {
-        Ok(loaded) => loaded.clone(),
-        Err(mistakes) => {
-            let lines: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
-            let mistakes = format!("the policies have mistakes:\n{}", lines.join("\n"));
-            // Watches carry their policies with them: they are not left alone
-            // because a new one is broken.
-            anyhow::ensure!(adapters.store.has_open_watches().await?, mistakes);
-            tracing::error!("{mistakes}\nonly the open watches are guarded until they are mended");
-            repo.nothing()
-        }
-    };
+    let loaded = loaded(&repo, &read, &adapters.store).await?;
     let listener = TcpListener::bind(settings.listen)
         .await
         .with_context(|| format!("{} can't be listened on", settings.listen))?;
@@ -164,11 +172,8 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
     let (hints, hinted) = hints(adapters.targets.place.names());
     let hinted = hinted.into_iter().map(|(name, end)| (name, Arc::new(Mutex::new(end))));
     let metrics = Metrics::new()?;
-    for (target, of) in settings.targets() {
-        if of.render.is_none() {
-            metrics.may_ask_cloudwatch(&target);
-        }
-    }
+    let of_aws = settings.targets().into_iter().filter(|(_, target)| target.render.is_none());
+    of_aws.for_each(|(target, _)| metrics.may_ask_cloudwatch(&target));
     let helm = Helm::default();
     let leader = Leader {
         url: advertise::url(settings.advertise.as_ref(), address, &relay).await,

@@ -63,7 +63,8 @@ pub async fn broken(forge: &Forge) -> anyhow::Result<Value> {
     };
     daemon.wait_for("both to be back", minute, back).await?;
     forge.health(&before.to_string(), &[]);
-    daemon.outcome_of("c", 2 * minute).await
+    // What a health endpoint says has to hold for two minutes.
+    daemon.outcome_of("c", 4 * minute).await
 }
 
 /// What a rollback of the group has to come to.

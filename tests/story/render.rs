@@ -96,7 +96,7 @@ async fn a_jobs_heartbeat_is_taken_from_whoever_may_and_from_renders_cron_jobs()
     assert_eq!(beat("auto-push", CI_TOKEN, json!({ "status": "failed" })).await?, 202);
     assert_eq!(beat("auto-push", "nobody", json!({})).await?, 401);
     assert_eq!(beat("auto%20push", CI_TOKEN, json!({})).await?, 400);
-    assert_eq!(beat("auto-push", CI_TOKEN, json!({ "status": "late" })).await?, 400);
+    assert_eq!(beat("auto-push", CI_TOKEN, json!({ "status": "late" })).await?, 422);
     let (status, answer) = forge.event_of("cron_job_run_ended", "daily-sync", None).await?;
     assert_eq!((status, &answer["taken"]), (200, &"heartbeat of daily-sync".into()));
 

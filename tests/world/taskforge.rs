@@ -39,12 +39,11 @@ checks:
       depends_on: [fireflies_api, gemini_api, monday_api]
       version: $.version
     breach: { SEV1: 3 failures }
-    window: 2s
   auto-push:
     heartbeat: { job: auto-push, schedule: "0 * * * *", late: 10m }
     breach: { SEV3: 1 failure }
 actions: { SEV1: rollback, SEV2: { ask: 15m, on_timeout: escalate }, SEV3: notify }
-rollback: { to: known-good, known_good_after: immediate, fallback: previous, recover_within: 60s, cooldown: 1h }
+rollback: { to: known-good, known_good_after: immediate, fallback: previous, recover_within: 4m, cooldown: 1h }
 notify: { slack: { channel: C0DEPLOYS01, page: [S0ONCALL] } }
 "#;
 
