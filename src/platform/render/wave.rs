@@ -184,19 +184,17 @@ fn composed<'a>(
         .collect();
     let contents: BTreeSet<String> = parts.iter().map(|(_, deploy)| deploy.content()).collect();
     let mut contents = contents.into_iter();
-    let (name, title) = match (contents.next(), contents.next()) {
-        (Some(only), None) => (only, parts.first().map(|(_, deploy)| deploy.title())),
-        _ => {
-            let each = |content: &dyn Fn(&Deploy) -> String, between: &str, join: &str| {
-                let parts = parts.iter();
-                let parts = parts.map(|(name, one)| format!("{name}{between}{}", content(one)));
-                parts.collect::<Vec<_>>().join(join)
-            };
-            let short = |deploy: &Deploy| short(&deploy.content()).to_owned();
-            (each(&Deploy::content, "=", ","), Some(each(&short, " ", ", ")))
-        }
+    if let (Some(only), None) = (contents.next(), contents.next()) {
+        let title = parts.first().map(|(_, deploy)| deploy.title());
+        return Revision { title, ..Revision::named(&only) };
+    }
+    let each = |content: &dyn Fn(&Deploy) -> String, between: &str, join: &str| {
+        let parts = parts.iter().map(|(name, one)| format!("{name}{between}{}", content(one)));
+        parts.collect::<Vec<_>>().join(join)
     };
-    Revision { title, ..Revision::named(&name) }
+    let short = |deploy: &Deploy| short(&deploy.content()).to_owned();
+    let title = Some(each(&short, " ", ", "));
+    Revision { title, ..Revision::named(&each(&Deploy::content, "=", ",")) }
 }
 
 /// What each member runs in a revision, in the order of the group; the error names what is

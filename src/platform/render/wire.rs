@@ -41,8 +41,8 @@ pub(super) struct Service {
     /// `suspended` or `not_suspended`.
     #[serde(default)]
     pub(super) suspended: String,
-    #[serde(default)]
-    service_details: Value,
+    #[serde(rename = "serviceDetails", default)]
+    details: Value,
 }
 
 impl Service {
@@ -61,9 +61,9 @@ impl Service {
 
     /// The command that builds it, and the one before each deploy, where it has them.
     pub(super) fn commands(&self) -> Vec<(&'static str, &str)> {
-        let specific = &self.service_details["envSpecificDetails"];
+        let specific = &self.details["envSpecificDetails"];
         let of = |key: &str| {
-            let found = specific[key].as_str().or_else(|| self.service_details[key].as_str());
+            let found = specific[key].as_str().or_else(|| self.details[key].as_str());
             found.filter(|command| !command.is_empty())
         };
         [("build command", "buildCommand"), ("pre-deploy command", "preDeployCommand")]

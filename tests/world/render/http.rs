@@ -1,4 +1,5 @@
 //! The API.
+#![allow(clippy::result_large_err)] // An answer that refuses is as large as any.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
