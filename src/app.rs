@@ -1,6 +1,7 @@
 //! Puts the daemon together: the only place that constructs adapters.
 
 mod advertise;
+mod beats;
 mod called;
 pub mod doctor;
 pub mod draft;
@@ -23,12 +24,14 @@ use crate::commands::Commands;
 use crate::engine::{Foresight, Helm, Status, clock, feel_forever, hints};
 use crate::notify::elsewhere::Elsewhere;
 use crate::notify::slack::Slack;
-use crate::policy_repo::{PolicyRepo, Reload};
+use crate::policy::Diagnostic;
+use crate::policy_repo::{Loaded, PolicyRepo, Reload};
 use crate::settings::{OutboundSettings, PolicySecret, PrometheusSettings, Settings, way_out};
 pub use crate::sources::prometheus::Prometheus;
 use crate::sources::{CloudWatch, Logs, Pages, Prober, Sources, TaskHealth, Web};
 use crate::store::Store;
 use crate::telemetry::Metrics;
+use crate::triggers::render::Workspace;
 use crate::triggers::slack::{Buttons, Door};
 use crate::triggers::sns::Sns;
 use crate::web::{self, Face, Tokens};
@@ -63,6 +66,16 @@ pub fn pages_of(
     Ok(way_out(outbound, secrets)?.map(Pages::of))
 }
 
+/// What can be asked wherever services run.
+fn sources_off_aws(
+    prometheus: Option<Prometheus>,
+    (web, pages): (Option<Web>, Option<Pages>),
+    commands: Commands,
+) -> Sources {
+    let prober = Some(Prober::of(commands, web.as_ref().map(Web::way)));
+    Sources { prometheus, prober, web, pages, ..Sources::default() }
+}
+
 /// What can be asked about the services of an account.
 fn sources_of(
     account: &Account,
@@ -71,14 +84,10 @@ fn sources_of(
     commands: Commands,
 ) -> Sources {
     Sources {
-        prometheus,
-        prober: Some(Prober::of(commands, web.as_ref().map(Web::way))),
-        web,
-        pages,
         cloudwatch: Some(CloudWatch::of(account)),
         tasks: Some(TaskHealth::of(account)),
         logs: Some(Logs::of(account)),
-        none_because: None,
+        ..sources_off_aws(prometheus, (web, pages), commands)
     }
 }
 
@@ -89,6 +98,8 @@ struct Adapters {
     slack: Option<Arc<Slack>>,
     elsewhere: Arc<Elsewhere>,
     sns: Option<Arc<Sns>>,
+    /// Whose events Render posts.
+    workspaces: Arc<Vec<Workspace>>,
     /// `None`: nobody may press, or there is no way in.
     buttons: Option<Arc<Buttons>>,
     /// `None`: no presses come by Socket Mode.
@@ -100,7 +111,10 @@ impl Adapters {
         let store = Store::open(&settings.store.expose()?)
             .await
             .map_err(|why| anyhow::anyhow!("{} can't be opened: {why}", settings.store))?;
-        let targets = Targets::connect(settings).await?;
+        let mut targets = Targets::connect(settings).await?;
+        for sources in targets.sources.values_mut() {
+            sources.beats = Some(beats::of(&store));
+        }
         let slack = settings
             .slack
             .as_ref()
@@ -118,7 +132,8 @@ impl Adapters {
             settings.discover.sns.as_ref().map(|sns| Sns::new(sns.topics.clone(), sns_stand_in()));
         let sns = sns.transpose().map_err(|why| anyhow::anyhow!("SNS: {why}"))?.map(Arc::new);
         let elsewhere = Arc::new(called::connect(settings)?);
-        Ok(Adapters { store, targets, slack, elsewhere, sns, buttons, door })
+        let workspaces = Arc::new(targets::workspaces(settings)?);
+        Ok(Adapters { store, targets, slack, elsewhere, sns, workspaces, buttons, door })
     }
 }
 
@@ -147,6 +162,24 @@ pub async fn cloudwatch(region: Option<String>) -> Option<(CloudWatch, Logs)> {
     account.region().is_some().then(|| (CloudWatch::of(&account), Logs::of(&account)))
 }
 
+/// What was read; nothing where it has mistakes and there are open watches: they carry their
+/// policies with them, and are not left alone because a new one is broken.
+async fn loaded(
+    repo: &PolicyRepo,
+    read: &Result<Loaded, Vec<Diagnostic>>,
+    store: &Store,
+) -> anyhow::Result<Loaded> {
+    let mistakes = match read {
+        Ok(loaded) => return Ok(loaded.clone()),
+        Err(mistakes) => mistakes,
+    };
+    let lines: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+    let mistakes = format!("the policies have mistakes:\n{}", lines.join("\n"));
+    anyhow::ensure!(store.has_open_watches().await?, mistakes);
+    tracing::error!("{mistakes}\nonly the open watches are guarded until they are mended");
+    Ok(repo.nothing())
+}
+
 /// Runs the daemon until `stop`; then drains, and loses nothing.
 pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Result<()> {
     for words in &settings.taken {
@@ -155,18 +188,7 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
     let repo = PolicyRepo::open(&settings.policies);
     let adapters = Adapters::connect(&settings).await?;
     let read = repo.load();
-    let loaded = match &read {
-        Ok(loaded) => loaded.clone(),
-        Err(mistakes) => {
-            let lines: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
-            let mistakes = format!("the policies have mistakes:\n{}", lines.join("\n"));
-            // Watches carry their policies with them: they are not left alone
-            // because a new one is broken.
-            anyhow::ensure!(adapters.store.has_open_watches().await?, mistakes);
-            tracing::error!("{mistakes}\nonly the open watches are guarded until they are mended");
-            repo.nothing()
-        }
-    };
+    let loaded = loaded(&repo, &read, &adapters.store).await?;
     let listener = TcpListener::bind(settings.listen)
         .await
         .with_context(|| format!("{} can't be listened on", settings.listen))?;
@@ -175,7 +197,8 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
     let (hints, hinted) = hints(adapters.targets.place.names());
     let hinted = hinted.into_iter().map(|(name, end)| (name, Arc::new(Mutex::new(end))));
     let metrics = Metrics::new()?;
-    settings.targets().keys().for_each(|target| metrics.may_ask_cloudwatch(target));
+    let of_aws = settings.targets().into_iter().filter(|(_, target)| target.render.is_none());
+    of_aws.for_each(|(target, _)| metrics.may_ask_cloudwatch(&target));
     let helm = Helm::default();
     let leader = Leader {
         url: advertise::url(settings.advertise.as_ref(), address, &relay).await,
@@ -199,6 +222,7 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
         hints,
         sns: leader.adapters.sns.clone(),
         github: called::hook(&leader.settings)?.map(Arc::new),
+        workspaces: leader.adapters.workspaces.clone(),
         presses: leader.presses.clone(),
         brake: fleet_brake(&leader.settings),
         place: leader.adapters.targets.place.clone(),

@@ -5,6 +5,7 @@ mod account;
 mod called;
 mod github;
 mod people;
+mod render;
 mod report;
 mod web;
 
@@ -38,6 +39,12 @@ pub async fn examine(settings: &Settings, slack_post: bool, call: &[Recipient]) 
     let mut parts: JoinSet<Part> = JoinSet::new();
     for (name, target) in settings.targets() {
         let loaded = loaded.clone();
+        if let Some(render) = target.render.clone() {
+            within(&mut parts, format!("target {name}"), async move {
+                render::examine(&name, &render).await
+            });
+            continue;
+        }
         within(&mut parts, format!("target {name}"), async move {
             let account = account_of(&name, &target).await;
             account::examine(&name, &target, &account, &loaded).await
@@ -234,7 +241,7 @@ fn guarded(loaded: &Loaded, services: &[ServiceKey], unasked: &[String], report:
         if count > 0 {
             report.ok(&format!("{name} guards {count} services now"));
         } else if is_unknown() {
-            let words = format!("what {name} guards is not known: ECS could not be asked");
+            let words = format!("what {name} guards is not known: its platform could not be asked");
             report.warn(&words, "mend what fails at its target first");
         } else {
             report.warn(&format!("{name} guards nothing now"), "see its `match`");
@@ -266,7 +273,7 @@ mod tests {
             guarded(&loaded, &[], &unasked, &mut report);
             report.lines().remove(0).what
         };
-        let unknown = "what shop guards is not known: ECS could not be asked";
+        let unknown = "what shop guards is not known: its platform could not be asked";
         assert_eq!(told(&["prod-us"]), unknown);
         assert_eq!(told(&["staging"]), "shop guards nothing now");
         assert_eq!(told(&[]), "shop guards nothing now");

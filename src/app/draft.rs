@@ -125,7 +125,9 @@ pub async fn look(settings: &AccountsSettings, wanted: &Wanted) -> anyhow::Resul
     if let Some(name) = wanted.environment.as_ref().filter(|name| !is_environment(name)) {
         bail!("{name:?} is no name of an environment: `production`, `staging`");
     }
-    let all = settings.targets();
+    // What is drafted is of an ECS cluster.
+    let mut all = settings.targets();
+    all.retain(|_, target| target.render.is_none());
     let (name, target) = chosen(&all, wanted.target.as_deref(), arn.as_ref())?;
     let account = targets::account(&name, &target).await;
     let Some(region) = account.region().map(str::to_owned) else {

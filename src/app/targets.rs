@@ -4,14 +4,16 @@
 use std::collections::BTreeMap;
 
 use super::called::endpoints;
-use super::{pages_of, prometheus, sources_of, web_of};
+use super::{pages_of, prometheus, sources_of, sources_off_aws, web_of};
 use crate::aws::{Account, AccountSettings, Role};
 use crate::commands::Commands;
 use crate::engine::{Place, PlaceOf};
 use crate::platform::ecs::Ecs;
+use crate::platform::render::{Render, Workspace};
 use crate::platform::{Accounts, Actuators, Host};
-use crate::settings::{Secret, Settings, TargetSettings};
+use crate::settings::{RenderSettings, Secret, Settings, TargetSettings};
 use crate::sources::{Pages, Prometheus, Sources};
+use crate::triggers::render::Workspace as Posting;
 use crate::triggers::sqs::Queue;
 
 /// What there is of all of them.
@@ -43,6 +45,35 @@ pub(super) async fn account(name: &str, target: &TargetSettings) -> Account {
     .await
 }
 
+/// A workspace of Render. Nothing is sent.
+pub(super) fn render(name: &str, settings: &RenderSettings) -> anyhow::Result<Render> {
+    Render::connect(Workspace {
+        target: name.to_owned(),
+        name: settings.workspace.clone(),
+        url: settings.url.clone(),
+        api_key: settings.api_key.expose().to_owned(),
+        owner: settings.owner.clone(),
+        groups: settings.groups.clone(),
+    })
+    .map_err(|why| anyhow::anyhow!("targets.{name}.render: {why}"))
+}
+
+/// The workspaces of Render whose webhook may post here.
+pub(super) fn workspaces(settings: &Settings) -> anyhow::Result<Vec<Posting>> {
+    let posting = settings.targets.iter().filter_map(|(name, target)| {
+        let render = target.render.as_ref()?;
+        let secret = render.webhook_secret.as_ref()?;
+        Some(Posting::new(name, &render.workspace, &render.groups, secret.expose()))
+    });
+    posting.collect::<Result<_, _>>().map_err(|why| anyhow::anyhow!(why))
+}
+
+/// A target that no event of AWS is about.
+fn off_aws(name: &str) -> PlaceOf {
+    let nowhere = Some("not on AWS".to_owned());
+    PlaceOf { target: name.to_owned(), region: nowhere.clone(), account: nowhere }
+}
+
 /// The account that the daemon itself is in.
 pub(super) async fn own_account(settings: &Settings) -> Account {
     let region = settings.aws.region.clone();
@@ -60,10 +91,6 @@ impl Targets {
         let (mut hosts, mut sources) = (Vec::<(String, Host)>::new(), BTreeMap::new());
         let (mut queues, mut place) = (Vec::new(), Place::default());
         for (name, target) in settings.targets() {
-            let account = account(&name, &target).await;
-            if account.region().is_none() {
-                tracing::warn!("target {name}: {}", crate::aws::NO_REGION);
-            }
             let own = settings.targets.get(&name).and_then(|one| one.prometheus.as_ref());
             let asked = match own.map(prometheus).transpose()? {
                 Some(own) => {
@@ -73,6 +100,17 @@ impl Targets {
                 None => shared.clone(),
             };
             let of_web = (web.clone(), pages.clone());
+            if let Some(settings) = &target.render {
+                let of_render = sources_off_aws(asked, of_web, commands.clone());
+                sources.insert(name.clone(), of_render);
+                place.targets.push(off_aws(&name));
+                hosts.push((name.clone(), render(&name, settings)?.into()));
+                continue;
+            }
+            let account = account(&name, &target).await;
+            if account.region().is_none() {
+                tracing::warn!("target {name}: {}", crate::aws::NO_REGION);
+            }
             sources.insert(name.clone(), sources_of(&account, asked, of_web, commands.clone()));
             if let Some(sqs) = &target.sqs {
                 queues.push((Queue::of(&account, &sqs.queue), name.clone()));

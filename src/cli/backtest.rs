@@ -219,7 +219,7 @@ fn setup(wanted: &Backtest, policies: PolicySet) -> anyhow::Result<Setup> {
         Ceiling::Auto => Mode::Auto,
     };
     // Nobody recorded what they answered.
-    Arc::make_mut(&mut written.policy).checks.retain(|check| !is_left_out(check));
+    Arc::make_mut(&mut written.policy).checks.retain(is_recorded);
     let (in_service_after, now) = (wanted.in_service_after, clock::now());
     Ok(Setup { policies, written, mode, in_service_after, now })
 }
@@ -285,9 +285,13 @@ fn deployments(
     }
 }
 
-/// What is not asked of Prometheus: nobody recorded it.
-fn is_left_out(check: &Check) -> bool {
-    check.is_of_web() || check.is_of_logs() || check.is_of_probe()
+/// Whether somebody keeps what it measured.
+fn is_recorded(check: &Check) -> bool {
+    !check.is_of_web()
+        && !check.is_of_heartbeat()
+        && !check.is_of_logs()
+        && !check.is_of_probe()
+        && !check.is_of_pages()
 }
 
 /// What people may not have meant.
@@ -295,7 +299,7 @@ fn warn(setup: &Setup, all: &[Past], err: &mut impl Write) -> io::Result<()> {
     const MOST: usize = 5;
     let of_web = setup.policies.iter().flat_map(|one| &one.policy.checks);
     let of_web: Vec<&str> =
-        of_web.filter(|check| is_left_out(check)).map(|check| check.name.as_str()).collect();
+        of_web.filter(|check| !is_recorded(check)).map(|check| check.name.as_str()).collect();
     if !of_web.is_empty() {
         let of_web = of_web.join(", ");
         writeln!(

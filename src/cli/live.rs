@@ -235,8 +235,10 @@ async fn policy(asked: &Asked<'_>, policy: &Policy, named: &[String]) -> Result<
     let mut services = Vec::new();
     for name in names {
         let mut findings = Vec::new();
-        // Tasks are asked of the platform, which this command does not ask.
-        for check in policy.checks.iter().filter(|check| !check.is_of_tasks()) {
+        // Tasks are asked of the platform and heartbeats of the daemon's store, which this
+        // command does not ask.
+        let asked_here = |check: &&Check| !check.is_of_tasks() && !check.is_of_heartbeat();
+        for check in policy.checks.iter().filter(asked_here) {
             findings.push(look::at(asked, policy, check, &name).await?);
         }
         services.push((name, findings));

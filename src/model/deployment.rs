@@ -257,10 +257,17 @@ impl Announcement {
             if named.starts_with("arn:") {
                 named == revision.name
             } else {
-                named == revision.last_part()
+                named == revision.last_part() || is_short_of(named, &revision.name)
             }
         })
     }
+}
+
+/// Whether `named` is the beginning of the commit `name`, as people shorten it.
+fn is_short_of(named: &str, name: &str) -> bool {
+    const SHORTEST: usize = 7;
+    let is_commit = name.len() == 40 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_commit && named.len() >= SHORTEST && name.starts_with(&named.to_ascii_lowercase())
 }
 
 #[cfg(test)]

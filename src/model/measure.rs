@@ -8,7 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AlarmsAsk, HealthAsk, JsonAsk, LogsAsk, MetricAsk, ProbeAsk, ScrapedAsk, TasksAsk, Wants,
+    AlarmsAsk, BeatAsk, HealthAsk, JsonAsk, LogsAsk, MetricAsk, ProbeAsk, ScrapedAsk, TasksAsk,
+    Wants,
 };
 
 /// One check's question to a metric source: a few asks, and how their answers
@@ -86,6 +87,8 @@ pub enum Ask {
     Probe(Box<ProbeAsk>),
     /// Series of metrics pages that the guard reads itself.
     Scraped(Box<ScrapedAsk>),
+    /// Whether a scheduled job runs.
+    Beat(Box<BeatAsk>),
 }
 
 /// Which series belong to the new revision.
@@ -212,6 +215,7 @@ impl Ask {
             | Self::Json(_)
             | Self::Logs(_)
             | Self::Probe(_)
+            | Self::Beat(_)
             | Self::Scraped(_) => None,
         }
     }
@@ -228,6 +232,7 @@ impl Ask {
             | Self::Health(_)
             | Self::Json(_)
             | Self::Logs(_)
+            | Self::Beat(_)
             | Self::Probe(_) => false,
         }
     }
@@ -245,6 +250,7 @@ impl fmt::Display for Ask {
             Self::Logs(asked) => write!(f, "{asked}"),
             Self::Probe(asked) => write!(f, "{asked}"),
             Self::Scraped(asked) => write!(f, "{asked}"),
+            Self::Beat(asked) => write!(f, "{asked}"),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod address;
 mod alert;
+mod beat;
 mod deployment;
 mod gate;
 mod github;
@@ -30,6 +31,7 @@ mod web;
 
 pub use address::{Address, FILES, Lane, Way};
 pub use alert::Alert;
+pub use beat::{Beat, BeatAsk, is_job};
 pub use deployment::{
     Announcement, Database, Deployment, Facts, Inherited, Revision, RollbackSafe, Span, Unsafe,
     repository, rollback_safe,

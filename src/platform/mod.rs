@@ -9,6 +9,7 @@ mod actuator;
 mod balancers;
 pub mod ecs;
 mod host;
+pub mod render;
 
 pub use accounts::Accounts;
 pub use actuator::{Actuators, Endpoint};

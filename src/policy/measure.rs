@@ -1,5 +1,6 @@
 //! What a check measures, and where that comes from.
 
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use super::{Health, JsonValue, Probe, Unit};
@@ -85,6 +86,21 @@ pub enum Stated {
     Http(Box<Health>),
     /// A smoke test or a user flow.
     Probe(Box<Probe>),
+    /// A scheduled job.
+    Heartbeat(Box<Heartbeat>),
+}
+
+/// A scheduled job that tells of its runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heartbeat {
+    pub job: String,
+    /// Five fields of cron.
+    pub schedule: String,
+    pub time_zone: String,
+    /// How long after its time a run may end.
+    pub late: SignedDuration,
+    /// Runs in a row that have to be missed or failed.
+    pub misses: u32,
 }
 
 /// Which side of a ratio the numerator counts. Limits speak of the same side.

@@ -36,7 +36,9 @@ pub use gate::{
 };
 pub use glob::Glob;
 pub use import::{Frame, ImportFrom, Imported, MAX_IMPORT_BYTES, UNSAID, import};
-pub use measure::{Beside, Counted, Gauged, LogCount, Measure, Part, Proof, Stated, Watched};
+pub use measure::{
+    Beside, Counted, Gauged, Heartbeat, LogCount, Measure, Part, Proof, Stated, Watched,
+};
 pub use probe::{Probe, Probed, Step};
 pub use question::{INSTANCE, Vars};
 pub use quiet::Hours;

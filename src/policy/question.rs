@@ -7,13 +7,13 @@ use jiff::{SignedDuration, Timestamp};
 use super::selector::with_matcher;
 use super::template::Template;
 use super::{
-    Check, Counted, Gauged, Health, JsonValue, LogCount, Measure, Part, Policy, Probe, Proof,
-    Scrape, Stated, Watched, WebText, plain,
+    Check, Counted, Gauged, Health, Heartbeat, JsonValue, LogCount, Measure, Part, Policy, Probe,
+    Proof, Scrape, Stated, Watched, WebText, plain,
 };
 use crate::model::{
-    ALARM_BEFORE, AlarmsAsk, ArmRule, Ask, BESIDE, Births, Deployment, Fold, HealthAsk, JsonAsk,
-    LogsAsk, Metric, MetricAsk, MetricOf, MetricStat, Page, ProbeAsk, Question, ScrapedAsk,
-    Service, Shape, TASK_STOP, TasksAsk, TasksOf, Wants,
+    ALARM_BEFORE, AlarmsAsk, ArmRule, Ask, BESIDE, BeatAsk, Births, Deployment, Fold, HealthAsk,
+    JsonAsk, LogsAsk, Metric, MetricAsk, MetricOf, MetricStat, Page, ProbeAsk, Question,
+    ScrapedAsk, Service, Shape, TASK_STOP, TasksAsk, TasksOf, Wants,
 };
 
 /// The label that Prometheus itself gives every instance that it scrapes.
@@ -154,6 +154,12 @@ impl Vars {
         Ask::Scraped(Box::new(ScrapedAsk { pages, every: from.every, selector, wants }))
     }
 
+    fn heartbeat(&self, heartbeat: &Heartbeat) -> Ask {
+        let Heartbeat { job, schedule, time_zone, late, misses } = heartbeat.clone();
+        let since = self.since;
+        Ask::Beat(Box::new(BeatAsk { job, schedule, time_zone, late, misses, since }))
+    }
+
     fn json(&self, value: &JsonValue, window: SignedDuration) -> Ask {
         let JsonValue { web, path, count } = value.clone();
         let web = web.fill(window, |name| self.get(name));
@@ -166,7 +172,7 @@ fn own_label(asks: &[Ask]) -> Option<String> {
     match asks.first()? {
         Ask::Alarms(_) => Some(ALARM_BEFORE.to_owned()),
         Ask::Tasks(_) => Some(TASK_STOP.to_owned()),
-        Ask::Health(_) | Ask::Logs(_) | Ask::Probe(_) => Some(BESIDE.to_owned()),
+        Ask::Health(_) | Ask::Logs(_) | Ask::Probe(_) | Ask::Beat(_) => Some(BESIDE.to_owned()),
         Ask::Query(_) | Ask::Counter(_) | Ask::Metric(_) | Ask::Json(_) | Ask::Scraped(_) => None,
     }
 }
@@ -261,6 +267,9 @@ impl Policy {
             }
             Measure::Status { of: Stated::Probe(probe) } => {
                 (Shape::Gauge, vec![vars.probe(&check.name, probe)])
+            }
+            Measure::Status { of: Stated::Heartbeat(heartbeat) } => {
+                (Shape::Gauge, vec![vars.heartbeat(heartbeat)])
             }
             Measure::Status { of: Stated::Alarms(names) } => {
                 let named = |name: &String| plain::expand(name, |name| vars.get(name));

@@ -54,7 +54,11 @@ impl Check {
             }
             | Measure::Latency { .. }
             | Measure::Status {
-                of: Stated::Query(_) | Stated::Alarms(_) | Stated::Http(_) | Stated::Probe(_),
+                of: Stated::Query(_)
+                | Stated::Alarms(_)
+                | Stated::Http(_)
+                | Stated::Probe(_)
+                | Stated::Heartbeat(_),
             } => Vec::new(),
         }
     }
@@ -74,7 +78,12 @@ impl Check {
     pub fn is_of_prometheus(&self) -> bool {
         let aside = self.is_of_tasks() || self.is_of_probe() || self.is_of_logs();
         let elsewhere = self.is_of_cloudwatch() || self.is_of_web() || self.is_of_pages();
-        !aside && !elsewhere
+        !aside && !elsewhere && !self.is_of_heartbeat()
+    }
+
+    /// Whether it asks whether a scheduled job runs: nobody but the guard keeps that.
+    pub fn is_of_heartbeat(&self) -> bool {
+        matches!(self.measure, Measure::Status { of: Stated::Heartbeat(_) })
     }
 
     /// What it asks of the web, as the policy writes it.
@@ -99,7 +108,9 @@ impl Check {
                 ..
             }
             | Measure::Latency { .. }
-            | Measure::Status { of: Stated::Query(_) | Stated::Alarms(_) } => Vec::new(),
+            | Measure::Status { of: Stated::Query(_) | Stated::Alarms(_) | Stated::Heartbeat(_) } => {
+                Vec::new()
+            }
         }
     }
 
@@ -298,7 +309,7 @@ impl Check {
     /// health. A JSON API may be asked about the time that the request names.
     pub fn has_past(&self) -> bool {
         match &self.measure {
-            Measure::Status { of: Stated::Alarms(_) | Stated::Http(_) | Stated::Probe(_) }
+            Measure::Status { of: Stated::Alarms(_) | Stated::Http(_) | Stated::Probe(_) | Stated::Heartbeat(_) }
             | Measure::Gauge { of: Gauged::Tasks(_), .. } => false,
             Measure::Status { of: Stated::Query(_) }
             | Measure::Gauge {

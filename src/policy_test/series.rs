@@ -69,6 +69,7 @@ impl Given {
             | Ask::Tasks(_)
             | Ask::Health(_)
             | Ask::Json(_)
+            | Ask::Beat(_)
             | Ask::Logs(_)
             | Ask::Probe(_)
             | Ask::Scraped(_) => self.query(asked, place),

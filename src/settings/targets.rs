@@ -7,7 +7,9 @@ use anyhow::{Context, bail};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 
-use super::{AwsSettings, PrometheusSettings, Secret, Settings, SqsDiscovery, words};
+use super::{
+    AwsSettings, PrometheusSettings, RenderSettings, Secret, Settings, SqsDiscovery, words,
+};
 
 /// One account and region.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -33,6 +35,8 @@ pub struct TargetSettings {
     pub sqs: Option<SqsDiscovery>,
     /// As `discover.ecs.clusters`, which it takes the place of.
     pub clusters: Option<Vec<String>>,
+    /// A workspace of Render, and nothing of AWS.
+    pub render: Option<RenderSettings>,
 }
 
 impl TargetSettings {
@@ -45,6 +49,9 @@ impl TargetSettings {
         let fits = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_' | '.');
         if name.is_empty() || !name.chars().all(fits) {
             bail!("targets: `{name}` is no name: letters, digits, `-`, `_` and `.`");
+        }
+        if let Some(render) = &self.render {
+            render.check(name, self)?;
         }
         match &self.role_arn {
             Some(arn) if !is_role(arn) => {
@@ -174,7 +181,10 @@ fn complete(
         targets.insert(name, TargetSettings::default());
     }
     for target in targets.values_mut() {
-        target.region = target.region.take().or_else(|| aws.region.clone());
+        match &target.render {
+            Some(render) => target.clusters = Some(vec![render.workspace.clone()]),
+            None => target.region = target.region.take().or_else(|| aws.region.clone()),
+        }
         target.prometheus = target.prometheus.take().or_else(|| prometheus.cloned());
     }
     targets
@@ -199,7 +209,8 @@ impl Settings {
             target.check(name)?;
         }
         let mut places = BTreeMap::new();
-        for (name, target) in self.targets() {
+        let of_aws = self.targets().into_iter().filter(|(_, target)| target.render.is_none());
+        for (name, target) in of_aws {
             let place = (target.role_arn, target.region, target.endpoint_url);
             if let Some(other) = places.insert(place, name.clone()) {
                 bail!(

@@ -6,6 +6,7 @@
 //! makes a measurement of the answers. All but the second are pure.
 
 pub mod assemble;
+mod beats;
 mod buckets;
 pub mod cloudwatch;
 pub mod counters;
@@ -21,6 +22,7 @@ mod web;
 use crate::model::{Ask, Ticks};
 
 pub use assemble::assemble;
+pub use beats::{Beats, Keeper};
 pub use cloudwatch::{CloudWatch, Spent};
 pub use logs::Logs;
 pub use pages::Pages;
@@ -41,6 +43,8 @@ pub struct Sources {
     pub web: Option<Web>,
     pub prober: Option<Prober>,
     pub pages: Option<Pages>,
+    /// What scheduled jobs told.
+    pub beats: Option<Beats>,
     /// Why there is none of them, where that is not for the settings of a target to say.
     pub none_because: Option<String>,
 }

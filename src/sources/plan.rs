@@ -98,6 +98,7 @@ pub(super) async fn fetch(sources: &Sources, requests: Vec<Request>) -> Vec<Fetc
     let mut fetched: Vec<Fetched> = requests.iter().map(lost).collect();
     let (mut aws, mut tasks, mut web) = (Share::default(), Share::default(), Share::default());
     let mut logs = Share::default();
+    let mut beats = Share::default();
     for (place, request) in requests.into_iter().enumerate() {
         match request.ask {
             Ask::Probe(_) => fetched[place] = probed(sources, &request),
@@ -107,6 +108,7 @@ pub(super) async fn fetch(sources: &Sources, requests: Vec<Request>) -> Vec<Fetc
             Ask::Health(_) | Ask::Json(_) => web.add(place, request),
             // Out of memory: nothing is waited for.
             Ask::Scraped(ref asked) => fetched[place] = read(sources, asked, request.ticks),
+            Ask::Beat(_) => beats.add(place, request),
             Ask::Query(_) | Ask::Counter(_) => {
                 let Some(prometheus) = sources.prometheus.clone() else {
                     let why = no_source(sources, "prometheus");
@@ -147,6 +149,13 @@ pub(super) async fn fetch(sources: &Sources, requests: Vec<Request>) -> Vec<Fetc
             asking.spawn(async move { web.answered(source.fetch(&web.requests).await) });
         }
         None => unasked.push((web, no_source(sources, "outbound"))),
+    }
+    match sources.beats.clone() {
+        _ if beats.is_empty() => {}
+        Some(source) => {
+            asking.spawn(async move { beats.answered(source.fetch(&beats.requests).await) });
+        }
+        None => unasked.push((beats, no_source(sources, "store"))),
     }
     for (share, why) in unasked {
         for (place, request) in share.places.into_iter().zip(share.requests) {

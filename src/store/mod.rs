@@ -6,6 +6,7 @@
 //! `model` and nothing of `watch`. The database is SQLite or Postgres ([`open`]); of
 //! several daemons on one store, one leads ([`lease`]).
 
+mod beats;
 mod commit;
 mod gate;
 mod lease;

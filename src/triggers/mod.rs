@@ -1,5 +1,6 @@
 //! What AWS tells us by itself: EventBridge's events of ECS, over SQS and over SNS. And what
-//! people press in Slack, see [`slack`]; and GitHub's webhooks, see [`github`].
+//! people press in Slack, see [`slack`]; what Render posts, see [`render`]; and GitHub's
+//! webhooks, see [`github`].
 //!
 //! An event is an edge, and edges are lost, late and repeated. So an event decides
 //! nothing and begins no watch: it says which service is worth a look now, and the look
@@ -20,6 +21,7 @@
 
 mod event;
 pub mod github;
+pub mod render;
 pub mod slack;
 pub mod sns;
 pub mod sqs;

@@ -154,7 +154,9 @@ fn metrics(check: &Check) -> usize {
 fn alarms(policy: &Policy) -> usize {
     let named = policy.checks.iter().map(|check| match &check.measure {
         Measure::Status { of: Stated::Alarms(names) } => names.len(),
-        Measure::Status { of: Stated::Query(_) | Stated::Http(_) | Stated::Probe(_) }
+        Measure::Status {
+            of: Stated::Query(_) | Stated::Http(_) | Stated::Probe(_) | Stated::Heartbeat(_),
+        }
         | Measure::Ratio { .. }
         | Measure::Latency { .. }
         | Measure::Gauge { .. } => 0,

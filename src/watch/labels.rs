@@ -41,7 +41,8 @@ pub fn variables(check: &Check) -> BTreeSet<&str> {
             let beside = watched.beside.as_ref().map(|beside| &beside.metric);
             [&watched.metric].into_iter().chain(beside).flat_map(values).collect()
         }
-        Measure::Gauge { of: Gauged::Tasks(_), .. } => Vec::new(),
+        Measure::Gauge { of: Gauged::Tasks(_), .. }
+        | Measure::Status { of: Stated::Heartbeat(_) } => Vec::new(),
         Measure::Gauge { of: Gauged::Json(value), .. } => value.web.texts().collect(),
         Measure::Status { of: Stated::Http(health) } => health.web.texts().collect(),
         Measure::Gauge { of: Gauged::Logs(count), .. } => vec![count.group.as_str()],

@@ -37,11 +37,13 @@ impl Watch {
             && channel(self) == channel(other)
     }
 
-    /// Keeps whether the source answers. What is asked of the platform is none of it.
+    /// Keeps whether the source answers. What is asked of the platform, or of the guard's own
+    /// store, is none of it.
     pub(super) fn note_source(&mut self, sampled: &Sampled, now: Timestamp) {
-        let of_tasks = |name: &String| self.policy().check(name).is_some_and(Check::is_of_tasks);
+        let beside = |check: &Check| check.is_of_tasks() || check.is_of_heartbeat();
+        let no_source = |name: &String| self.policy().check(name).is_some_and(beside);
         let mut asked =
-            sampled.latest.readings.iter().filter(|(name, _)| !of_tasks(name)).peekable();
+            sampled.latest.readings.iter().filter(|(name, _)| !no_source(name)).peekable();
         if asked.peek().is_none() {
             return;
         }

@@ -100,8 +100,10 @@ impl Watch {
     /// The checks that were measured less often than the policy asks for.
     pub(super) fn thinly_covered(&self) -> Vec<String> {
         let least = self.policy().min_coverage;
-        // That the tasks can't be looked at is said, and takes nothing from what is measured.
-        let measured = |name: &str| !self.policy().check(name).is_some_and(Check::is_of_tasks);
+        // That the tasks can't be looked at is said, and takes nothing from what is measured;
+        // a job that never beat is none of this deployment's.
+        let beside = |check: &Check| check.is_of_tasks() || check.is_of_heartbeat();
+        let measured = |name: &str| !self.policy().check(name).is_some_and(beside);
         self.checks
             .iter()
             .filter(|(name, state)| measured(name) && (state.due == 0 || state.coverage() < least))

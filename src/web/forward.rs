@@ -28,6 +28,7 @@ use crate::settings::Role;
 const PASSED_ON: HeaderName = HeaderName::from_static("x-deployguard-passed-on");
 /// Posted to without a token.
 pub const SNS: &str = "/hooks/sns";
+pub const RENDER: &str = "/hooks/render";
 /// The largest request and the largest answer, in bytes.
 const LIMIT: usize = 512 * 1024;
 /// How long the leader may take: less than a request here may.
@@ -129,10 +130,10 @@ async fn whole_request(request: Request) -> Result<(Parts, Bytes), Problem> {
     Ok((head, body))
 }
 
-/// What SNS and GitHub post is known by its own signature; an `Authorization` there is of the
-/// address that they were given, and no token of ours.
+/// What SNS, GitHub and Render post is known by its own signature; an `Authorization` there is
+/// of the address that they were given, and no token of ours.
 fn needs_caller(uri: &Uri) -> bool {
-    uri.path() != SNS && uri.path() != HOOK
+    ![SNS, HOOK, RENDER].contains(&uri.path())
 }
 
 /// The address that is asked for at `leader`, as it is really sent.

@@ -51,6 +51,19 @@ struct Hook {
 #[serde(deny_unknown_fields)]
 struct PlatformSaid {
     ecs: Option<EcsSaid>,
+    render: Option<RenderSaid>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RenderSaid {
+    /// A group of the settings, or a service that is in none.
+    #[serde(alias = "service")]
+    group: Option<String>,
+    /// `dep-...`, of the first service of a group.
+    deploy: Option<String>,
+    /// At least its first 7 characters.
+    commit: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -215,7 +228,17 @@ fn check_texts(hook: &Hook) -> Result<(), Problem> {
             ("platform.ecs.deployment", ecs.deployment.as_ref()),
         ]
     });
-    let places = ecs.into_iter().flatten();
+    let render = hook.platform.render.as_ref().map(|render| {
+        [
+            ("platform.render.group", render.group.as_ref()),
+            ("platform.render.deploy", render.deploy.as_ref()),
+            ("platform.render.commit", render.commit.as_ref()),
+        ]
+    });
+    if ecs.is_some() && render.is_some() {
+        return Err(Problem::field("platform", "name one platform, not two"));
+    }
+    let places = ecs.into_iter().flatten().chain(render.into_iter().flatten());
     let places = places.filter_map(|(field, text)| Some((field, text?))).collect::<Vec<_>>();
     for (field, text) in required.into_iter().chain(places.iter().copied()) {
         if text.trim().is_empty() {

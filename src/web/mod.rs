@@ -8,6 +8,7 @@ mod act;
 mod alerts;
 mod announce;
 mod auth;
+mod beat;
 mod body;
 mod forward;
 mod gate;
@@ -18,6 +19,7 @@ mod picture;
 mod place;
 mod problem;
 mod read;
+mod render;
 mod slack;
 mod sns;
 mod view;
@@ -51,6 +53,7 @@ use crate::engine::{EngineHandle, FleetBrake, Foresight, Hints, Place, Presses, 
 use crate::policy_repo::Loaded;
 use crate::store::Store;
 use crate::telemetry::Metrics;
+use crate::triggers::render::Workspace;
 use crate::triggers::sns::Sns;
 use problem::Problem;
 pub use vouch::Used;
@@ -77,6 +80,8 @@ pub struct Face {
     pub sns: Option<Arc<Sns>>,
     /// Checks and reads what GitHub posts; `None`: no webhook is taken.
     pub github: Option<Arc<GitHubHook>>,
+    /// The workspaces of Render whose events are taken.
+    pub workspaces: Arc<Vec<Workspace>>,
     /// Does what is pressed in Slack; `None`: there are no buttons.
     pub presses: Option<Presses>,
     /// For passing on to the leader.
@@ -98,9 +103,11 @@ const FAREWELL: Duration = Duration::from_secs(5);
 pub fn router(face: Face) -> Router {
     Router::new()
         .route("/hooks/deployments", post(hook::announce))
+        .route("/hooks/heartbeats/{job}", post(beat::post))
         .route("/hooks/alertmanager", post(alerts::post))
         .route(github::HOOK, post(github::post))
         .route(forward::SNS, post(sns::post))
+        .route(forward::RENDER, post(render::post))
         .route(slack::INTERACTIVITY, post(slack::post))
         .route("/api/v1/watches", get(read::watches))
         .route("/api/v1/watches/{id}", get(read::watch))

@@ -22,6 +22,7 @@ mod pinning;
 mod prober;
 mod prometheus;
 mod reads;
+mod render;
 mod rolling_back;
 mod sns;
 mod states;

@@ -1,7 +1,7 @@
 //! Checks of tasks: no metric, and on by default where a bundle is extended.
 
 use deployguard::model::{Severity, TaskGauge};
-use deployguard::policy::{Gauged, Measure, Policy, Unit};
+use deployguard::policy::{Gauged, Heartbeat, Measure, Policy, Stated, Unit};
 use jiff::SignedDuration;
 
 use super::*;
@@ -50,4 +50,22 @@ fn what_tasks_can_not_have_is_refused() {
     ] {
         assert!(shop(wrong).is_err(), "{wrong}");
     }
+}
+
+#[test]
+fn a_heartbeat_needs_a_job_and_its_schedule_and_says_the_rest_by_itself() {
+    let policy = shop(
+        "push: { heartbeat: { job: auto-push, schedule: '0 * * * *' }, breach: { SEV3: 1 failure } }",
+    );
+    let policy = policy.unwrap();
+    let heartbeat = Heartbeat {
+        job: "auto-push".into(),
+        schedule: "0 * * * *".into(),
+        time_zone: "UTC".into(),
+        late: SignedDuration::from_mins(10),
+        misses: 1,
+    };
+    let check = policy.check("push").unwrap();
+    assert_eq!(check.measure, Measure::Status { of: Stated::Heartbeat(Box::new(heartbeat)) });
+    assert!(!check.is_of_prometheus() && !check.has_past());
 }

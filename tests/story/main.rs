@@ -11,6 +11,7 @@ mod pair;
 mod pressed_on;
 mod presses;
 mod probes;
+mod render;
 mod sockets;
 mod stores;
 mod storm;
@@ -20,6 +21,9 @@ mod tasks;
 mod two;
 mod web;
 mod whole;
+
+#[path = "../demo/taskforge.rs"]
+mod taskforge;
 
 #[path = "../world/mod.rs"]
 mod world;

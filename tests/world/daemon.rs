@@ -56,11 +56,6 @@ impl Daemon {
         path: &str,
         policy: &str,
     ) -> anyhow::Result<Self> {
-        // The daemon's clients and ours share this process's choice.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let home = TempDir::with_prefix("deployguard-")?;
-        let file = home.path().join(path);
-        fs::create_dir_all(file.parent().context("the policy lies in a folder")?)?;
         let settings = json!({
             "listen": "127.0.0.1:0",
             "policies": "policies",
@@ -79,10 +74,25 @@ impl Daemon {
             "discover": { "ecs": { "every": "1s", "clusters": [world.config().cluster] } },
             "log": { "format": "json", "level": "info,deployguard=debug" },
         });
+        Self::lay_out(binary, &settings, world.environment(), (path, policy))
+    }
+
+    /// The same for a world of other parts, with these settings.
+    pub fn lay_out(
+        binary: &Path,
+        settings: &Value,
+        environment: BTreeMap<&'static str, String>,
+        (path, policy): (&str, &str),
+    ) -> anyhow::Result<Self> {
+        // The daemon's clients and ours share this process's choice.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let home = TempDir::with_prefix("deployguard-")?;
+        let file = home.path().join(path);
+        fs::create_dir_all(file.parent().context("the policy lies in a folder")?)?;
         // JSON is YAML too.
         fs::write(home.path().join("deployguard.yaml"), settings.to_string())?;
         let mut environment: BTreeMap<String, String> =
-            world.environment().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+            environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         environment.insert("SLACK_BOT_TOKEN".into(), super::slack::TOKEN.into());
         environment
             .insert("SLACK_SIGNING_SECRET".into(), super::slack::press::SIGNING_SECRET.into());

@@ -17,11 +17,13 @@ pub mod past;
 pub mod postgres;
 pub mod prometheus;
 pub mod reported;
+pub mod render;
 pub mod server;
 pub mod shop;
 pub mod site;
 pub mod slack;
 pub mod system;
+pub mod taskforge;
 pub mod timeline;
 
 use std::collections::BTreeMap;

@@ -6,8 +6,8 @@ use super::Effect;
 use super::sides::{Told, optional};
 use crate::model::{Metric, MetricOf, Severity};
 use crate::policy::{
-    Against, BaselineRule, Bound, Check, Counted, Gauged, Health, JsonValue, LeakRule, Limit,
-    LogCount, Measure, Part, Probe, Scrape, Stated, Step, WebText,
+    Against, BaselineRule, Bound, Check, Counted, Gauged, Health, Heartbeat, JsonValue, LeakRule,
+    Limit, LogCount, Measure, Part, Probe, Scrape, Stated, Step, WebText,
 };
 
 /// Tells which checks came, went and changed.
@@ -155,6 +155,11 @@ fn stated(stated: &Stated) -> (&'static str, String) {
         Stated::Query(query) => ("status", query.clone()),
         Stated::Alarms(names) => ("alarm", names.join(", ")),
         Stated::Probe(one) => ("probe", probe(one)),
+        Stated::Heartbeat(beat) => {
+            let Heartbeat { job, schedule, time_zone, late, misses } = &**beat;
+            let words = format!("{job} at {schedule} {time_zone}, late {late:#}, misses {misses}");
+            ("heartbeat", words)
+        }
         Stated::Http(health) => {
             let Health { web, expect, depends_on, version } = &**health;
             let list = |name: &str, all: Vec<String>| {

@@ -11,7 +11,7 @@ use super::leak::leak;
 use super::limit::Wall;
 use super::raw::{BaselineText, BreachText, CheckText, CountText, LatencyText, RatioText};
 use super::scalar::At;
-use super::{foreign, limits, logs, probe, web};
+use super::{foreign, heartbeat, limits, logs, probe, web};
 use crate::model::Severity;
 use crate::policy::diagnostic::{Mistake, quoted};
 use crate::policy::{
@@ -191,11 +191,12 @@ fn measure(name: &str, text: &CheckText, limits: &Limits, desk: &mut Desk) -> Op
         ("alarm", text.alarm.is_some()),
         ("http", text.http.is_some()),
         ("probe", text.probe.is_some()),
+        ("heartbeat", text.heartbeat.is_some()),
         ("tasks", text.tasks.is_some()),
     ];
     one_of(&kinds, &["checks", name], desk, "a check measures one thing", || {
         Mistake::new(format!("the check `{name}` measures nothing")).mend(
-            "give it `ratio:`, `latency:`, `query:`, `cloudwatch:`, `json:`, `logs:`, `status:`, `alarm:`, `http:`, `probe:` or `tasks:`, or extend a bundle that does",
+            "give it `ratio:`, `latency:`, `query:`, `cloudwatch:`, `json:`, `logs:`, `status:`, `alarm:`, `http:`, `probe:`, `heartbeat:` or `tasks:`, or extend a bundle that does",
         )
     })?;
     if let Some(text) = &text.ratio {
@@ -219,6 +220,10 @@ fn measure(name: &str, text: &CheckText, limits: &Limits, desk: &mut Desk) -> Op
     if let Some(text) = &text.probe {
         let probe = Box::new(probe::probe(name, text, desk)?);
         return Some(Measure::Status { of: Stated::Probe(probe) });
+    }
+    if let Some(text) = &text.heartbeat {
+        let heartbeat = Box::new(heartbeat::heartbeat(name, text, desk)?);
+        return Some(Measure::Status { of: Stated::Heartbeat(heartbeat) });
     }
     if let Some(gauge) = &text.tasks {
         let unit = limits::of_tasks(gauge.value);
@@ -259,6 +264,7 @@ fn kind(text: &CheckText, limits: &Limits) -> Option<Kind> {
         text.status.as_ref().map(|_| Kind::Status),
         text.http.as_ref().map(|_| Kind::Status),
         text.probe.as_ref().map(|_| Kind::Status),
+        text.heartbeat.as_ref().map(|_| Kind::Status),
         text.alarm.as_ref().map(|_| Kind::Status),
         text.tasks.as_ref().map(|gauge| Kind::Gauge(limits::of_tasks(gauge.value))),
     ];

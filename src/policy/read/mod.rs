@@ -14,6 +14,7 @@ mod emit;
 mod expression;
 mod foreign;
 mod gate;
+mod heartbeat;
 mod home;
 mod layers;
 mod leak;

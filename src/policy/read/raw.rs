@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::amount::{Count, OneIn, Quantile, Share, Stretch, Times};
 use super::cloudwatch::{AlarmText, CloudWatchText};
 use super::gate::GateText;
+use super::heartbeat::HeartbeatText;
 use super::limit::Wall;
 use super::logs::LogsText;
 use super::origin::SourceText;
@@ -124,7 +125,7 @@ pub(super) struct CanaryText {
     pub moved_by: Option<At<MovedBy>>,
 }
 
-/// One measured thing: exactly one of `ratio`, `latency`, `query`, `cloudwatch`, `json`, `logs`, `status`, `alarm`, `http`, `probe` and `tasks`, with limits.
+/// One measured thing: exactly one of `ratio`, `latency`, `query`, `cloudwatch`, `json`, `logs`, `status`, `alarm`, `http`, `probe`, `heartbeat` and `tasks`, with limits.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, expecting = "the keys of a check")]
 pub(super) struct CheckText {
@@ -148,6 +149,8 @@ pub(super) struct CheckText {
     pub logs: Option<LogsText>,
     /// A smoke test or a user flow, run at the start of the roll-out, when the grace has ended, and then every so often: up or down. What failed before the deployment counts once it has been good. Its limits are failures running: `SEV1: 2 failures`.
     pub probe: Option<ProbeText>,
+    /// A scheduled job that beat regularly before the deployment: down when a run is missed or fails. Its limits are failures running, of samples; its state lasts until the next run: `SEV3: 1 failure`.
+    pub heartbeat: Option<HeartbeatText>,
     /// The tasks of the deployment, as the platform shows them; no metric is needed. `failures`: how many came to harm in ten minutes, such as `SEV2: "> 2"`. `running`: the share of the desired tasks that run after the roll-out. `healthy_targets`: the share of the load balancer's targets that are healthy.
     pub tasks: Option<At<TaskGauge>>,
     /// Inside it the check is healthy, whatever its baseline says.

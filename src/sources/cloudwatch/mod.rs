@@ -149,6 +149,7 @@ impl CloudWatch {
                 | Ask::Json(_)
                 | Ask::Logs(_)
                 | Ask::Probe(_)
+            | Ask::Beat(_)
                 | Ask::Scraped(_) => {}
             }
         }
@@ -318,6 +319,7 @@ pub fn price(requests: &[Request]) -> Spent {
             | Ask::Json(_)
             | Ask::Logs(_)
             | Ask::Probe(_)
+            | Ask::Beat(_)
             | Ask::Scraped(_) => None,
         });
     let calls = calls::plan(wanted.collect());

@@ -134,6 +134,7 @@ impl Web {
             | Ask::Tasks(_)
             | Ask::Logs(_)
             | Ask::Probe(_)
+            | Ask::Beat(_)
             | Ask::Scraped(_) => {
                 let why = Unusable::Refused("it is not asked of the web".into());
                 Fetched::failed(*ticks, why)
@@ -192,6 +193,7 @@ fn parts(ask: &Ask) -> Option<Parts<'_>> {
         | Ask::Tasks(_)
         | Ask::Logs(_)
         | Ask::Probe(_)
+            | Ask::Beat(_)
         | Ask::Scraped(_) => None,
     }
 }

@@ -20,6 +20,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::Deserialize;
 
+pub(super) use signature::base64;
 pub use signature::{Certificate, canonical};
 
 use fetch::Wire;

@@ -82,7 +82,7 @@ pub fn canonical(message: &Envelope) -> String {
 }
 
 /// Standard base64 with its padding; `None`: it is not.
-fn base64(text: &str) -> Option<Vec<u8>> {
+pub(in crate::triggers) fn base64(text: &str) -> Option<Vec<u8>> {
     let (text, padding) = match text.trim_end_matches('=') {
         bare if text.len() - bare.len() <= 2 => (bare, text.len() - bare.len()),
         _ => return None,

@@ -1,0 +1,202 @@
+//! Heartbeats of scheduled jobs: what was kept of them, against their schedule.
+//!
+//! Missing data is never guilt. But that a job which beat regularly is silent when it was due
+//! is what this check is for, so silence is a failure where, and only where, regularity is
+//! proven:
+//!
+//! | what is known | answer |
+//! | --- | --- |
+//! | the newest runs that were due have beaten | up |
+//! | a run that was due after the deployment began has not beaten `late` after its time, or said that it failed, and the two runs before it beat well | down |
+//! | as many such runs in a row as `misses` says are needed, and there are fewer | up, and told |
+//! | a run before the deployment is among those that are missing | no data: it was so before |
+//! | the job has not beaten at two runs in a row before that | no data: it is not known how it beats |
+//!
+//! A run is due when it may no longer be under way, `late` after its time; one that says that it failed
+//! counts at once. The state of a job lasts until its next run.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use cronexpr::{Crontab, MakeTimestamp};
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+use super::plan::Request;
+use super::track::{Fetched, Track};
+use crate::model::{Ask, BESIDE, Beat, BeatAsk, CHECK, Ticks, Unusable};
+
+/// Runs in a row that show that a job beats regularly.
+const REGULAR: usize = 2;
+/// How much before its time by our clock a run may end.
+const EARLY: SignedDuration = SignedDuration::from_mins(1);
+/// How far back runs are looked for, and how many at most at a time.
+const LONGEST: SignedDuration = SignedDuration::from_hours(24 * 70);
+const MOST_RUNS: usize = 2000;
+
+/// What keeps heartbeats.
+pub trait Keeper: Send + Sync {
+    /// The newest of a job, oldest first; enough of them for a few runs.
+    fn newest<'a>(
+        &'a self,
+        job: &'a str,
+    ) -> Pin<Box<dyn Future<Output = Result<Vec<Beat>, String>> + Send + 'a>>;
+}
+
+/// Heartbeats that are kept somewhere. Cheap to clone.
+#[derive(Clone)]
+pub struct Beats(Arc<dyn Keeper>);
+
+impl fmt::Debug for Beats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Beats")
+    }
+}
+
+impl Beats {
+    pub fn kept_by(keeper: Arc<dyn Keeper>) -> Self {
+        Self(keeper)
+    }
+
+    /// Answers `requests` in their order. What is no heartbeat is refused.
+    pub(super) async fn fetch(&self, requests: &[Request]) -> Vec<Fetched> {
+        let mut fetched = Vec::with_capacity(requests.len());
+        for Request { ask, ticks } in requests {
+            let Ask::Beat(ask) = ask else {
+                let why = Unusable::Refused("it is no heartbeat".into());
+                fetched.push(Fetched::failed(*ticks, why));
+                continue;
+            };
+            fetched.push(match self.0.newest(&ask.job).await {
+                Ok(beats) => told(ask, &beats, *ticks),
+                Err(why) => Fetched::failed(*ticks, Unusable::Unreachable(why)),
+            });
+        }
+        fetched
+    }
+}
+
+/// Of now, and nothing new of earlier ticks.
+fn told(ask: &BeatAsk, beats: &[Beat], ticks: Ticks) -> Fetched {
+    let Some(last) = ticks.count.checked_sub(1) else { return Fetched::default() };
+    let now = ticks.part(last..ticks.count).first;
+    let (up, words) = match standing(ask, beats, now) {
+        Ok(standing) => standing,
+        Err(why) => return Fetched::failed(ticks, Unusable::Refused(why)),
+    };
+    let label = |name: &str, value: String| BTreeMap::from([(name.to_owned(), value)]);
+    let value = f64::from(u8::from(up));
+    let track =
+        Track { labels: label(CHECK, ask.job.clone()), samples: vec![(ticks.at_ms(last), value)] };
+    let beside = Track { labels: label(BESIDE, words), samples: Vec::new() };
+    let failed = (last > 0).then_some((0..last, Unusable::NothingNew));
+    Fetched { tracks: vec![track, beside], failed: Vec::from_iter(failed) }
+}
+
+/// What is known of one run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Run {
+    Well,
+    Failed,
+    Missed,
+}
+
+/// Whether the job is up at `now`, and why, in words.
+///
+/// # Errors
+/// Why nothing can be said.
+pub(super) fn standing(
+    ask: &BeatAsk,
+    beats: &[Beat],
+    now: Timestamp,
+) -> Result<(bool, String), String> {
+    let crontab = crontab(&ask.schedule, &ask.time_zone)?;
+    let misses = usize::try_from(ask.misses.max(1)).unwrap_or(usize::MAX);
+    // One may be under way still.
+    let mut runs = known(ask, beats, &times(&crontab, now, misses + REGULAR + 1)?, now);
+    let at = runs.iter().rposition(|(_, run)| *run == Run::Well);
+    let missing = runs.split_off(at.map_or(0, |last| last + 1));
+    let job = &ask.job;
+    let zone = TimeZone::get(&ask.time_zone).unwrap_or(TimeZone::UTC);
+    let clock = |at: Timestamp| at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M %Z").to_string();
+    let Some((first, last)) = missing.first().zip(missing.last()) else {
+        return Ok(match runs.last() {
+            Some((at, _)) => (true, format!("{job} ran at {}", clock(*at))),
+            None => return Err(format!("{job} was never due yet")),
+        });
+    };
+    let how = match last.1 {
+        Run::Failed => "says that it failed",
+        Run::Missed | Run::Well => "did not beat",
+    };
+    let words = format!("{job} {how}, due at {}", clock(last.0));
+    if ask.since.is_none_or(|since| first.0 <= since) {
+        return Err(format!("{words}: it was so before the deployment"));
+    }
+    let regular = runs.iter().rev().take(REGULAR).filter(|(_, run)| *run == Run::Well).count();
+    if regular < REGULAR {
+        return Err(format!("{words}, and did not beat regularly before: it is not known how"));
+    }
+    if missing.len() < misses {
+        let so_far = format!("{words}: {} of {misses} runs", missing.len());
+        return Ok((true, so_far));
+    }
+    Ok((false, words))
+}
+
+/// What became of each run, oldest first; without the one that may be under way still.
+fn known(
+    ask: &BeatAsk,
+    beats: &[Beat],
+    times: &[Timestamp],
+    now: Timestamp,
+) -> Vec<(Timestamp, Run)> {
+    let shifted = |at: Timestamp, by: SignedDuration| at.checked_add(by).unwrap_or(at);
+    let of = |due: Timestamp| {
+        let (from, until) = (shifted(due, -EARLY), shifted(due, ask.late));
+        let own: Vec<bool> = beats
+            .iter()
+            .filter(|beat| from <= beat.at && beat.at <= until)
+            .map(|beat| beat.well)
+            .collect();
+        match (own.is_empty(), own.contains(&true)) {
+            (true, _) if now <= until => None,
+            (true, _) => Some(Run::Missed),
+            // It may have been run again.
+            (false, true) => Some(Run::Well),
+            (false, false) => Some(Run::Failed),
+        }
+    };
+    times.iter().filter_map(|due| Some((*due, of(*due)?))).collect()
+}
+
+/// The newest times of the schedule up to `until`, oldest first: `least`, if there are.
+fn times(crontab: &Crontab, until: Timestamp, least: usize) -> Result<Vec<Timestamp>, String> {
+    let mut span = SignedDuration::from_hours(1);
+    loop {
+        let from = until.checked_sub(span).map_err(|error| error.to_string())?;
+        let all = crontab.iter_after(MakeTimestamp(from)).map_err(|error| error.to_string())?;
+        let mut found = Vec::new();
+        for next in all.take(MOST_RUNS) {
+            let at = next.map_err(|error| error.to_string())?.timestamp();
+            if at > until {
+                break;
+            }
+            found.push(at);
+        }
+        if found.len() >= least || span >= LONGEST {
+            return Ok(found.split_off(found.len().saturating_sub(least)));
+        }
+        span = (span * 4).min(LONGEST);
+    }
+}
+
+fn crontab(schedule: &str, zone: &str) -> Result<Crontab, String> {
+    cronexpr::parse_crontab(&format!("{schedule} {zone}")).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+#[path = "beats_tests.rs"]
+mod tests;
