@@ -3,6 +3,7 @@
 
 mod account;
 mod called;
+mod cluster;
 mod people;
 mod report;
 mod web;
@@ -38,6 +39,9 @@ pub async fn examine(settings: &Settings, slack_post: bool, call: &[Recipient]) 
     for (name, target) in settings.targets() {
         let loaded = loaded.clone();
         within(&mut parts, format!("target {name}"), async move {
+            if let Some(kubernetes) = &target.kubernetes {
+                return cluster::examine(&name, &target, kubernetes, &loaded).await;
+            }
             let account = account_of(&name, &target).await;
             account::examine(&name, &target, &account, &loaded).await
         });
@@ -229,7 +233,7 @@ fn guarded(loaded: &Loaded, services: &[ServiceKey], unasked: &[String], report:
         if count > 0 {
             report.ok(&format!("{name} guards {count} services now"));
         } else if is_unknown() {
-            let words = format!("what {name} guards is not known: ECS could not be asked");
+            let words = format!("what {name} guards is not known: its target could not be asked");
             report.warn(&words, "mend what fails at its target first");
         } else {
             report.warn(&format!("{name} guards nothing now"), "see its `match`");
@@ -261,7 +265,7 @@ mod tests {
             guarded(&loaded, &[], &unasked, &mut report);
             report.lines().remove(0).what
         };
-        let unknown = "what shop guards is not known: ECS could not be asked";
+        let unknown = "what shop guards is not known: its target could not be asked";
         assert_eq!(told(&["prod-us"]), unknown);
         assert_eq!(told(&["staging"]), "shop guards nothing now");
         assert_eq!(told(&[]), "shop guards nothing now");

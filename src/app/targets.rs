@@ -1,14 +1,15 @@
-//! The clients of every account and region: each has its own, with its own credentials and
+//! The clients of every account and region, and of every cluster elsewhere: each has its own, with its own credentials and
 //! throttles.
 
 use std::collections::BTreeMap;
 
-use super::{prometheus, sources_of, web_of};
+use super::{prometheus, sources_elsewhere, sources_of, web_of};
 use crate::aws::{Account, AccountSettings, Role};
 use crate::engine::{Place, PlaceOf};
 use crate::platform::ecs::Ecs;
+use crate::platform::kubernetes::{Access, Kubernetes};
 use crate::platform::{Accounts, Host};
-use crate::settings::{Secret, Settings, TargetSettings};
+use crate::settings::{KubernetesSettings, Secret, Settings, TargetSettings};
 use crate::sources::{Prometheus, Sources};
 use crate::triggers::sqs::Queue;
 
@@ -37,6 +38,15 @@ pub(super) async fn account(name: &str, target: &TargetSettings) -> Account {
     .await
 }
 
+/// The cluster of one target. Nothing is sent to it.
+pub(super) async fn cluster(
+    name: &str,
+    settings: &KubernetesSettings,
+) -> Result<Kubernetes, String> {
+    let KubernetesSettings { context, kubeconfig, in_cluster } = settings.clone();
+    Kubernetes::connect(name, &Access { kubeconfig, context, in_cluster }).await
+}
+
 /// The account that the daemon itself is in.
 pub(super) async fn own_account(settings: &Settings) -> Account {
     let region = settings.aws.region.clone();
@@ -52,10 +62,6 @@ impl Targets {
         let (mut hosts, mut sources) = (Vec::<(String, Host)>::new(), BTreeMap::new());
         let (mut queues, mut place) = (Vec::new(), Place::default());
         for (name, target) in settings.targets() {
-            let account = account(&name, &target).await;
-            if account.region().is_none() {
-                tracing::warn!("target {name}: {}", crate::aws::NO_REGION);
-            }
             let own = settings.targets.get(&name).and_then(|one| one.prometheus.as_ref());
             let asked = match own.map(prometheus).transpose()? {
                 Some(own) => {
@@ -64,6 +70,17 @@ impl Targets {
                 }
                 None => shared.clone(),
             };
+            if let Some(kubernetes) = &target.kubernetes {
+                sources.insert(name.clone(), sources_elsewhere(asked, web.clone()));
+                let host = cluster(&name, kubernetes).await.map_err(anyhow::Error::msg)?;
+                place.elsewhere.push(name.clone());
+                hosts.push((name, host.into()));
+                continue;
+            }
+            let account = account(&name, &target).await;
+            if account.region().is_none() {
+                tracing::warn!("target {name}: {}", crate::aws::NO_REGION);
+            }
             sources.insert(name.clone(), sources_of(&account, asked, web.clone()));
             if let Some(sqs) = &target.sqs {
                 queues.push((Queue::of(&account, &sqs.queue), name.clone()));

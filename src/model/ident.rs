@@ -22,6 +22,34 @@ impl fmt::Display for ServiceKey {
     }
 }
 
+/// What of Kubernetes is written with its kind: `service/NAME`.
+const KINDS: [&str; 3] = ["service", "ingress", "httproute"];
+
+impl ServiceKey {
+    /// What people call it: without its kind.
+    pub fn name(&self) -> &str {
+        self.service.rsplit('/').next().unwrap_or(&self.service)
+    }
+
+    /// `CLUSTER/SERVICE` or `TARGET/CLUSTER/SERVICE` in its parts; `SERVICE` may have its kind
+    /// in front. `None`: it is neither.
+    pub fn parts(text: &str) -> Option<(Option<&str>, &str, &str)> {
+        let (front, name) = text.rsplit_once('/')?;
+        let kind = front.rsplit_once('/').filter(|(_, kind)| KINDS.contains(kind));
+        let (place, service) = match kind {
+            Some((place, _)) => (place, &text[place.len() + 1..]),
+            None => (front, name),
+        };
+        match place.split_once('/') {
+            None => Some((None, place, service)),
+            Some((target, cluster)) if !cluster.contains('/') => {
+                Some((Some(target), cluster, service))
+            }
+            Some(_) => None,
+        }
+    }
+}
+
 /// A service under the names that people use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Service {
@@ -44,7 +72,9 @@ impl WatchId {
         let digest = Sha256::digest(format!("{service}\n{deployment}"));
         let mut tail = [0; 8];
         tail.copy_from_slice(&digest[..8]);
-        Self(format!("{}-{:016x}", service.service, u64::from_be_bytes(tail)))
+        // It stands in addresses, as one part of their path.
+        let name = service.service.replace('/', "-");
+        Self(format!("{name}-{:016x}", u64::from_be_bytes(tail)))
     }
 
     /// An id as a person typed it; it may name no watch.

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::ecs::Ecs;
+use super::kubernetes::Kubernetes;
 use super::{LookError, Platform};
 use crate::model::{
     ActFailure, Acted, Inspection, Permit, Revision, RollbackPlan, ServiceKey, ShiftPlan, Sighting,
@@ -13,6 +14,7 @@ use crate::model::{
 #[derive(Clone)]
 pub enum Host {
     Ecs(Ecs),
+    Kubernetes(Kubernetes),
 }
 
 impl From<Ecs> for Host {
@@ -21,16 +23,24 @@ impl From<Ecs> for Host {
     }
 }
 
+impl From<Kubernetes> for Host {
+    fn from(kubernetes: Kubernetes) -> Self {
+        Self::Kubernetes(kubernetes)
+    }
+}
+
 impl Platform for Host {
     async fn clusters(&self) -> Result<Vec<String>, LookError> {
         match self {
             Self::Ecs(ecs) => ecs.clusters().await,
+            Self::Kubernetes(one) => one.clusters().await,
         }
     }
 
     async fn services(&self, cluster: &str) -> Result<Vec<ServiceKey>, LookError> {
         match self {
             Self::Ecs(ecs) => ecs.services(cluster).await,
+            Self::Kubernetes(one) => one.services(cluster).await,
         }
     }
 
@@ -41,6 +51,7 @@ impl Platform for Host {
     ) -> Vec<(ServiceKey, Result<Option<Sighting>, LookError>)> {
         match self {
             Self::Ecs(ecs) => ecs.look(services, now).await,
+            Self::Kubernetes(one) => one.look(services, now).await,
         }
     }
 
@@ -53,6 +64,7 @@ impl Platform for Host {
     ) -> Result<Inspection, LookError> {
         match self {
             Self::Ecs(ecs) => ecs.inspect(service, judged, target, pin_digests).await,
+            Self::Kubernetes(one) => one.inspect(service, judged, target, pin_digests).await,
         }
     }
 
@@ -60,18 +72,21 @@ impl Platform for Host {
         match self {
             // It holds whole answers of AWS.
             Self::Ecs(ecs) => Box::pin(ecs.foresee(plan)).await,
+            Self::Kubernetes(one) => Box::pin(one.foresee(plan)).await,
         }
     }
 
     async fn roll_back(&self, permit: &Permit, plan: &RollbackPlan) -> Result<Acted, ActFailure> {
         match self {
             Self::Ecs(ecs) => ecs.roll_back(permit, plan).await,
+            Self::Kubernetes(one) => one.roll_back(permit, plan).await,
         }
     }
 
     async fn shift(&self, plan: &ShiftPlan, stop: &StopSwitch) -> Result<(), ActFailure> {
         match self {
             Self::Ecs(ecs) => ecs.shift(plan, stop).await,
+            Self::Kubernetes(one) => one.shift(plan, stop).await,
         }
     }
 }

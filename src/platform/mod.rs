@@ -8,6 +8,7 @@ mod accounts;
 mod balancers;
 pub mod ecs;
 mod host;
+pub mod kubernetes;
 
 pub use accounts::Accounts;
 pub use balancers::Balancers;

@@ -94,6 +94,11 @@ impl Written {
                 if name == OWN_NAME { glob.names(name) } else { glob.matches(name) }
             })
         };
+        // What has its kind in front is guarded by whom names the kind: a Deployment of
+        // Kubernetes and what leads to it are one thing to `*`, and would be guarded twice.
+        if key.service.contains('/') && !self.policy.matches.service.contains('/') {
+            return false;
+        }
         let anywhere = self.policy.matches.target.is_none();
         (anywhere || self.target.as_ref().is_some_and(|target| target.matches(&key.target)))
             && matches(&self.cluster, &key.cluster)

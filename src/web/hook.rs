@@ -15,6 +15,7 @@ use super::Face;
 use super::body::read_json;
 use super::place;
 use super::problem::Problem;
+use super::said::PlatformSaid;
 use crate::engine::{Announced, clock};
 use crate::model::{Announcement, Facts, RollbackSafe, Service, ServiceKey, WatchId};
 use crate::policy::{Glob, Matches};
@@ -49,22 +50,6 @@ struct Hook {
     labels: BTreeMap<String, String>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PlatformSaid {
-    ecs: Option<EcsSaid>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct EcsSaid {
-    cluster: String,
-    service: Option<String>,
-    task_definition: Option<String>,
-    /// ECS's own id, `ecs-svc/...`.
-    deployment: Option<String>,
-}
-
 /// `true`, `false` or `"unknown"`.
 fn rollback_safe<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RollbackSafe, D::Error> {
     #[derive(Deserialize)]
@@ -96,7 +81,8 @@ pub async fn announce(
         let detail = format!("{at} lies in the future; it is {now} here");
         return Err(Problem::field("at", detail));
     }
-    let Some(key) = face.seek(&hook.sought()).await? else {
+    let named = hook.platform.service(&hook.service).into_owned();
+    let Some(key) = face.seek(&hook.sought(&named)).await? else {
         let known = face.known_services().await?;
         let names = known.iter().map(|key| key.service.as_str());
         let nearest = crate::policy::nearest(&hook.service, names);
@@ -104,7 +90,7 @@ pub async fn announce(
         let guarded = crate::policy::nearest(&hook.service, guarded.iter().map(String::as_str));
         let nearest: BTreeSet<&str> = nearest.into_iter().chain(guarded).collect();
         face.metrics.announced(&Ok(Announced::Unguarded { nearest: Vec::new() }));
-        return Ok(unguarded(&face.unguarded_words(&hook.sought()), &nearest));
+        return Ok(unguarded(&face.unguarded_words(&hook.sought(&named)), &nearest));
     };
     // The name that is announced and the service that is meant may differ.
     caller.may_speak_of(&key.service, &hook.environment)?;
@@ -114,14 +100,12 @@ pub async fn announce(
         let detail = format!("`{}`, but the policy of {key} says `{expected}`", hook.environment);
         return Err(Problem::field("environment", detail));
     }
-    let why = face.unguarded_words(&hook.sought());
-    let ecs = hook.platform.ecs;
-    let (task_definition, platform_id) =
-        ecs.map_or((None, None), |ecs| (ecs.task_definition, ecs.deployment));
+    let why = face.unguarded_words(&hook.sought(&named));
+    let (revision, platform_id) = hook.platform.revision();
     let announcement = Announcement {
         id: hook.id.clone(),
         service: Service { name: hook.service.clone(), environment: hook.environment, key },
-        revision: task_definition,
+        revision,
         platform_id,
         at,
         facts: Facts {
@@ -162,13 +146,13 @@ pub(super) struct Sought<'a> {
 }
 
 impl Hook {
-    fn sought(&self) -> Sought<'_> {
-        let ecs = self.platform.ecs.as_ref();
+    /// `named`: the service, as a policy names it.
+    fn sought<'a>(&'a self, named: &'a str) -> Sought<'a> {
         Sought {
-            service: ecs.and_then(|ecs| ecs.service.as_ref()).unwrap_or(&self.service),
+            service: named,
             environment: &self.environment,
             target: self.target.as_deref(),
-            cluster: ecs.map(|ecs| ecs.cluster.as_str()),
+            cluster: self.platform.cluster(),
         }
     }
 }
@@ -286,25 +270,13 @@ fn check_texts(hook: &Hook) -> Result<(), Problem> {
         ("url", &hook.url),
         ("target", &hook.target),
     ];
-    let ecs = hook.platform.ecs.as_ref().map(|ecs| {
-        [
-            ("platform.ecs.cluster", Some(&ecs.cluster)),
-            ("platform.ecs.service", ecs.service.as_ref()),
-            ("platform.ecs.task_definition", ecs.task_definition.as_ref()),
-            ("platform.ecs.deployment", ecs.deployment.as_ref()),
-        ]
-    });
-    let places = ecs.into_iter().flatten();
-    let places = places.filter_map(|(field, text)| Some((field, text?))).collect::<Vec<_>>();
+    let places = hook.platform.texts();
     for (field, text) in required.into_iter().chain(places.iter().copied()) {
         if text.trim().is_empty() {
             return Err(Problem::field(field, "must not be empty"));
         }
     }
-    if let Some(ecs) = &hook.platform.ecs {
-        ecs_name("platform.ecs.cluster", &ecs.cluster)?;
-        ecs_name("platform.ecs.service", ecs.service.as_ref().unwrap_or(&hook.service))?;
-    }
+    hook.platform.check(&hook.service)?;
     let given = optional.into_iter().filter_map(|(field, text)| Some((field, text.as_ref()?)));
     for (field, text) in required.into_iter().chain(places).chain(given) {
         check_text(field, text)?;
@@ -325,14 +297,4 @@ pub(super) fn check_text(field: &str, text: &str) -> Result<(), Problem> {
         return Err(Problem::field(field, detail));
     }
     Ok(())
-}
-
-/// ECS's own rule for the names of clusters and services.
-fn ecs_name(field: &str, name: &str) -> Result<(), Problem> {
-    let fits = |char: char| char.is_ascii_alphanumeric() || char == '-' || char == '_';
-    if !name.is_empty() && name.len() <= 255 && name.chars().all(fits) {
-        return Ok(());
-    }
-    let detail = format!("`{name}` is no name in ECS: letters, digits, `-` and `_`, at most 255");
-    Err(Problem::field(field, detail))
 }

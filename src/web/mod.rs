@@ -16,6 +16,7 @@ mod picture;
 mod place;
 mod problem;
 mod read;
+mod said;
 mod slack;
 mod sns;
 mod view;

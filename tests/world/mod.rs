@@ -9,6 +9,7 @@ pub mod called;
 pub mod daemon;
 pub mod faults;
 pub mod http;
+pub mod kubernetes;
 pub mod leash;
 pub mod load;
 pub mod postgres;
