@@ -12,7 +12,7 @@ NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 
 demo: install
 	cargo build -q $(FEATURES) --bin deployguard --example demo
-	@$${CARGO_TARGET_DIR:-target}/debug/examples/demo
+	@$${CARGO_TARGET_DIR:-target}/debug/examples/demo $(SYSTEM)
 
 test: install lint
 ifeq ($(NEXTEST),)

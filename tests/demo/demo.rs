@@ -6,6 +6,8 @@
 
 #[path = "narrator.rs"]
 mod narrator;
+#[path = "taskflow_k8s.rs"]
+mod taskflow_k8s;
 
 #[path = "../world/mod.rs"]
 mod world;
@@ -23,7 +25,12 @@ use world::{World, WorldConfig};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match demo().await {
+    let asked = std::env::args().nth(1);
+    let played = match asked.as_deref() {
+        Some("taskflow-k8s") => async { taskflow_k8s::play(&binary()?).await }.await,
+        Some(_) | None => demo().await,
+    };
+    match played {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("\nThe demo failed: {error:#}");

@@ -4,6 +4,7 @@
 mod cloudwatch;
 mod crash;
 mod ending;
+mod kubernetes;
 mod ladder;
 mod pair;
 mod pressed_on;
