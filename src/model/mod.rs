@@ -30,7 +30,7 @@ pub use deployment::{
     Announcement, Deployment, Facts, Inherited, Revision, RollbackSafe, Span, Unsafe, repository,
 };
 pub use gate::{GateOverride, GateReason, GateRule, GateVerdict, Named, OVERRIDE_LASTS};
-pub use ident::{Service, ServiceKey, WatchId};
+pub use ident::{Service, ServiceKey, WatchId, without_kinds};
 pub use incident::{Acked, Incident, IncidentStatus};
 pub use joined::{Companion, Lead};
 pub use ledger::{LedgerEntry, Standing};

@@ -19,7 +19,7 @@ pub const POLICY: &str = r#"
 version: 1
 policy: taskflow-k8s-production
 environment: production
-match: { target: taskflow-k8s, cluster: production, service: "{service/taskflow-api,worker}" }
+match: { target: taskflow-k8s, cluster: production, service: service/taskflow-api }
 mode: auto
 labels: { service: service }
 phases:
