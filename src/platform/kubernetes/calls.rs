@@ -31,7 +31,7 @@ pub(super) struct Namespace {
     pub(super) sets: Vec<ReplicaSet>,
     pub(super) services: Vec<Service>,
     pub(super) ingresses: Vec<Ingress>,
-    /// HTTPRoutes, as they are.
+    /// `HTTPRoutes`, as they are.
     pub(super) routes: Vec<DynamicObject>,
 }
 
@@ -67,7 +67,7 @@ impl Kubernetes {
     }
 
     /// Reads a namespace: the switches before what they lead to, a Deployment before its
-    /// ReplicaSets.
+    /// `ReplicaSets`.
     pub(super) async fn read(&self, namespace: &str, parts: Parts) -> Result<Namespace, Fault> {
         let client = || self.client().clone();
         let mut read = Namespace::default();

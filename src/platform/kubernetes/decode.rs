@@ -84,7 +84,7 @@ fn before(read: &Namespace, found: &Selected<'_>) -> Option<Revision> {
 /// What the only other Deployment runs that the selector could select.
 fn standing_by(read: &Namespace, found: &Selected<'_>) -> Option<Revision> {
     match found.alternatives(read)[..] {
-        [(ref other, _)] => Some(Rolled::made(read, other).ok()?.revision()),
+        [(other, _)] => Some(Rolled::made(read, other).ok()?.revision()),
         [..] => None,
     }
 }

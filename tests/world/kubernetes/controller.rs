@@ -2,6 +2,7 @@
 //! come up and go one after another, revision numbers, the history that is kept.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -65,7 +66,10 @@ fn observed(store: &mut Store, deployment: &Value) -> Option<String> {
 fn make(store: &mut Store, deployment: &Value, revision: u64) -> Option<String> {
     let meta = &deployment["metadata"];
     let digest = Sha256::digest(deployment["spec"]["template"].to_string());
-    let hash: String = digest.iter().take(5).map(|byte| format!("{byte:02x}")).collect();
+    let hash: String = digest.iter().take(5).fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    });
     let name = format!("{}-{hash}", text(&meta["name"]));
     let mut template = deployment["spec"]["template"].clone();
     template["metadata"]["labels"]["pod-template-hash"] = json!(hash);

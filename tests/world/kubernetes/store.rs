@@ -197,16 +197,14 @@ fn written(before: &Value, object: &mut Value, by: &str) {
             }
         }
     }
-    let at = match entries.iter().position(|entry| entry["manager"] == by) {
-        Some(at) => at,
-        None => {
-            let fields = json!({ "f:metadata": {}, "f:spec": {} });
-            entries.push(json!({
-                "manager": by, "operation": "Update", "fieldsType": "FieldsV1", "fieldsV1": fields,
-            }));
-            entries.len() - 1
-        }
-    };
+    let known = entries.iter().position(|entry| entry["manager"] == by);
+    let at = known.unwrap_or_else(|| {
+        let fields = json!({ "f:metadata": {}, "f:spec": {} });
+        entries.push(json!({
+            "manager": by, "operation": "Update", "fieldsType": "FieldsV1", "fieldsV1": fields,
+        }));
+        entries.len() - 1
+    });
     entries[at]["time"] = json!(seconds());
     for (part, field) in changed {
         entries[at]["fieldsV1"][part][field] = json!({});
