@@ -91,6 +91,11 @@ fn sources_of(
     }
 }
 
+/// What can be asked about the services of a place that is not AWS's.
+fn sources_elsewhere(prometheus: Option<Prometheus>, web: Option<Web>) -> Sources {
+    Sources { prometheus, web, ..Sources::default() }
+}
+
 /// Everything that the daemon talks to.
 struct Adapters {
     store: Store,

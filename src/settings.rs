@@ -37,7 +37,7 @@ pub use outbound::{OutboundSettings, PolicySecret, way_out};
 pub use render::RenderSettings;
 pub use slack::{OperatorSettings, Operators, SlackSettings};
 pub use store::StoreSettings;
-pub use targets::{AccountsSettings, TargetSettings};
+pub use targets::{AccountsSettings, KubernetesSettings, TargetSettings};
 
 /// `deployguard.yaml`.
 #[derive(Debug, Clone, Deserialize)]

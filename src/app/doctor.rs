@@ -4,6 +4,7 @@
 mod account;
 mod called;
 mod github;
+mod cluster;
 mod people;
 mod render;
 mod report;
@@ -46,6 +47,9 @@ pub async fn examine(settings: &Settings, slack_post: bool, call: &[Recipient]) 
             continue;
         }
         within(&mut parts, format!("target {name}"), async move {
+            if let Some(kubernetes) = &target.kubernetes {
+                return cluster::examine(&name, &target, kubernetes, &loaded).await;
+            }
             let account = account_of(&name, &target).await;
             account::examine(&name, &target, &account, &loaded).await
         });

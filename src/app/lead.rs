@@ -17,11 +17,13 @@ use tokio_util::task::TaskTracker;
 
 use super::Adapters;
 use crate::engine::{
-    Digests, Ear, Engine, FleetBrake, Helm, Hinted, Hints, Parts, PollSettings, Postman, Presses,
-    Scraper, Status, Tenure, Turn, between_turns, deliver_forever, hear_forever, poll_forever,
-    post_digests_forever, scrape_forever, tell_strays_forever, turn,
+    Digests, Ear, Engine, FleetBrake, Helm, Hinted, Hints, Overhear, Parts, PollSettings, Postman,
+    Presses, Scraper, Status, Tenure, Turn, between_turns, deliver_forever, hear_forever,
+    overhear_forever, poll_forever, post_digests_forever, scrape_forever, tell_strays_forever,
+    turn,
 };
 use crate::model::Lane;
+use crate::platform::Host;
 use crate::policy_repo::{Loaded, Reload};
 use crate::settings::{Settings, TargetSettings};
 use crate::store::{Fence, Store, StoreError};
@@ -253,6 +255,7 @@ impl Leader {
             };
             around.spawn(scrape_forever(scraper, ending.clone()));
         }
+        self.overhear(&around, engine, parts, ending);
         for lane in Lane::all() {
             let postman = Postman {
                 store: parts.store.clone(),
@@ -278,6 +281,27 @@ impl Leader {
         }
         around.close();
         around
+    }
+
+    /// Listens to every cluster that tells of its changes.
+    fn overhear(
+        &self,
+        around: &TaskTracker,
+        engine: &Engine,
+        parts: &Parts,
+        ending: &CancellationToken,
+    ) {
+        for (target, host) in parts.platform.iter() {
+            let Host::Kubernetes(kubernetes) = host else { continue };
+            let ears = Overhear {
+                target: target.to_owned(),
+                kubernetes: kubernetes.clone(),
+                namespaces: parts.clusters.get(target).cloned().flatten(),
+                policies: engine.policies(),
+                hints: self.hints.clone(),
+            };
+            around.spawn(overhear_forever(ears, ending.clone()));
+        }
     }
 
     /// Looks at every account and region, each in a task of its own: one that hangs delays

@@ -1,4 +1,4 @@
-//! The clients of every account and region: each has its own, with its own credentials and
+//! The clients of every account and region, and of every cluster elsewhere: each has its own, with its own credentials and
 //! throttles.
 
 use std::collections::BTreeMap;
@@ -9,9 +9,10 @@ use crate::aws::{Account, AccountSettings, Role};
 use crate::commands::Commands;
 use crate::engine::{Place, PlaceOf};
 use crate::platform::ecs::Ecs;
+use crate::platform::kubernetes::{Access, Kubernetes};
 use crate::platform::render::{Render, Workspace};
 use crate::platform::{Accounts, Actuators, Host};
-use crate::settings::{RenderSettings, Secret, Settings, TargetSettings};
+use crate::settings::{KubernetesSettings, RenderSettings, Secret, Settings, TargetSettings};
 use crate::sources::{Pages, Prometheus, Sources};
 use crate::triggers::render::Workspace as Posting;
 use crate::triggers::sqs::Queue;
@@ -68,10 +69,13 @@ pub(super) fn workspaces(settings: &Settings) -> anyhow::Result<Vec<Posting>> {
     posting.collect::<Result<_, _>>().map_err(|why| anyhow::anyhow!(why))
 }
 
-/// A target that no event of AWS is about.
-fn off_aws(name: &str) -> PlaceOf {
-    let nowhere = Some("not on AWS".to_owned());
-    PlaceOf { target: name.to_owned(), region: nowhere.clone(), account: nowhere }
+/// The cluster of one target. Nothing is sent to it.
+pub(super) async fn cluster(
+    name: &str,
+    settings: &KubernetesSettings,
+) -> Result<Kubernetes, String> {
+    let KubernetesSettings { context, kubeconfig, in_cluster } = settings.clone();
+    Kubernetes::connect(name, &Access { kubeconfig, context, in_cluster }).await
 }
 
 /// The account that the daemon itself is in.
@@ -100,11 +104,18 @@ impl Targets {
                 None => shared.clone(),
             };
             let of_web = (web.clone(), pages.clone());
-            if let Some(settings) = &target.render {
-                let of_render = sources_off_aws(asked, of_web, commands.clone());
-                sources.insert(name.clone(), of_render);
-                place.targets.push(off_aws(&name));
-                hosts.push((name.clone(), render(&name, settings)?.into()));
+            let elsewhere: Option<Host> = match (&target.kubernetes, &target.render) {
+                (Some(kubernetes), _) => {
+                    Some(cluster(&name, kubernetes).await.map_err(anyhow::Error::msg)?.into())
+                }
+                (None, Some(settings)) => Some(render(&name, settings)?.into()),
+                (None, None) => None,
+            };
+            if let Some(host) = elsewhere {
+                let of_it = sources_off_aws(asked, of_web, commands.clone());
+                sources.insert(name.clone(), of_it);
+                place.elsewhere.push(name.clone());
+                hosts.push((name, host));
                 continue;
             }
             let account = account(&name, &target).await;

@@ -14,10 +14,8 @@ use crate::policy_repo::collect;
 /// `TARGET/CLUSTER/SERVICE` where policies name targets. Exit 1 when no policy
 /// guards it, when several do, or when the policies have mistakes.
 pub fn run(folder: &Path, service: &str, out: &mut impl Write) -> anyhow::Result<ExitCode> {
-    let (target, cluster, name) = match service.split('/').collect::<Vec<_>>()[..] {
-        [cluster, name] => (None, cluster, name),
-        [target, cluster, name] => (Some(target), cluster, name),
-        _ => bail!("`{service}` is not CLUSTER/SERVICE or TARGET/CLUSTER/SERVICE"),
+    let Some((target, cluster, name)) = ServiceKey::parts(service) else {
+        bail!("`{service}` is not CLUSTER/SERVICE or TARGET/CLUSTER/SERVICE");
     };
     let set = match collect(&[folder.to_owned()]).and_then(|files| read(&files)) {
         Ok(set) => set,

@@ -43,7 +43,11 @@ pub(super) fn is_about(matches: &Match, target: &str) -> bool {
 
 /// The service under the name and environment of the policy that guards it.
 pub(super) fn service(key: &ServiceKey, policy: &Policy) -> Service {
-    Service { name: key.service.clone(), environment: policy.environment.clone(), key: key.clone() }
+    Service {
+        name: key.name().to_owned(),
+        environment: policy.environment.clone(),
+        key: key.clone(),
+    }
 }
 
 /// The most that a watch may do: the lowest of all that has a say.
@@ -102,7 +106,8 @@ pub(super) enum Scope {
 impl Scope {
     /// `CLUSTER/SERVICE` is so in every target; any other scope is as it is written.
     pub(super) fn whole(text: &str) -> String {
-        let is_place = !text.starts_with("environment:") && text.split('/').count() == 2;
+        let parts = ServiceKey::parts(text).filter(|_| !text.starts_with("environment:"));
+        let is_place = matches!(parts, Some((None, _, _)));
         if is_place { format!("*/{text}") } else { text.to_owned() }
     }
 
@@ -114,8 +119,7 @@ impl Scope {
         if let Some(name) = text.strip_prefix("environment:").filter(|name| !name.is_empty()) {
             return Ok(Scope::Environment(name.to_owned()));
         }
-        let parts: Vec<&str> = text.split('/').collect();
-        let [target, cluster, service] = parts[..] else {
+        let Some((Some(target), cluster, service)) = ServiceKey::parts(text) else {
             return Err(format!(
                 "`{text}` is no scope: give `all`, `environment:NAME` or a pattern CLUSTER/SERVICE or TARGET/CLUSTER/SERVICE"
             ));

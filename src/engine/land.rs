@@ -121,7 +121,9 @@ impl Land {
     }
 
     fn show_unguarded(&self, loaded: &Loaded) {
-        let unguarded = self.listed.iter().filter(|key| guarded(loaded, key).is_none());
+        // What has its kind in front leads to something that is listed itself.
+        let plain = self.listed.iter().filter(|key| !key.service.contains('/'));
+        let unguarded = plain.filter(|key| guarded(loaded, key).is_none());
         let unguarded: Vec<String> = unguarded.take(MOST_SHOWN).map(ToString::to_string).collect();
         let here = format!("{}/", self.target);
         self.status.set(|health| {

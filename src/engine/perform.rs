@@ -239,8 +239,7 @@ async fn inspect(
     match (obstacles.is_empty(), same_on_both_sides) {
         (false, _) => none(obstacles.join("; ")),
         (true, true) => none(
-            "both sides are the same task definition: putting it back would restore nothing"
-                .to_owned(),
+            "both sides are the same revision: putting it back would restore nothing".to_owned(),
         ),
         (true, false) => none("no known-good revision, and nothing was in place before".to_owned()),
     }

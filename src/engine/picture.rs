@@ -172,7 +172,8 @@ fn marks(story: &Story, check: &Check) -> Vec<Mark> {
         match deed {
             Deed::RollBack { by, .. } => by_platform = *by == Actor::Platform,
             Deed::InPlace { .. } if by_platform => {
-                marks.push(mark(*at, "rolled back by ECS".to_owned(), MarkKind::RolledBack));
+                let who = watch.sighting.as_ref().map_or("the platform", |s| s.controller.as_str());
+                marks.push(mark(*at, format!("rolled back by {who}"), MarkKind::RolledBack));
             }
             Deed::InPlace { .. } => {
                 marks.push(mark(*at, "rolled back".to_owned(), MarkKind::RolledBack));

@@ -8,6 +8,8 @@ use crate::triggers::Hint;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Place {
     pub targets: Vec<PlaceOf>,
+    /// Targets that no event of AWS is about.
+    pub elsewhere: Vec<String>,
 }
 
 /// One of them.
@@ -36,14 +38,15 @@ impl Place {
 
     /// The names of the targets.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.targets.iter().map(|one| one.target.as_str())
+        let elsewhere = self.elsewhere.iter().map(String::as_str);
+        self.targets.iter().map(|one| one.target.as_str()).chain(elsewhere)
     }
 
     /// Of one target alone.
     #[must_use]
     pub fn only(&self, target: &str) -> Self {
         let targets = self.targets.iter().filter(|one| one.target == target);
-        Self { targets: targets.cloned().collect() }
+        Self { targets: targets.cloned().collect(), elsewhere: Vec::new() }
     }
 }
 
@@ -58,7 +61,7 @@ mod tests {
             region: known(region),
             account: known(account),
         });
-        Place { targets: targets.collect() }
+        Place { targets: targets.collect(), elsewhere: Vec::new() }
     }
 
     fn found(place: &Place, region: &str, account: &str) -> Option<String> {

@@ -41,7 +41,7 @@ pub use github::{
     CodePlace, DeployedService, GitHubNote, GitHubOrigin, Mark, MarkState, Repositories,
     Repository, Revert, RevertWish, Stadium,
 };
-pub use ident::{Service, ServiceKey, WatchId};
+pub use ident::{Service, ServiceKey, WatchId, without_kinds};
 pub use incident::{Acked, Incident, IncidentStatus};
 pub use joined::{Companion, Lead};
 pub use ledger::{LedgerEntry, Standing};

@@ -80,6 +80,17 @@ impl Controller {
     }
 }
 
+impl Controller {
+    /// What people call one running copy there.
+    pub fn copy(self) -> &'static str {
+        match self {
+            Self::Ecs | Self::External | Self::CodeDeploy => "task",
+            Self::Rollout | Self::Selector | Self::Weights => "pod",
+            Self::Render => "instance",
+        }
+    }
+}
+
 impl Sighting {
     /// Whether two looks show the same, their time aside.
     pub fn shows_the_same_as(&self, other: &Sighting) -> bool {

@@ -10,6 +10,7 @@ mod balancers;
 pub mod ecs;
 mod host;
 pub mod render;
+pub mod kubernetes;
 
 pub use accounts::Accounts;
 pub use actuator::{Actuators, Endpoint};

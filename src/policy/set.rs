@@ -94,6 +94,11 @@ impl Written {
                 if name == OWN_NAME { glob.names(name) } else { glob.matches(name) }
             })
         };
+        // What has its kind in front is guarded by whom names the kind: a Deployment of
+        // Kubernetes and what leads to it are one thing to `*`, and would be guarded twice.
+        if key.service.contains('/') && !self.policy.matches.service.contains('/') {
+            return false;
+        }
         let anywhere = self.policy.matches.target.is_none();
         (anywhere || self.target.as_ref().is_some_and(|target| target.matches(&key.target)))
             && matches(&self.cluster, &key.cluster)
@@ -177,5 +182,40 @@ impl PolicySet {
         let name = format!("{}/{}", key.cluster, key.service);
         let near = nearest(&name, patterns.iter().map(String::as_str));
         near.into_iter().map(str::to_owned).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::{SourceFile, check};
+
+    #[test]
+    fn what_has_its_kind_in_front_is_guarded_by_whom_names_the_kind() {
+        let guards = |pattern: &str, service: &str| {
+            let text = format!(
+                "version: 1\npolicy: shop\nenvironment: production\n\
+                 match: {{ cluster: shop, service: '{pattern}' }}\n\
+                 phases: {{ all: {{ until: 1h, interval: 1m }} }}\n\
+                 checks: {{ depth: {{ query: queue_depth, breach: {{ SEV2: '> 10' }} }} }}\n"
+            );
+            let file = SourceFile { path: "shop.yaml".into(), bytes: text.into() };
+            let key = ServiceKey {
+                target: "k8s".into(),
+                cluster: "shop".into(),
+                service: service.into(),
+            };
+            check(&[file]).unwrap().matching(&key).first().is_some()
+        };
+        for (pattern, service, is_guarded) in [
+            ("*", "api", true),
+            ("*", "service/api", false),
+            ("service/*", "service/api", true),
+            ("service/*", "api", false),
+            ("{service/api,worker}", "service/api", true),
+            ("ingress/api", "service/api", false),
+        ] {
+            assert_eq!(guards(pattern, service), is_guarded, "{pattern} {service}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The accounts and regions that are guarded.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use serde::de::IgnoredAny;
@@ -11,12 +11,13 @@ use super::{
     AwsSettings, PrometheusSettings, RenderSettings, Secret, Settings, SqsDiscovery, words,
 };
 
-/// One account and region.
+/// One account and region, or one cluster of Kubernetes.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(
     deny_unknown_fields,
     default,
-    expecting = "`{ region: eu-west-1, role_arn: arn:aws:iam::ACCOUNT:role/NAME }`"
+    expecting = "`{ region: eu-west-1, role_arn: arn:aws:iam::ACCOUNT:role/NAME }` or \
+                 `{ kubernetes: { context: NAME } }`"
 )]
 pub struct TargetSettings {
     /// `None`: as the environment says.
@@ -33,10 +34,41 @@ pub struct TargetSettings {
     pub prometheus: Option<PrometheusSettings>,
     /// A queue of this account's events.
     pub sqs: Option<SqsDiscovery>,
-    /// As `discover.ecs.clusters`, which it takes the place of.
+    /// As `discover.ecs.clusters`, which it takes the place of. Of Kubernetes: namespaces.
     pub clusters: Option<Vec<String>>,
     /// A workspace of Render, and nothing of AWS.
     pub render: Option<RenderSettings>,
+    /// A cluster of Kubernetes; then nothing of AWS is said.
+    pub kubernetes: Option<KubernetesSettings>,
+}
+
+/// How a cluster of Kubernetes is reached; `{}`: as kubectl finds it, in a pod by its own
+/// service account.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(
+    deny_unknown_fields,
+    default,
+    expecting = "`{ context: NAME }`, `{ kubeconfig: PATH }`, `{ in_cluster: true }` or `{}`"
+)]
+pub struct KubernetesSettings {
+    /// A context of the kubeconfig; `None`: its current one.
+    pub context: Option<String>,
+    /// `None`: KUBECONFIG, or ~/.kube/config.
+    pub kubeconfig: Option<PathBuf>,
+    /// Only by the pod's own service account.
+    pub in_cluster: bool,
+}
+
+impl KubernetesSettings {
+    fn check(&self, name: &str) -> anyhow::Result<()> {
+        if self.in_cluster && (self.context.is_some() || self.kubeconfig.is_some()) {
+            bail!(
+                "targets.{name}.kubernetes: in_cluster takes the pod's own service account: leave \
+                 context and kubeconfig out"
+            );
+        }
+        Ok(())
+    }
 }
 
 impl TargetSettings {
@@ -52,6 +84,21 @@ impl TargetSettings {
         }
         if let Some(render) = &self.render {
             render.check(name, self)?;
+        }
+        if let Some(kubernetes) = &self.kubernetes {
+            kubernetes.check(name)?;
+            let aws = [
+                ("region", self.region.is_some()),
+                ("role_arn", self.role_arn.is_some()),
+                ("external_id", self.external_id.is_some()),
+                ("endpoint_url", self.endpoint_url.is_some()),
+                ("sqs", self.sqs.is_some()),
+            ];
+            if let Some((key, _)) = aws.into_iter().find(|(_, said)| *said) {
+                bail!(
+                    "targets.{name}: {key} is AWS's, and the target is in Kubernetes: leave it out"
+                );
+            }
         }
         match &self.role_arn {
             Some(arn) if !is_role(arn) => {
@@ -181,9 +228,10 @@ fn complete(
         targets.insert(name, TargetSettings::default());
     }
     for target in targets.values_mut() {
-        match &target.render {
-            Some(render) => target.clusters = Some(vec![render.workspace.clone()]),
-            None => target.region = target.region.take().or_else(|| aws.region.clone()),
+        match (&target.render, &target.kubernetes) {
+            (Some(render), _) => target.clusters = Some(vec![render.workspace.clone()]),
+            (None, Some(_)) => {}
+            (None, None) => target.region = target.region.take().or_else(|| aws.region.clone()),
         }
         target.prometheus = target.prometheus.take().or_else(|| prometheus.cloned());
     }
@@ -195,8 +243,9 @@ impl Settings {
     pub fn targets(&self) -> BTreeMap<String, TargetSettings> {
         let mut targets = complete(&self.targets, &self.aws, self.prometheus.as_ref());
         for target in targets.values_mut() {
-            let clusters = &self.discover.ecs.clusters;
-            target.clusters = target.clusters.take().or_else(|| clusters.clone());
+            let clusters = self.discover.ecs.clusters.as_ref();
+            let clusters = clusters.filter(|_| target.kubernetes.is_none());
+            target.clusters = target.clusters.take().or_else(|| clusters.cloned());
         }
         targets
     }
@@ -211,11 +260,11 @@ impl Settings {
         let mut places = BTreeMap::new();
         let of_aws = self.targets().into_iter().filter(|(_, target)| target.render.is_none());
         for (name, target) in of_aws {
-            let place = (target.role_arn, target.region, target.endpoint_url);
+            let place = (target.role_arn, target.region, target.endpoint_url, target.kubernetes);
             if let Some(other) = places.insert(place, name.clone()) {
                 bail!(
-                    "targets: `{other}` and `{name}` are the same role and region: every service \
-                     would be guarded twice"
+                    "targets: `{other}` and `{name}` are the same role and region, or the same \
+                     cluster: every service would be guarded twice"
                 );
             }
         }
@@ -293,6 +342,16 @@ mod tests {
             ("targets: { a: { external_id: { env: NOT_THERE_4711 } } }\n", "external_id"),
             ("targets: { a: { region: us_east } }\n", "targets.a.region: `us_east` is no name"),
             ("targets: { a: { sqs: { queue: events } } }\n", "targets.a.sqs.queue"),
+            (
+                "targets: { a: { kubernetes: {}, region: eu-west-1 } }\n",
+                "targets.a: region is AWS's",
+            ),
+            ("targets: { a: { kubernetes: { contxt: x } } }\n", "contxt"),
+            (
+                "targets: { a: { kubernetes: { in_cluster: true, context: x } } }\n",
+                "targets.a.kubernetes: in_cluster",
+            ),
+            ("targets: { a: { kubernetes: {} }, b: { kubernetes: {} } }\n", "the same cluster"),
         ];
         for (text, told) in cases {
             let wrong = read(text).unwrap_err();

@@ -197,7 +197,8 @@ impl Watch {
             Stage::Starting => {
                 let waited = now.duration_since(self.waiting_since());
                 if waited >= self.policy().horizon() {
-                    let because = "no task of the new revision ever came into service".to_owned();
+                    let because =
+                        format!("no {} of the new revision ever came into service", self.copy());
                     self.end(Outcome::Inconclusive, because, now, said);
                 } else if waited >= SERVICE_PATIENCE {
                     self.reply_once(

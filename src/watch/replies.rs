@@ -397,7 +397,7 @@ impl Watch {
     }
 
     pub(super) fn say_not_in_service(&self) -> Reply {
-        let headline = format!("No task of {} has come into service yet", self.title());
+        let headline = format!("No {} of {} has come into service yet", self.copy(), self.title());
         Reply { page: true, ..self.plain(Tone::Warn, headline) }
     }
 

@@ -16,6 +16,11 @@ impl Watch {
         self.deployment.platform_id.as_deref()
     }
 
+    /// What people call one running copy of the service.
+    pub(super) fn copy(&self) -> &'static str {
+        self.sighting.as_ref().map_or("task", |seen| seen.controller.copy())
+    }
+
     pub(super) fn announced(
         &mut self,
         announcement: &Announcement,
@@ -99,7 +104,8 @@ impl Watch {
         if matches!(self.stage, Stage::Starting) && sighting.primary.running > 0 {
             self.stage = Stage::Watching;
             self.in_service_at = Some(in_service_since(sighting, now));
-            self.note(now, "the first new task is in service");
+            let copy = sighting.controller.copy();
+            self.note(now, format!("the first new {copy} is in service"));
             self.tell_unlabelled(now, said);
             self.schedule_first_tick(now);
         }

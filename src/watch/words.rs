@@ -55,7 +55,7 @@ impl Watch {
     pub fn status_line(&self) -> String {
         match &self.stage {
             Stage::Announced { .. } => "announced; waiting for the roll-out".to_owned(),
-            Stage::Starting => "rolling out; no new task in service yet".to_owned(),
+            Stage::Starting => format!("rolling out; no new {} in service yet", self.copy()),
             Stage::Watching => {
                 let until = self.phase_ends_at().map(clock).unwrap_or_default();
                 let phase = self.phase_name();

@@ -23,13 +23,14 @@ const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(2);
 /// What somebody announces, with its texts checked.
 pub(super) struct Offered {
     pub id: String,
-    /// The name that it goes by, and ECS's own where that is another.
+    /// The name that it goes by.
     pub service: String,
-    pub ecs_service: Option<String>,
+    /// What the platform and a policy call it.
+    pub named: String,
     pub environment: String,
     pub target: Option<String>,
     pub cluster: Option<String>,
-    pub task_definition: Option<String>,
+    pub revision: Option<String>,
     pub platform_id: Option<String>,
     /// `None`: now.
     pub at: Option<Timestamp>,
@@ -47,7 +48,7 @@ pub(super) enum Answered {
 impl Offered {
     fn sought(&self) -> Sought<'_> {
         Sought {
-            service: self.ecs_service.as_ref().unwrap_or(&self.service),
+            service: &self.named,
             environment: &self.environment,
             target: self.target.as_deref(),
             cluster: self.cluster.as_deref(),
@@ -115,7 +116,7 @@ impl Face {
         let announcement = Announcement {
             id: offered.id,
             service: Service { name: offered.service, environment: offered.environment, key },
-            revision: offered.task_definition,
+            revision: offered.revision,
             platform_id: offered.platform_id,
             at,
             facts: offered.facts,

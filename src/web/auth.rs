@@ -7,6 +7,7 @@ use subtle::ConstantTimeEq;
 use super::Face;
 use super::problem::Problem;
 use super::vouch::CALLER;
+use crate::model::ServiceKey;
 use crate::policy::Glob;
 use crate::settings::{Role, Settings};
 
@@ -103,11 +104,8 @@ impl Caller {
 
 /// The last part of `CLUSTER/SERVICE` or `TARGET/CLUSTER/SERVICE`.
 fn service_of(scope: &str) -> Option<&str> {
-    match scope.split('/').collect::<Vec<_>>()[..] {
-        [environment, ..] if environment.starts_with("environment:") => None,
-        [_, service] | [_, _, service] => Some(service),
-        _ => None,
-    }
+    let parts = ServiceKey::parts(scope).filter(|_| !scope.starts_with("environment:"));
+    parts.map(|(_, _, service)| service)
 }
 
 impl Caller {
@@ -120,7 +118,7 @@ impl Caller {
                 .is_some_and(|name| environments.iter().any(|allowed| allowed == name)),
             // One service by its name; a pattern may take others in.
             (Some(services), []) => service_of(scope).is_some_and(|service| {
-                !service.contains(['*', '?', '[', '{', '\\', '/'])
+                !service.contains(['*', '?', '[', '{', '\\'])
                     && services.iter().any(|glob| glob.matches(service))
             }),
             (Some(_), _) => false,

@@ -132,11 +132,11 @@ fn offered(deployed: &Deployed, place: &DeployedService) -> Offered {
     Offered {
         id,
         service: place.service.clone(),
-        ecs_service: None,
+        named: place.service.clone(),
         environment: place.environment(&deployed.environment).to_owned(),
         target: place.target.clone(),
         cluster: place.cluster.clone(),
-        task_definition: extra.task_definition.clone(),
+        revision: extra.task_definition.clone(),
         platform_id: None,
         at: Some(deployed.at),
         facts: Facts {

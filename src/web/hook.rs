@@ -14,6 +14,7 @@ use super::announce::Offered;
 use super::body::read_json;
 use super::place;
 use super::problem::Problem;
+use super::said::PlatformSaid;
 use crate::model::{Database, Facts, RollbackSafe, ServiceKey, rollback_safe};
 use crate::policy::{Glob, Matches};
 use crate::settings::Role;
@@ -47,33 +48,6 @@ struct Hook {
     database: Option<Database>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PlatformSaid {
-    ecs: Option<EcsSaid>,
-    render: Option<RenderSaid>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RenderSaid {
-    /// A group of the settings, or a service that is in none.
-    #[serde(alias = "service")]
-    group: Option<String>,
-    /// `dep-...`, of the first service of a group.
-    deploy: Option<String>,
-    /// At least its first 7 characters.
-    commit: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct EcsSaid {
-    cluster: String,
-    service: Option<String>,
-    task_definition: Option<String>,
-    /// ECS's own id, `ecs-svc/...`.
-    deployment: Option<String>,
 }
 
 pub async fn announce(
@@ -84,18 +58,17 @@ pub async fn announce(
     let caller = face.caller(&headers, Role::Deploy)?;
     let (hook, digest): (Hook, String) = read_json(body).await?;
     check_texts(&hook)?;
-    let ecs = hook.platform.ecs;
-    let (cluster, ecs) = ecs.map_or((None, None), |ecs| (Some(ecs.cluster.clone()), Some(ecs)));
-    let (ecs_service, task_definition, platform_id) =
-        ecs.map_or((None, None, None), |ecs| (ecs.service, ecs.task_definition, ecs.deployment));
+    let named = hook.platform.service(&hook.service).into_owned();
+    let cluster = hook.platform.cluster().map(str::to_owned);
+    let (revision, platform_id) = hook.platform.revision();
     let offered = Offered {
         id: hook.id,
         service: hook.service,
-        ecs_service,
+        named,
         environment: hook.environment,
         target: hook.target,
         cluster,
-        task_definition,
+        revision,
         platform_id,
         at: hook.at,
         facts: Facts {
@@ -220,35 +193,13 @@ fn check_texts(hook: &Hook) -> Result<(), Problem> {
         ("target", &hook.target),
         ("database.rollback_script", script),
     ];
-    let ecs = hook.platform.ecs.as_ref().map(|ecs| {
-        [
-            ("platform.ecs.cluster", Some(&ecs.cluster)),
-            ("platform.ecs.service", ecs.service.as_ref()),
-            ("platform.ecs.task_definition", ecs.task_definition.as_ref()),
-            ("platform.ecs.deployment", ecs.deployment.as_ref()),
-        ]
-    });
-    let render = hook.platform.render.as_ref().map(|render| {
-        [
-            ("platform.render.group", render.group.as_ref()),
-            ("platform.render.deploy", render.deploy.as_ref()),
-            ("platform.render.commit", render.commit.as_ref()),
-        ]
-    });
-    if ecs.is_some() && render.is_some() {
-        return Err(Problem::field("platform", "name one platform, not two"));
-    }
-    let places = ecs.into_iter().flatten().chain(render.into_iter().flatten());
-    let places = places.filter_map(|(field, text)| Some((field, text?))).collect::<Vec<_>>();
+    let places = hook.platform.texts();
     for (field, text) in required.into_iter().chain(places.iter().copied()) {
         if text.trim().is_empty() {
             return Err(Problem::field(field, "must not be empty"));
         }
     }
-    if let Some(ecs) = &hook.platform.ecs {
-        ecs_name("platform.ecs.cluster", &ecs.cluster)?;
-        ecs_name("platform.ecs.service", ecs.service.as_ref().unwrap_or(&hook.service))?;
-    }
+    hook.platform.check(&hook.service)?;
     let given = optional.into_iter().filter_map(|(field, text)| Some((field, text.as_ref()?)));
     for (field, text) in required.into_iter().chain(places).chain(given) {
         check_text(field, text)?;
@@ -273,14 +224,4 @@ pub(super) fn check_text(field: &str, text: &str) -> Result<(), Problem> {
         return Err(Problem::field(field, detail));
     }
     Ok(())
-}
-
-/// ECS's own rule for the names of clusters and services.
-fn ecs_name(field: &str, name: &str) -> Result<(), Problem> {
-    let fits = |char: char| char.is_ascii_alphanumeric() || char == '-' || char == '_';
-    if !name.is_empty() && name.len() <= 255 && name.chars().all(fits) {
-        return Ok(());
-    }
-    let detail = format!("`{name}` is no name in ECS: letters, digits, `-` and `_`, at most 255");
-    Err(Problem::field(field, detail))
 }

@@ -20,6 +20,7 @@ mod place;
 mod problem;
 mod read;
 mod render;
+mod said;
 mod slack;
 mod sns;
 mod view;

@@ -13,6 +13,7 @@ mod cloudwatch;
 mod code_deploy;
 mod ecs;
 mod faults;
+mod kubernetes;
 mod live;
 mod logs;
 mod looking;

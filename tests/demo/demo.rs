@@ -5,8 +5,7 @@
 //! the incident is resolved.
 //!
 //! **To add a system**: a file beside this one with
-//! `pub async fn play(binary: &Path) -> anyhow::Result<()>`, its name in [`play`] in place of
-//! the refusal there, and a story in `tests/story/systems.rs`. One on ECS is a `System` of
+//! `pub async fn play(binary: &Path) -> anyhow::Result<()>`, its name in [`play`], and a story in `tests/story/systems.rs`. One on ECS is a `System` of
 //! `tests/world/system.rs`, staged, told of by [`Narrator`] and ended with [`finish`]. One
 //! elsewhere brings its own stand-ins, sends what they do to a `Timeline`, ends with a bad
 //! version brought back by exactly one rollback, and fails if it was not.
@@ -14,6 +13,8 @@
 mod narrator;
 mod shopflow;
 mod taskflow;
+mod taskflow_k8s;
+mod taskforge;
 mod unifocus;
 
 #[path = "../world/mod.rs"]
@@ -51,9 +52,8 @@ async fn play(system: &str) -> anyhow::Result<()> {
         "shopflow" => shopflow::play(&binary).await,
         "taskflow" => taskflow::play(&binary).await,
         "unifocus" => unifocus::play(&binary).await,
-        "taskflow-k8s" | "taskforge" => {
-            bail!("SYSTEM={system} is not built yet; of {SYSTEMS} the ones on ECS are")
-        }
+        "taskflow-k8s" => taskflow_k8s::play(&binary).await,
+        "taskforge" => taskforge::play(&binary).await,
         other => bail!("there is no SYSTEM={other}; there are {SYSTEMS}"),
     }
 }

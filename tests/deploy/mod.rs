@@ -1,6 +1,7 @@
 //! What `deploy/` and the Dockerfile promise.
 
 mod container;
+mod kubernetes;
 mod lint;
 #[path = "../adapters/operations.rs"]
 mod operations;

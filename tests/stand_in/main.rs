@@ -8,6 +8,7 @@ mod client;
 mod cloudwatch;
 mod edge;
 mod init;
+mod kubernetes;
 mod moto;
 mod protocol;
 mod queue;

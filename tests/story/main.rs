@@ -5,6 +5,7 @@ mod cloudwatch;
 mod crash;
 mod ending;
 mod github;
+mod kubernetes;
 mod ladder;
 mod pages;
 mod pair;

@@ -10,6 +10,7 @@ pub mod daemon;
 pub mod faults;
 pub mod github;
 pub mod http;
+pub mod kubernetes;
 pub mod leash;
 pub mod load;
 pub mod page;

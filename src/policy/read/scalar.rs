@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
 use super::amount::stretch;
-use crate::model::{Mode, Recipient, Revert, Severity, TaskGauge};
+use crate::model::{Mode, Recipient, Revert, Severity, TaskGauge, without_kinds};
 use crate::policy::diagnostic::{Mistake, quoted};
 use crate::policy::glob::Glob;
 use crate::policy::selector;
@@ -254,7 +254,7 @@ impl Scalar for Pattern {
     const EXPECTED: &'static str = "a name or a pattern such as `shopflow-*`";
 
     fn parse(text: &str) -> Result<Self, Mistake> {
-        if text.contains(['/', ':']) {
+        if without_kinds(text).contains(['/', ':']) {
             return Err(Mistake::new(format!("`{text}` is not a name"))
                 .mend("of an ARN, give the part behind the last `/`"));
         }
@@ -275,7 +275,8 @@ impl Scalar for ServiceName {
                 .mend("name each service for itself: `[web, worker]`"));
         }
         let fits = |char: char| char.is_ascii_alphanumeric() || "-_".contains(char);
-        if !text.is_empty() && text.len() <= 255 && text.chars().all(fits) {
+        let name = without_kinds(text);
+        if !name.is_empty() && text.len() <= 255 && name.chars().all(fits) {
             return Ok(Self(text.to_owned()));
         }
         Err(Mistake::new(format!("`{text}` can't be the name of a service"))

@@ -105,7 +105,8 @@ pub fn times(story: &Story, incident: &Incident, harms: &[Harm<'_>]) -> String {
     };
     let opened = Some(opened);
     row("to detect", onset, opened, "from the first sign of it");
-    row("", watch.in_service_at, opened, "from the first new task in service");
+    let in_service = format!("from the first new {} in service", watch.copy());
+    row("", watch.in_service_at, opened, &in_service);
     row("", watch.clear_from(), opened, "from the end of the grace");
     let from = incident.opened_at;
     let decided = story.first(from, |deed| matches!(deed, Deed::RollBack { .. }));
