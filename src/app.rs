@@ -73,7 +73,7 @@ fn sources_off_aws(
     commands: Commands,
 ) -> Sources {
     let prober = Some(Prober::of(commands, web.as_ref().map(Web::way)));
-    Sources { prometheus, prober, web, pages, ..Sources::default() }
+    Sources { prometheus, web, prober, pages, ..Sources::default() }
 }
 
 /// What can be asked about the services of an account.
@@ -89,11 +89,6 @@ fn sources_of(
         logs: Some(Logs::of(account)),
         ..sources_off_aws(prometheus, (web, pages), commands)
     }
-}
-
-/// What can be asked about the services of a place that is not AWS's.
-fn sources_elsewhere(prometheus: Option<Prometheus>, web: Option<Web>) -> Sources {
-    Sources { prometheus, web, ..Sources::default() }
 }
 
 /// Everything that the daemon talks to.
@@ -116,7 +111,7 @@ impl Adapters {
         let store = Store::open(&settings.store.expose()?)
             .await
             .map_err(|why| anyhow::anyhow!("{} can't be opened: {why}", settings.store))?;
-        let mut targets = Targets::connect(settings).await?;
+        let mut targets = Box::pin(Targets::connect(settings)).await?;
         for sources in targets.sources.values_mut() {
             sources.beats = Some(beats::of(&store));
         }
@@ -191,7 +186,7 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
         tracing::info!("{words}");
     }
     let repo = PolicyRepo::open(&settings.policies);
-    let adapters = Adapters::connect(&settings).await?;
+    let adapters = Box::pin(Adapters::connect(&settings)).await?;
     let read = repo.load();
     let loaded = loaded(&repo, &read, &adapters.store).await?;
     let listener = TcpListener::bind(settings.listen)

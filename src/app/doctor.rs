@@ -3,8 +3,8 @@
 
 mod account;
 mod called;
-mod github;
 mod cluster;
+mod github;
 mod people;
 mod render;
 mod report;

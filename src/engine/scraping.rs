@@ -100,6 +100,7 @@ fn asked(policy: &Policy, vars: &Vars) -> Vec<ScrapedAsk> {
         | Ask::Health(_)
         | Ask::Json(_)
         | Ask::Logs(_)
+        | Ask::Beat(_)
         | Ask::Probe(_) => None,
     });
     scraped.collect()

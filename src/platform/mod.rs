@@ -9,8 +9,8 @@ mod actuator;
 mod balancers;
 pub mod ecs;
 mod host;
-pub mod render;
 pub mod kubernetes;
+pub mod render;
 
 pub use accounts::Accounts;
 pub use actuator::{Actuators, Endpoint};

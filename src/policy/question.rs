@@ -241,15 +241,7 @@ impl Policy {
             Measure::Gauge { of: Gauged::Query(query), .. }
             | Measure::Status { of: Stated::Query(query) } => (Shape::Gauge, vec![value(query)]),
             Measure::Gauge { of: Gauged::Metric(watched), .. } => {
-                let Watched { metric, beside } = &**watched;
-                let value = vars.metric(metric, check.fold());
-                let count = beside.as_ref().map(|beside| vars.metric(&beside.metric, Fold::Each));
-                let shape = match beside.as_ref().map(|beside| beside.proves) {
-                    None => Shape::Gauge,
-                    Some(Proof::Zero) => Shape::GaugeBeside,
-                    Some(Proof::Events { least }) => Shape::GaugeOf { least },
-                };
-                (shape, [value].into_iter().chain(count).collect())
+                watched_asks(watched, check.fold(), vars)
             }
             Measure::Gauge { of: Gauged::Tasks(gauge), .. } => {
                 let ask = TasksAsk { gauge: *gauge, of: vars.tasks.clone() };
@@ -281,4 +273,17 @@ impl Policy {
             }
         }
     }
+}
+
+/// A metric, and what is counted beside it.
+fn watched_asks(watched: &Watched, fold: Fold, vars: &Vars) -> (Shape, Vec<Ask>) {
+    let Watched { metric, beside } = watched;
+    let value = vars.metric(metric, fold);
+    let count = beside.as_ref().map(|beside| vars.metric(&beside.metric, Fold::Each));
+    let shape = match beside.as_ref().map(|beside| beside.proves) {
+        None => Shape::Gauge,
+        Some(Proof::Zero) => Shape::GaugeBeside,
+        Some(Proof::Events { least }) => Shape::GaugeOf { least },
+    };
+    (shape, [value].into_iter().chain(count).collect())
 }

@@ -54,11 +54,12 @@ impl Check {
             }
             | Measure::Latency { .. }
             | Measure::Status {
-                of: Stated::Query(_)
-                | Stated::Alarms(_)
-                | Stated::Http(_)
-                | Stated::Probe(_)
-                | Stated::Heartbeat(_),
+                of:
+                    Stated::Query(_)
+                    | Stated::Alarms(_)
+                    | Stated::Http(_)
+                    | Stated::Probe(_)
+                    | Stated::Heartbeat(_),
             } => Vec::new(),
         }
     }
@@ -149,7 +150,9 @@ impl Check {
     pub fn probe(&self) -> Option<&Probe> {
         match &self.measure {
             Measure::Status { of: Stated::Probe(probe) } => Some(probe),
-            Measure::Status { of: Stated::Query(_) | Stated::Alarms(_) | Stated::Http(_) }
+            Measure::Status {
+                of: Stated::Query(_) | Stated::Alarms(_) | Stated::Http(_) | Stated::Heartbeat(_),
+            }
             | Measure::Ratio { .. }
             | Measure::Latency { .. }
             | Measure::Gauge { .. } => None,
@@ -309,7 +312,9 @@ impl Check {
     /// health. A JSON API may be asked about the time that the request names.
     pub fn has_past(&self) -> bool {
         match &self.measure {
-            Measure::Status { of: Stated::Alarms(_) | Stated::Http(_) | Stated::Probe(_) | Stated::Heartbeat(_) }
+            Measure::Status {
+                of: Stated::Alarms(_) | Stated::Http(_) | Stated::Probe(_) | Stated::Heartbeat(_),
+            }
             | Measure::Gauge { of: Gauged::Tasks(_), .. } => false,
             Measure::Status { of: Stated::Query(_) }
             | Measure::Gauge {

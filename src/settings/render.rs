@@ -53,8 +53,12 @@ impl RenderSettings {
             prometheus: _,
             sqs,
             clusters,
+            kubernetes,
             render: _,
         } = target;
+        if kubernetes.is_some() {
+            bail!("{at}: a target is in Kubernetes or on Render, not both");
+        }
         for (key, given) in [
             ("region", region.is_some()),
             ("role_arn", role_arn.is_some()),

@@ -96,31 +96,8 @@ pub(super) async fn fetch(sources: &Sources, requests: Vec<Request>) -> Vec<Fetc
     let mut asking = JoinSet::new();
     let lost = |request: &Request| Fetched::failed(request.ticks, unasked());
     let mut fetched: Vec<Fetched> = requests.iter().map(lost).collect();
-    let (mut aws, mut tasks, mut web) = (Share::default(), Share::default(), Share::default());
-    let mut logs = Share::default();
-    let mut beats = Share::default();
-    for (place, request) in requests.into_iter().enumerate() {
-        match request.ask {
-            Ask::Probe(_) => fetched[place] = probed(sources, &request),
-            Ask::Metric(_) | Ask::Alarms(_) => aws.add(place, request),
-            Ask::Tasks(_) => tasks.add(place, request),
-            Ask::Logs(_) => logs.add(place, request),
-            Ask::Health(_) | Ask::Json(_) => web.add(place, request),
-            // Out of memory: nothing is waited for.
-            Ask::Scraped(ref asked) => fetched[place] = read(sources, asked, request.ticks),
-            Ask::Beat(_) => beats.add(place, request),
-            Ask::Query(_) | Ask::Counter(_) => {
-                let Some(prometheus) = sources.prometheus.clone() else {
-                    let why = no_source(sources, "prometheus");
-                    fetched[place] = Fetched::failed(request.ticks, why);
-                    continue;
-                };
-                asking.spawn(async move {
-                    vec![(place, prometheus.fetch(&request.ask, request.ticks).await)]
-                });
-            }
-        }
-    }
+    let Shares { aws, tasks, logs, web, beats } =
+        deal(sources, requests, &mut asking, &mut fetched);
     let mut unasked = Vec::new();
     match sources.cloudwatch.clone() {
         _ if aws.is_empty() => {}
@@ -169,6 +146,49 @@ pub(super) async fn fetch(sources: &Sources, requests: Vec<Request>) -> Vec<Fetc
         }
     }
     fetched
+}
+
+/// What goes to each source together.
+#[derive(Default)]
+struct Shares {
+    aws: Share,
+    tasks: Share,
+    logs: Share,
+    web: Share,
+    beats: Share,
+}
+
+/// Deals out what is asked: queries begin at once, and what nobody waits for is answered.
+fn deal(
+    sources: &Sources,
+    requests: Vec<Request>,
+    asking: &mut JoinSet<Vec<(usize, Fetched)>>,
+    fetched: &mut [Fetched],
+) -> Shares {
+    let mut shares = Shares::default();
+    for (place, request) in requests.into_iter().enumerate() {
+        match request.ask {
+            Ask::Probe(_) => fetched[place] = probed(sources, &request),
+            Ask::Metric(_) | Ask::Alarms(_) => shares.aws.add(place, request),
+            Ask::Tasks(_) => shares.tasks.add(place, request),
+            Ask::Logs(_) => shares.logs.add(place, request),
+            Ask::Health(_) | Ask::Json(_) => shares.web.add(place, request),
+            // Out of memory: nothing is waited for.
+            Ask::Scraped(ref asked) => fetched[place] = read(sources, asked, request.ticks),
+            Ask::Beat(_) => shares.beats.add(place, request),
+            Ask::Query(_) | Ask::Counter(_) => {
+                let Some(prometheus) = sources.prometheus.clone() else {
+                    let why = no_source(sources, "prometheus");
+                    fetched[place] = Fetched::failed(request.ticks, why);
+                    continue;
+                };
+                asking.spawn(async move {
+                    vec![(place, prometheus.fetch(&request.ask, request.ticks).await)]
+                });
+            }
+        }
+    }
+    shares
 }
 
 fn read(sources: &Sources, asked: &ScrapedAsk, ticks: Ticks) -> Fetched {

@@ -48,8 +48,6 @@ struct Hook {
     database: Option<Database>,
 }
 
-}
-
 pub async fn announce(
     State(face): State<Face>,
     headers: HeaderMap,

@@ -117,7 +117,10 @@ impl PlatformSaid {
                 ("platform.render.commit", one.commit.as_ref()),
             ]
         });
-        ecs.chain(kubernetes).chain(render).filter_map(|(field, text)| Some((field, text?))).collect()
+        ecs.chain(kubernetes)
+            .chain(render)
+            .filter_map(|(field, text)| Some((field, text?)))
+            .collect()
     }
 
     /// Holds the names against the platform's own rules.

@@ -68,6 +68,7 @@ impl Stage {
             target_because: "it ran before".into(),
             decided_at: now(),
             pin_digests: false,
+            means: deployguard::model::Means::default(),
         }
     }
 

@@ -101,7 +101,8 @@ impl Forge {
             ("RENDER_WEBHOOK_SECRET", WEBHOOK_SECRET.to_owned()),
         ]);
         let policy = POLICY.replace("SITE", &site.url());
-        let mut daemon = Daemon::lay_out(binary, &settings, environment, ("policies/taskforge.yaml", &policy))?;
+        let mut daemon =
+            Daemon::lay_out(binary, &settings, environment, ("policies/taskforge.yaml", &policy))?;
         daemon.start().await?;
         daemon
             .wait_for("the first look at Render", Duration::from_secs(20), async |daemon| {

@@ -38,6 +38,7 @@ pub(super) async fn read(
             | Ask::Health(_)
             | Ask::Json(_)
             | Ask::Logs(_)
+            | Ask::Beat(_)
             | Ask::Probe(_) => None,
         })
         .collect();

@@ -22,6 +22,7 @@ fn plan() -> RollbackPlan {
         target_because: String::new(),
         decided_at: at(DECIDED),
         pin_digests: false,
+        means: crate::model::Means::default(),
     }
 }
 

@@ -255,5 +255,5 @@ fn further(former: Route, now: Route) -> Route {
 
 fn acted(done: Option<Route>, deployment: Option<String>, beside: Vec<String>) -> Acted {
     let route = done.unwrap_or(Route::AlreadyInPlace);
-    Acted { route, deployment, mismatch: None, pinned: None, beside }
+    Acted { deployment, beside, ..Acted::by(route) }
 }

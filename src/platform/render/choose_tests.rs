@@ -13,6 +13,7 @@ fn plan(at: Timestamp) -> RollbackPlan {
         target_because: "it was there before".into(),
         decided_at: at,
         pin_digests: false,
+        means: crate::model::Means::default(),
     }
 }
 

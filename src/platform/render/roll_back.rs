@@ -37,13 +37,8 @@ impl Render {
             tokio::time::sleep(SETTLE).await;
         }
         let seen = self.see(plan).await?;
-        let acted = |route, deployment, mismatch| Acted {
-            route,
-            deployment,
-            mismatch,
-            pinned: None,
-            beside: Vec::new(),
-        };
+        let acted =
+            |route, deployment, mismatch| Acted { deployment, mismatch, ..Acted::by(route) };
         let acted = match choose(&seen.members, plan) {
             Step::InPlace { deployment } => acted(Route::AlreadyInPlace, deployment, None),
             Step::Superseded(words) => return Err(ActFailure::Superseded(words)),

@@ -213,7 +213,9 @@ fn reads_series(measure: &Measure) -> bool {
             of: Gauged::Metric(_) | Gauged::Tasks(_) | Gauged::Json(_) | Gauged::Logs(_),
             ..
         }
-        | Measure::Status { of: Stated::Alarms(_) | Stated::Http(_) | Stated::Probe(_) } => false,
+        | Measure::Status {
+            of: Stated::Alarms(_) | Stated::Http(_) | Stated::Probe(_) | Stated::Heartbeat(_),
+        } => false,
     }
 }
 

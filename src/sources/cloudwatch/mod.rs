@@ -149,7 +149,7 @@ impl CloudWatch {
                 | Ask::Json(_)
                 | Ask::Logs(_)
                 | Ask::Probe(_)
-            | Ask::Beat(_)
+                | Ask::Beat(_)
                 | Ask::Scraped(_) => {}
             }
         }

@@ -178,7 +178,7 @@ impl Prometheus {
                 | Ask::Json(_)
                 | Ask::Logs(_)
                 | Ask::Probe(_)
-            | Ask::Beat(_)
+                | Ask::Beat(_)
                 | Ask::Scraped(_) => {
                     return Err(Unusable::Refused("it is not asked of Prometheus".into()).into());
                 }

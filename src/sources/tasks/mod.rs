@@ -214,7 +214,7 @@ fn asked(ask: &Ask) -> Option<&TasksAsk> {
         | Ask::Json(_)
         | Ask::Logs(_)
         | Ask::Probe(_)
-            | Ask::Beat(_)
+        | Ask::Beat(_)
         | Ask::Scraped(_) => None,
     }
 }

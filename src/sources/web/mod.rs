@@ -193,7 +193,7 @@ fn parts(ask: &Ask) -> Option<Parts<'_>> {
         | Ask::Tasks(_)
         | Ask::Logs(_)
         | Ask::Probe(_)
-            | Ask::Beat(_)
+        | Ask::Beat(_)
         | Ask::Scraped(_) => None,
     }
 }

@@ -15,7 +15,7 @@ pub fn signature(secret: &str, body: &[u8]) -> String {
     let mut hmac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("any key");
     hmac.update(body);
     let digest = hmac.finalize().into_bytes();
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = digest.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
     format!("sha256={hex}")
 }
 
