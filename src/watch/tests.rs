@@ -16,6 +16,7 @@ mod invariants;
 mod joined;
 mod labels;
 mod late;
+mod maintenance;
 mod outside;
 mod pictures;
 mod preflight;

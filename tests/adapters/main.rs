@@ -8,6 +8,7 @@ mod world;
 #[allow(dead_code)] // Another binary uses the rest of it.
 mod client;
 
+mod actuators;
 mod between;
 mod cloudwatch;
 mod code_deploy;

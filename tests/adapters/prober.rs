@@ -62,7 +62,7 @@ async fn came(way: Option<Outbound>, steps: Vec<StepAsk>) -> String {
     loop {
         let ticks = Ticks::once(now(), SignedDuration::from_secs(15));
         let due = Due { key: (), question: question.clone(), ticks };
-        let (_, mut one) = measure(&sources, vec![due]).await.remove(0);
+        let ((), mut one) = measure(&sources, vec![due]).await.remove(0);
         let words = one.seen.remove(BESIDE).unwrap_or_default().pop_first().unwrap_or_default();
         let reading: Reading = one.readings.remove(0);
         match reading {

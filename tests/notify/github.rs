@@ -189,7 +189,9 @@ async fn where_nothing_can_be_reverted_an_issue_says_so() {
         (BAD, Some("cannot be reverted automatically"), "#41 could not be reverted by GitHub"),
     ] {
         let (there, github) = both().await;
-        conflict.iter().for_each(|why| there.conflicts(why));
+        for why in &conflict {
+            there.conflicts(why);
+        }
         let note = GitHubNote::Revert(wish(commit, Revert::PullRequest, "rolled back"));
         let one = written("w", now(), note);
         github.write(&one).await.unwrap();

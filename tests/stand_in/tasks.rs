@@ -85,7 +85,7 @@ async fn counted(account: &Account) {
     let ticks = Ticks::once(at, SignedDuration::from_secs(15));
     let due = Due { key: (), question: Question::plain(Shape::Gauge, vec![ask]), ticks };
     let sources = Sources { logs: Some(Logs::of(&guarded(account).await)), ..Sources::default() };
-    let (_, found) = measure(&sources, vec![due]).await.remove(0);
+    let ((), found) = measure(&sources, vec![due]).await.remove(0);
     assert_eq!(value(&found), Ok(2_500.0));
 }
 

@@ -15,7 +15,7 @@ use crate::outbound::signature;
 const EVENT: HeaderName = HeaderName::from_static("x-deployguard-event");
 const SIGNATURE: HeaderName = HeaderName::from_static("x-deployguard-signature");
 /// The same for the same order: a receiver that has seen it does nothing a second time.
-const KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const DELIVERY: HeaderName = HeaderName::from_static("x-deployguard-delivery");
 const TIME_OUT: Duration = Duration::from_secs(30);
 /// The most of an answer that is read, and told.
 const MOST_ANSWERED: usize = 300;
@@ -84,7 +84,7 @@ impl Endpoint {
         let mut headers = self.headers.clone();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(EVENT, HeaderValue::from_static(order.event));
-        headers.insert(KEY, header(order.key.clone())?);
+        headers.insert(DELIVERY, header(order.key.clone())?);
         headers.insert(SIGNATURE, header(signed.map_err(ActFailure::Permanent)?)?);
         let sent = self.client.post(&self.url).headers(headers).body(body).send().await;
         // Where it goes may carry a token: it is not told.
