@@ -189,7 +189,7 @@ async fn where_nothing_can_be_reverted_an_issue_says_so() {
         (BAD, Some("cannot be reverted automatically"), "#41 could not be reverted by GitHub"),
     ] {
         let (there, github) = both().await;
-        for why in &conflict {
+        if let Some(why) = conflict {
             there.conflicts(why);
         }
         let note = GitHubNote::Revert(wish(commit, Revert::PullRequest, "rolled back"));
