@@ -158,7 +158,8 @@ impl Staged {
 /// - `for 5m` of a limit becomes `for 5s`, CloudWatch's periods are seconds and 2 seconds
 ///   late; a window is 5 seconds;
 /// - requests go to `site` instead of the document's hosts;
-/// - the gate, which asks for other environments, is left out.
+/// - the gate, which asks for other environments, is left out, and so are probes, heartbeats and
+///   logs, which have stories of their own.
 pub fn hurried(text: &str, site: &str) -> anyhow::Result<String> {
     let mut policy: Map<String, Value> = serde_norway::from_str(text)?;
     policy.remove("gate");
@@ -181,6 +182,8 @@ pub fn hurried(text: &str, site: &str) -> anyhow::Result<String> {
     rollback["known_good_after"] = json!("immediate");
     rollback["recover_within"] = json!("60s");
     let checks = policy.get_mut("checks").and_then(Value::as_object_mut).context("checks")?;
+    let apart = ["probe", "heartbeat", "logs"];
+    checks.retain(|_, check| apart.iter().all(|kind| check.get(kind).is_none()));
     for (name, check) in checks.iter_mut() {
         let is_windowed = ["ratio", "latency", "json"].iter().any(|kind| check.get(kind).is_some());
         if is_windowed || name == "cpu" && check.get("cloudwatch").is_none() {
