@@ -233,7 +233,7 @@ impl Reader<'_> {
         }
         let facts = self.facts(test, places);
         let environment = self.policy().environment.clone();
-        let service = Service { name: service.as_str().to_owned(), environment, key };
+        let service = Service { name: key.name().to_owned(), environment, key };
         let id = facts.version.clone().unwrap_or_else(|| "tested".to_owned());
         let mut scene = Scene::of(self.policy().clone(), &id, service, deployed, facts);
         let modes = [("observe", Mode::Observe), ("ask", Mode::Ask), ("auto", Mode::Auto)];

@@ -31,6 +31,13 @@ pub enum Maintenance {
     Stuck,
 }
 
+impl Maintenance {
+    /// On since `now`, for a rollback by `plan`.
+    pub(super) fn of(plan: RollbackPlan, now: Timestamp) -> Self {
+        Self::On { plan: Box::new(plan), tries: 0, not_before: now }
+    }
+}
+
 impl Watch {
     /// By what a rollback to `target` would be done.
     pub(super) fn means(&self, target: &Revision) -> Means {
@@ -43,10 +50,6 @@ impl Watch {
         values.insert("deployment".to_owned(), deployment.id.clone());
         values.insert("target.revision".to_owned(), target.last_part().to_owned());
         Means { by: rule.by.clone(), maintenance: rule.maintenance.clone(), values }
-    }
-
-    pub(super) fn maintained(&mut self, plan: RollbackPlan, now: Timestamp) {
-        self.maintenance = Maintenance::On { plan: Box::new(plan), tries: 0, not_before: now };
     }
 
     pub(super) fn is_maintained(&self) -> bool {

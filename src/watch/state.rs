@@ -166,6 +166,16 @@ pub enum Stage {
     },
 }
 
+impl Stage {
+    /// Of a watch that opens at `now`.
+    fn first(deployment: &Deployment, now: Timestamp) -> Self {
+        match (&deployment.platform_id, now.checked_add(JOIN_WITHIN)) {
+            (None, Ok(until)) => Self::Announced { until },
+            (None, Err(_)) | (Some(_), _) => Self::Starting,
+        }
+    }
+}
+
 /// A rollback on its way.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RollbackRun {
@@ -296,10 +306,7 @@ impl Watch {
             ceiling: ceiling.clone(),
             opened_at: now,
             query_offset: *query_offset,
-            stage: match (&deployment.platform_id, now.checked_add(JOIN_WITHIN)) {
-                (None, Ok(until)) => Stage::Announced { until },
-                (None, Err(_)) | (Some(_), _) => Stage::Starting,
-            },
+            stage: Stage::first(deployment, now),
             announcement: announcement.as_deref().cloned(),
             in_service_at: None,
             phase: 0,

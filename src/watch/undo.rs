@@ -2,7 +2,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Actor, Illegal, PreflightState, RollbackRun, RunStep, Said, Stage, Watch};
+use super::{
+    Actor, Illegal, Maintenance, PreflightState, RollbackRun, RunStep, Said, Stage, Watch,
+};
 use crate::model::{
     ActFailure, Acted, Controller, IncidentStatus, LedgerEntry, Outcome, Revision, RollOut,
     RollbackPlan, Severity, Sighting, Standing, Turn,
@@ -93,7 +95,9 @@ impl Watch {
         match result {
             Ok(acted) => {
                 self.rollback_accepted = true;
-                let plan = acted.maintained.then(|| run.plan.clone());
+                if acted.maintained {
+                    self.maintenance = Maintenance::of(run.plan.clone(), now);
+                }
                 run.step = RunStep::Settling {
                     route: acted.route,
                     deployment: acted.deployment.clone(),
@@ -103,13 +107,8 @@ impl Watch {
                     run.pinned = true;
                     std::mem::replace(&mut run.plan.target, pinned.clone())
                 });
-                self.note(
-                    now,
-                    format!("the platform accepted the rollback ({})", acted.route.as_str()),
-                );
-                if let Some(plan) = plan {
-                    self.maintained(plan, now);
-                }
+                let by = acted.route.as_str();
+                self.note(now, format!("the platform accepted the rollback ({by})"));
                 self.tell_accepted(acted, placed.as_ref(), despite.as_deref(), now, said);
                 // The platform may have been seen there already.
                 if let Some(sighting) = self.sighting.clone() {

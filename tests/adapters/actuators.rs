@@ -31,8 +31,9 @@ const SCRIPTS: [(&str, &str); 4] = [
 ];
 
 impl Place {
-    async fn start() -> Self {
-        let (stage, folder) = (Stage::at_rest().await, tempfile::tempdir().unwrap());
+    async fn start() -> anyhow::Result<Self> {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let (stage, folder) = (Stage::at_rest().await, tempfile::tempdir()?);
         let mut all: BTreeMap<String, CommandSettings> = BTreeMap::new();
         for (name, then) in SCRIPTS {
             let script = folder.path().join(name);
@@ -42,18 +43,18 @@ impl Place {
                  printf '\\n' >> {told}\n{then}\n",
                 told = told.display()
             );
-            std::fs::write(&script, text).unwrap();
-            std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
-            let run = [script.to_str().unwrap(), "--to", "${target.revision}", "${labels.note}"];
-            all.insert(name.into(), serde_json::from_value(json!({ "run": run })).unwrap());
+            std::fs::write(&script, text)?;
+            std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755))?;
+            let run = [&*script.to_string_lossy(), "--to", "${target.revision}", "${labels.note}"];
+            all.insert(name.into(), serde_json::from_value(json!({ "run": run }))?);
         }
-        let receiver = Receiver::start().await.unwrap();
+        let receiver = Receiver::start().await?;
         let endpoint = Endpoint::new(&receiver.url(), SECRET, reqwest::header::HeaderMap::new());
-        let webhooks = BTreeMap::from([("deployer".to_owned(), endpoint.unwrap())]);
+        let webhooks = BTreeMap::from([("deployer".to_owned(), endpoint?)]);
         let hosts = [("test".to_owned(), stage.ecs.clone().into())];
         let accounts = hosts.into_iter().collect::<Accounts>();
-        let accounts = accounts.with(Actuators::new(commands(&all).unwrap(), webhooks));
-        Self { stage, folder, receiver, accounts }
+        let accounts = accounts.with(Actuators::new(commands(&all)?, webhooks));
+        Ok(Self { stage, folder, receiver, accounts })
     }
 
     async fn plan(&self, by: Option<Actuator>) -> RollbackPlan {
@@ -76,14 +77,14 @@ impl Place {
     }
 }
 
-fn command(name: &str) -> Option<Actuator> {
-    Some(Actuator::Command(name.to_owned()))
+fn command(name: &str) -> Actuator {
+    Actuator::Command(name.to_owned())
 }
 
 #[tokio::test]
 async fn a_command_gets_its_arguments_as_they_are_and_ecs_is_not_called() {
-    let place = Place::start().await;
-    let plan = place.plan(command("good")).await;
+    let place = Place::start().await.unwrap();
+    let plan = place.plan(Some(command("good"))).await;
     let before = place.stage.changes();
     let acted = place.roll_back(true, &plan).await.unwrap();
     assert_eq!((acted.route, acted.output.as_deref()), (Route::Command, Some("going back")));
@@ -93,8 +94,8 @@ async fn a_command_gets_its_arguments_as_they_are_and_ecs_is_not_called() {
 
 #[tokio::test]
 async fn a_command_that_fails_is_told_with_its_last_words_and_never_run_twice() {
-    let place = Place::start().await;
-    let plan = place.plan(command("bad")).await;
+    let place = Place::start().await.unwrap();
+    let plan = place.plan(Some(command("bad"))).await;
     let Err(ActFailure::Permanent(why)) = place.roll_back(true, &plan).await else { panic!() };
     assert!(why.contains("exit code 3") && why.contains("nothing can be done"), "{why}");
     let Err(ActFailure::Permanent(why)) = place.roll_back(false, &plan).await else { panic!() };
@@ -104,8 +105,8 @@ async fn a_command_that_fails_is_told_with_its_last_words_and_never_run_twice() 
 
 #[tokio::test]
 async fn what_is_not_in_place_any_more_is_not_touched() {
-    let place = Place::start().await;
-    let plan = place.plan(command("good")).await;
+    let place = Place::start().await.unwrap();
+    let plan = place.plan(Some(command("good"))).await;
     let third = place.stage.account.register(&[("N", "3")]).await;
     place.stage.account.update(&third).await;
     place.stage.account.ecs.wait_stable(SERVICE).await;
@@ -116,12 +117,12 @@ async fn what_is_not_in_place_any_more_is_not_touched() {
 
 #[tokio::test]
 async fn a_target_that_is_back_already_is_reported_and_nothing_is_run() {
-    let place = Place::start().await;
+    let place = Place::start().await.unwrap();
     let plan = place.plan(None).await;
     place.stage.roll_back(&plan).await.unwrap();
     place.stage.account.ecs.wait_stable(SERVICE).await;
     let plan = RollbackPlan {
-        means: deployguard::model::Means { by: command("good"), ..plan.means.clone() },
+        means: deployguard::model::Means { by: Some(command("good")), ..plan.means.clone() },
         ..plan
     };
     let acted = place.roll_back(false, &plan).await.unwrap();
@@ -131,8 +132,8 @@ async fn a_target_that_is_back_already_is_reported_and_nothing_is_run() {
 
 #[tokio::test]
 async fn a_stop_before_the_command_keeps_it_from_running() {
-    let place = Place::start().await;
-    let plan = place.plan(command("good")).await;
+    let place = Place::start().await.unwrap();
+    let plan = place.plan(Some(command("good"))).await;
     let stop = deployguard::model::StopSwitch::default();
     stop.stop("paused by dana");
     let permit = permit(true).unless(stop);
@@ -143,7 +144,7 @@ async fn a_stop_before_the_command_keeps_it_from_running() {
 
 #[tokio::test]
 async fn a_webhook_is_asked_again_under_its_key_where_nobody_knows() {
-    let place = Place::start().await;
+    let place = Place::start().await.unwrap();
     let plan = place.plan(Some(Actuator::Webhook("deployer".into()))).await;
     place.receiver.fault(&HttpFault::Status(503), 1);
     let first = place.roll_back(true, &plan).await;
@@ -159,7 +160,7 @@ async fn a_webhook_is_asked_again_under_its_key_where_nobody_knows() {
 
 #[tokio::test]
 async fn maintenance_mode_is_on_before_the_call_and_off_where_there_was_none() {
-    let place = Place::start().await;
+    let place = Place::start().await.unwrap();
     let mut plan = place.plan(None).await;
     let hook = |name: &str| Actuator::Command(name.to_owned());
     plan.means.maintenance = Some(MaintenanceHooks { on: hook("on"), off: hook("off") });
@@ -168,8 +169,8 @@ async fn maintenance_mode_is_on_before_the_call_and_off_where_there_was_none() {
     assert!(acted.beside[0].contains("maintenance mode was turned on"), "{:?}", acted.beside);
     assert_eq!(place.told(), ["on|--to|api:1|a b; $(rm -rf /)|"]);
 
-    let place = Place::start().await;
-    let mut plan = place.plan(command("bad")).await;
+    let place = Place::start().await.unwrap();
+    let mut plan = place.plan(Some(command("bad"))).await;
     plan.means.maintenance = Some(MaintenanceHooks { on: hook("on"), off: hook("off") });
     assert!(place.roll_back(true, &plan).await.is_err());
     let run: Vec<String> =

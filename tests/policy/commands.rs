@@ -162,8 +162,7 @@ fn match_of_a_service_without_a_policy_names_the_nearest() {
             false,
             "no policy guards taskflow-productoin/taskflow-api\n  \
              did you mean taskflow-production/taskflow-api?\n  \
-             did you mean taskflow-staging/taskflow-api?\n  \
-             did you mean production/taskflow-api?\n"
+             did you mean taskflow-staging/taskflow-api?\n"
                 .into()
         )
     );

@@ -16,6 +16,7 @@ mod foreign;
 mod gate;
 mod heartbeat;
 mod home;
+mod latency;
 mod layers;
 mod leak;
 mod limit;
