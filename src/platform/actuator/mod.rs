@@ -126,7 +126,7 @@ impl Actuators {
         let ran = self.commands.run(name, Purpose::RollBack, &plan.means.values).await;
         crash::point("command-after");
         let took = ran.took.as_secs();
-        let output = ran.output.text.clone();
+        let output = ran.output.text.trim_end().to_owned();
         let what = format!("the command `{name}` {} after {took} s", ran.ended);
         match ran.ended {
             Ended::Exit(0) => {
