@@ -35,6 +35,7 @@ fn check(measure: Measure, side: Side, value: f64, unit: Unit) -> Check {
         min_traffic: 20.0,
         window: None,
         from: None,
+        optional: false,
     }
 }
 

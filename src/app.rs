@@ -63,7 +63,7 @@ pub fn pages_of(
     outbound: Option<&OutboundSettings>,
     secrets: &BTreeMap<String, PolicySecret>,
 ) -> anyhow::Result<Option<Pages>> {
-    Ok(way_out(outbound, secrets)?.map(Pages::of))
+    Ok(way_out(outbound, secrets)?.as_ref().map(Pages::of))
 }
 
 /// What can be asked wherever services run.
@@ -174,10 +174,10 @@ async fn loaded(
         Err(mistakes) => mistakes,
     };
     let lines: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
-    let mistakes = format!("the policies have mistakes:\n{}", lines.join("\n"));
-    anyhow::ensure!(store.has_open_watches().await?, mistakes);
-    tracing::error!("{mistakes}\nonly the open watches are guarded until they are mended");
-    Ok(repo.nothing())
+    let words = format!("the policies have mistakes:\n{}", lines.join("\n"));
+    anyhow::ensure!(store.has_open_watches().await?, words);
+    tracing::error!("{words}\nonly the open watches are guarded until they are mended");
+    Ok(repo.unread(mistakes))
 }
 
 /// Runs the daemon until `stop`; then drains, and loses nothing.
@@ -256,12 +256,6 @@ async fn run(
 ) -> anyhow::Result<()> {
     let stops = Stops { begun: stop.clone(), served: CancellationToken::new() };
     let commands = leader.adapters.targets.commands.clone();
-    let begun = stop.clone();
-    // Nobody waits for a smoke test to end.
-    let ending = tokio::spawn(async move {
-        begun.cancelled().await;
-        commands.close().await;
-    });
     let mut leading = tokio::spawn(leader.run(reloads, stops.clone()));
     let serving = tokio::spawn(web::serve(listener, face, stop.clone()));
     // Without its engine the daemon guards nothing, and must not look alive.
@@ -274,9 +268,12 @@ async fn run(
         }
     }
     tracing::info!("stopping");
+    // Nobody waits for a smoke test to end; a rollback has the time that the engine gives it.
+    commands.close_probes();
     serving.await??;
     feeling.wait().await;
-    ending.await?;
     stops.served.cancel();
-    leading.await?
+    let led = leading.await;
+    commands.close().await;
+    led?
 }

@@ -7,6 +7,7 @@ mod standing;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use notify::{RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 
@@ -37,6 +38,9 @@ pub struct Loaded {
     /// Whether the policy files are not exactly those of the commit. True
     /// outside git.
     pub dirty: bool,
+    /// The first mistake, where the folder could not be read since the start: what is guarded
+    /// is not known then, which is not the same as that nothing is.
+    pub unread: Option<String>,
     /// The folder that was read.
     root: PathBuf,
 }
@@ -55,7 +59,7 @@ impl Loaded {
 #[derive(Debug, Clone)]
 pub enum Reload {
     Good(Loaded),
-    /// The last good set stays in force.
+    /// The last good set stays in force, if there was one since the start.
     Broken(Vec<Diagnostic>),
 }
 
@@ -65,9 +69,16 @@ impl PolicyRepo {
         Self { root: root.into() }
     }
 
-    /// No policies at all: what is in force until the folder can be read.
+    /// No policies at all.
     pub fn nothing(&self) -> Loaded {
-        Loaded { set: PolicySet::default(), commit: None, dirty: true, root: self.root.clone() }
+        let (set, root) = (PolicySet::default(), self.root.clone());
+        Loaded { set, commit: None, dirty: true, unread: None, root }
+    }
+
+    /// What is in force until the folder can be read.
+    pub fn unread(&self, mistakes: &[Diagnostic]) -> Loaded {
+        let first = mistakes.first().map_or_else(|| "unknown".to_owned(), ToString::to_string);
+        Loaded { unread: Some(first), ..self.nothing() }
     }
 
     /// Reads the folder as it is now. Blocks on the file system.
@@ -78,7 +89,11 @@ impl PolicyRepo {
         let files = collect(std::slice::from_ref(&self.root))?;
         let (commit, dirty) = standing(&self.root, &files);
         let root = self.root.clone();
-        read(&files).map(|set| Loaded { set, commit, dirty, root })
+        let set = match window_of_a_test() {
+            Some(window) => read(&files)?.with_window(window),
+            None => read(&files)?,
+        };
+        Ok(Loaded { set, commit, dirty, unread: None, root })
     }
 
     /// Sends each change that makes a difference, beginning with the first
@@ -146,6 +161,15 @@ enum Seen {
 /// What makes two readings the same: each file's digest, the holidays, the commit, and
 /// whether the files are the commit's.
 type Fingerprint = (Vec<(String, String)>, Vec<Option<Holidays>>, Option<String>, bool);
+
+/// In a test build, and nowhere else: in seconds, see [`PolicySet::with_window`].
+fn window_of_a_test() -> Option<SignedDuration> {
+    if !cfg!(feature = "failpoints") {
+        return None;
+    }
+    let seconds = std::env::var("DEPLOYGUARD_TEST_WINDOW").ok()?;
+    seconds.parse().ok().map(SignedDuration::from_secs)
+}
 
 fn fingerprint(loaded: &Loaded) -> Fingerprint {
     let digests = loaded.set.iter().map(|written| (written.file.clone(), written.digest.clone()));

@@ -29,7 +29,7 @@ pub use called::{
     EmailSettings, PagerDutySettings, Relay, SmtpSettings, WebhookFormat, WebhookSettings,
 };
 pub use check::is_region;
-pub use commands::{CommandSettings, commands};
+pub use commands::{CommandLabels, CommandSettings, commands};
 pub use digest::DigestSettings;
 pub use github::{AppId, GitHubAppSettings, GitHubSettings};
 pub use names::Names;
@@ -143,6 +143,8 @@ pub struct SourceSettings {
     pub outbound: Option<OutboundSettings>,
     #[serde(default)]
     pub secrets: BTreeMap<String, PolicySecret>,
+    #[serde(default)]
+    pub commands: BTreeMap<String, CommandLabels>,
 }
 
 impl SourceSettings {

@@ -169,11 +169,11 @@ impl Metrics {
     }
 
     pub fn acted(&self, result: &Result<Acted, ActFailure>) {
-        let result = match result {
+        let result = match result.as_ref().map_err(ActFailure::itself) {
             Ok(_) => "accepted",
             Err(ActFailure::Superseded(_)) => "superseded",
             Err(ActFailure::Refused(_)) => "refused",
-            Err(ActFailure::Permanent(_)) => "failed",
+            Err(ActFailure::Permanent(_) | ActFailure::Maintained { .. }) => "failed",
             Err(ActFailure::Transient(_)) => "unknown",
             // No call is no attempt.
             Err(ActFailure::Stopped(_)) => return,

@@ -63,6 +63,7 @@ fn check(name: &str, measure: Measure) -> Check {
         min_traffic: 20.0,
         window: None,
         from: None,
+        optional: false,
     }
 }
 

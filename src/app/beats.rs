@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::model::Beat;
+use crate::model::{Beat, Listened};
 use crate::sources::{Beats, Keeper};
 use crate::store::Store;
 
@@ -20,5 +20,11 @@ impl Keeper for Kept {
         job: &'a str,
     ) -> Pin<Box<dyn Future<Output = Result<Vec<Beat>, String>> + Send + 'a>> {
         Box::pin(async move { self.0.beats(job).await.map_err(|error| error.to_string()) })
+    }
+
+    fn listened<'a>(
+        &'a self,
+    ) -> Pin<Box<dyn Future<Output = Result<Vec<Listened>, String>> + Send + 'a>> {
+        Box::pin(async move { self.0.listened().await.map_err(|error| error.to_string()) })
     }
 }

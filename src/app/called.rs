@@ -76,6 +76,7 @@ pub(super) fn hook(settings: &Settings) -> anyhow::Result<Option<GitHubHook>> {
         secrets: secrets.map_err(anyhow::Error::msg).context("github.webhook_secrets")?,
         repositories: github.repositories(),
         writes: github.writes(),
+        home: settings.advertise.clone(),
     }))
 }
 

@@ -19,8 +19,8 @@ use super::Adapters;
 use crate::engine::{
     Digests, Ear, Engine, FleetBrake, Helm, Hinted, Hints, Overhear, Parts, PollSettings, Postman,
     Presses, Scraper, Status, Tenure, Turn, between_turns, deliver_forever, hear_forever,
-    overhear_forever, poll_forever, post_digests_forever, scrape_forever, tell_strays_forever,
-    turn,
+    listen_forever, overhear_forever, poll_forever, post_digests_forever, scrape_forever,
+    tell_strays_forever, turn,
 };
 use crate::model::Lane;
 use crate::platform::Host;
@@ -255,6 +255,7 @@ impl Leader {
             };
             around.spawn(scrape_forever(scraper, ending.clone()));
         }
+        around.spawn(listen_forever(parts.store.clone(), ending.clone()));
         self.overhear(&around, engine, parts, ending);
         for lane in Lane::all() {
             let postman = Postman {

@@ -219,7 +219,7 @@ fn facts(setup: &Setup, finding: &Finding) -> Section {
     let shown = finding
         .check
         .as_ref()
-        .and_then(|name| Some(setup.written.policy.check(name)?.unit().show(finding.value?)));
+        .and_then(|name| Some(setup.written.policy.check(name)?.show(finding.value?)));
     let over = match (&finding.check, shown, &finding.limit) {
         (Some(check), Some(value), Some(limit)) => {
             Some(format!("{check} was {value}, limit {limit}"))
@@ -259,11 +259,10 @@ fn facts(setup: &Setup, finding: &Finding) -> Section {
 fn of_check(check: &Check, report: &Report, chart: Chart) -> Section {
     let state = report.watch.checks.get(&check.name);
     let last = state.and_then(|state| state.last.as_ref());
-    let unit = check.unit();
     let mut rows = Vec::new();
     if let Some(judgement) = last {
         let verdict = judgement.verdict.as_str().replace('_', " ");
-        let value = judgement.value.map(|value| format!(", {}", unit.show(value)));
+        let value = judgement.value.map(|value| format!(", {}", check.show(value)));
         rows.push(("At the end".to_owned(), format!("{verdict}{}", value.unwrap_or_default())));
     }
     if let Some(reference) = state
@@ -271,7 +270,7 @@ fn of_check(check: &Check, report: &Report, chart: Chart) -> Section {
         .and_then(crate::judge::Baseline::reference)
     {
         let samples = many(reference.samples as usize, "sample");
-        rows.push(("Before".to_owned(), format!("{} ({samples})", unit.show(reference.value))));
+        rows.push(("Before".to_owned(), format!("{} ({samples})", check.show(reference.value))));
     }
     if let Some(weight) = last.and_then(|last| last.weight) {
         rows.push(("Evidence".to_owned(), chance(weight.ln_e, weight.needed)));

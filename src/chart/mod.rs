@@ -32,7 +32,7 @@ mod tests;
 
 use jiff::Timestamp;
 
-use crate::policy::{Bound, Check, Unit};
+use crate::policy::{Bound, Check, Measure, Unit};
 
 pub use listing::{Cell, Listing, listing};
 pub use page::{Link, Section, figure, linked_page, page, style};
@@ -122,16 +122,19 @@ pub enum Width {
     Desktop,
 }
 
-/// The limits of a check.
+/// The limits of a check; none of a status, whose limits count failures and have no place
+/// between down and up.
 pub fn limits(check: &Check) -> Vec<Limit> {
+    if matches!(check.measure, Measure::Status { .. }) {
+        return Vec::new();
+    }
     let limits = check.breach.iter().map(|(severity, limit)| Limit {
         label: format!("{severity} {limit}"),
         value: limit.bound.value,
     });
-    let wall = check.leak.map(|leak| Limit {
-        label: format!("wall {}", check.unit().show(leak.wall)),
-        value: leak.wall,
-    });
+    let wall = check
+        .leak
+        .map(|leak| Limit { label: format!("wall {}", check.show(leak.wall)), value: leak.wall });
     limits.chain(wall).collect()
 }
 

@@ -1,6 +1,6 @@
 //! The axis of values: what is in view, round steps, and how numbers are written.
 
-use crate::policy::Unit;
+use crate::policy::{Unit, up_or_down};
 
 /// What is in view, in base units; `low < high`, both finite.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -121,6 +121,8 @@ fn step(rough: f64, unit: Unit) -> f64 {
     if unit == Unit::Bytes && rough >= 1.0 {
         return 2_f64.powf(rough.log2().ceil());
     }
+    // Between down and up there is nothing.
+    let rough = if unit == Unit::Failures { rough.max(1.0) } else { rough };
     let power = 10_f64.powf(rough.log10().floor());
     let digits = [1.0, 2.0, 5.0, 10.0];
     let digit = digits.into_iter().find(|digit| digit * power >= rough * 0.999);
@@ -130,7 +132,7 @@ fn step(rough: f64, unit: Unit) -> f64 {
 /// `value` as people write it, with as many digits as its step needs.
 fn tick(unit: Unit, value: f64, step: f64) -> String {
     if value.abs() < step * 0.5 {
-        return if unit == Unit::Seconds { "0".to_owned() } else { unit.show(0.0) };
+        return if unit == Unit::Seconds { "0".to_owned() } else { write(unit, 0.0) };
     }
     if value.abs() < step * 100.0 && unit != Unit::Bytes || value.abs() >= 1e6 * step {
         return write(unit, value);
@@ -169,13 +171,15 @@ fn scale(unit: Unit, value: f64) -> (f64, &'static str) {
 
 /// `value` as people write it, and short however large it is.
 pub fn write(unit: Unit, value: f64) -> String {
+    // A check that is limited by failures is drawn as what it measures.
+    if unit == Unit::Failures {
+        return up_or_down(value).to_owned();
+    }
     let (scale, suffix) = scale(unit, value);
     match (value / scale).abs() {
         size if size >= 1e6 => format!("{:.1e}{suffix}", value / scale),
         size if size > 0.0 && size < 1e-6 => format!("{:.1e}{suffix}", value / scale),
-        _ if matches!(unit, Unit::Number | Unit::Failures) => {
-            format!("{}{suffix}", Unit::Number.show(value / scale))
-        }
+        _ if unit == Unit::Number => format!("{}{suffix}", unit.show(value / scale)),
         _ => unit.show(value),
     }
 }

@@ -257,6 +257,7 @@ fn steps_are_round_and_told_apart() {
     assert_eq!(labels(mib(900.0), mib(1300.0), Unit::Bytes), ["1 GiB", "1.125 GiB", "1.25 GiB"]);
     assert_eq!(labels(0.0, 3e6, Unit::Number), ["0", "1M", "2M", "3M"]);
     assert_eq!(labels(-12.0, 9.0, Unit::Number), ["-10", "-5", "0", "5"]);
+    assert_eq!(labels(0.0, 1.07, Unit::Failures), ["down", "up"]);
 }
 
 #[test]

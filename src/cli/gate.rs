@@ -42,7 +42,7 @@ pub struct Gate {
     /// Why: it is kept, and told in the deployment's thread
     #[arg(long, requires = "through")]
     reason: Option<String>,
-    /// Who goes through, where the token is many people's
+    /// Who goes through; without it the token's name is kept
     #[arg(long, requires = "through")]
     by: Option<String>,
     #[command(flatten)]
@@ -90,8 +90,8 @@ pub fn run(gate: &Gate, out: &mut impl Write) -> anyhow::Result<ExitCode> {
         Ok(view) => view,
         Err(error) => return unasked(gate, &error, paper),
     };
-    let is_shut = view.answer.verdict == GateVerdict::No;
-    let view = if gate.through && is_shut {
+    let may_be_kept = view.answer.verdict == GateVerdict::No || view.answer.overridden.is_some();
+    let view = if gate.through && may_be_kept {
         match gate.server.post(&["api", "v1", "gate"], &gate.override_body()) {
             Ok(view) => view,
             Err(error) if error.is::<NotAsked>() => return unasked(gate, &error, paper),
@@ -100,18 +100,29 @@ pub fn run(gate: &Gate, out: &mut impl Write) -> anyhow::Result<ExitCode> {
                 let words = format!("not overridden: {error}");
                 paper.line(&words)?;
                 paper.annotate(Level::Error, "deployguard gate", &words)?;
-                return Ok(ExitCode::FAILURE);
+                return Ok(code(&view));
             }
         }
     } else {
         view
     };
     told(gate, &view, paper)?;
-    if gate.through && !is_shut {
-        paper.line("there was nothing to override")?;
+    if gate.through {
+        match &view.answer.overridden {
+            Some(over) if over.via.is_none() => paper.line(&format!(
+                "kept under the token's name, {}: --by NAME says which person it is",
+                over.by
+            ))?,
+            Some(_) => {}
+            None => paper.line("there was nothing to override")?,
+        }
     }
+    Ok(code(&view))
+}
+
+fn code(view: &GateView) -> ExitCode {
     let is_shut = view.answer.verdict == GateVerdict::No;
-    Ok(if is_shut { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    if is_shut { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 /// Nobody knows what it would have said. `--on-error` is about a daemon that does not

@@ -3,9 +3,11 @@
 
 mod cause;
 mod controls;
+mod health;
 mod look;
 mod pages;
 mod services;
+mod unasked;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
@@ -17,15 +19,17 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::engine::clock;
 use crate::model::{Unusable, settle};
-use crate::policy::{Check, Glob, Policy, PolicySet, check};
+use crate::policy::{Check, Glob, Policy, PolicySet, Probe, check};
 use crate::policy_repo::collect;
-use crate::settings::{PrometheusSettings, SourceSettings, is_region};
+use crate::settings::{CommandLabels, PrometheusSettings, SourceSettings, is_region};
 use crate::sources::Sources;
 use crate::watch::unlabelled;
 use look::{Finding, Status};
 
 /// The source could not be asked.
 const NOT_ASKED: u8 = 3;
+/// Checks that Prometheus is not reached for before no more are tried: each waits a time-out.
+const IN_VAIN: usize = 2;
 /// How far back names and values of labels are looked for.
 const KNOWN_WITHIN: SignedDuration = SignedDuration::from_hours(1);
 
@@ -86,16 +90,19 @@ impl Live {
         self.config.as_deref()
     }
 
-    /// What the policies of `set` ask.
-    async fn sources(&self, set: &PolicySet) -> anyhow::Result<Sources> {
-        let settings = match (&self.prometheus, &self.config) {
+    fn settings(&self) -> anyhow::Result<SourceSettings> {
+        Ok(match (&self.prometheus, &self.config) {
             (Some(url), _) => SourceSettings {
                 prometheus: Some(PrometheusSettings::at(url)),
                 ..SourceSettings::default()
             },
             (None, Some(file)) => SourceSettings::read(file)?,
             (None, None) => SourceSettings::default(),
-        };
+        })
+    }
+
+    /// What the policies of `set` ask.
+    async fn sources(&self, set: &PolicySet, settings: SourceSettings) -> anyhow::Result<Sources> {
         let checks = || set.iter().flat_map(|written| &written.policy.checks);
         if settings.prometheus.is_none() && checks().any(Check::is_of_prometheus) {
             anyhow::bail!("say whom to ask: --prometheus URL or --config FILE");
@@ -109,13 +116,10 @@ impl Live {
         let region = self.aws_region.clone().or(settings.aws.region);
         let of_aws = |check: &Check| check.is_of_cloudwatch() || check.is_of_logs();
         let aws = if checks().any(of_aws) {
-            let Some(aws) = crate::app::cloudwatch(region).await else {
-                anyhow::bail!(
-                    "no region: set AWS_REGION, or give --aws-region REGION, or `aws: {{ region: \
-                     ... }}` in the settings of --config"
-                )
-            };
-            Some(aws)
+            let aws = crate::app::cloudwatch(region).await;
+            // Where others can be asked they are, and these are refused by name.
+            anyhow::ensure!(aws.is_some() || !checks().all(of_aws), unasked::NO_REGION);
+            aws
         } else {
             None
         };
@@ -133,6 +137,8 @@ struct Asked<'a> {
     now: Timestamp,
     /// As a deployment would announce them.
     labels: BTreeMap<String, String>,
+    /// The commands of the settings; `None`: no settings were given.
+    commands: Option<&'a BTreeMap<String, CommandLabels>>,
 }
 
 impl Asked<'_> {
@@ -143,7 +149,7 @@ impl Asked<'_> {
 }
 
 /// Asks every query of every policy. Exit 1 if one is refused or finds nothing, or a
-/// policy has a mistake; 3 if the source can't be asked.
+/// policy has a mistake; 3 if a source can't be reached.
 pub fn run(paths: &[PathBuf], live: &Live, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let standard = [PathBuf::from("policies")];
     let paths = if paths.is_empty() { &standard[..] } else { paths };
@@ -157,27 +163,33 @@ pub fn run(paths: &[PathBuf], live: &Live, out: &mut impl Write) -> anyhow::Resu
     super::check::remarked(&set, "", out)?;
     guarded(&set, &live.services)?;
     let labels: BTreeMap<String, String> = live.labels.iter().cloned().collect();
-    are_asked_for(&set, &labels)?;
+    let settings = live.settings()?;
+    let commands = live.config.is_some().then(|| settings.commands.clone());
+    are_asked_for(&set, &labels, commands.as_ref())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let sources = runtime.block_on(live.sources(&set))?;
+    let sources = runtime.block_on(live.sources(&set, settings))?;
     let mut worst = Status::Ok;
     for written in set.iter() {
         let (now, labels) = (asked_as_of(&written.policy), labels.clone());
-        let asked = Asked { sources: &sources, now, labels };
+        let asked = Asked { sources: &sources, now, labels, commands: commands.as_ref() };
         writeln!(out, "{} ({})", written.policy.name, written.file)?;
         match runtime.block_on(policy(&asked, &written.policy, &live.services)) {
             Ok(found) => worst = worst.max(told(&found, out)?),
             Err(Unusable::Unreachable(why)) => {
                 writeln!(out, "  not asked: {why}")?;
-                return Ok(ExitCode::from(NOT_ASKED));
+                worst = Status::Unreached;
             }
             Err(why) => {
                 writeln!(out, "  {why}")?;
-                worst = Status::Refused;
+                worst = worst.max(Status::Refused);
             }
         }
     }
-    Ok(if worst >= Status::Empty { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(match worst {
+        Status::Ok | Status::Skipped | Status::Doubt => ExitCode::SUCCESS,
+        Status::Empty | Status::Refused => ExitCode::FAILURE,
+        Status::Unreached => ExitCode::from(NOT_ASKED),
+    })
 }
 
 /// Whether each service that is named has a policy: nothing asked is no success.
@@ -198,16 +210,26 @@ fn guarded(set: &PolicySet, services: &[String]) -> anyhow::Result<()> {
 }
 
 /// Whether each label that is given is asked for: a mistyped one would change nothing.
-fn are_asked_for(set: &PolicySet, labels: &BTreeMap<String, String>) -> anyhow::Result<()> {
+fn are_asked_for(
+    set: &PolicySet,
+    labels: &BTreeMap<String, String>,
+    commands: Option<&BTreeMap<String, CommandLabels>>,
+) -> anyhow::Result<()> {
     let none = BTreeMap::new();
     let all = set.iter().flat_map(|written| unlabelled(&written.policy, &none));
-    let wanted: BTreeSet<String> = all.map(|one| one.label).collect();
+    let checks = set.iter().flat_map(|written| &written.policy.checks);
+    let named = checks.filter_map(|check| check.probe().and_then(Probe::command));
+    let of_commands = named.filter_map(|name| commands?.get(name)).flat_map(|one| one.0.clone());
+    let wanted: BTreeSet<String> = all.map(|one| one.label).chain(of_commands).collect();
     let Some(name) = labels.keys().find(|name| !wanted.contains(*name)) else { return Ok(()) };
     let wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
     if wanted.is_empty() {
-        anyhow::bail!("no query asks for the label `{name}`, or for any other");
+        anyhow::bail!("no query or command asks for the label `{name}`, or for any other");
     }
-    anyhow::bail!("no query asks for the label `{name}`; asked for: {}", wanted.join(", "))
+    anyhow::bail!(
+        "no query or command asks for the label `{name}`; asked for: {}",
+        wanted.join(", ")
+    )
 }
 
 /// As the daemon does: a source shows what it has measured a moment later.
@@ -233,13 +255,23 @@ async fn policy(asked: &Asked<'_>, policy: &Policy, named: &[String]) -> Result<
     let now = pages::read(asked, policy, &names).await.unwrap_or(asked.now);
     let asked = &Asked { now, labels: asked.labels.clone(), ..*asked };
     let mut services = Vec::new();
+    // How often Prometheus was asked, and not reached, since it last answered.
+    let mut in_vain = 0;
     for name in names {
         let mut findings = Vec::new();
-        // Tasks are asked of the platform and heartbeats of the daemon's store, which this
-        // command does not ask.
-        let asked_here = |check: &&Check| !check.is_of_tasks() && !check.is_of_heartbeat();
-        for check in policy.checks.iter().filter(asked_here) {
-            findings.push(look::at(asked, policy, check, &name).await?);
+        // Tasks are asked of the platform, which this command does not ask.
+        for check in policy.checks.iter().filter(|check| !check.is_of_tasks()) {
+            let is_lost = check.is_of_prometheus() && in_vain >= IN_VAIN;
+            let finding = if is_lost {
+                unasked::as_before(check)
+            } else {
+                look::at(asked, policy, check, &name).await
+            };
+            if check.is_of_prometheus() {
+                let missed = finding.status == Status::Unreached;
+                in_vain = if missed { in_vain + 1 } else { 0 };
+            }
+            findings.push(finding);
         }
         services.push((name, findings));
     }
@@ -282,3 +314,6 @@ fn told(found: &Found, out: &mut impl Write) -> io::Result<Status> {
     }
     Ok(worst)
 }
+
+#[cfg(test)]
+mod tests;

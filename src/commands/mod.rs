@@ -7,8 +7,9 @@
 //!
 //! A command runs with a cleared environment (`PATH`, `HOME`, `LANG` and what the settings
 //! name), with nothing to read, and in a process group of its own that is ended as a whole:
-//! at its time-out, when whoever asked no longer waits, and when the daemon stops. What it
-//! leaves running in its group when it ends is killed too. Its output is read to the end, and
+//! at its time-out and when the daemon stops; a probe's also when whoever asked no longer waits,
+//! while a rollback that was begun is not left half done. What it leaves running in its group
+//! when it ends is killed too. Its output is read to the end, and
 //! its first and last kilobytes are kept, without the secrets that it was given.
 //!
 //! There is no retry: whoever runs a command decides whether it may be run again.
@@ -136,10 +137,22 @@ impl Command {
 #[derive(Debug, Clone)]
 pub struct Commands {
     all: Arc<BTreeMap<String, Command>>,
-    probes: Arc<Semaphore>,
-    rollbacks: Arc<Semaphore>,
-    stop: CancellationToken,
+    probes: Turns,
+    rollbacks: Turns,
     running: TaskTracker,
+}
+
+/// Who may run at once for one purpose, and until when.
+#[derive(Debug, Clone)]
+struct Turns {
+    free: Arc<Semaphore>,
+    stop: CancellationToken,
+}
+
+impl Turns {
+    fn new() -> Self {
+        Self { free: Arc::new(Semaphore::new(AT_ONCE)), stop: CancellationToken::new() }
+    }
 }
 
 impl Default for Commands {
@@ -152,9 +165,8 @@ impl Commands {
     pub fn new(all: BTreeMap<String, Command>) -> Self {
         Self {
             all: Arc::new(all),
-            probes: Arc::new(Semaphore::new(AT_ONCE)),
-            rollbacks: Arc::new(Semaphore::new(AT_ONCE)),
-            stop: CancellationToken::new(),
+            probes: Turns::new(),
+            rollbacks: Turns::new(),
             running: TaskTracker::new(),
         }
     }
@@ -185,36 +197,50 @@ impl Commands {
     }
 
     /// Runs the command `name` once, to its end or its time-out. A caller that no longer waits
-    /// (whose future is dropped) ends it. A command that waits for its turn for more than a
-    /// minute is not run.
+    /// (whose future is dropped) ends a probe; a rollback that was begun goes on, and its end is
+    /// logged. A command that waits for its turn for more than a minute is not run.
     pub async fn run(&self, name: &str, purpose: Purpose, values: &Values) -> Ran {
         let filled = match self.find(name, purpose).and_then(|command| command.filled(values)) {
             Ok(filled) => filled,
             Err(why) => return Ran::not_run(why),
         };
-        let stop = self.stop.child_token();
-        let _no_longer_waited_for = stop.clone().drop_guard();
         let turns = match purpose {
-            Purpose::Probe => self.probes.clone(),
-            Purpose::RollBack => self.rollbacks.clone(),
+            Purpose::Probe => &self.probes,
+            Purpose::RollBack => &self.rollbacks,
+        };
+        let stop = turns.stop.child_token();
+        let _no_longer_waited_for = match purpose {
+            Purpose::Probe => Some(stop.clone().drop_guard()),
+            Purpose::RollBack => None,
         };
         let turn = tokio::select! {
-            turn = turns.acquire_owned() => turn,
+            turn = turns.free.clone().acquire_owned() => turn,
             () = stop.cancelled() => return Ran::stopped(),
             () = tokio::time::sleep(MOST_WAIT) => {
                 return Ran::not_run(format!("{AT_ONCE} other commands were running for a minute"));
             }
         };
+        let called = name.to_owned();
         let task = self.running.spawn(async move {
             let _turn = turn;
-            run::run(filled, stop).await
+            let ran = run::run(filled, stop).await;
+            if purpose == Purpose::RollBack {
+                tracing::info!(command = called, took = ?ran.took, "the command {}", ran.ended);
+            }
+            ran
         });
         task.await.unwrap_or_else(|why| Ran::not_run(format!("it broke off: {why}")))
     }
 
-    /// Ends what is running, and takes no more: SIGTERM, and after some seconds SIGKILL.
+    /// Ends the probes that are running, and takes no more. Rollbacks go on.
+    pub fn close_probes(&self) {
+        self.probes.stop.cancel();
+    }
+
+    /// Ends whatever is running, and takes no more: SIGTERM, and after some seconds SIGKILL.
     pub async fn close(&self) {
-        self.stop.cancel();
+        self.close_probes();
+        self.rollbacks.stop.cancel();
         self.running.close();
         self.running.wait().await;
     }

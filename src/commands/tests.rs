@@ -176,6 +176,31 @@ async fn a_command_that_nobody_waits_for_is_ended() {
 }
 
 #[tokio::test]
+async fn a_rollback_that_was_begun_goes_on_when_nobody_waits_for_it_and_probes_are_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = shell("touch begun; while [ ! -e go ]; do sleep 0.05; done; touch done");
+    command.folder = Some(folder.path().to_owned());
+    let commands = only(command);
+    let is_there = |name: &str| folder.path().join(name).exists();
+    let begun = async {
+        while !is_there("begun") {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let nothing = Values::new();
+    tokio::select! {
+        ran = commands.run("smoke", Purpose::RollBack, &nothing) => panic!("{ran:?}"),
+        () = begun => {}
+    }
+    commands.close_probes();
+    std::fs::write(folder.path().join("go"), "").unwrap();
+    commands.running.close();
+    commands.running.wait().await;
+    assert!(is_there("done"));
+    assert_eq!(commands.run("smoke", Purpose::Probe, &nothing).await.ended, Ended::Stopped);
+}
+
+#[tokio::test]
 async fn only_so_many_run_at_once_and_a_rollback_waits_for_no_probe() {
     let folder = tempfile::tempdir().unwrap();
     let mut command =
@@ -199,7 +224,7 @@ async fn only_so_many_run_at_once_and_a_rollback_waits_for_no_probe() {
     while begun() < AT_ONCE + 1 {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    assert_eq!(commands.probes.available_permits(), 0);
+    assert_eq!(commands.probes.free.available_permits(), 0);
     std::fs::remove_file(folder.path().join("go")).unwrap();
     for ran in probes.into_iter().chain([rolling]) {
         assert_eq!(ran.await.unwrap().ended, Ended::Exit(0));

@@ -12,6 +12,7 @@
 
 pub mod clock;
 
+mod again;
 mod brakes;
 mod digests;
 mod eyes;
@@ -62,7 +63,7 @@ pub use overhear::{Overhear, overhear_forever};
 pub use place::{Place, PlaceOf};
 pub use poller::{PollSettings, poll_forever, tell_strays_forever};
 pub use presses::{NOT_KNOWN, Presses};
-pub use pulse::feel_forever;
+pub use pulse::{feel_forever, listen_forever};
 pub use run::{Engine, Parts};
 pub use scraping::{Scraper, scrape_forever};
 pub use socket::{SocketMode, take_presses_forever};

@@ -15,8 +15,8 @@ use super::measuring::Round;
 use super::run::Engine;
 use crate::crash;
 use crate::model::{
-    ActFailure, Inspection, LedgerEntry, Permit, Revision, RollbackPlan, ServiceKey, ShiftPlan,
-    StopSwitch, TaskStop, WatchId,
+    ActFailure, Acted, Actuator, Inspection, LedgerEntry, Permit, Revision, RollbackPlan,
+    ServiceKey, ShiftPlan, StopSwitch, TaskStop, WatchId,
 };
 use crate::platform::{Accounts, LookError};
 use crate::policy::RollbackRule;
@@ -267,8 +267,18 @@ impl Undo {
         crash::point("permit-after");
         let result = self.platform.roll_back(&permit, plan, clock::now()).await;
         crash::point("act-after");
+        if permit.is_first() && never_ran(plan, &result) {
+            self.give_back(plan).await;
+        }
         tracing::info!(watch = %self.watch, ?result, "the platform answered the rollback");
         Ok(Event::Acted(result))
+    }
+
+    async fn give_back(&self, plan: &RollbackPlan) {
+        let given = self.store.give_back(&plan.service, &plan.judged, &self.watch).await;
+        if let Err(error) = given {
+            tracing::warn!(%error, "a permit that was not used could not be given back");
+        }
     }
 
     /// The permit, or why there is none. A permit that this watch has taken before
@@ -291,5 +301,54 @@ impl Undo {
         let permit = self.store.permit(&plan.service, &plan.judged, &self.watch, now).await?;
         let another = "another watch holds the permit for this deployment";
         Ok(permit.ok_or_else(|| ActFailure::Refused(another.to_owned())))
+    }
+}
+
+/// Whether a command that was to bring the target back was never begun. Only then may another
+/// try begin it.
+fn never_ran(plan: &RollbackPlan, result: &Result<Acted, ActFailure>) -> bool {
+    let Err(failure) = result else { return false };
+    let before = match failure.itself() {
+        ActFailure::Transient(_)
+        | ActFailure::Stopped(_)
+        | ActFailure::Superseded(_)
+        | ActFailure::Refused(_) => true,
+        ActFailure::Permanent(_) | ActFailure::Maintained { .. } => false,
+    };
+    before && matches!(plan.means.by, Some(Actuator::Command(_)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Means, Route};
+
+    fn plan(by: Option<Actuator>) -> RollbackPlan {
+        let key = ServiceKey { target: "t".into(), cluster: "c".into(), service: "api".into() };
+        RollbackPlan {
+            service: key,
+            judged: "ecs-svc/2".into(),
+            judged_revision: Revision::named("api:2"),
+            target: Revision::named("api:1"),
+            target_because: "known-good".into(),
+            decided_at: Timestamp::UNIX_EPOCH,
+            pin_digests: false,
+            means: Means { by, ..Means::default() },
+        }
+    }
+
+    #[test]
+    fn only_a_command_that_was_never_begun_gives_its_permit_back() {
+        let command = plan(Some(Actuator::Command("script".into())));
+        let throttled = || Err(ActFailure::Transient("throttled".into()));
+        assert!(never_ran(&command, &throttled()));
+        let failure = Box::new(ActFailure::Stopped("paused".into()));
+        let maintained = Err(ActFailure::Maintained { failure, why: "no answer".into() });
+        assert!(never_ran(&command, &maintained));
+        assert!(!never_ran(&command, &Err(ActFailure::Permanent("exit code 3".into()))));
+        assert!(!never_ran(&command, &Ok(Acted::by(Route::Command))));
+        // What a call that was not answered came to is not known.
+        assert!(!never_ran(&plan(None), &throttled()));
+        assert!(!never_ran(&plan(Some(Actuator::Webhook("w".into()))), &throttled()));
     }
 }

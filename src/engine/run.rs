@@ -365,41 +365,53 @@ impl Engine {
         [blind, unknown, kept_in, not_run].concat()
     }
 
+    /// Policies that were read, or could not be.
+    fn note_policies(&mut self, reload: &Reload) {
+        match reload {
+            Reload::Good(loaded) => {
+                self.policies = Arc::new(loaded.clone());
+                self.parts.policies.send_replace(self.policies.clone());
+                let unseen = self.unseen(loaded);
+                let is_read = loaded.unread.is_none();
+                self.parts.metrics.policies_read(is_read);
+                self.parts.status.set(|health| {
+                    health.policy_mistakes = loaded.unread.iter().cloned().collect();
+                    health.policy_commit.clone_from(&loaded.commit);
+                    health.policies = loaded.set.len();
+                    health.unseen.clone_from(&unseen);
+                });
+                for what in unseen {
+                    tracing::warn!("{what}");
+                }
+                if is_read {
+                    let policies = loaded.set.len();
+                    tracing::info!(policies, commit = loaded.commit, "policies in force");
+                }
+            }
+            Reload::Broken(mistakes) => {
+                let mistakes: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+                if self.policies.unread.is_some() {
+                    tracing::error!(
+                        ?mistakes,
+                        "policies are broken; none have been in force since the start"
+                    );
+                } else {
+                    tracing::error!(
+                        ?mistakes,
+                        "policies are broken; the last good ones stay in force"
+                    );
+                }
+                self.parts.metrics.policies_read(false);
+                self.parts.status.set(|health| health.policy_mistakes = mistakes);
+            }
+        }
+    }
+
     /// What must be known before a batch is taken in.
     fn note(&mut self, batch: &[Input]) {
         for input in batch {
             match input {
-                Input::Policies(reload) => match &**reload {
-                    Reload::Good(loaded) => {
-                        self.policies = Arc::new(loaded.clone());
-                        self.parts.policies.send_replace(self.policies.clone());
-                        self.parts.metrics.policies_read(true);
-                        self.parts.status.set(|health| {
-                            health.policy_mistakes.clear();
-                            health.policy_commit.clone_from(&loaded.commit);
-                            health.policies = loaded.set.len();
-                            health.unseen = self.unseen(loaded);
-                        });
-                        for what in self.unseen(loaded) {
-                            tracing::warn!("{what}");
-                        }
-                        tracing::info!(
-                            policies = loaded.set.len(),
-                            commit = loaded.commit,
-                            "policies in force"
-                        );
-                    }
-                    Reload::Broken(mistakes) => {
-                        let mistakes: Vec<String> =
-                            mistakes.iter().map(ToString::to_string).collect();
-                        tracing::error!(
-                            ?mistakes,
-                            "policies are broken; the last good ones stay in force"
-                        );
-                        self.parts.metrics.policies_read(false);
-                        self.parts.status.set(|health| health.policy_mistakes = mistakes);
-                    }
-                },
+                Input::Policies(reload) => self.note_policies(reload),
                 Input::Looked(looks) => {
                     self.note_looks(looks, clock::now());
                 }

@@ -50,7 +50,7 @@ pub async fn scrape_forever(scraper: Scraper, stop: CancellationToken) {
         pages.want(&wanted, now);
         for page in pages.due(now) {
             let pages = pages.clone();
-            reading.spawn(async move { (page.to_string(), pages.read(&page, now).await) });
+            reading.spawn(async move { (page.to_string(), pages.read(&page, clock::now).await) });
         }
         let nap = pages.rest(now).clamp(Duration::from_millis(50), LONGEST_NAP);
         tokio::select! {
@@ -90,19 +90,7 @@ fn asks(loaded: &Loaded, seen: &BTreeSet<ServiceKey>) -> Vec<ScrapedAsk> {
 fn asked(policy: &Policy, vars: &Vars) -> Vec<ScrapedAsk> {
     let checks = policy.checks.iter().filter(|check| check.is_of_pages());
     let asks = checks.flat_map(|check| policy.question(check, vars, WINDOW, None, None).asks);
-    let scraped = asks.filter_map(|ask| match ask {
-        Ask::Scraped(asked) => Some(*asked),
-        Ask::Query(_)
-        | Ask::Counter(_)
-        | Ask::Metric(_)
-        | Ask::Alarms(_)
-        | Ask::Tasks(_)
-        | Ask::Health(_)
-        | Ask::Json(_)
-        | Ask::Logs(_)
-        | Ask::Beat(_)
-        | Ask::Probe(_) => None,
-    });
+    let scraped = asks.filter_map(Ask::into_scraped);
     scraped.collect()
 }
 

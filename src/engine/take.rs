@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use super::again::anew;
 use super::guard::{Guarded, Scope, ceiling, guarded, service};
 use super::handle::{Announced, Input, Paused, Refused, WantKind};
 use super::live::Kept;
@@ -240,17 +241,7 @@ impl Engine {
         };
         let steps = on_sighting(sighting, step.seen(key), &open, &named);
         let primary = &sighting.primary;
-        let watched_before = WatchId::of(key, &primary.id);
-        for intake in steps {
-            let of_ended = match &intake {
-                IntakeStep::Open(..) => known.ended.contains(&watched_before),
-                IntakeStep::Deliver(watch, _) => known.ended.contains(watch),
-                IntakeStep::Adopt(_) => false,
-            };
-            if of_ended {
-                tracing::warn!(watch = %watched_before, "a deployment whose watch has ended is in place again");
-                continue;
-            }
+        for intake in anew(steps, &known.ended, sighting.at) {
             carry_out(step, intake, guarded.as_ref(), key);
         }
         if step.seen(key).is_none_or(|seen| {
@@ -299,7 +290,7 @@ fn carry_out(step: &mut Step<'_>, intake: IntakeStep, guarded: Option<&Guarded>,
     let result = match (intake, guarded) {
         (IntakeStep::Adopt(entry), _) => {
             tracing::info!(service = %key, revision = entry.revision.short(), "presumed good");
-            step.enter(entry);
+            step.enter(*entry);
             Ok(())
         }
         (IntakeStep::Deliver(watch, event), _) => step.deliver(&watch, *event),

@@ -1,15 +1,18 @@
-//! What was down before the deployment, of a status that has no past: it is looked at from
-//! the start of the roll-out, and what was down then counts only once it has been up.
+//! What was down before the deployment counts only once it has been up.
 //!
-//! What nobody saw before counts as well only once it has been up, with one exception: a check
-//! that the endpoint did not name before, though it answered and was up, came with the new
-//! version, and is its own.
+//! A health endpoint and a probe have no past: they are looked at from the start of the
+//! roll-out. What nobody saw before counts as well only once it has been up, with one
+//! exception: a check that the endpoint did not name before, though it answered and was up,
+//! came with the new version, and is its own.
+//!
+//! The past of a query is asked for. What it did not show then is new, and counts at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::{CHECK, Measurement, Reading, Unusable};
+use crate::policy::BeforeRule;
 
 /// Series that are remembered.
 const MOST: usize = 200;
@@ -22,12 +25,20 @@ pub struct Before {
     up: BTreeSet<String>,
     /// Down before, and not up since.
     down: BTreeSet<String>,
+    /// Whether its past has been asked for.
+    #[serde(default)]
+    asked: bool,
 }
 
 impl Before {
     /// `reading` without the series that do not count, and their names. `is_before`: the first
     /// new task is not in service yet. Nothing left is no data.
-    pub fn sift(&mut self, reading: &Reading, is_before: bool) -> (Reading, Vec<String>) {
+    pub fn sift(
+        &mut self,
+        reading: &Reading,
+        is_before: bool,
+        rule: BeforeRule,
+    ) -> (Reading, Vec<String>) {
         let Ok(Measurement::Gauge { values }) = reading else {
             return (reading.clone(), Vec::new());
         };
@@ -45,7 +56,7 @@ impl Before {
         let (kept, left): (BTreeMap<String, f64>, BTreeMap<String, f64>) = values
             .iter()
             .map(|(name, value)| (name.clone(), *value))
-            .partition(|(name, value)| *value > 0.0 || self.counts(name));
+            .partition(|(name, value)| *value > 0.0 || self.counts(name, rule));
         let left: Vec<String> = left.keys().map(|name| shown(name)).collect();
         if kept.is_empty() {
             let why = "down since before the deployment, or never seen up: it counts once it has \
@@ -55,8 +66,21 @@ impl Before {
         (Ok(Measurement::Gauge { values: kept }), left)
     }
 
-    fn counts(&self, name: &str) -> bool {
-        self.up.contains(name) || (self.answered && !self.down.contains(name))
+    fn counts(&self, name: &str, rule: BeforeRule) -> bool {
+        let is_known = self.answered || rule == BeforeRule::Asked;
+        self.up.contains(name) || (is_known && !self.down.contains(name))
+    }
+
+    /// What the past said just before the deployment; `None`: it can't be had.
+    pub fn look_back(&mut self, look: Option<&Reading>) {
+        self.asked = true;
+        if let Some(look) = look {
+            let _ = self.sift(look, true, BeforeRule::Asked);
+        }
+    }
+
+    pub fn is_asked(&self) -> bool {
+        self.asked
     }
 }
 
@@ -83,7 +107,7 @@ mod tests {
 
     /// What is left of `after`, the task in service, and what is not counted.
     fn sifted(before: &mut Before, after: &[(&str, f64)]) -> (Vec<String>, Vec<String>) {
-        let (left, out) = before.sift(&reading(after), false);
+        let (left, out) = before.sift(&reading(after), false, BeforeRule::Watched);
         let kept = match left {
             Ok(Measurement::Gauge { values }) => values.keys().map(|name| shown(name)).collect(),
             Ok(Measurement::Counts(_) | Measurement::Histogram(_)) | Err(_) => Vec::new(),
@@ -98,7 +122,7 @@ mod tests {
     #[test]
     fn what_was_up_before_counts_when_it_goes_down() {
         let mut before = Before::default();
-        let _ = before.sift(&reading(&[("status", 1.0), ("db", 1.0)]), true);
+        let _ = before.sift(&reading(&[("status", 1.0), ("db", 1.0)]), true, BeforeRule::Watched);
         let down = sifted(&mut before, &[("status", 1.0), ("db", 0.0)]);
         assert_eq!(down, (texts(&["db", "status"]), texts(&[])));
     }
@@ -106,7 +130,7 @@ mod tests {
     #[test]
     fn what_was_down_before_counts_only_once_it_has_been_up() {
         let mut before = Before::default();
-        let _ = before.sift(&reading(&[("status", 1.0), ("db", 0.0)]), true);
+        let _ = before.sift(&reading(&[("status", 1.0), ("db", 0.0)]), true, BeforeRule::Watched);
         let down = [("status", 1.0), ("db", 0.0)];
         assert_eq!(sifted(&mut before, &down), (texts(&["status"]), texts(&["db"])));
         let _ = sifted(&mut before, &[("status", 1.0), ("db", 1.0)]);
@@ -116,7 +140,7 @@ mod tests {
     #[test]
     fn an_endpoint_that_was_down_as_a_whole_excuses_all_of_it() {
         let mut before = Before::default();
-        let _ = before.sift(&reading(&[("status", 0.0)]), true);
+        let _ = before.sift(&reading(&[("status", 0.0)]), true, BeforeRule::Watched);
         let (kept, out) = sifted(&mut before, &[("status", 0.0)]);
         assert_eq!((kept, out), (texts(&[]), texts(&["status"])));
         // It answers for the first time, and its database is down: nobody knows since when.
@@ -127,7 +151,7 @@ mod tests {
     #[test]
     fn a_check_that_came_with_the_new_version_is_its_own() {
         let mut before = Before::default();
-        let _ = before.sift(&reading(&[("status", 1.0)]), true);
+        let _ = before.sift(&reading(&[("status", 1.0)]), true, BeforeRule::Watched);
         let down = sifted(&mut before, &[("status", 1.0), ("queue", 0.0)]);
         assert_eq!(down, (texts(&["queue", "status"]), texts(&[])));
     }
@@ -139,5 +163,20 @@ mod tests {
         assert_eq!(sifted(&mut before, &down), (texts(&[]), texts(&["db", "status"])));
         let _ = sifted(&mut before, &[("db", 1.0), ("status", 1.0)]);
         assert_eq!(sifted(&mut before, &down), (texts(&["db", "status"]), texts(&[])));
+    }
+
+    #[test]
+    fn what_a_query_said_before_is_known_and_what_it_did_not_say_is_new() {
+        let mut before = Before::default();
+        assert!(!before.is_asked());
+        before.look_back(Some(&reading(&[("postgres", 0.0), ("redis", 1.0)])));
+        assert!(before.is_asked());
+        let now = reading(&[("postgres", 0.0), ("redis", 0.0), ("api", 0.0)]);
+        let (left, out) = before.sift(&now, false, BeforeRule::Asked);
+        assert_eq!(out, texts(&["postgres"]));
+        assert_eq!(left, reading(&[("api", 0.0), ("redis", 0.0)]));
+        // Up meanwhile, it counts as every other.
+        let _ = before.sift(&reading(&[("postgres", 1.0)]), false, BeforeRule::Asked);
+        assert_eq!(before.sift(&now, false, BeforeRule::Asked).1, texts(&[]));
     }
 }

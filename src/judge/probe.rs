@@ -290,5 +290,8 @@ fn level_null(check: &Check, references: &[&Reference], rise: f64) -> Option<Nul
     // Half of the change that the policy minds is never worth a word.
     let factor = 1.0 + (rule.worse_by - 1.0) / 2.0;
     let limit = if upward { worst.median * factor * rise } else { worst.median / factor / rise };
+    // Of nothing every factor is nothing: what is normal is not worth a word either.
+    let normal = check.normal.filter(|_| upward && worst.median <= 0.0);
+    let limit = normal.map_or(limit, |normal| limit.max(normal.value));
     Some(Null { bound: None, kind: NullKind::Level { level: worst, limit } })
 }

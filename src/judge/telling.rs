@@ -67,7 +67,7 @@ impl CheckState {
             Measure::Status { .. } if self.failures == 0 => "up".to_owned(),
             Measure::Status { .. } => check.unit().show(f64::from(self.failures)) + &of,
             Measure::Ratio { .. } | Measure::Latency { .. } | Measure::Gauge { .. } => {
-                format!("{}{of}", check.unit().show(window.value))
+                format!("{}{of}", check.show(window.value))
             }
         };
         match found {
@@ -82,7 +82,7 @@ impl CheckState {
                 };
                 let overall = found.overall.zip(found.since).map(|(value, since)| {
                     let since = since.strftime("%H:%M:%S UTC");
-                    format!(" now, {} since {since}", check.unit().show(value))
+                    format!(" now, {} since {since}", check.show(value))
                 });
                 let overall = overall.unwrap_or_default();
                 let limit = if found.trend { "" } else { "limit " };

@@ -44,6 +44,7 @@ fn check(measure: Measure) -> Check {
         min_traffic: 20.0,
         window: None,
         from: None,
+        optional: false,
     }
 }
 

@@ -86,9 +86,7 @@ impl CheckState {
             Some(events) => {
                 let by_now = weight
                     .and_then(|weight| weight.detectable)
-                    .map(|share| {
-                        format!("; a rise to {} would have shown", check.unit().show(share))
-                    })
+                    .map(|share| format!("; a rise to {} would have shown", check.show(share)))
                     .unwrap_or_default();
                 let least = check.min_traffic;
                 let reason = format!("{events:.0} events, at least {least} are needed{by_now}");
@@ -159,7 +157,10 @@ impl CheckState {
                 (Usual::Share(_) | Usual::Slower { .. } | Usual::Level(_), _)
                     if reference.value <= 0.0 =>
                 {
-                    false
+                    // No factor says anything of nothing; what is normal does.
+                    now > 0.0
+                        && check.higher_is_worse()
+                        && check.normal.is_some_and(|normal| !normal.contains(now))
                 }
                 (Usual::Share(_) | Usual::Slower { .. } | Usual::Level(_), _) => {
                     if check.higher_is_worse() {
@@ -183,13 +184,21 @@ impl CheckState {
 
     fn relative_limit(&self, check: &Check) -> String {
         let by = check.baseline.as_ref().map_or(1.0, |rule| rule.worse_by);
-        let values: Vec<String> = self
-            .references()
-            .map(|(against, one)| {
-                format!("{} {}", against.in_words(), check.unit().show(one.value))
-            })
-            .collect();
-        format!("{by}x worse than {}", values.join(" and "))
+        let of_nothing = |one: &Reference| match one.usual {
+            Usual::Share(_) => false,
+            Usual::Slower { .. } | Usual::Level(_) => one.value <= 0.0,
+        };
+        let values = |nothing: bool| {
+            let those = self.references().filter(|(_, one)| of_nothing(one) == nothing);
+            let values = those
+                .map(|(against, one)| format!("{} {}", against.in_words(), check.show(one.value)));
+            values.collect::<Vec<String>>().join(" and ")
+        };
+        let (some, nothing) = (values(false), values(true));
+        let factor = (!some.is_empty()).then(|| format!("{by}x worse than {some}"));
+        let normal = check.normal.filter(|_| !nothing.is_empty());
+        let normal = normal.map(|normal| format!("normal {normal}, {nothing}"));
+        factor.into_iter().chain(normal).collect::<Vec<String>>().join(" and ")
     }
 
     /// Every limit that the window is beyond, with since when.
@@ -274,8 +283,8 @@ impl CheckState {
         let leak = self.trend.leak(Wall { value: rule.wall, within: rule.within, usual })?;
         let limit = format!(
             "climbs by {} an hour, {} is reached at {}",
-            check.unit().show(leak.slope * 3600.0),
-            check.unit().show(rule.wall),
+            check.show(leak.slope * 3600.0),
+            check.show(rule.wall),
             leak.wall_at.strftime("%Y-%m-%d %H:%M UTC")
         );
         Some(Found {

@@ -13,6 +13,13 @@ pub struct Beat {
     pub well: bool,
 }
 
+/// A stretch of time in which a beat would have been heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Listened {
+    pub from: Timestamp,
+    pub until: Timestamp,
+}
+
 /// Whether a scheduled job runs as it did before the deployment.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct BeatAsk {

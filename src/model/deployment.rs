@@ -155,11 +155,31 @@ pub struct Revision {
     pub service_revision: Option<String>,
     /// Images with their resolved digests, sorted; empty where unknown.
     pub digests: Vec<String>,
+    /// What the platform puts on each of its running copies, and whoever measures them on
+    /// their series. Kubernetes: the labels of the pod template, bounded.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
 }
 
 impl Revision {
     pub fn named(name: &str) -> Self {
-        Self { name: name.to_owned(), title: None, service_revision: None, digests: Vec::new() }
+        Self {
+            name: name.to_owned(),
+            title: None,
+            service_revision: None,
+            digests: Vec::new(),
+            labels: BTreeMap::new(),
+        }
+    }
+
+    /// The value of the label that series carry as `name`: Prometheus writes `_` for whatever
+    /// its names can't have.
+    pub fn label(&self, name: &str) -> Option<&str> {
+        let as_series = |key: &str| {
+            let plain = |letter: char| if letter.is_ascii_alphanumeric() { letter } else { '_' };
+            key.chars().map(plain).eq(name.chars())
+        };
+        self.labels.iter().find(|(key, _)| as_series(key)).map(|(_, value)| value.as_str())
     }
 
     /// Whether both put the same thing in place: the same digests under the same
@@ -284,6 +304,16 @@ mod tests {
         two.digests = vec!["sha256:b".into()];
         assert!(!one.same_as(&two));
         assert_eq!(one.short(), "api:1");
+    }
+
+    #[test]
+    fn a_label_is_found_by_the_name_that_its_series_have() {
+        let pairs = [("version", "green"), ("app.kubernetes.io/version", "1.1")];
+        let labels = pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        let green = Revision { labels, ..Revision::named("green") };
+        assert_eq!(green.label("version"), Some("green"));
+        assert_eq!(green.label("app_kubernetes_io_version"), Some("1.1"));
+        assert_eq!(green.label("app"), None);
     }
 
     #[test]

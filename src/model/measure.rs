@@ -91,6 +91,25 @@ pub enum Ask {
     Beat(Box<BeatAsk>),
 }
 
+impl Ask {
+    /// What it asks of metrics pages; `None`: it asks something else.
+    pub fn into_scraped(self) -> Option<ScrapedAsk> {
+        match self {
+            Self::Scraped(asked) => Some(*asked),
+            Self::Query(_)
+            | Self::Counter(_)
+            | Self::Metric(_)
+            | Self::Alarms(_)
+            | Self::Tasks(_)
+            | Self::Health(_)
+            | Self::Json(_)
+            | Self::Logs(_)
+            | Self::Beat(_)
+            | Self::Probe(_) => None,
+        }
+    }
+}
+
 /// Which series belong to the new revision.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ArmRule {

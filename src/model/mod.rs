@@ -31,7 +31,7 @@ mod web;
 
 pub use address::{Address, FILES, Lane, Way};
 pub use alert::Alert;
-pub use beat::{Beat, BeatAsk, is_job};
+pub use beat::{Beat, BeatAsk, Listened, is_job};
 pub use deployment::{
     Announcement, Database, Deployment, Facts, Inherited, Revision, RollbackSafe, Span, Unsafe,
     repository, rollback_safe,
@@ -67,4 +67,6 @@ pub use signal::{Signal, Turn};
 pub use survey::{Front, KnownAlarm, Surveyed};
 pub use tasks::{StopKind, TASK_STOP, TaskGauge, TaskStop, TasksAsk, TasksOf};
 pub use verdict::{Mode, Outcome, Severity, Verdict};
-pub use web::{BESIDE, CHECK, Edge, Filled, Form, HealthAsk, JsonAsk, Piece, STATUS, WebAsk};
+pub use web::{
+    BESIDE, CHECK, Edge, Filled, Form, HealthAsk, JsonAsk, Piece, STATUS, THEIRS, WebAsk,
+};

@@ -200,6 +200,24 @@ pub enum ActFailure {
     /// It was stopped before this try called anything; it is no try that failed.
     #[error("stopped before the call: {0}")]
     Stopped(String),
+    /// It was not done for `failure`; the maintenance mode that was turned on for it is still
+    /// on, because of `why`.
+    #[error("{failure}; maintenance mode is still on: {why}")]
+    Maintained { failure: Box<Self>, why: String },
+}
+
+impl ActFailure {
+    /// The failure by itself, whatever became of maintenance mode.
+    pub fn itself(&self) -> &Self {
+        match self {
+            Self::Maintained { failure, .. } => failure.itself(),
+            Self::Superseded(_)
+            | Self::Refused(_)
+            | Self::Permanent(_)
+            | Self::Transient(_)
+            | Self::Stopped(_) => self,
+        }
+    }
 }
 
 /// What an actuator saw of a rollback's target.

@@ -13,6 +13,8 @@ pub const CHECK: &str = "check";
 pub const STATUS: &str = "status";
 /// On a series without samples: what is to be told beside the numbers.
 pub const BESIDE: &str = "beside";
+/// How those words end that name checks which are down and somebody else's.
+pub const THEIRS: &str = " down, which it depends on: not counted";
 
 /// Text, with what is put in only when it is asked.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -119,9 +119,14 @@ impl Pattern {
                 None => (rest.to_owned(), None),
             }
         };
-        let port = port.map_or(Ok(usual), str::parse::<u16>).map_err(|_| "has no port")?;
+        if port.is_some_and(|port| port.contains(['/', '?', '#'])) {
+            return Err("has a path, and all of a host is allowed or nothing");
+        }
+        let port = port
+            .map_or(Ok(usual), str::parse::<u16>)
+            .map_err(|_| "has no number of a port behind its host")?;
         if port == 0 {
-            return Err("has no port");
+            return Err("has the port 0, which there is not");
         }
         Ok(Self { scheme: scheme.to_owned(), host: Host::parse(&host)?, port })
     }

@@ -41,13 +41,15 @@ pub use keyring::{Key, Keyring};
 pub use send::{Answer, Failure, Header, Method, Reach, Request};
 pub use sign::signature;
 
-/// Requests under way at once, to all hosts and to one.
+/// Requests under way at once, to all hosts, and to one host or to the one of its addresses
+/// that is asked.
 const AT_ONCE: usize = 32;
 const TO_ONE_HOST: usize = 4;
 /// Hosts and ports whose clients are kept.
 const MOST_KEPT: usize = 256;
 
 type Clients = BTreeMap<(String, u16, Option<IpAddr>), Client>;
+type Turns = HashMap<(String, Option<IpAddr>), Arc<Semaphore>>;
 
 /// The way out. Cheap to clone; clones share their bounds.
 #[derive(Clone)]
@@ -56,7 +58,7 @@ pub struct Outbound {
     keyring: Arc<Keyring>,
     authorities: Arc<Vec<Certificate>>,
     turns: Arc<Semaphore>,
-    hosts: Arc<Mutex<HashMap<String, Arc<Semaphore>>>>,
+    hosts: Arc<Mutex<Turns>>,
     /// By scheme, port and address: what a name may resolve to depends on them.
     clients: Arc<Mutex<Clients>>,
 }
@@ -94,19 +96,34 @@ impl Outbound {
         })
     }
 
+    /// The same way with turns of its own, `at_once` to all hosts: what hangs on one of the two
+    /// holds up nothing on the other.
+    #[must_use]
+    pub fn apart(&self, at_once: usize) -> Self {
+        Self { turns: Arc::new(Semaphore::new(at_once)), hosts: Arc::default(), ..self.clone() }
+    }
+
     /// What may be asked.
     pub fn allowed(&self) -> &Allowed {
         &self.allowed
     }
 
-    /// The turns of a host.
-    fn host(&self, name: &str) -> Arc<Semaphore> {
+    /// Whether the secret `name` can be sent to `url`.
+    ///
+    /// # Errors
+    /// Why not, without the secret.
+    pub fn may_tell(&self, name: &str, url: &reqwest::Url) -> Result<(), String> {
+        self.keyring.open(name, url).map(drop)
+    }
+
+    /// The turns of a host, or of one of its addresses.
+    fn host(&self, name: &str, only: Option<IpAddr>) -> Arc<Semaphore> {
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         if hosts.len() >= MOST_KEPT {
             hosts.retain(|_, turns| Arc::strong_count(turns) > 1);
         }
         hosts
-            .entry(name.to_owned())
+            .entry((name.to_owned(), only))
             .or_insert_with(|| Arc::new(Semaphore::new(TO_ONE_HOST)))
             .clone()
     }

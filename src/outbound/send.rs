@@ -49,11 +49,13 @@ pub struct Reach {
     pub only: Option<IpAddr>,
     /// The largest answer that is read, in bytes.
     pub most_bytes: usize,
+    /// Of a larger one the beginning is the answer; else it can't be used.
+    pub may_cut: bool,
 }
 
 impl Default for Reach {
     fn default() -> Self {
-        Self { only: None, most_bytes: MOST_BYTES }
+        Self { only: None, most_bytes: MOST_BYTES, may_cut: false }
     }
 }
 
@@ -61,6 +63,8 @@ impl Default for Reach {
 pub struct Answer {
     pub status: u16,
     pub body: Vec<u8>,
+    /// The body goes on, and was not read further.
+    pub is_cut: bool,
 }
 
 /// Why there is no answer, in words without secrets.
@@ -120,7 +124,7 @@ impl Outbound {
         let Some((_, host, _)) = parts(&url) else {
             return Err(refused("it names no host".to_owned()));
         };
-        let own = self.host(&host);
+        let own = self.host(&host, reach.only);
         let (Ok(_own), Ok(_all)) = (own.acquire().await, self.turns.acquire().await) else {
             return Err(Failure::NoAnswer("it was not asked".to_owned()));
         };
@@ -149,7 +153,7 @@ impl Outbound {
             let response = self.hop(request, reach.only, method, &first, &url).await?;
             let status = response.status();
             let Some(next) = redirected(&response, &url)? else {
-                return self.read(response, reach.most_bytes).await;
+                return self.read(response, reach).await;
             };
             self.allowed.url(&next).map_err(|why| {
                 Failure::Refused(format!("it redirects to {}: {why}", shown(&next)))
@@ -220,20 +224,23 @@ impl Outbound {
         Ok(())
     }
 
-    async fn read(&self, mut response: reqwest::Response, most: usize) -> Result<Answer, Failure> {
+    async fn read(&self, mut response: reqwest::Response, reach: Reach) -> Result<Answer, Failure> {
+        let Reach { most_bytes: most, may_cut, .. } = reach;
         let status = response.status().as_u16();
         let too_large = || Failure::Unusable(format!("it answers more than {} MiB", most >> 20));
-        if response.content_length().is_some_and(|length| length > most as u64) {
+        if !may_cut && response.content_length().is_some_and(|length| length > most as u64) {
             return Err(too_large());
         }
         let mut body = Vec::new();
         while let Some(piece) = response.chunk().await.map_err(|error| self.failure(error))? {
-            if body.len() + piece.len() > most {
-                return Err(too_large());
+            let room = most - body.len();
+            body.extend_from_slice(piece.get(..room).unwrap_or(&piece));
+            if piece.len() > room {
+                let cut = Answer { status, body, is_cut: true };
+                return if may_cut { Ok(cut) } else { Err(too_large()) };
             }
-            body.extend_from_slice(&piece);
         }
-        Ok(Answer { status, body })
+        Ok(Answer { status, body, is_cut: false })
     }
 
     fn failure(&self, error: reqwest::Error) -> Failure {

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use reqwest::Url;
 
-use super::Allowed;
 use super::address::special;
+use super::{Allowed, Keyring, Outbound, TO_ONE_HOST};
 
 fn allows(list: &[&str], url: &str) -> Result<(), String> {
     Allowed::parse(list).unwrap().url(&Url::parse(url).unwrap())
@@ -139,7 +139,27 @@ fn an_entry_that_is_none_is_told() {
         let why = Allowed::parse(&[bad]).unwrap_err();
         assert!(why.contains("write `https://www.example.com`"), "{bad}: {why}");
     }
+    for (bad, words) in [
+        ("http://127.0.0.1:18081/health", "has a path, and all of a host is allowed or nothing"),
+        ("http://[::1]:18081/health", "has a path, and all of a host is allowed or nothing"),
+        ("https://a.example:x", "has no number of a port"),
+    ] {
+        let why = Allowed::parse(&[bad]).unwrap_err();
+        assert!(why.contains(words), "{bad}: {why}");
+    }
     let list = ["https://*.Sentry.io", "http://10.1.2.3/16:9100", "http://localhost:80"];
     let shown = Allowed::parse(&list).unwrap().to_string();
     assert_eq!(shown, "https://*.sentry.io, http://10.1.0.0/16:9100, http://localhost");
+}
+
+#[test]
+fn each_address_that_is_asked_by_itself_has_turns_of_its_own() {
+    let way = Outbound::new(Allowed::default(), Keyring::default(), None).unwrap();
+    let of = |last: u8| Some(IpAddr::from([10, 0, 0, last]));
+    let hung = way.host("shop.example", of(1));
+    let _taken: Vec<_> = (0..TO_ONE_HOST).map(|_| hung.try_acquire().unwrap()).collect();
+    assert!(way.host("shop.example", of(1)).try_acquire().is_err(), "all are taken");
+    assert!(way.host("shop.example", of(2)).try_acquire().is_ok());
+    assert!(way.host("shop.example", None).try_acquire().is_ok());
+    assert!(way.apart(1).host("shop.example", of(1)).try_acquire().is_ok());
 }

@@ -3,6 +3,7 @@
 //! `rules` is the meaning, `read` the way from files to it.
 
 mod aside;
+mod before;
 mod cloudwatch;
 mod diagnostic;
 mod diff;
@@ -26,6 +27,7 @@ mod template;
 mod web;
 
 pub use aside::{DatabaseRule, GitHubRule};
+pub use before::BeforeRule;
 pub use diagnostic::{Diagnostic, Remark, Weight, nearest};
 pub use diff::{Change, Effect, diff};
 pub use draft::{Before, DAYS, Drafted, Figure, History, Scene, Seen, draft, is_name, unnameable};
@@ -49,7 +51,7 @@ pub use rhythm::Stretches;
 pub use rules::{
     Action, Actions, Against, BaselineRule, Bound, Check, Fallback, LabelNames, LeakRule, Limit,
     LowTraffic, Match, MovedBy, NotifyRule, OnTimeout, Phase, Policy, RollbackRule, Rung, Side,
-    Unannounced, Unit,
+    Unannounced, Unit, up_or_down,
 };
 pub use scrape::Scrape;
 pub use selector::selectors;

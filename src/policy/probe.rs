@@ -14,6 +14,10 @@ pub struct Probe {
     pub of: Probed,
     /// From the beginning of one run to that of the next.
     pub every: SignedDuration,
+    /// It asks the new revision alone, which nobody could ask before: a failure counts from its
+    /// first run on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub new_only: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -156,7 +156,7 @@ impl Vars {
 
     fn heartbeat(&self, heartbeat: &Heartbeat) -> Ask {
         let Heartbeat { job, schedule, time_zone, late, misses } = heartbeat.clone();
-        let since = self.since;
+        let (job, since) = (plain::expand(&job, |name| self.get(name)), self.since);
         Ask::Beat(Box::new(BeatAsk { job, schedule, time_zone, late, misses, since }))
     }
 
@@ -178,6 +178,19 @@ fn own_label(asks: &[Ask]) -> Option<String> {
 }
 
 impl Policy {
+    /// The scheduled jobs that its checks wait for, of the service that `vars` name.
+    pub fn jobs(&self, vars: &Vars) -> impl Iterator<Item = String> {
+        self.checks.iter().filter_map(|check| match &check.measure {
+            Measure::Status { of: Stated::Heartbeat(heartbeat) } => {
+                Some(plain::expand(&heartbeat.job, |name| vars.get(name)))
+            }
+            Measure::Status { .. }
+            | Measure::Ratio { .. }
+            | Measure::Latency { .. }
+            | Measure::Gauge { .. } => None,
+        })
+    }
+
     /// What `check` asks its source about stretches of length `window`. Pure: the
     /// same arguments give the same question, so equal questions of several
     /// watches can share a request.

@@ -381,6 +381,7 @@ mod tests {
             min_traffic: 20.0,
             window: None,
             from: None,
+            optional: false,
         }
     }
 

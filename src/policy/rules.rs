@@ -141,6 +141,10 @@ pub struct Check {
     /// Pages that its counters and values are read from, instead of a Prometheus.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Box<Scrape>>,
+    /// Until it has once been answered in a watch, it is left aside there: whether it can be
+    /// measured at all nobody promises.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub optional: bool,
 }
 
 /// The unit that a check's numbers are in.
@@ -371,6 +375,17 @@ impl Check {
         }
     }
 
+    /// A measured value as people write it. Of a status that is `up` (from 0.5) or `down`:
+    /// failures are what its limits count.
+    pub fn show(&self, value: f64) -> String {
+        match &self.measure {
+            Measure::Status { .. } => up_or_down(value).to_owned(),
+            Measure::Ratio { .. } | Measure::Latency { .. } | Measure::Gauge { .. } => {
+                self.unit().show(value)
+            }
+        }
+    }
+
     /// Whether higher values, in the check's unit, are worse: a breach looks
     /// upwards, or normal downwards.
     pub fn higher_is_worse(&self) -> bool {
@@ -418,8 +433,14 @@ impl Actions {
     }
 }
 
+/// A status in words.
+pub fn up_or_down(value: f64) -> &'static str {
+    if value < 0.5 { "down" } else { "up" }
+}
+
 impl Unit {
-    /// A value as people write it: `0.05%`, `145ms`, `1.5 GiB`, `3 failures`.
+    /// A value as people write it: `0.05%`, `145ms`, `1.5 GiB`, `3 failures`. What a check
+    /// measured is shown by [`Check::show`].
     pub fn show(self, value: f64) -> String {
         match self {
             Self::Ratio => format!("{}%", significant(value * 100.0)),
@@ -503,6 +524,7 @@ mod tests {
         assert_eq!(Unit::Ratio.show(0.0), "0%");
         assert_eq!(Unit::Failures.show(1.0), "1 failure");
         assert_eq!(Unit::Failures.show(3.0), "3 failures");
+        assert_eq!([0.0, 0.4, 0.5, 1.0].map(up_or_down), ["down", "down", "up", "up"]);
     }
 
     #[test]

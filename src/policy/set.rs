@@ -3,12 +3,13 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::Policy;
 use super::diagnostic::{Diagnostic, Remark, nearest};
 use super::glob::Glob;
+use super::{Measure, Policy};
 use crate::model::ServiceKey;
 
 /// deployguard's own name on its platform: no wildcard ever means it.
@@ -69,6 +70,24 @@ impl<'a> Matches<'a> {
             Self::One(written) => Some(written),
             Self::Several(all) => all.first().copied(),
         }
+    }
+}
+
+impl PolicySet {
+    /// The same, but what is asked at an instant has recovered after two of `window` instead
+    /// of after two minutes: for the stories of test builds, which last for seconds.
+    #[must_use]
+    pub fn with_window(mut self, window: SignedDuration) -> Self {
+        let mut policies = self.policies.to_vec();
+        for written in &mut policies {
+            for check in &mut Arc::make_mut(&mut written.policy).checks {
+                if matches!(check.measure, Measure::Status { .. }) {
+                    check.window = check.window.or(Some(window));
+                }
+            }
+        }
+        self.policies = policies.into();
+        self
     }
 }
 

@@ -38,6 +38,11 @@ enum Place {
 
 /// What is wrong with a variable of this name, if anything is.
 pub(super) fn unknown_variable(name: &str) -> Option<Mistake> {
+    unknown_variable_beside(name, &[])
+}
+
+/// The same where others are known, too.
+pub(super) fn unknown_variable_beside(name: &str, others: &[&str]) -> Option<Mistake> {
     let label = name.strip_prefix("labels.").is_some_and(|label| !label.is_empty());
     if label || NAMES.contains(&name) {
         return None;
@@ -45,7 +50,7 @@ pub(super) fn unknown_variable(name: &str) -> Option<Mistake> {
     let unknown = Mistake::new(format!("unknown variable `${{{name}}}`"));
     Some(match name {
         "" => Mistake::new("a `${` without a name, or without its `}`"),
-        _ => unknown.mend_from(name, &[&NAMES[..], &["labels.NAME"]].concat()),
+        _ => unknown.mend_from(name, &[&NAMES[..], &["labels.NAME"], others].concat()),
     })
 }
 

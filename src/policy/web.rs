@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::diagnostic::{Mistake, nearest};
 use super::plain::{self, pieces};
-use super::template::{range, unknown_variable};
+use super::template::{range, unknown_variable_beside};
 use crate::model::{Edge, Filled, Form, Piece, WebAsk};
 
 /// Variables of a stretch of time, and what each stands for.
@@ -213,7 +213,12 @@ pub(super) fn check(text: &str, may: May) -> Result<(), Mistake> {
                 return Err(Mistake::new(format!("`${{{name}}}` stands only in a `json`"))
                     .mend("health is asked at an instant"));
             }
-        } else if let Some(unknown) = unknown_variable(name) {
+        } else if let Some(secret) = slip_of_a_secret(name).filter(|_| may.secrets) {
+            return Err(Mistake::new(format!("unknown variable `${{{name}}}`"))
+                .mend(format!("did you mean `${{secrets.{secret}}}`?")));
+        } else if let Some(unknown) =
+            unknown_variable_beside(name, if may.secrets { &["secrets.NAME"] } else { &[] })
+        {
             let times = TIMES.map(|(time, _, _)| time);
             return Err(match nearest(name, times).first().filter(|_| may.times) {
                 Some(near) => unknown.mend(format!("did you mean `${{{near}}}`?")),
@@ -222,6 +227,12 @@ pub(super) fn check(text: &str, may: May) -> Result<(), Mistake> {
         }
     }
     Ok(())
+}
+
+/// The secret that `secret.sentry` means.
+fn slip_of_a_secret(name: &str) -> Option<&str> {
+    let (head, secret) = name.split_once('.')?;
+    (nearest(head, ["secrets", "labels"]).first() == Some(&"secrets")).then_some(secret)
 }
 
 /// As it may look with its variables filled in, to see whether it can be read at all.
@@ -301,6 +312,10 @@ mod tests {
         for bad in ["${serivce}", "${secrets.sentry}", "${", "${since_us}"] {
             assert!(check(bad, url).is_err(), "{bad}");
         }
+        let mend = |text| check(text, header).unwrap_err().mend.unwrap();
+        assert_eq!(mend("${secret.sentry}"), "did you mean `${secrets.sentry}`?");
+        assert!(mend("${token}").ends_with("`labels.NAME` and `secrets.NAME`"));
+        assert!(!check("${token}", url).unwrap_err().mend.unwrap().contains("secrets"));
         for bad in ["${secrets.}", "${secrets}", "${secrets.a b}", "${since}", "${window}"] {
             assert!(check(bad, header).is_err(), "{bad}");
         }

@@ -137,7 +137,7 @@ fn evidence(
 
 /// A judgement in words and numbers.
 fn judged(check: &Check, judgement: &Judgement) -> Vec<String> {
-    let shown = |value: f64| check.unit().show(value);
+    let shown = |value: f64| check.show(value);
     let clock = |at: &Timestamp| at.strftime("%H:%M:%S").to_string();
     let mut first = format!(
         "{} at {}: {} ({})",
@@ -178,7 +178,7 @@ fn null(check: &Check, null: f64) -> String {
     match &check.measure {
         Measure::Ratio { .. } => format!("{} bad", Unit::Ratio.show(null)),
         Measure::Latency { .. } => format!("{} slow", Unit::Ratio.show(null)),
-        Measure::Gauge { .. } | Measure::Status { .. } => check.unit().show(null),
+        Measure::Gauge { .. } | Measure::Status { .. } => check.show(null),
     }
 }
 
@@ -188,7 +188,7 @@ fn of_baseline(check: &Check, baseline: &crate::judge::Baseline) -> String {
         Baseline::Pending => "not measured".to_owned(),
         Baseline::Missing { because } => format!("none ({because})"),
         Baseline::Measured(reference) => {
-            let value = check.unit().show(reference.value);
+            let value = check.show(reference.value);
             let began = reference.began.map(|at| format!(", worse since {}", at.strftime("%H:%M")));
             format!("{value} of {} samples{}", reference.samples, began.unwrap_or_default())
         }

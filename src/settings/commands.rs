@@ -1,6 +1,6 @@
 //! Commands that policies may name: `commands: { smoke: { run: [npm, test], in: /srv/checks } }`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -54,6 +54,25 @@ impl<'de> Deserialize<'de> for EnvValue {
 
 fn five_minutes() -> Span {
     Span(SignedDuration::from_mins(5))
+}
+
+/// The labels of a deployment that a command asks for. Whether it can be run is not looked at,
+/// and none of its secrets is read.
+#[derive(Debug, Clone, Default)]
+pub struct CommandLabels(pub BTreeSet<String>);
+
+impl<'de> Deserialize<'de> for CommandLabels {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let command = Value::deserialize(deserializer)?;
+        let run = command.get("run").and_then(Value::as_sequence).into_iter().flatten();
+        let env = command.get("env").and_then(Value::as_mapping).into_iter().flatten();
+        let texts = run.chain(env.map(|(_, value)| value)).filter_map(Value::as_str);
+        let names = texts.filter_map(|text| Template::parse(text).ok()).flat_map(|template| {
+            let labels = template.names().filter_map(|name| name.strip_prefix("labels."));
+            labels.map(str::to_owned).collect::<Vec<_>>()
+        });
+        Ok(Self(names.collect()))
+    }
 }
 
 impl CommandSettings {

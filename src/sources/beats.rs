@@ -11,6 +11,7 @@
 //! | as many such runs in a row as `misses` says are needed, and there are fewer | up, and told |
 //! | a run before the deployment is among those that are missing | no data: it was so before |
 //! | the job has not beaten at two runs in a row before that | no data: it is not known how it beats |
+//! | the newest run that was due has not beaten, and the guard did not listen all the time for it | no data; such a run is left out of all of the above |
 //!
 //! A run is due when it may no longer be under way, `late` after its time; one that says that it failed
 //! counts at once. The state of a job lasts until its next run.
@@ -26,12 +27,16 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::plan::Request;
 use super::track::{Fetched, Track};
-use crate::model::{Ask, BESIDE, Beat, BeatAsk, CHECK, Ticks, Unusable};
+use crate::model::{Ask, BESIDE, Beat, BeatAsk, CHECK, Listened, Ticks, Unusable};
 
 /// Runs in a row that show that a job beats regularly.
 const REGULAR: usize = 2;
 /// How much before its time by our clock a run may end.
 const EARLY: SignedDuration = SignedDuration::from_mins(1);
+/// Runs that nobody may have listened for, among those that are looked at.
+const UNHEARD: usize = 10;
+/// That it is listened is noted so often, in the keeper's words; until then it goes on.
+const NOTED: SignedDuration = SignedDuration::from_secs(30);
 /// How far back runs are looked for, and how many at most at a time.
 const LONGEST: SignedDuration = SignedDuration::from_hours(24 * 70);
 const MOST_RUNS: usize = 2000;
@@ -43,6 +48,11 @@ pub trait Keeper: Send + Sync {
         &'a self,
         job: &'a str,
     ) -> Pin<Box<dyn Future<Output = Result<Vec<Beat>, String>> + Send + 'a>>;
+
+    /// When it was listened for beats at all, oldest first.
+    fn listened<'a>(
+        &'a self,
+    ) -> Pin<Box<dyn Future<Output = Result<Vec<Listened>, String>> + Send + 'a>>;
 }
 
 /// Heartbeats that are kept somewhere. Cheap to clone.
@@ -69,20 +79,42 @@ impl Beats {
                 fetched.push(Fetched::failed(*ticks, why));
                 continue;
             };
-            fetched.push(match self.0.newest(&ask.job).await {
-                Ok(beats) => told(ask, &beats, *ticks),
-                Err(why) => Fetched::failed(*ticks, Unusable::Unreachable(why)),
+            let heard = async { Ok((self.0.newest(&ask.job).await?, self.0.listened().await?)) };
+            fetched.push(match heard.await {
+                Ok((beats, listened)) => told(ask, &Heard { beats, listened }, *ticks),
+                Err::<_, String>(why) => Fetched::failed(*ticks, Unusable::Unreachable(why)),
             });
         }
         fetched
     }
 }
 
+/// What was heard of one job, and when it was listened.
+#[derive(Debug, Clone, Default)]
+struct Heard {
+    beats: Vec<Beat>,
+    listened: Vec<Listened>,
+}
+
+impl Heard {
+    /// Whether it was listened all the time, as it is known at `now`.
+    fn listened(&self, from: Timestamp, until: Timestamp, now: Timestamp) -> bool {
+        let mut known = from;
+        for stretch in &self.listened {
+            if stretch.from <= known {
+                let goes_on = now.duration_since(stretch.until) <= NOTED;
+                known = known.max(if goes_on { now } else { stretch.until });
+            }
+        }
+        known >= until
+    }
+}
+
 /// Of now, and nothing new of earlier ticks.
-fn told(ask: &BeatAsk, beats: &[Beat], ticks: Ticks) -> Fetched {
+fn told(ask: &BeatAsk, heard: &Heard, ticks: Ticks) -> Fetched {
     let Some(last) = ticks.count.checked_sub(1) else { return Fetched::default() };
     let now = ticks.part(last..ticks.count).first;
-    let (up, words) = match standing(ask, beats, now) {
+    let (up, words) = match standing(ask, heard, now) {
         Ok(standing) => standing,
         Err(why) => return Fetched::failed(ticks, Unusable::Refused(why)),
     };
@@ -101,26 +133,32 @@ enum Run {
     Well,
     Failed,
     Missed,
+    /// It did not beat, and nobody may have listened.
+    Unheard,
 }
 
 /// Whether the job is up at `now`, and why, in words.
 ///
 /// # Errors
 /// Why nothing can be said.
-pub(super) fn standing(
-    ask: &BeatAsk,
-    beats: &[Beat],
-    now: Timestamp,
-) -> Result<(bool, String), String> {
+fn standing(ask: &BeatAsk, heard: &Heard, now: Timestamp) -> Result<(bool, String), String> {
     let crontab = crontab(&ask.schedule, &ask.time_zone)?;
     let misses = usize::try_from(ask.misses.max(1)).unwrap_or(usize::MAX);
     // One may be under way still.
-    let mut runs = known(ask, beats, &times(&crontab, now, misses + REGULAR + 1)?, now);
+    let mut runs = known(ask, heard, &times(&crontab, now, misses + REGULAR + UNHEARD + 1)?, now);
+    let unheard = runs.last().filter(|(_, run)| *run == Run::Unheard).map(|(due, _)| *due);
+    runs.retain(|(_, run)| *run != Run::Unheard);
     let at = runs.iter().rposition(|(_, run)| *run == Run::Well);
     let missing = runs.split_off(at.map_or(0, |last| last + 1));
     let job = &ask.job;
     let zone = TimeZone::get(&ask.time_zone).unwrap_or(TimeZone::UTC);
     let clock = |at: Timestamp| at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M %Z").to_string();
+    if let Some(due) = unheard {
+        let due = clock(due);
+        return Err(format!(
+            "{job}, due at {due}, was not heard, nor was it listened all that time"
+        ));
+    }
     let Some((first, last)) = missing.first().zip(missing.last()) else {
         return Ok(match runs.last() {
             Some((at, _)) => (true, format!("{job} ran at {}", clock(*at))),
@@ -129,7 +167,7 @@ pub(super) fn standing(
     };
     let how = match last.1 {
         Run::Failed => "says that it failed",
-        Run::Missed | Run::Well => "did not beat",
+        Run::Missed | Run::Unheard | Run::Well => "did not beat",
     };
     let words = format!("{job} {how}, due at {}", clock(last.0));
     if ask.since.is_none_or(|since| first.0 <= since) {
@@ -149,20 +187,22 @@ pub(super) fn standing(
 /// What became of each run, oldest first; without the one that may be under way still.
 fn known(
     ask: &BeatAsk,
-    beats: &[Beat],
+    heard: &Heard,
     times: &[Timestamp],
     now: Timestamp,
 ) -> Vec<(Timestamp, Run)> {
     let shifted = |at: Timestamp, by: SignedDuration| at.checked_add(by).unwrap_or(at);
     let of = |due: Timestamp| {
         let (from, until) = (shifted(due, -EARLY), shifted(due, ask.late));
-        let own: Vec<bool> = beats
+        let own: Vec<bool> = heard
+            .beats
             .iter()
             .filter(|beat| from <= beat.at && beat.at <= until)
             .map(|beat| beat.well)
             .collect();
         match (own.is_empty(), own.contains(&true)) {
             (true, _) if now <= until => None,
+            (true, _) if !heard.listened(from, until, now) => Some(Run::Unheard),
             (true, _) => Some(Run::Missed),
             // It may have been run again.
             (false, true) => Some(Run::Well),

@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 
-use super::track::{Fetched, Track};
+use super::track::{Fetched, Mark, Track};
 use crate::model::{Births, Ticks, Unusable};
 
 /// A sample may be this much older (in milliseconds) than the next and still be
@@ -55,7 +55,8 @@ impl<'a> Counters<'a> {
     /// new on an instance that goes on (the first 5xx), or if its instance is
     /// newborn ([`Births`]). Otherwise its first sample is only the base of the
     /// next one: an old instance that comes back has not done it all at once.
-    /// A sample that is NaN, infinite or negative is skipped.
+    /// A sample that is NaN, infinite or negative is skipped. A [`Mark`] goes before all this:
+    /// its source knows of the past.
     ///
     /// A stretch without any series, lookback included, is an empty row.
     /// [`Unusable::NothingNew`]: there are series, and nothing to be counted in
@@ -69,11 +70,19 @@ impl<'a> Counters<'a> {
         for (place, track) in fetched.tracks.iter().enumerate() {
             let mut base: Option<(i64, f64)> = None;
             let mut last = i64::MIN;
+            let mut was_there = None;
             for &(time, value) in &track.samples {
                 if time <= last {
                     continue;
                 }
                 last = time;
+                if let Some(mark) = Mark::of(value) {
+                    (base, was_there) = match mark {
+                        Mark::Unknown => (None, Some(time)),
+                        Mark::Zero => (Some((time, 0.0)), None),
+                    };
+                    continue;
+                }
                 about.mark(self.ticks, time);
                 let stretch = self.ticks.stretch_of(time);
                 if !value.is_finite() || value < 0.0 {
@@ -87,6 +96,7 @@ impl<'a> Counters<'a> {
                         Some((then, before)) if time.saturating_sub(then) <= LOOKBACK_MS => {
                             Some(if value < before { value } else { value - before })
                         }
+                        Some(_) | None if was_there.is_some() => None,
                         Some(_) | None => {
                             self.is_born(track, time, &mut continuing).then_some(value)
                         }
@@ -95,7 +105,7 @@ impl<'a> Counters<'a> {
                         add(&mut rows[stretch], place, more);
                     }
                 }
-                base = Some((time, value));
+                (base, was_there) = (Some((time, value)), None);
             }
         }
         let about = about.by_tick();
@@ -143,9 +153,7 @@ impl<'a> Counters<'a> {
         let before = time.saturating_sub(LOOKBACK_MS)..time;
         births.since.as_millisecond() < time
             && !births.known.contains(instance)
-            && siblings
-                .iter()
-                .all(|other| other.samples.first().is_none_or(|(first, _)| *first >= time))
+            && siblings.iter().all(|other| other.first().is_none_or(|first| first >= time))
             && self.targets.values().flatten().any(|other| other.has_within(before.clone()))
     }
 }

@@ -4,13 +4,16 @@
 //! it finds is counted into their stretches here: a stretch of the past costs as many calls as
 //! one sample. Only times are looked at; the text of an event is dropped where it is read.
 //!
+//! Where so many events are found that not all are read, what was read is the oldest of them:
+//! it says nothing of the newest stretch, which is asked for once more by itself.
+//!
 //! Events are there some seconds after they were logged. Stretches overlap, so what comes late
 //! is counted by the next samples.
 //!
 //! | answer | reading |
 //! | --- | --- |
 //! | all pages read | the number of events in each stretch |
-//! | so many events that no more are read | at least so many, which is told beside it |
+//! | so many events that no more are read | at least so many, which is told beside it; of earlier stretches no data |
 //! | pages without an end | no data: a metric filter is what counts so large a log |
 //! | throttled, no answer in time | no data now |
 //! | no such group, not allowed, a pattern that is none | no data, in words |
@@ -43,6 +46,7 @@ pub struct Logs {
 }
 
 /// The times of what was found, in milliseconds since the epoch.
+#[derive(Debug, Clone)]
 struct Found {
     times: Vec<i64>,
     /// Whether there is more.
@@ -84,27 +88,40 @@ impl Logs {
     async fn count(&self, ask: &LogsAsk, ticks: Ticks) -> Fetched {
         let Some(last) = ticks.count.checked_sub(1) else { return Fetched::default() };
         let window = i64::try_from(ask.window.as_millis()).unwrap_or(i64::MAX);
-        let (since, until) = (ticks.at_ms(0).saturating_sub(window), ticks.at_ms(last));
-        let found = match self.find(ask, since, until).await {
-            Ok(found) => found,
-            Err(why) => return Fetched::failed(ticks, why),
+        let since = |tick: usize| ticks.at_ms(tick).saturating_sub(window);
+        let until = ticks.at_ms(last);
+        let all = self.find(ask, since(0), until).await;
+        let newest = match &all {
+            // In a flood the oldest are found, and what happens now is asked for by itself.
+            Ok(Found { is_cut: true, .. }) | Err(Unusable::Refused(_)) if last > 0 => {
+                self.find(ask, since(last), until).await
+            }
+            all => all.clone(),
         };
+        let is_cut = newest.as_ref().is_ok_and(|found| found.is_cut);
         let mut failed = Vec::new();
         let mut samples = Vec::new();
-        // Where not all was read, only what is not after the last of it is counted whole.
-        let known = if found.is_cut { found.times.iter().max().copied() } else { None };
         for tick in 0..ticks.count {
+            let found = match if tick == last { &newest } else { &all } {
+                Ok(found) => found,
+                Err(why) => {
+                    failed.push((tick..tick + 1, why.clone()));
+                    continue;
+                }
+            };
+            // Where not all was read, only what is not after the last of it is counted whole.
             let end = ticks.at_ms(tick);
-            if tick < last && known.is_some_and(|known| known < end) {
+            let known = found.times.iter().max().filter(|_| found.is_cut);
+            if tick < last && known.is_some_and(|known| *known < end) {
                 let why = format!("more than {ENOUGH} events: not all were read");
                 failed.push((tick..tick + 1, Unusable::Unreachable(why)));
                 continue;
             }
-            let inside = |time: &&i64| **time > end.saturating_sub(window) && **time <= end;
+            let inside = |time: &&i64| **time > since(tick) && **time <= end;
             let count = found.times.iter().filter(inside).count();
             samples.push((end, f64::from(u32::try_from(count).unwrap_or(u32::MAX))));
         }
-        let beside = found.is_cut.then(|| Track {
+        let beside = is_cut.then(|| Track {
             labels: BTreeMap::from([(
                 BESIDE.to_owned(),
                 format!("at least: after {ENOUGH} events no more are read"),

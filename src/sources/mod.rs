@@ -31,7 +31,7 @@ pub use prober::Prober;
 pub use prometheus::Prometheus;
 pub use tasks::TaskHealth;
 pub use track::{Fetched, Track};
-pub use web::{Spent as Asked, Web};
+pub use web::{Seen, Spent as Asked, Web};
 
 /// What can be asked about the services of one account and region. Cheap to clone.
 #[derive(Debug, Clone, Default)]

@@ -5,6 +5,31 @@ use std::ops::Range;
 
 use crate::model::{Ticks, Unusable};
 
+/// What may stand between the samples of a counter, where the source itself knows of its past:
+/// a NaN that no source answers with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mark {
+    /// It was there before and had counted, nobody knows how much: the next sample is a base.
+    Unknown,
+    /// It was zero: the next sample counts whole.
+    Zero,
+}
+
+impl Mark {
+    const ALL: [(Self, u64); 2] =
+        [(Self::Unknown, 0x7ff0_0000_0000_0003), (Self::Zero, 0x7ff0_0000_0000_0004)];
+
+    pub fn of(value: f64) -> Option<Self> {
+        let found = Self::ALL.iter().find(|(_, bits)| *bits == value.to_bits());
+        found.map(|(mark, _)| *mark)
+    }
+
+    pub fn value(self) -> f64 {
+        let found = Self::ALL.iter().find(|(mark, _)| *mark == self);
+        found.map_or(f64::NAN, |(_, bits)| f64::from_bits(*bits))
+    }
+}
+
 /// One series over time.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Track {
@@ -23,10 +48,17 @@ pub struct Fetched {
 }
 
 impl Track {
-    /// Whether there is a sample at `range`.
+    /// Whether there is a sample at `range`. A [`Mark`] is none.
     pub fn has_within(&self, range: Range<i64>) -> bool {
         let next = self.samples.partition_point(|(time, _)| *time < range.start);
-        self.samples.get(next).is_some_and(|(time, _)| *time < range.end)
+        let within = self.samples.iter().skip(next).take_while(|(time, _)| *time < range.end);
+        within.into_iter().any(|(_, value)| Mark::of(*value).is_none())
+    }
+
+    /// When its first sample is.
+    pub fn first(&self) -> Option<i64> {
+        let first = self.samples.iter().find(|(_, value)| Mark::of(*value).is_none());
+        first.map(|(time, _)| *time)
     }
 
     /// `{a="b",c="d"}` without the metric's name, or `value` for a series without

@@ -54,6 +54,24 @@ impl Store {
         Ok(row.map(|row| WatchId::typed(row.get::<&str, _>(0))))
     }
 
+    /// Takes back the permit that `watch` was issued and has not used: the next try is the
+    /// first again, and no brake counts it.
+    pub async fn give_back(
+        &self,
+        service: &ServiceKey,
+        deployment: &str,
+        watch: &WatchId,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.begin().await?;
+        sqlx::query("DELETE FROM permits WHERE deployment = $1 AND watch = $2")
+            .bind(key(&format!("{service} {deployment}")))
+            .bind(watch.as_str())
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
     /// Issues the permit for `deployment` of `service` to `watch`; to the same
     /// watch again after a crash, to another one never (`None`).
     pub async fn permit(

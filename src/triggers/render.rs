@@ -49,6 +49,9 @@ pub struct Workspace {
 pub struct Event {
     #[serde(rename = "type")]
     pub kind: String,
+    /// When it happened, as Render says.
+    #[serde(default)]
+    pub timestamp: Option<String>,
     pub data: About,
 }
 
@@ -68,6 +71,13 @@ impl Event {
         let ended = self.kind == "cron_job_run_ended";
         let job = self.data.service_name.as_deref().filter(|_| ended)?;
         Some((job, self.data.status.as_deref() == Some("succeeded")))
+    }
+
+    /// When it happened: as it says, unless that is no time or later than `now`, at which it
+    /// came. It may come again and again until somebody takes it.
+    pub fn at(&self, now: Timestamp) -> Timestamp {
+        let own = self.timestamp.as_ref().and_then(|text| text.parse::<Timestamp>().ok());
+        own.map_or(now, |own| own.min(now))
     }
 
     /// Whether something has begun or ended to be deployed.
@@ -172,6 +182,18 @@ mod tests {
         };
         let now = Timestamp::from_second(1_614_265_330).unwrap();
         assert_eq!(workspace(SECRET).check(stamp, br#"{"test": 2432232314}"#, now), Ok(()));
+    }
+
+    #[test]
+    fn an_event_happened_when_it_says_that_it_did() {
+        let event: Event = serde_json::from_slice(BODY).unwrap();
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let now = at("2026-11-21T22:40:00Z");
+        assert_eq!(event.at(now), at("2026-11-21T22:00:00Z"));
+        assert_eq!(event.at(at("2026-11-21T21:00:00Z")), at("2026-11-21T21:00:00Z"));
+        for odd in [None, Some("yesterday".to_owned())] {
+            assert_eq!(Event { timestamp: odd, ..event.clone() }.at(now), now);
+        }
     }
 
     #[test]

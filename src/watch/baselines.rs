@@ -6,9 +6,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{Stage, Watch};
-use crate::judge::{Baseline, CheckState, Control, Role, Transients};
-use crate::model::{ArmRule, Births, Measured, Newer, Reading, Span, Unusable};
-use crate::policy::{Against, Check, INSTANCE, Policy};
+use crate::judge::{Baseline, Before, CheckState, Control, Role, Transients};
+use crate::model::{ArmRule, Births, Deployment, Measured, Newer, Reading, Span, Unusable};
+use crate::policy::{Against, BeforeRule, Check, INSTANCE, Policy};
 
 /// How long a baseline is asked for before a check does without.
 const PATIENCE: SignedDuration = SignedDuration::from_mins(10);
@@ -91,6 +91,9 @@ pub struct BaselineMeasured {
     /// The values of the telling labels in that stretch, by label.
     #[serde(default)]
     pub known: BTreeMap<String, BTreeSet<String>>,
+    /// What each status said at the end of the stretch before; `None`: it can't be had.
+    #[serde(default)]
+    pub looks: BTreeMap<String, Option<Reading>>,
 }
 
 /// What a stretch says about a check, according to its purpose.
@@ -146,8 +149,26 @@ impl BaselineMeasured {
             .iter()
             .filter_map(|check| Some((check.name.clone(), stretch(check)?)))
             .collect();
-        Self { purpose: ask.purpose, checks, left_out, known }
+        let looks = match ask.purpose {
+            Purpose::Compare(Against::Before) => looks(policy, samples),
+            Purpose::Compare(_) | Purpose::Control(_) | Purpose::Transients => BTreeMap::new(),
+        };
+        Self { purpose: ask.purpose, checks, left_out, known, looks }
     }
+}
+
+/// The latest that could be had of each status whose past is asked for; one that is out of
+/// reach is left out. An earlier deployment's harm is not cut out of it: what that left down
+/// was down before.
+fn looks(policy: &Policy, samples: &Samples) -> BTreeMap<String, Option<Reading>> {
+    let asked = policy.checks.iter().filter(|check| check.before() == Some(BeforeRule::Asked));
+    let look = |check: &Check| {
+        let samples = samples.get(&check.name)?;
+        let last = samples.iter().rev().find(|(_, one)| one.is_ok());
+        let lost = samples.iter().all(|(_, one)| matches!(one, Err(Unusable::Unreachable(_))));
+        (!lost).then(|| (check.name.clone(), last.map(|(_, one)| one.clone())))
+    };
+    asked.filter_map(look).collect()
 }
 
 impl From<Baseline> for Stretch {
@@ -191,7 +212,9 @@ impl Watch {
             let samples = stretch.as_millis() / step.as_millis().max(1);
             u32::try_from(samples).unwrap_or(1).clamp(1, MOST_SAMPLES)
         };
-        if self.checks.values().any(|s| pending(s.baselines.get(&Against::Before))) {
+        if self.checks.values().any(|s| pending(s.baselines.get(&Against::Before)))
+            || self.looks_back()
+        {
             let purpose = Purpose::Compare(Against::Before);
             // What is left out of it is made up for by what was before.
             let count = few(BEFORE);
@@ -225,6 +248,25 @@ impl Watch {
                 ask(Purpose::Compare(against), until, step, few(AROUND * 2))
             })
             .or_else(|| self.transients_wanted(step))
+    }
+
+    /// Whether it is to be known yet what a status said before the deployment.
+    fn looks_back(&self) -> bool {
+        let asked = |check: &&Check| check.before() == Some(BeforeRule::Asked);
+        let known = |check: &Check| self.before.get(&check.name).is_some_and(Before::is_asked);
+        self.policy().checks.iter().filter(asked).any(|check| !known(check))
+    }
+
+    /// Takes in what each status said before. One that is out of reach is asked again, but not
+    /// for ever.
+    fn look_back(&mut self, looks: &BTreeMap<String, Option<Reading>>, patient: bool) {
+        for check in &self.pinned.policy.checks {
+            let look = looks.get(&check.name);
+            if check.before() == Some(BeforeRule::Asked) && (look.is_some() || !patient) {
+                let before = self.before.entry(check.name.clone()).or_default();
+                before.look_back(look.and_then(Option::as_ref));
+            }
+        }
     }
 
     /// The longest stretch of all is asked for last, so that it delays no other.
@@ -264,7 +306,10 @@ impl Watch {
             self.note(now, format!("{of}: {left:#} left out, when an earlier deployment did harm"));
         }
         match &measured.purpose {
-            Purpose::Compare(Against::Before) => self.learn_values(&measured.known, now),
+            Purpose::Compare(Against::Before) => {
+                self.look_back(&measured.looks, patient);
+                self.learn_values(&measured.known, now);
+            }
             Purpose::Compare(against) if complete => {
                 self.followed.insert(*against, now);
             }
@@ -314,10 +359,28 @@ impl Watch {
             // What comes back is the old one.
             return None;
         }
-        self.seen_already().or_else(|| {
+        self.labelled_apart().or_else(|| self.seen_already()).or_else(|| {
             let label = self.telling_label()?;
             let known = self.known.get(&label).filter(|known| !known.is_empty())?;
             Some(ArmRule { newer: Newer::NotAmong(known.clone()), label })
+        })
+    }
+
+    /// By a label that the platform puts on the copies of either revision, where the policy
+    /// names it for their series: the new ones may have been measured, and their value known,
+    /// long before they get a request. Where the series carry something else under that name,
+    /// it tells nothing.
+    fn labelled_apart(&self) -> Option<ArmRule> {
+        let Deployment { revision, source, .. } = &self.deployment;
+        let (judged, former) = (revision.as_ref()?, source.as_ref()?);
+        let labels = &self.policy().labels;
+        let mut named = labels.instance.iter().chain(&labels.version);
+        named.find_map(|label| {
+            let (new, old) = (judged.label(label)?, former.label(label)?);
+            let known = self.known.get(label).filter(|known| !known.is_empty());
+            let is_carried = known.is_none_or(|known| known.contains(new) || known.contains(old));
+            (new != old && is_carried && !self.untold.contains(label))
+                .then(|| ArmRule { label: label.clone(), newer: Newer::Is(new.to_owned()) })
         })
     }
 

@@ -5,15 +5,17 @@
 //! on to where the watch would pass as it is now ([`Watch::comes_to`]) and no incident is
 //! open: missing data holds a canary where it is, and is no reason to turn it back. Then
 //! whoever the policy names moves the traffic: the guard by [`super::Want::Shift`], in mode
-//! auto alone, or the pipeline, which waits for the phase by `deployguard wait --until`.
+//! auto alone, or the pipeline, which waits for the phase by `deployguard wait --until`. A
+//! share that was seen in a phase and is less again was taken back by somebody: the guard
+//! waits for it, says so, and sets it no more.
 //! Where the platform routes by no weight, a weight means nothing.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{Said, Stage, Watch};
-use crate::model::{ActFailure, Mode, Outcome, ShiftPlan};
-use crate::policy::MovedBy;
+use crate::model::{ActFailure, Mode, Outcome, Reply, ShiftPlan, Tone, Verdict};
+use crate::policy::{Measure, MovedBy};
 
 /// Tries at a platform that does not answer, before people are told.
 const ATTEMPTS: u32 = 6;
@@ -37,6 +39,10 @@ pub struct Canary {
     pub not_before: Option<Timestamp>,
     /// Why the guard can't move it: somebody else has to.
     pub refused: Option<String>,
+    /// The current phase's share has been seen in it: where it is less again, somebody wants
+    /// it so.
+    #[serde(default)]
+    pub seen: bool,
 }
 
 impl Watch {
@@ -85,9 +91,14 @@ impl Watch {
     /// the traffic either.
     fn beyond_a_limit(&self) -> Option<&str> {
         let beyond = |name: &str| {
-            let value = self.checks.get(name)?.last.as_ref()?.value?;
-            let limits = self.policy().check(name)?.breach.values();
-            limits.map(|limit| limit.bound.contains(value)).max()
+            let last = self.checks.get(name)?.last.as_ref()?;
+            let check = self.policy().check(name)?;
+            if let Measure::Status { .. } = check.measure {
+                // Its limits count failures, and its value is 1 while it is up.
+                return Some(matches!(last.verdict, Verdict::Elevated | Verdict::Breach));
+            }
+            let value = last.value?;
+            check.breach.values().map(|limit| limit.bound.contains(value)).max()
         };
         let mut names = self.checks.keys().map(String::as_str);
         names.find(|name| beyond(name).unwrap_or(false))
@@ -114,6 +125,13 @@ impl Watch {
             ..Canary::default()
         };
         self.canary.awaited_since = self.awaited_weight().map(|_| now);
+        self.canary.seen = self.has_its_share();
+    }
+
+    /// Whether the deployment has the share that the current phase is about.
+    fn has_its_share(&self) -> bool {
+        let both = self.share().zip(self.weight_of(self.phase));
+        matches!(self.stage, Stage::Watching) && both.is_some_and(|(share, weight)| share >= weight)
     }
 
     /// A look at the platform: the phase's share may have come, or gone.
@@ -121,22 +139,27 @@ impl Watch {
         match (self.awaited_weight(), self.canary.awaited_since) {
             (None, Some(since)) => {
                 let waited = now.duration_since(since).max(SignedDuration::ZERO);
-                let delayed = self.canary.delayed + waited;
-                self.canary = Canary { delayed, ..Canary::default() };
+                let (delayed, seen) = (self.canary.delayed + waited, self.canary.seen);
+                self.canary = Canary { delayed, seen, ..Canary::default() };
                 let share = self.share().unwrap_or(100);
                 self.note(now, format!("{share} % of the traffic goes to it"));
             }
             (Some(_), None) => self.canary.awaited_since = Some(now),
             (Some(_), Some(_)) | (None, None) => {}
         }
+        self.canary.seen |= self.has_its_share();
         self.tell_who_moves(now, said);
     }
 
-    /// Where the guard would move the traffic and may not, people hear that it waits for them.
+    /// Where the guard would move the traffic and may not, people hear that it waits for them;
+    /// and where one of them has taken some back, that it is not fought.
     pub(super) fn tell_who_moves(&mut self, now: Timestamp, said: &mut Said) {
         let Some(weight) = self.awaited_weight() else { return };
         let by_guard = self.policy().moved_by == MovedBy::Deployguard;
-        if by_guard && self.ceiling.mode != Mode::Auto && !self.has_open_incident() {
+        if by_guard && self.canary.seen {
+            let topic = format!("less than {weight} % again");
+            self.reply_once(&topic, now, |watch| watch.say_share_taken(weight), said);
+        } else if by_guard && self.ceiling.mode != Mode::Auto && !self.has_open_incident() {
             let topic = format!("{weight} % is for people to set");
             self.reply_once(&topic, now, |watch| watch.say_move_it(weight), said);
         }
@@ -149,6 +172,7 @@ impl Watch {
         let may = self.policy().moved_by == MovedBy::Deployguard
             && self.ceiling.mode == Mode::Auto
             && !self.has_open_incident()
+            && !canary.seen
             && canary.refused.is_none()
             && canary.not_before.is_none_or(|at| now >= at);
         may.then(|| {
@@ -185,12 +209,47 @@ impl Watch {
                 self.note(now, format!("{weight} % was not set: {failure}"));
             }
             Err(
-                ActFailure::Transient(why) | ActFailure::Refused(why) | ActFailure::Permanent(why),
+                ActFailure::Transient(why)
+                | ActFailure::Refused(why)
+                | ActFailure::Permanent(why)
+                | ActFailure::Maintained { why, .. },
             ) => {
                 self.canary.refused = Some(why.clone());
                 let reply = self.say_not_moved(weight, why);
                 self.reply(now, reply, said);
             }
         }
+    }
+
+    fn say_held_back(&self, because: &str) -> Reply {
+        let share = self.share().unwrap_or_default();
+        let headline = format!("{} stays at {share} % of the traffic", self.title());
+        Reply { lines: vec![because.to_owned()], ..self.plain(Tone::Warn, headline) }
+    }
+
+    /// The guard would go on, and may not.
+    fn say_move_it(&self, weight: u8) -> Reply {
+        let share = self.share().unwrap_or_default();
+        let headline = format!(
+            "{} is well at {share} % of the traffic, and is to get {weight} % now",
+            self.title()
+        );
+        let lines = vec![format!("in mode {} deployguard moves nothing: do it", self.ceiling.mode)];
+        Reply { lines, ..self.plain(Tone::Warn, headline) }
+    }
+
+    /// Somebody has taken back what the guard, or they, had given it.
+    fn say_share_taken(&self, weight: u8) -> Reply {
+        let share = self.share().unwrap_or_default();
+        let headline =
+            format!("{} had {weight} % of the traffic, and has {share} % now", self.title());
+        let lines = vec![format!("deployguard leaves it so; set {weight} % to go on")];
+        Reply { lines, ..self.plain(Tone::Warn, headline) }
+    }
+
+    fn say_not_moved(&self, weight: u8, why: &str) -> Reply {
+        let headline = format!("{} could not be given {weight} % of the traffic", self.title());
+        let next = "set it by hand, or turn it back; the watch goes on once it is seen".to_owned();
+        Reply { lines: vec![why.to_owned(), next], page: true, ..self.plain(Tone::Bad, headline) }
     }
 }

@@ -162,14 +162,17 @@ impl Watch {
         let (value, trend, note) = match last.map(|last| (last.value, last)) {
             Some((Some(value), _)) => {
                 let before = before.map(|reference| reference.value);
-                let (trend, mut note) = compared(value, before, |value| check.unit().show(value));
+                let (trend, mut note) = compared(value, before, |value| check.show(value));
                 if verdict == Verdict::Healthy
                     && check.normal.is_some_and(|one| one.contains(value))
                 {
                     note =
                         if note.is_empty() { "normal".into() } else { format!("{note} · normal") };
                 }
-                (check.unit().show(value), trend, note)
+                (check.show(value), trend, note)
+            }
+            Some((None, _)) | None if self.is_left_aside(&check.name) => {
+                (NOT_MEASURED.to_owned(), None, "optional".to_owned())
             }
             Some((None, judgement)) => (judgement.reason.clone(), None, String::new()),
             None => ("not measured yet".to_owned(), None, String::new()),
@@ -219,11 +222,16 @@ impl Watch {
                 Some(Verdict::LowTraffic | Verdict::NoData) | None => None,
             };
             let why = last.filter(|_| well != Some(true)).map(|last| last.reason.clone());
+            let aside = self.is_left_aside(&check.name);
+            let why = if aside { Some(NOT_MEASURED.to_owned()) } else { why };
             Health { name: check.name.clone(), well, why }
         });
         health.collect()
     }
 }
+
+/// Of an optional check that nobody has measured.
+const NOT_MEASURED: &str = "not measured";
 
 /// What is up or down rather than more or less.
 fn is_of_health(check: &Check) -> bool {

@@ -83,7 +83,7 @@ impl Watch {
             let last = self.checks.get(&check.name)?.last.as_ref()?;
             (last.verdict == Verdict::Breach).then(|| DecidedCheck {
                 check: check.name.clone(),
-                value: last.value.map(|value| check.unit().show(value)),
+                value: last.value.map(|value| check.show(value)),
                 limit: last.limit.clone(),
                 reason: last.reason.clone(),
             })

@@ -245,7 +245,7 @@ fn story(watch: &Watch, check: &Check, said: &Said) -> CheckStory {
                 ControlStory {
                     name: name.clone(),
                     role: control.role,
-                    usual: reference.map(|one| check.unit().show(one.value)),
+                    usual: reference.map(|one| check.show(one.value)),
                     missing: missing(&control.baseline),
                     broken: said.broken.get(name).cloned().unwrap_or_default(),
                 }
@@ -261,7 +261,7 @@ fn baseline(check: &Check, against: Against, one: &Baseline) -> BaselineStory {
         name: against.in_words().to_owned(),
         left_out: reference.and_then(Reference::left_out_in_words),
         value: reference.map(|one| one.value),
-        shown: reference.map(|one| check.unit().show(one.value)),
+        shown: reference.map(|one| check.show(one.value)),
         samples: reference.map_or(0, |one| one.samples),
         began: reference.and_then(|one| one.began),
         missing: missing(one),
@@ -337,7 +337,7 @@ fn moment(check: &Check, said: &Judgement, shown_for: BTreeSet<Turn>) -> Moment 
         verdict: said.verdict,
         severity: said.severity,
         value: said.value,
-        shown: said.value.map(|value| check.unit().show(value)),
+        shown: said.value.map(|value| check.show(value)),
         traffic: said.traffic,
         reason: said.reason.clone(),
         evidence: said.weight.as_ref().map(|weight| evidence(check, weight)),
@@ -357,7 +357,7 @@ fn evidence(check: &Check, weight: &Weight) -> EvidenceStory {
             let way = if check.higher_is_worse() { "up to" } else { "down to" };
             format!("{way} {}", unit.show(weight.null))
         }
-        Measure::Status { .. } => check.unit().show(weight.null),
+        Measure::Status { .. } => check.show(weight.null),
     };
     EvidenceStory {
         ln_e: weight.ln_e,

@@ -55,7 +55,7 @@ impl Seen {
 pub enum Step {
     /// Presume the running revision good: the guard sees the service for the
     /// first time.
-    Adopt(LedgerEntry),
+    Adopt(Box<LedgerEntry>),
     /// Bring an event to a watch.
     Deliver(WatchId, Box<Event>),
     /// Begin a watch.
@@ -85,13 +85,13 @@ pub fn on_sighting(
         return deliver_if_new(watch, sighting);
     }
     match seen {
-        None if sighting.is_stable() => vec![Step::Adopt(LedgerEntry {
+        None if sighting.is_stable() => vec![Step::Adopt(Box::new(LedgerEntry {
             service: service.key.clone(),
             revision: primary.revision.clone(),
             standing: Standing::Presumed,
             at: sighting.at,
             watch: None,
-        })],
+        }))],
         Some(seen) if seen.platform_id == primary.id => Vec::new(),
         // ECS is undoing a deployment that nobody watched: no deployment of its own.
         Some(_) if sighting.native_rollback.is_some() => Vec::new(),

@@ -41,7 +41,9 @@ impl Watch {
     /// store, is none of it.
     pub(super) fn note_source(&mut self, sampled: &Sampled, now: Timestamp) {
         let beside = |check: &Check| check.is_of_tasks() || check.is_of_heartbeat();
-        let no_source = |name: &String| self.policy().check(name).is_some_and(beside);
+        let no_source = |name: &String| {
+            self.is_left_aside(name) || self.policy().check(name).is_some_and(beside)
+        };
         let mut asked =
             sampled.latest.readings.iter().filter(|(name, _)| !no_source(name)).peekable();
         if asked.peek().is_none() {

@@ -1,14 +1,16 @@
 //! Maintenance mode around a rollback, and by what else than the platform's call it is done.
 //!
-//! It is turned on with the call, and off once the target is in place, or when there is no
-//! rollback any more. As long as it is on nothing is said of recovery: its refusals are no
+//! It is turned on with the call, and off once the target is in place, when that takes longer
+//! than it may, or when there is no rollback any more; also where a call was begun and nobody
+//! knows whether it came to that. As long as it is on nothing is said of recovery: its refusals are no
 //! errors of the target, which is measured from its end on.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::undo::SETTLING_OVERDUE;
 use super::{RunStep, Said, Stage, Watch};
-use crate::model::{Means, Revision, RollbackPlan};
+use crate::model::{ActFailure, Acted, Means, Revision, RollbackPlan};
 use crate::policy::Vars;
 
 /// Tries to turn it off, before people are paged.
@@ -22,6 +24,8 @@ const FIRST_PAUSE: SignedDuration = SignedDuration::from_secs(2);
 pub enum Maintenance {
     #[default]
     Off,
+    /// A rollback with it is decided: a call that was begun may have turned it on.
+    Begun,
     On {
         plan: Box<RollbackPlan>,
         tries: u32,
@@ -32,6 +36,11 @@ pub enum Maintenance {
 }
 
 impl Maintenance {
+    /// What it is while a rollback by `plan` is on its way to the platform.
+    pub(super) fn before(plan: &RollbackPlan) -> Self {
+        if plan.means.maintenance.is_some() { Self::Begun } else { Self::Off }
+    }
+
     /// On since `now`, for a rollback by `plan`.
     pub(super) fn of(plan: RollbackPlan, now: Timestamp) -> Self {
         Self::On { plan: Box::new(plan), tries: 0, not_before: now }
@@ -60,11 +69,53 @@ impl Watch {
     pub(super) fn leave_wanted(&self, now: Timestamp) -> Option<&RollbackPlan> {
         let Maintenance::On { plan, not_before, .. } = &self.maintenance else { return None };
         let is_over = match &self.stage {
-            Stage::RollingBack(run) => matches!(run.step, RunStep::Recovering { .. }),
+            Stage::RollingBack(run) => match run.step {
+                RunStep::Acting { .. } => false,
+                // Whoever is told that it takes too long wants the service back as it is.
+                RunStep::Settling { .. } => self.told.contains(SETTLING_OVERDUE),
+                RunStep::Recovering { .. } => true,
+            },
             Stage::Announced { .. } | Stage::Starting | Stage::Watching => true,
             Stage::Ended { .. } => false,
         };
         (is_over && now >= *not_before).then_some(plan)
+    }
+
+    /// What a try's answer says of it; the answer itself.
+    pub(super) fn maintained_by<'a>(
+        &mut self,
+        result: &'a Result<Acted, ActFailure>,
+        now: Timestamp,
+    ) -> Result<&'a Acted, &'a ActFailure> {
+        let run = match &self.stage {
+            Stage::RollingBack(run) => Some(run),
+            Stage::Announced { .. } | Stage::Starting | Stage::Watching | Stage::Ended { .. } => {
+                self.withdrawn.as_ref()
+            }
+        };
+        let Some(plan) = run.map(|run| &run.plan) else { return result.as_ref() };
+        match result {
+            Ok(acted) if acted.maintained => self.maintenance = Maintenance::of(plan.clone(), now),
+            Err(ActFailure::Maintained { failure, why }) => {
+                self.maintenance = Maintenance::of(plan.clone(), now);
+                self.note(now, format!("maintenance mode could not be turned off: {why}"));
+                return Err(failure);
+            }
+            // The next try may have begun when this process ends.
+            Err(ActFailure::Transient(_) | ActFailure::Stopped(_)) => {}
+            Ok(_) | Err(_) if self.maintenance == Maintenance::Begun => {
+                self.maintenance = Maintenance::Off;
+            }
+            Ok(_) | Err(_) => {}
+        }
+        result.as_ref()
+    }
+
+    /// There is no rollback by `plan` any more, and nobody knows what a try of it came to.
+    pub(super) fn maybe_maintained(&mut self, plan: &RollbackPlan, now: Timestamp) {
+        if self.maintenance == Maintenance::Begun {
+            self.maintenance = Maintenance::of(plan.clone(), now);
+        }
     }
 
     pub(super) fn maintenance_left(
@@ -100,7 +151,7 @@ impl Watch {
 
     /// The watch ends: nobody turns it off any more.
     pub(super) fn leave_maintained(&mut self, now: Timestamp, said: &mut Said) {
-        if self.is_maintained() {
+        if self.is_maintained() || self.maintenance == Maintenance::Begun {
             self.maintenance = Maintenance::Stuck;
             let reply = self.say_maintained("the watch has ended");
             self.reply(now, reply, said);

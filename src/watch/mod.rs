@@ -44,6 +44,7 @@ mod state;
 mod story;
 mod target;
 mod tasks;
+mod theirs;
 mod undo;
 mod untold;
 mod wants;

@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::words::list;
 use super::{RunStep, Said, Stage, Watch};
+use crate::judge::CheckState;
 use crate::model::{LedgerEntry, Outcome, Severity, Standing};
 use crate::policy::{Check, LowTraffic};
 
@@ -63,8 +64,10 @@ impl Watch {
         }
     }
 
+    /// When the last phase ends, as things are: later than planned by as long as a canary's
+    /// shares were waited for.
     pub(super) fn horizon_at(&self) -> Option<Timestamp> {
-        self.in_service_at?.checked_add(self.policy().horizon()).ok()
+        self.in_service_at?.checked_add(self.policy().horizon() + self.canary.delayed).ok()
     }
 
     /// The end of the last phase: what the watch comes to.
@@ -107,11 +110,31 @@ impl Watch {
         self.checks
             .iter()
             .filter(|(name, state)| measured(name) && (state.due == 0 || state.coverage() < least))
-            .map(|(name, state)| match state.answered {
-                0 => format!("{name} (never)"),
-                _ => format!("{name} ({:.0}%)", state.coverage() * 100.0),
+            .filter(|(name, _)| !self.is_left_aside(name))
+            .map(|(name, state)| match (state.due, state.answered) {
+                (0, _) => format!("{name} ({})", self.why_nothing_counts(name, state)),
+                (_, 0) => format!("{name} (never)"),
+                (_, _) => format!("{name} ({:.0}%)", state.coverage() * 100.0),
             })
             .collect()
+    }
+
+    /// Of a check of which nothing was due: what it says may be shown all the same.
+    fn why_nothing_counts(&self, name: &str, state: &CheckState) -> String {
+        if state.answered_at.is_none() {
+            return "never".to_owned();
+        }
+        let back = self.policy().check(name).filter(|check| check.looks_back());
+        let because = back
+            .map(|check| check.window(self.interval()))
+            .map(|window| format!(": too little of its window of {window:#} lies after the grace"));
+        format!("measured, and nothing of it counts yet{}", because.unwrap_or_default())
+    }
+
+    /// Whether nobody promised that a check can be measured, and nobody has.
+    pub(super) fn is_left_aside(&self, name: &str) -> bool {
+        self.policy().check(name).is_some_and(|check| check.optional)
+            && self.checks.get(name).is_none_or(|state| state.answered == 0)
     }
 
     /// The checks that the source answered, and that never had enough traffic.

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::words::{clock, full, list};
 use super::{Actor, Answer, Hushed, PreflightState, RollbackRun, RunStep, Stage, Watch};
 use crate::model::{Reply, Revision, Severity, Tone};
-use crate::policy::OnTimeout;
+use crate::policy::{Check, OnTimeout};
 
 impl Watch {
     /// The incident in ShopFlow's six fields.
@@ -132,7 +132,14 @@ impl Watch {
             format!("Recovered: {} is healthy on {target}", self.deployment.service.name);
         let resolution =
             format!("{target} was back in place at {}; the numbers recovered", full(since));
-        let reply = self.incident_reply(Tone::Good, headline, &resolution, "recovered");
+        let mut reply = self.incident_reply(Tone::Good, headline, &resolution, "recovered");
+        let blamed = self.incident.iter().flat_map(|incident| &incident.checks);
+        let job =
+            |name: &&String| self.policy().check(name.as_str()).is_some_and(Check::is_of_heartbeat);
+        let jobs: Vec<String> = blamed.filter(job).cloned().collect();
+        if !jobs.is_empty() {
+            reply.lines.push(format!("{}: the next run tells", list(&jobs)));
+        }
         self.with_database(reply, false)
     }
 
@@ -151,7 +158,11 @@ impl Watch {
                 "The numbers have not recovered".to_owned()
             }
         };
-        let reply = self.incident_reply(Tone::Bad, headline, "a person has to look", "not known");
+        let mut reply =
+            self.incident_reply(Tone::Bad, headline, "a person has to look", "not known");
+        if self.is_maintained() {
+            reply.lines.push("maintenance mode is being turned off meanwhile".to_owned());
+        }
         Reply { page: true, ..reply }
     }
 
@@ -191,29 +202,6 @@ impl Watch {
             ),
         ];
         Reply { lines, ..self.plain(Tone::Warn, headline) }
-    }
-
-    pub(super) fn say_held_back(&self, because: &str) -> Reply {
-        let share = self.share().unwrap_or_default();
-        let headline = format!("{} stays at {share} % of the traffic", self.title());
-        Reply { lines: vec![because.to_owned()], ..self.plain(Tone::Warn, headline) }
-    }
-
-    /// The guard would go on, and may not.
-    pub(super) fn say_move_it(&self, weight: u8) -> Reply {
-        let share = self.share().unwrap_or_default();
-        let headline = format!(
-            "{} is well at {share} % of the traffic, and is to get {weight} % now",
-            self.title()
-        );
-        let lines = vec![format!("in mode {} deployguard moves nothing: do it", self.ceiling.mode)];
-        Reply { lines, ..self.plain(Tone::Warn, headline) }
-    }
-
-    pub(super) fn say_not_moved(&self, weight: u8, why: &str) -> Reply {
-        let headline = format!("{} could not be given {weight} % of the traffic", self.title());
-        let next = "set it by hand, or turn it back; the watch goes on once it is seen".to_owned();
-        Reply { lines: vec![why.to_owned(), next], page: true, ..self.plain(Tone::Bad, headline) }
     }
 
     pub(super) fn say_maintained(&self, why: &str) -> Reply {

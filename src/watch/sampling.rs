@@ -31,6 +31,7 @@ impl Watch {
         self.note_source(sampled, now);
         self.note_born(&sampled.born, now);
         self.tell_of_alarms(&sampled.alarms_before, now, said);
+        self.tell_of_theirs(&sampled.latest, now, said);
         said.goes_on_about_the_incident();
         self.rivals.clone_from(&sampled.rivals);
         self.note_stops(&sampled.stops);
@@ -100,10 +101,10 @@ impl Watch {
             };
             let mut words: BTreeSet<String> =
                 sampled.beside.get(&check.name).cloned().unwrap_or_default();
-            let sifted = check.is_of_health().then(|| {
+            let sifted = check.before().map(|rule| {
                 let is_before = self.in_service_at.is_none_or(|since| tick <= since);
                 let before = self.before.entry(check.name.clone()).or_default();
-                let (kept, left) = before.sift(reading, is_before);
+                let (kept, left) = before.sift(reading, is_before, rule);
                 words.extend((!left.is_empty()).then(|| not_counted(&left)));
                 kept
             });
@@ -269,7 +270,9 @@ impl Watch {
         let (patience, measured) = (self.policy().no_data_notify_after, self.measured_by(now));
         let interval = self.interval();
         let mut newly = BTreeSet::new();
-        for (name, state) in &self.checks {
+        let aside: BTreeSet<String> =
+            self.checks.keys().filter(|name| self.is_left_aside(name)).cloned().collect();
+        for (name, state) in self.checks.iter().filter(|(name, _)| !aside.contains(*name)) {
             let topic = super::lost::missing(name);
             let late = self
                 .policy()

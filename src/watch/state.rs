@@ -109,6 +109,9 @@ pub struct Watch {
     pub alerts: Vec<Alert>,
     pub next_tick: Option<Timestamp>,
     pub last_tick: Option<Timestamp>,
+    /// Outages of others that were told.
+    #[serde(default)]
+    pub theirs_told: u32,
     /// What people were told once and need not hear again.
     pub told: BTreeSet<String>,
     /// What happened, for people; the journal has it all.
@@ -340,6 +343,7 @@ impl Watch {
             alerts: Vec::new(),
             next_tick: None,
             last_tick: None,
+            theirs_told: 0,
             told: BTreeSet::new(),
             timeline: Vec::new(),
             pictures: 0,

@@ -7,9 +7,9 @@ use super::{
 };
 use crate::model::{
     ActFailure, Acted, Controller, IncidentStatus, LedgerEntry, Outcome, Revision, RollOut,
-    RollbackPlan, Severity, Sighting, Standing, Turn,
+    RollbackPlan, Route, Severity, Sighting, Standing, Turn,
 };
-use crate::policy::OnTimeout;
+use crate::policy::{Check, OnTimeout};
 
 /// How long a decision stands before the platform has accepted what it calls for;
 /// after that only what is measured now may call for it.
@@ -23,6 +23,9 @@ pub(super) const NOT_IN_TIME: &str = "the rollback was not carried out in time";
 const ATTEMPTS: u32 = 6;
 /// The first pause between two tries; doubled each time.
 const FIRST_PAUSE: SignedDuration = SignedDuration::from_secs(2);
+
+/// The topic under which it is told that the target is not in place yet.
+pub(super) const SETTLING_OVERDUE: &str = "settling overdue";
 
 /// How much older than the call before it a look may be.
 const STALE_LOOK: SignedDuration = SignedDuration::from_mins(1);
@@ -57,6 +60,7 @@ impl Watch {
         self.identify();
         self.mark_bad(now, said);
         let step = RunStep::Acting { attempt: 1, not_before: now };
+        self.maintenance = Maintenance::before(&plan);
         let run = RollbackRun { plan, by, because, step, pinned: false };
         let reply = self.say_rolling_back(&run);
         self.stage = Stage::RollingBack(Box::new(run));
@@ -71,6 +75,7 @@ impl Watch {
         now: Timestamp,
         said: &mut Said,
     ) -> Result<(), Illegal> {
+        let result = self.maintained_by(result, now);
         let mut despite = None;
         if matches!(self.stage, Stage::Watching | Stage::Starting)
             && let Some(run) = self.withdrawn.take()
@@ -95,9 +100,6 @@ impl Watch {
         match result {
             Ok(acted) => {
                 self.rollback_accepted = true;
-                if acted.maintained {
-                    self.maintenance = Maintenance::of(run.plan.clone(), now);
-                }
                 run.step = RunStep::Settling {
                     route: acted.route,
                     deployment: acted.deployment.clone(),
@@ -115,6 +117,7 @@ impl Watch {
                     self.rollback_progressed(&sighting, now, said);
                 }
             }
+            Err(ActFailure::Maintained { why, .. }) => self.rollback_failed(why, now, said),
             Err(ActFailure::Transient(why)) if attempt < ATTEMPTS => {
                 let pause = FIRST_PAUSE * (1_i32 << attempt.min(8));
                 run.step = RunStep::Acting {
@@ -181,7 +184,9 @@ impl Watch {
     }
 
     fn rollback_failed(&mut self, why: &str, now: Timestamp, said: &mut Said) {
-        self.stage = Stage::Watching;
+        if let Stage::RollingBack(run) = std::mem::replace(&mut self.stage, Stage::Watching) {
+            self.maybe_maintained(&run.plan, now);
+        }
         self.rollback_spent = Some(why.to_owned());
         let reply = self.say_rollback_failed(why);
         self.reply(now, reply, said);
@@ -204,13 +209,15 @@ impl Watch {
         let put_back = in_place.id == run.plan.judged
             || (*definition == run.plan.judged_revision.name && !is_target);
         match &mut run.step {
-            RunStep::Settling { since, .. } if put_back => {
-                // A look may be older than the call that it follows, and a platform that is
-                // still at work may shift traffic back only at its end.
+            RunStep::Settling { since, route, .. } if put_back => {
+                // A look may be older than the call that it follows. A platform that is still
+                // at work may shift traffic back only at its end, and what a command or a
+                // webhook has ordered may take its time before anything is seen of it.
                 let other_id = in_place.id != run.plan.judged;
                 let at_work = sighting.controller == Controller::CodeDeploy
                     || sighting.in_flight.is_some()
-                    || sighting.native_rollback.is_some();
+                    || sighting.native_rollback.is_some()
+                    || matches!(route, Route::Command | Route::Webhook);
                 let patience = if at_work { recover_within } else { STALE_LOOK };
                 if other_id || sighting.at.duration_since(*since) > patience {
                     let why = "the platform put the judged deployment back; deployguard does not fight it";
@@ -270,6 +277,7 @@ impl Watch {
     fn withdraw(&mut self, now: Timestamp, said: &mut Said) {
         let before = if self.in_service_at.is_some() { Stage::Watching } else { Stage::Starting };
         if let Stage::RollingBack(run) = std::mem::replace(&mut self.stage, before) {
+            self.maybe_maintained(&run.plan, now);
             self.withdrawn = Some(run);
         }
         if self.has_open_incident() && self.came_back(now) {
@@ -285,11 +293,7 @@ impl Watch {
         if self.is_maintained() {
             return;
         }
-        // Without an incident (a person pressed) every check has to be well.
-        let blamed: Vec<String> = match &self.incident {
-            Some(incident) => incident.checks.iter().cloned().collect(),
-            None => self.checks.keys().cloned().collect(),
-        };
+        let blamed = self.told_by();
         let back_since = blamed
             .iter()
             .map(|name| self.checks.get(name).and_then(|state| state.back_since))
@@ -306,6 +310,21 @@ impl Watch {
             self.end(Outcome::RolledBack, "the numbers recovered".to_owned(), now, said);
             self.show_end(true, now, said);
         }
+    }
+
+    /// The checks that tell of recovery: those that are blamed; without an incident (a person
+    /// pressed) every one. A job's next run may be a day away: where nothing else is blamed,
+    /// all that can be seen now has to be well.
+    fn told_by(&self) -> Vec<String> {
+        let seen = |name: &&String| {
+            !self.policy().check(name.as_str()).is_some_and(Check::is_of_heartbeat)
+        };
+        let blamed = self.incident.iter().flat_map(|incident| &incident.checks);
+        let blamed: Vec<String> = blamed.filter(seen).cloned().collect();
+        if blamed.is_empty() {
+            return self.checks.keys().filter(seen).cloned().collect();
+        }
+        blamed
     }
 
     /// The pinned revision stands for the target from now on: it has shown that the
@@ -340,7 +359,7 @@ impl Watch {
             return;
         };
         let waited = now.duration_since(since);
-        let topic = if settling { "settling overdue" } else { "recovery overdue" };
+        let topic = if settling { SETTLING_OVERDUE } else { "recovery overdue" };
         if waited >= self.policy().horizon() && self.told.contains(topic) {
             let (outcome, because) = if settling {
                 (Outcome::RollbackFailed, "the platform never put the target in place")

@@ -254,7 +254,9 @@ impl Watch {
     fn two_windows<'a>(&self, checks: impl IntoIterator<Item = &'a String>) -> SignedDuration {
         let interval = self.interval();
         let known = checks.into_iter().filter_map(|name| self.policy().check(name));
-        let windows = known.map(|check| check.window(check.pace(interval)) * 2);
+        // A probe that failed is run more often than its rhythm until it is well.
+        let pace = |check: &Check| check.probe().map_or(check.pace(interval), |_| interval);
+        let windows = known.map(|check| check.window(pace(check)) * 2);
         windows.max().unwrap_or_default()
     }
 

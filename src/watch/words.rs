@@ -215,12 +215,15 @@ impl Watch {
         let partly: Vec<String> = self
             .checks
             .iter()
-            .filter(|(_, state)| state.answered < state.due)
+            .filter(|(name, state)| state.answered < state.due && !self.is_left_aside(name))
             .map(|(name, state)| format!("{name} {:.0}%", state.coverage() * 100.0))
             .collect();
         // The tasks are looked at beside the samples, and cover nothing.
         let of_tasks = |name: &str| self.policy().check(name).is_some_and(Check::is_of_tasks);
-        let never = self.checks.iter().filter(|(name, state)| state.due == 0 && !of_tasks(name));
+        let never = self
+            .checks
+            .iter()
+            .filter(|(name, state)| state.due == 0 && !of_tasks(name) && !self.is_left_aside(name));
         let never: Vec<String> = never.map(|(name, _)| name.clone()).collect();
         let covered = match (partly.as_slice(), never.as_slice()) {
             ([], []) => "every check was measured all the time".to_owned(),
@@ -229,6 +232,12 @@ impl Watch {
             (partly, never) => {
                 format!("measured in part: {}; never due: {}", partly.join(", "), list(never))
             }
+        };
+        let names = self.checks.keys().filter(|name| self.is_left_aside(name));
+        let aside: Vec<String> = names.cloned().collect();
+        let covered = match aside.as_slice() {
+            [] => covered,
+            aside => format!("{covered}; optional and not measured: {}", list(aside)),
         };
         match self.never_enough_traffic().as_slice() {
             [] => covered,
@@ -281,7 +290,7 @@ fn baselines_in_words(check: &Check, state: &CheckState) -> Option<String> {
                 Baseline::Measured(reference) => {
                     let began =
                         reference.began.map(|began| format!(", worse since {}", clock(began)));
-                    let value = check.unit().show(reference.value);
+                    let value = check.show(reference.value);
                     let left_out = reference.left_out_in_words().map(|left| format!(" ({left})"));
                     let (began, left_out) =
                         (began.unwrap_or_default(), left_out.unwrap_or_default());

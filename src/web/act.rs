@@ -96,6 +96,9 @@ pub async fn find(face: &Face, id: &str) -> Result<Watch, Problem> {
         Some((_, watch)) => face.store.watch::<Watch>(&watch).await?,
         None => None,
     };
+    if announced.is_none() {
+        face.knows_what_is_guarded()?;
+    }
     let detail = || format!("no watch is called `{id}`, and no deployment was announced as that");
     announced.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, detail()))
 }

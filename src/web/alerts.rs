@@ -1,6 +1,7 @@
 //! `POST /hooks/alertmanager`: what Alertmanager's webhook (version 4) tells, as evidence.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body;
@@ -13,12 +14,13 @@ use serde_json::{Value, json};
 use super::Face;
 use super::auth::Caller;
 use super::body::read_json_up_to;
+use super::place;
 use super::problem::Problem;
 use crate::engine::clock;
 use crate::model::{Alert, ServiceKey};
-use crate::policy::Policy;
+use crate::policy::{Policy, PolicySet};
 use crate::settings::Role;
-use crate::watch::Seen;
+use crate::watch::Watch;
 
 /// The largest body, in bytes: a group of alerts with long annotations.
 const LIMIT: usize = 512 * 1024;
@@ -57,7 +59,8 @@ enum Status {
     Resolved,
 }
 
-/// Answers once what concerns guarded services is kept.
+/// Answers once what concerns guarded services is kept. While nobody knows what is guarded,
+/// what concerns no open watch is asked for again.
 pub async fn post(
     State(face): State<Face>,
     headers: HeaderMap,
@@ -78,18 +81,30 @@ pub async fn post(
     let (mut alerts, mut unmatched) = (Vec::new(), Vec::new());
     for told in &hook.alerts {
         let about = known.iter().filter(|(key, policy)| told.is_about(key, policy));
-        let before = alerts.len();
-        alerts.extend(about.take(MOST_SERVICES).map(|(key, _)| told.alert(key.clone(), now)));
-        if alerts.len() == before {
+        let mut about: Vec<ServiceKey> =
+            about.take(MOST_SERVICES).map(|(key, _)| key.clone()).collect();
+        if about.is_empty() {
+            about.extend(face.not_seen_yet(told, &caller));
+        }
+        if about.is_empty() {
             unmatched.push(told.name());
         }
+        alerts.extend(about.into_iter().map(|key| told.alert(key, now)));
     }
     let matched = hook.alerts.len() - unmatched.len();
     if !alerts.is_empty() {
         face.engine.hear_alerts(alerts).await?;
     }
+    if !unmatched.is_empty() {
+        face.knows_what_is_guarded()?;
+    }
     let answer = json!({ "matched": matched, "unmatched": unmatched, "truncated": hook.truncated });
     Ok((StatusCode::ACCEPTED, Json(answer)))
+}
+
+/// Whether it may be a service's: bounded, and on one line.
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.len() <= TEXT && !text.chars().any(char::is_control)
 }
 
 impl Told {
@@ -102,6 +117,31 @@ impl Told {
         label(named) == Some(&key.service)
             && says("cluster", &key.cluster)
             && says("environment", &policy.environment)
+    }
+
+    /// The one service that it is about by what the policies say of places; `None`: none, or
+    /// it may be several.
+    fn place(&self, policies: &PolicySet, targets: &[&str]) -> Option<(ServiceKey, String)> {
+        let label = |name: &str| self.labels.get(name).map(String::as_str);
+        let mut places = BTreeSet::new();
+        for policy in policies.iter().map(|written| &written.policy) {
+            let environment = &policy.environment;
+            let named = policy.labels.service.as_deref().unwrap_or("service");
+            let Some(service) = label(named).filter(|name| is_name(name)) else { continue };
+            if label("environment").is_some_and(|said| said != environment) {
+                continue;
+            }
+            let found = match label("cluster") {
+                Some(cluster) => place::in_cluster(policies, targets, cluster, service),
+                None => place::of(policies, targets, service, environment),
+            };
+            let Some(key) = found.ok()? else { continue };
+            let guard = policies.matching(&key).first().map(|written| &written.policy);
+            if guard.is_some_and(|guard| guard.name == policy.name && self.is_about(&key, guard)) {
+                places.insert((key, environment.clone()));
+            }
+        }
+        places.pop_first().filter(|_| places.is_empty())
     }
 
     fn alert(&self, service: ServiceKey, now: Timestamp) -> Alert {
@@ -130,18 +170,82 @@ impl Told {
 }
 
 impl Face {
-    /// The services that are seen and guarded, and that the caller may speak of.
+    /// The services that are seen and guarded or watched, and that the caller may speak of.
     async fn guarded_services(
         &self,
         caller: &Caller,
-    ) -> Result<Vec<(ServiceKey, std::sync::Arc<Policy>)>, Problem> {
-        let seen = self.store.seen::<Seen>().await?;
+    ) -> Result<BTreeMap<ServiceKey, Arc<Policy>>, Problem> {
         let loaded = self.policies.borrow().clone();
-        let guarded = seen.into_iter().filter_map(|seen| {
-            let policy = loaded.set.matching(&seen.service).first()?.policy.clone();
-            let allowed = caller.may_speak_of(&seen.service.service, &policy.environment).is_ok();
-            allowed.then_some((seen.service, policy))
-        });
-        Ok(guarded.collect())
+        let mut guarded = BTreeMap::new();
+        // What was announced and not seen yet, and what the policies no longer guard.
+        for (watch, _) in self.store.open_watches::<Watch>().await? {
+            guarded.insert(watch.deployment.service.key, Arc::new(watch.pinned.policy));
+        }
+        for key in self.known_services().await?.into_iter().chain(guarded.clone().into_keys()) {
+            if let Some(written) = loaded.set.matching(&key).first() {
+                guarded.insert(key, written.policy.clone());
+            }
+        }
+        guarded
+            .retain(|key, policy| caller.may_speak_of(&key.service, &policy.environment).is_ok());
+        Ok(guarded)
+    }
+
+    /// What the alert is about, where the platform has not shown the service (yet, or because
+    /// it can't be asked) and the policies leave one place for it.
+    fn not_seen_yet(&self, told: &Told, caller: &Caller) -> Option<ServiceKey> {
+        let loaded = self.policies.borrow().clone();
+        let targets: Vec<&str> = self.place.names().collect();
+        let (key, environment) = told.place(&loaded.set, &targets)?;
+        caller.may_speak_of(&key.service, &environment).is_ok().then_some(key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::{SourceFile, check};
+
+    /// Policies by environment, cluster and service.
+    fn policies(matches: &[(&str, &str, &str)]) -> PolicySet {
+        let file = |(number, (environment, cluster, service)): (usize, &(&str, &str, &str))| {
+            let text = format!(
+                "version: 1\npolicy: p{number}\nenvironment: {environment}\n\
+                 match: {{ cluster: '{cluster}', service: '{service}' }}\n\
+                 labels: {{ service: app }}\n\
+                 phases: {{ all: {{ until: 1h, interval: 1m }} }}\n\
+                 checks: {{ depth: {{ query: queue_depth, breach: {{ SEV2: '> 10' }} }} }}\n"
+            );
+            SourceFile { path: format!("p{number}.yaml"), bytes: text.into_bytes() }
+        };
+        check(&matches.iter().enumerate().map(file).collect::<Vec<_>>()).unwrap()
+    }
+
+    fn told(labels: &Value) -> Told {
+        let told = json!({ "status": "firing", "labels": labels, "fingerprint": "f",
+            "startsAt": "2026-11-21T12:00:00Z", "endsAt": "0001-01-01T00:00:00Z" });
+        serde_json::from_value(told).unwrap()
+    }
+
+    #[test]
+    fn an_alert_about_what_nobody_has_seen_is_placed_where_the_policies_leave_one_place() {
+        let shop = policies(&[("production", "shop", "api"), ("staging", "{a,b}", "shop-*")]);
+        let place = |labels: Value| {
+            told(&labels).place(&shop, &["default"]).map(|(key, _)| key.to_string())
+        };
+        assert_eq!(place(json!({ "app": "api" })).unwrap(), "default/shop/api");
+        assert_eq!(place(json!({ "service": "api" })), None, "the policy's label is another");
+        assert_eq!(place(json!({ "app": "api", "environment": "staging" })), None);
+        assert_eq!(place(json!({ "app": "api", "cluster": "other" })), None);
+        assert_eq!(place(json!({ "app": "shop-web" })), None, "in a or in b");
+        let said = json!({ "app": "shop-web", "cluster": "b" });
+        assert_eq!(place(said).unwrap(), "default/b/shop-web");
+        let both = policies(&[("production", "shop", "api"), ("staging", "stage", "api")]);
+        let place = |labels: Value| {
+            told(&labels).place(&both, &["default"]).map(|(key, _)| key.to_string())
+        };
+        assert_eq!(place(json!({ "app": "api" })), None, "of either environment");
+        let said = json!({ "app": "api", "environment": "staging" });
+        assert_eq!(place(said).unwrap(), "default/stage/api");
     }
 }

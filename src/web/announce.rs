@@ -46,7 +46,7 @@ pub(super) enum Answered {
 }
 
 impl Offered {
-    fn sought(&self) -> Sought<'_> {
+    pub(super) fn sought(&self) -> Sought<'_> {
         Sought {
             service: &self.named,
             environment: &self.environment,
@@ -100,6 +100,7 @@ impl Face {
             return Err(Problem::field("at", detail));
         }
         let Some(key) = self.seek(&offered.sought()).await? else {
+            self.knows_what_is_guarded()?;
             return self.unknown(&offered).await;
         };
         // The name that is announced and the service that is meant may differ.
@@ -127,7 +128,10 @@ impl Face {
                 let warnings = self.warnings(&watch).await;
                 Ok(Answered::Guarded { watch, deployment, url, warnings })
             }
-            Announced::Unguarded { nearest } => Ok(Answered::Unguarded { detail: why, nearest }),
+            Announced::Unguarded { nearest } => {
+                self.knows_what_is_guarded()?;
+                Ok(Answered::Unguarded { detail: why, nearest })
+            }
         }
     }
 

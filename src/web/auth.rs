@@ -30,9 +30,9 @@ struct Token {
 pub struct Caller {
     /// Named in the journal.
     pub name: String,
-    role: Role,
-    services: Option<Vec<Glob>>,
-    environments: Vec<String>,
+    pub(super) role: Role,
+    pub(super) services: Option<Vec<Glob>>,
+    pub(super) environments: Vec<String>,
 }
 
 impl Tokens {
@@ -85,6 +85,11 @@ impl Tokens {
 }
 
 impl Caller {
+    /// Whether there is anything that the token is not for.
+    pub fn is_scoped(&self) -> bool {
+        self.services.is_some() || !self.environments.is_empty()
+    }
+
     /// Whether the token's scope takes the service in.
     pub fn may_speak_of(&self, service: &str, environment: &str) -> Result<(), Problem> {
         let in_services = self

@@ -32,6 +32,18 @@ pub struct GitHubHook {
     pub repositories: Repositories,
     /// Whether anything can be written back.
     pub writes: bool,
+    /// Where people find the daemon: what links there was written by it.
+    pub home: Option<String>,
+}
+
+impl GitHubHook {
+    /// Whether deployguard wrote what told of it: that begins nothing.
+    fn wrote(&self, deployed: &Deployed) -> bool {
+        let home = self.home.as_deref().map(|home| home.trim_end_matches('/'));
+        let link = home.zip(deployed.url.as_deref());
+        link.and_then(|(home, link)| link.strip_prefix(home))
+            .is_some_and(|path| path.starts_with("/api/v1/watches/"))
+    }
 }
 
 pub async fn post(
@@ -66,10 +78,15 @@ pub async fn post(
             let answer = json!({ "delivery": delivery, "ignored": why });
             Ok((StatusCode::ACCEPTED, Json(answer)).into_response())
         }
+        Heard::Deployed(deployed) if github.wrote(&deployed) => {
+            let answer = json!({ "delivery": delivery, "ignored": "deployguard wrote it" });
+            Ok((StatusCode::ACCEPTED, Json(answer)).into_response())
+        }
         Heard::Deployed(mut deployed) => {
             if !github.writes {
                 deployed.origin = None;
             }
+            face.leave_unmarked_out(&mut deployed).await;
             tracing::info!(event, delivery, deployment = deployed.id, "GitHub tells of one");
             face.deployed(&deployed, delivery).await
         }
@@ -77,6 +94,23 @@ pub async fn post(
 }
 
 impl Face {
+    /// Leaves out of what is written about whole those that nothing will be written of: not
+    /// guarded, or without statuses. The others would wait for them for ever.
+    async fn leave_unmarked_out(&self, deployed: &mut Deployed) {
+        let Some(mut origin) = deployed.origin.take() else { return };
+        let mut marked = Vec::new();
+        for place in &deployed.services {
+            let offered = offered(deployed, place);
+            if let Ok(Some(key)) = self.seek(&offered.sought()).await
+                && self.marks_at_github(&key)
+            {
+                marked.push(place.service.clone());
+            }
+        }
+        origin.services.retain(|service| marked.contains(service));
+        deployed.origin = Some(origin);
+    }
+
     /// Announces it for each of its services. Some may be taken though another is not: what
     /// is delivered again is the same for those.
     async fn deployed(&self, deployed: &Deployed, delivery: &str) -> Result<Response, Problem> {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -16,7 +16,7 @@ use super::place;
 use super::problem::Problem;
 use super::said::PlatformSaid;
 use crate::model::{Database, Facts, RollbackSafe, ServiceKey, rollback_safe};
-use crate::policy::{Glob, Matches};
+use crate::policy::{Glob, Matches, Policy};
 use crate::settings::Role;
 use crate::watch::Seen;
 
@@ -124,6 +124,19 @@ impl Face {
         }
     }
 
+    /// # Errors
+    /// The policies could not be read since the start, so that nobody knows what is guarded:
+    /// whoever asks comes again, and takes it for no answer.
+    pub(super) fn knows_what_is_guarded(&self) -> Result<(), Problem> {
+        let Some(mistake) = self.policies.borrow().unread.clone() else { return Ok(()) };
+        let detail = format!(
+            "it is not known what is guarded: the policies are broken, and none have been in \
+             force since the start: {mistake} (`/readyz` has all mistakes; mended, they take \
+             effect without a restart)"
+        );
+        Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail))
+    }
+
     /// That no policy guards it, and which one comes nearest.
     pub(super) fn unguarded_words(&self, sought: &Sought<'_>) -> String {
         let names: Vec<&str> = self.place.names().collect();
@@ -168,13 +181,22 @@ impl Face {
     }
 
     pub(super) fn environment_of(&self, key: &ServiceKey) -> Option<String> {
+        self.of_policy(key, |policy| policy.environment.clone())
+    }
+
+    /// Whether a policy guards it that has statuses written at GitHub.
+    pub(super) fn marks_at_github(&self, key: &ServiceKey) -> bool {
+        self.of_policy(key, |policy| policy.notify.github.statuses).unwrap_or_default()
+    }
+
+    fn of_policy<T>(&self, key: &ServiceKey, tell: impl Fn(&Policy) -> T) -> Option<T> {
         let loaded = self.policies.borrow();
         let first = match loaded.set.matching(key) {
             Matches::None => return None,
             Matches::One(written) => written,
             Matches::Several(all) => *all.first()?,
         };
-        Some(first.policy.environment.clone())
+        Some(tell(&first.policy))
     }
 }
 

@@ -14,6 +14,7 @@ use super::Face;
 use super::body::read_up_to;
 use super::problem::Problem;
 use crate::engine::{Taken, Wanted, clock};
+use crate::model::Beat;
 use crate::telemetry::HintResult;
 use crate::triggers::render::{Event, Forged, Stamp};
 
@@ -52,7 +53,7 @@ pub async fn post(
         Err(error) => (HintResult::Unreadable, error.to_string()),
         Ok(event) if !event.is_of_a_deploy() => match event.run() {
             Some((job, well)) => {
-                face.beaten(job, well).await?;
+                face.beaten(job, Beat { at: event.at(clock::now()), well }).await?;
                 (HintResult::Looked, format!("heartbeat of {job}"))
             }
             None => (HintResult::NotOurs, event.kind),

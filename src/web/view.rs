@@ -247,7 +247,7 @@ impl CheckView {
             baseline: state.and_then(|state| state.references().next().map(|(_, one)| one.value)),
             traffic: last.and_then(|judgement| judgement.traffic),
             coverage: state.filter(|state| state.due > 0).map(crate::judge::CheckState::coverage),
-            shown: check.zip(value).map(|(check, value)| check.unit().show(value)),
+            shown: check.zip(value).map(|(check, value)| check.show(value)),
             limits: check.map(limits_in_words).unwrap_or_default(),
             judged_at: last.map(|judgement| judgement.at),
             recent: Vec::new(),

@@ -66,6 +66,12 @@ impl Place {
         plan
     }
 
+    /// The scripts that were run, in their order.
+    fn ran(&self) -> Vec<String> {
+        let told = self.told();
+        told.iter().filter_map(|line| Some(line.split_once('|')?.0.to_owned())).collect()
+    }
+
     async fn roll_back(&self, first: bool, plan: &RollbackPlan) -> Result<Acted, ActFailure> {
         self.accounts.roll_back(&permit(first), plan, now()).await
     }
@@ -173,7 +179,39 @@ async fn maintenance_mode_is_on_before_the_call_and_off_where_there_was_none() {
     let mut plan = place.plan(Some(command("bad"))).await;
     plan.means.maintenance = Some(MaintenanceHooks { on: hook("on"), off: hook("off") });
     assert!(place.roll_back(true, &plan).await.is_err());
-    let run: Vec<String> =
-        place.told().iter().filter_map(|line| Some(line.split_once('|')?.0.to_owned())).collect();
-    assert_eq!(run, ["on", "bad", "off"]);
+    assert_eq!(place.ran(), ["on", "bad", "off"]);
+}
+
+#[tokio::test]
+async fn what_an_earlier_life_may_have_turned_on_is_turned_off_where_there_is_nothing_to_do() {
+    let place = Place::start().await.unwrap();
+    let mut plan = place.plan(Some(command("good"))).await;
+    let hook = |name: &str| Actuator::Command(name.to_owned());
+    plan.means.maintenance = Some(MaintenanceHooks { on: hook("on"), off: hook("off") });
+    let third = place.stage.account.register(&[("N", "3")]).await;
+    place.stage.account.update(&third).await;
+    place.stage.account.ecs.wait_stable(SERVICE).await;
+    let first = place.roll_back(true, &plan).await;
+    assert!(matches!(first, Err(ActFailure::Superseded(_))), "{first:?}");
+    assert_eq!(place.ran(), [] as [&str; 0]);
+    let again = place.roll_back(false, &plan).await;
+    assert!(matches!(again, Err(ActFailure::Superseded(_))), "{again:?}");
+    assert_eq!(place.ran(), ["off"]);
+    // Where that fails too, whoever decides learns of it.
+    plan.means.maintenance = Some(MaintenanceHooks { on: hook("on"), off: hook("bad") });
+    let stuck = place.roll_back(false, &plan).await;
+    assert!(matches!(stuck, Err(ActFailure::Maintained { .. })), "{stuck:?}");
+}
+
+#[tokio::test]
+async fn the_platform_finishes_what_is_back_already_and_maintenance_mode_is_left_after_it() {
+    let place = Place::start().await.unwrap();
+    let mut plan = place.plan(None).await;
+    place.stage.roll_back(&plan).await.unwrap();
+    place.stage.account.ecs.wait_stable(SERVICE).await;
+    let hook = |name: &str| Actuator::Command(name.to_owned());
+    plan.means.maintenance = Some(MaintenanceHooks { on: hook("on"), off: hook("off") });
+    let acted = place.roll_back(false, &plan).await.unwrap();
+    assert_eq!((acted.route, acted.maintained), (Route::AlreadyInPlace, true));
+    assert_eq!(place.ran(), [] as [&str; 0], "it is off when the target is seen in place");
 }

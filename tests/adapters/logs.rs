@@ -101,6 +101,23 @@ async fn pages_are_read_to_the_end_or_up_to_so_many_events_which_is_said() {
 }
 
 #[tokio::test]
+async fn after_a_gap_a_flood_hides_no_newer_one() {
+    let stage = Stage::open().await;
+    (0..12_000).for_each(|_| stage.logs(-590, "ERROR"));
+    (0..40).for_each(|_| stage.logs(-10, "ERROR"));
+    let measured = stage.over("ERROR", Ticks::ending_at(at(0), MINUTE, 6)).await;
+    assert_eq!(measured.readings[5], value(40.0));
+    let whole = |reading: &Reading| !matches!(reading, Err(Unusable::Unreachable(_)));
+    assert!(!measured.readings[..5].iter().any(whole), "{:?}", measured.readings);
+    assert!(measured.seen[BESIDE].is_empty(), "the newest is whole");
+    // It goes on until now.
+    (0..12_000).for_each(|_| stage.logs(-5, "ERROR"));
+    let measured = stage.over("ERROR", Ticks::ending_at(at(0), MINUTE, 6)).await;
+    assert_eq!(measured.readings[5], value(10_000.0));
+    assert!(measured.seen[BESIDE].first().is_some_and(|words| words.starts_with("at least")));
+}
+
+#[tokio::test]
 async fn a_group_that_is_not_there_and_a_call_that_is_refused_is_no_data_in_words() {
     let stage = Stage::open().await;
     let Err(Unusable::Refused(why)) = stage.now("ERROR").await else { panic!("no group") };

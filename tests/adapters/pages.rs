@@ -3,18 +3,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
+use axum::Router;
+use axum::routing::get;
 use deployguard::model::{
     ArmRule, Ask, Births, Filled, Measurement, Newer, Page, Piece, Question, Reading, ScrapedAsk,
     Shape, Ticks, Unusable, Wants, WebAsk,
 };
-use deployguard::outbound::{Allowed, Keyring, Outbound};
+use deployguard::outbound::{Allowed, Keyring, Method, Outbound, Request};
 use deployguard::sources::prometheus::{DEFAULT_CONCURRENT, DEFAULT_TIMEOUT};
 use deployguard::sources::{Due, Pages, Prometheus, Sources, measure};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
 use crate::world::aws::model::RunningTask;
+use crate::world::server::Server;
 use crate::world::site::{Rude, Site};
 use crate::world::{self, now};
 
@@ -23,7 +28,7 @@ const QUARTER: SignedDuration = SignedDuration::from_secs(15);
 fn pages(allow: &[&str]) -> Pages {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let allowed = Allowed::parse(allow).expect("a list");
-    Pages::of(Outbound::new(allowed, Keyring::default(), None).expect("a way"))
+    Pages::of(&Outbound::new(allowed, Keyring::default(), None).expect("a way"))
 }
 
 fn page(url: &str, each_address: bool) -> Page {
@@ -50,7 +55,7 @@ async fn read(pages: &Pages, asks: &[Ask]) {
     pages.want(scraped.iter().copied(), now());
     let all: BTreeSet<&Page> = scraped.iter().flat_map(|asked| &asked.pages).collect();
     for page in all {
-        pages.read(page, now()).await;
+        pages.read(page, now).await;
     }
 }
 
@@ -97,7 +102,12 @@ async fn the_same_answers_come_to_the_same_for_every_source() {
         ),
         ("/empty", 200, "other 3\n".to_owned(), Err(Unusable::Empty)),
         ("/nothing", 200, String::new(), refused("/nothing", "there is no metric on the page")),
-        ("/html", 200, "<html>\n".to_owned(), refused("/html", "line 1 is no metric: <html>")),
+        (
+            "/html",
+            200,
+            "<html>\n".to_owned(),
+            refused("/html", "the page is HTML or XML and has no metrics: is its path right?"),
+        ),
         (
             "/cut",
             200,
@@ -165,6 +175,66 @@ async fn each_address_of_a_name_is_an_instance() {
     };
     let name = format!("{{instance=\"{}\"}}", site.address());
     assert_eq!(values.get(&name), Some(&3.0), "{values:?}");
+}
+
+#[tokio::test]
+async fn what_a_slow_page_says_is_of_the_moment_at_which_it_came() {
+    const SLOW: SignedDuration = SignedDuration::from_millis(400);
+    let counted = Arc::new(AtomicU32::new(0));
+    let answer = move || {
+        let requests = counted.fetch_add(10, Ordering::Relaxed);
+        async move {
+            tokio::time::sleep(SLOW.unsigned_abs()).await;
+            format!("requests_total {requests}\n")
+        }
+    };
+    let server = Server::start(Router::new().route("/metrics", get(answer))).await.expect("a port");
+    let (pages, page) =
+        (pages(&[&server.url()]), page(&format!("{}/metrics", server.url()), false));
+    let asks = vec![ask(&page, "requests_total", Wants::Samples); 2];
+    let counted = async |until: Timestamp, stretch: SignedDuration| {
+        let question = Question::plain(Shape::BadOfTotal, asks.clone());
+        measured(source(&pages), question, Ticks::once(until, stretch)).await.remove(0)
+    };
+    read(&pages, &asks).await;
+    let tick = now() + SLOW / 4;
+    read(&pages, &asks).await;
+    // This may have been asked and answered before the page came.
+    assert_eq!(counted(tick, SLOW / 4).await, Err(Unusable::NothingNew));
+    let came = now();
+    let all = Ok(Measurement::counts(10.0, 10.0));
+    assert_eq!(counted(came, came.duration_since(tick)).await, all);
+}
+
+#[tokio::test]
+async fn pages_that_hang_hold_up_nothing_else_of_their_host() {
+    const LONG: SignedDuration = SignedDuration::from_secs(30);
+    let site = Site::start().await.expect("a site");
+    site.says("/health", 200, "{}");
+    let slow = Rude::start(b"HTTP/1.1 200 OK\r\n\r\ndepth 3\n", true).await.expect("a server");
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let allowed = Allowed::parse(&[&site.url(), &slow.url()]).expect("a list");
+    let way = Outbound::new(allowed, Keyring::default(), None).expect("a way");
+    let pages = Pages::of(&way);
+    let mut hung = tokio::task::JoinSet::new();
+    for number in 0..8 {
+        let mut page = page(&format!("{}/{number}", slow.url()), false);
+        page.web.timeout = LONG;
+        let Ask::Scraped(asked) = ask(&page, "depth", Wants::Values) else { panic!("a page") };
+        pages.want([&*asked], now());
+        let pages = pages.clone();
+        hung.spawn(async move { pages.read(&page, now).await });
+    }
+    tokio::task::yield_now().await;
+    let request = Request {
+        method: Method::Get,
+        url: format!("{}/health", site.url()),
+        headers: Vec::new(),
+        body: None,
+        time_out: LONG.unsigned_abs(),
+    };
+    let asked = tokio::time::timeout(LONG.unsigned_abs() / 2, way.send(&request)).await;
+    assert_eq!(asked.expect("it is asked at once").expect("an answer").status, 200);
 }
 
 /// What a page shows of two instances: good and bad requests, and how many were fast.

@@ -111,11 +111,45 @@ async fn a_flow_is_walked_step_by_step_up_to_the_first_that_is_not_as_expected()
         assert_eq!(walked().await, format!("{post}{told}"));
         assert!(!site.visits().iter().any(|visit| visit.path == "/pay"), "it went on");
     }
-    site.says("/cart", 429, "");
-    assert!(walked().await.starts_with("none: POST "), "the guard asks too often");
+    for code in [401, 403, 407, 408, 425, 429] {
+        site.says("/cart", code, "");
+        let told = walked().await;
+        assert!(told.starts_with(&format!("none: POST {}: HTTP {code}: ", url("/cart"))), "{told}");
+    }
+    // Unless it is what was expected.
+    site.says("/cart", 403, "");
+    let mut forbidden = vec![self::post(&url("/cart"), "{}")];
+    forbidden[0].expect.status = vec![(403, 403)];
+    assert_eq!(came(Some(way(&[&site.url()])), forbidden.clone()).await, "up");
+    site.says("/cart", 201, "{}");
+    let let_in = came(Some(way(&[&site.url()])), forbidden).await;
+    assert!(let_in.ends_with("201 instead of 403"), "{let_in}");
     site.says("/", 200, "<html></html>");
     let told = format!("down: step 1 of 3, GET {}: the answer does not contain `Cart`", url("/"));
     assert_eq!(walked().await, told);
+}
+
+#[tokio::test]
+async fn of_a_large_answer_the_beginning_is_read_and_it_is_never_a_failure() {
+    let site = Site::start().await.expect("a site");
+    let large = format!("<html>Cart{}</html>Pay", "a".repeat(2 << 20));
+    site.says("/", 200, &large);
+    let of = async |expect: Expect| {
+        let mut step = get(&site.url());
+        // It is sent on a busy machine.
+        (step.web.timeout, step.expect) = (SignedDuration::from_secs(10), expect);
+        came(Some(way(&[&site.url()])), vec![step]).await
+    };
+    assert_eq!(of(Expect::default()).await, "up");
+    let contains = |text: &str| Expect { body_contains: Some(text.into()), ..Expect::default() };
+    assert_eq!(of(contains("Cart")).await, "up");
+    let missing = of(contains("Pay")).await;
+    assert!(missing.starts_with("none: ") && missing.contains("too large"), "{missing}");
+    let json = [("$.status".to_owned(), "ok".to_owned())].into();
+    let json = of(Expect { json, ..Expect::default() }).await;
+    assert!(json.starts_with("none: ") && json.contains("too large"), "{json}");
+    site.says("/", 500, &large);
+    assert!(of(contains("Pay")).await.ends_with("500 instead of 2xx"));
 }
 
 #[tokio::test]

@@ -109,11 +109,12 @@ async fn a_group_is_seen_as_one_service_through_its_roll_out() {
     assert_eq!(first.primary.revision.short(), "aaaaaaa The first one");
     stage.world.push('b', "Add the export\n\nand more");
     let coming = stage.sighting().await;
-    assert_eq!(coming.primary.roll_out, RollOut::InProgress);
-    assert_eq!(coming.source.as_ref(), Some(&first.primary.revision));
+    assert_eq!(coming.primary, first.primary, "what is built is not in place yet");
+    assert!(coming.in_flight.is_some());
     stage.world.wait_live(&BOTH, 'b').await;
     let seen = stage.sighting().await;
-    assert_eq!((seen.primary.id.clone(), seen.is_stable()), (coming.primary.id, true));
+    assert!(seen.is_stable() && seen.primary.created_at > first.primary.created_at);
+    assert_eq!(seen.source.as_ref(), Some(&first.primary.revision));
     assert_eq!(seen.primary.revision.short(), "bbbbbbb Add the export");
     // A list, and two calls a look.
     let reads = stage.world.calls().iter().filter(|call| call.ends_with("/deploys")).count();
@@ -134,26 +135,37 @@ async fn services_are_found_on_later_pages() {
 }
 
 #[tokio::test]
-async fn a_build_that_fails_never_got_into_service_and_says_what_is_kept() {
+async fn a_build_that_fails_leaves_what_is_in_place_to_be_watched() {
     let stage = Stage::at_rest().await;
+    let first = stage.sighting().await;
     for name in BOTH {
         stage.world.fails(name, "build_failed", 1);
     }
     stage.world.push('b', "Does not build");
     let failed = async {
+        while stage.sighting().await.in_flight.is_some() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), failed).await.expect("it fails");
+    assert!(first.shows_the_same_as(&stage.sighting().await));
+
+    stage.world.fails(BOTH[1], "build_failed", 1);
+    stage.world.push('c', "The worker does not build");
+    let failed = async {
         loop {
             let seen = stage.sighting().await;
-            if seen.primary.roll_out == RollOut::Failed && seen.primary.failed == 2 {
-                break seen;
+            if seen.primary.roll_out == RollOut::Failed {
+                break seen.primary;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    let seen = tokio::time::timeout(Duration::from_secs(10), failed).await.expect("it fails");
-    assert_eq!(seen.primary.running, 0);
-    let reason = seen.primary.reason.expect("said");
-    assert!(reason.contains("taskforge-web: its build failed, and Render keeps aaaaaaa live"));
-    assert_eq!(stage.world.live(BOTH[0]), Some('a'));
+    let half = tokio::time::timeout(Duration::from_secs(10), failed).await.expect("it fails");
+    assert_eq!(half.failed, 1);
+    let reason = half.reason.expect("said");
+    assert!(reason.contains("taskforge-worker: its build failed, and Render keeps aaaaaaa live"));
+    assert_eq!(stage.world.live(BOTH[1]), Some('a'));
 }
 
 #[tokio::test]
@@ -223,6 +235,10 @@ async fn a_newer_push_is_left_alone() {
     let stage = Stage::at_rest().await;
     let plan = stage.deployed().await;
     stage.world.push('c', "The fix");
+    let refused = stage.roll_back(&plan).await.expect_err("it is being built");
+    let ActFailure::Refused(words) = refused else { panic!("{refused}") };
+    assert!(words.contains("ccccccc The fix") && words.contains("left alone"), "{words}");
+    stage.world.wait_live(&BOTH, 'c').await;
     let superseded = stage.roll_back(&plan).await.expect_err("superseded");
     let ActFailure::Superseded(words) = superseded else { panic!("{superseded}") };
     assert!(words.contains("ccccccc The fix"), "{words}");

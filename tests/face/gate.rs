@@ -142,10 +142,34 @@ async fn only_a_person_with_a_reason_goes_through(house: &House) -> anyhow::Resu
     assert!(said.out.starts_with("yes, with warnings: v2 of shopflow-api"), "{said:?}");
     assert!(said.out.contains("the audit is a freeze (overridden by dana until "), "{said:?}");
     let again = house.cli(&[&ASK[..], &through].concat()).await?;
-    assert!(again.out.ends_with("there was nothing to override\n"), "{again:?}");
+    assert_eq!(again.out, said.out, "the same once more is the same");
+    assert_eq!(kept_overrides(house).await?.len(), 1);
+    another_person_stands_beside_the_first(house).await?;
     let v3 = V2.replace("version=v2", "version=v3");
     let v3 = house.ask(Method::GET, &v3, Some(CI_TOKEN), "").await?.body;
     assert_eq!(v3["verdict"], "no", "it is for v2 alone");
+    Ok(())
+}
+
+async fn kept_overrides(house: &House) -> anyhow::Result<Vec<Value>> {
+    let kept = house.ask(Method::GET, "/api/v1/gate/overrides", Some(READ_TOKEN), "").await?.body;
+    kept["overrides"].as_array().cloned().context("overrides")
+}
+
+async fn another_person_stands_beside_the_first(house: &House) -> anyhow::Result<()> {
+    let unnamed = ["--override", "--reason", "checkout is down"];
+    let said = house.cli(&[&ASK[..], &unnamed].concat()).await?;
+    assert!(said.out.contains("(overridden by the token oncall until "), "{said:?}");
+    let who = "kept under the token's name, oncall: --by NAME says which person it is\n";
+    assert!(said.out.ends_with(who), "{said:?}");
+    let erin = ["--override", "--reason", "I saw it", "--by", "erin"];
+    let said = house.cli(&[&ASK[..], &erin].concat()).await?;
+    assert_eq!(said.code, 0, "{said:?}");
+    assert!(said.out.contains("(overridden by erin until "), "{said:?}");
+    let kept = kept_overrides(house).await?;
+    let by: Vec<&Value> = kept.iter().map(|over| &over["by"]).collect();
+    assert_eq!(by, ["erin", "oncall", "dana"]);
+    assert!(kept.iter().all(|over| over["reasons"][0]["rule"] == "freeze"), "{kept:#?}");
     Ok(())
 }
 
@@ -157,7 +181,7 @@ async fn it_holds_over_a_restart_for_one_deployment_and_is_told_there(
     let answer = asked(house).await?;
     assert_eq!(answer["verdict"], "warn", "{answer:#}");
     let over = &answer["overridden"];
-    assert_eq!((&over["by"], &over["via"]), (&json!("dana"), &json!("oncall")), "{answer:#}");
+    assert_eq!((&over["by"], &over["via"]), (&json!("erin"), &json!("oncall")), "{answer:#}");
 
     let watch = house.deploy("v2", &[]).await?;
     let told =
@@ -170,10 +194,9 @@ async fn it_holds_over_a_restart_for_one_deployment_and_is_told_there(
             Ok(messages.iter().any(|one| there(one.rendered())).then_some(()))
         })
         .await?;
-    let kept = house.ask(Method::GET, "/api/v1/gate/overrides", Some(READ_TOKEN), "").await?.body;
-    assert_eq!(kept["overrides"].as_array().map(Vec::len), Some(1), "{kept:#}");
-    assert_eq!(kept["overrides"][0]["watch"], json!(watch), "{kept:#}");
-    assert_eq!(kept["overrides"][0]["reasons"][0]["rule"], "freeze", "{kept:#}");
+    let kept = kept_overrides(house).await?;
+    assert_eq!(kept.len(), 3, "{kept:#?}");
+    assert!(kept.iter().all(|over| over["watch"] == json!(watch)), "{kept:#?}");
     assert_eq!(asked(house).await?["verdict"], "no", "it had its deployment");
     Ok(())
 }

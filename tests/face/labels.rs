@@ -46,7 +46,10 @@ async fn the_command_line_asks_for_it(house: &House) -> anyhow::Result<String> {
     assert!(!given.out.contains("--label"), "{given:?}");
     let typo = check(&["--label", "jbo=x"]).await?;
     assert_eq!(typo.code, 1, "{typo:?}");
-    assert!(typo.err.contains("no query asks for the label `jbo`; asked for: job"), "{typo:?}");
+    assert!(
+        typo.err.contains("no query or command asks for the label `jbo`; asked for: job"),
+        "{typo:?}"
+    );
     let unreadable = check(&["--label", "job"]).await?;
     assert_eq!(unreadable.code, 2, "{unreadable:?}");
     Ok(job.to_owned())

@@ -19,6 +19,7 @@ mod requests;
 mod silent;
 mod stops;
 mod terminal;
+mod unread;
 mod wait;
 
 #[path = "../world/mod.rs"]

@@ -97,6 +97,17 @@ async fn nobody_acts_without_a_token_that_may(house: &House) -> anyhow::Result<(
         .await?
         .is_problem(403, "is not for shopflow-api");
 
+    // Nor another's job.
+    let beat = json!({ "status": "failed", "service": "billing-api", "environment": "production" });
+    house
+        .ask(post.clone(), "/hooks/heartbeats/shop-nightly", Some(BILLING_TOKEN), beat.to_string())
+        .await?
+        .is_problem(403, "the token `billing` is not for the job shop-nightly");
+    // A job that no policy names is kept, and whoever beats is told.
+    let kept = house.ask(post.clone(), "/hooks/heartbeats/nightly", Some(CI_TOKEN), "").await?;
+    let told = json!([{ "detail": "no policy names the job `nightly` in a `heartbeat`" }]);
+    assert_eq!((kept.status, &kept.body["warnings"]), (202, &told), "{kept:?}");
+
     // Who acts for some services stops nobody else's guard.
     let scope = json!({ "scope": "all" }).to_string();
     house

@@ -71,10 +71,10 @@ pub fn hostile(turn: Turn) -> Call {
 
 fn deployment() -> Deployment {
     let revision = |number: u32, digest: &str| Revision {
-        title: None,
-        name: format!("arn:aws:ecs:eu-west-1:123456789012:task-definition/shopflow-api:{number}"),
-        service_revision: None,
         digests: vec![format!("registry.example:5000/shopflow/api:v{number}@sha256:{digest}")],
+        ..Revision::named(&format!(
+            "arn:aws:ecs:eu-west-1:123456789012:task-definition/shopflow-api:{number}"
+        ))
     };
     let started_at = now() - SignedDuration::from_mins(10);
     Deployment {

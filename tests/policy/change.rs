@@ -236,6 +236,13 @@ web (guards shop/web-*)
 }
 
 #[test]
+fn a_check_that_becomes_optional_is_looser() {
+    let old = "breach: { SEV2: \"> 500ms\" }";
+    let optional = format!("{old}\n    optional: true");
+    assert_eq!(changes(&[(old, &optional)]), ["latency: optional: false -> true: looser"]);
+}
+
+#[test]
 fn mistakes_of_either_side_are_told_at_their_place() {
     let folder = folder();
     let path = folder.path().join("policies");

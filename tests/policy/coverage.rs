@@ -52,6 +52,9 @@ fn wrong(cites: &[Cite], read: impl Fn(&str) -> Option<String>) -> Vec<String> {
     let wrong = |cite: &Cite| {
         let Cite { at, path, line, text, .. } = cite;
         let place = format!("{DOCUMENT}:{at}: {path}:{line}");
+        if text.ends_with(':') {
+            return Some(format!("{place}: `{text}` is a name: cite the line that holds it"));
+        }
         let Some(file) = read(path) else { return Some(format!("{place}: no such file")) };
         match &lines_with(&file, text)[..] {
             [] => Some(format!("{place}: no line says `{text}` any more: what holds this now?")),
@@ -188,18 +191,20 @@ fn every_check_of_the_policies_is_cited() {
 #[test]
 fn a_line_that_moved_is_told_with_its_new_number_and_one_that_is_gone_as_gone() {
     let text = "| x | `policies/a.yaml:2` `SEV2: 1`, `policies/b.yaml:1` `y` |\n\
-                | z | `policies/a.yaml:9` `cpu:`, `policies/a.yaml:1` `gone` |\n";
+                | z | `policies/a.yaml:9` `cpu: 1`, `policies/a.yaml:1` `gone` |\n\
+                | n | `policies/a.yaml:3` `cpu:` |\n";
     let read = |path: &str| {
-        (path == "policies/a.yaml").then(|| "# SEV2: 1\n\ncpu:\n  SEV2: 1\ncpu:\n".to_owned())
+        (path == "policies/a.yaml").then(|| "# SEV2: 1\n\ncpu: 1\n  SEV2: 1\ncpu: 1\n".to_owned())
     };
     assert_eq!(
         wrong(&cites(text), read),
         [
             "docs/coverage.md:1: policies/a.yaml:2: `SEV2: 1` is in line 4 now",
             "docs/coverage.md:1: policies/b.yaml:1: no such file",
-            "docs/coverage.md:2: policies/a.yaml:9: `cpu:` is in line 3 or 5 now",
+            "docs/coverage.md:2: policies/a.yaml:9: `cpu: 1` is in line 3 or 5 now",
             "docs/coverage.md:2: policies/a.yaml:1: no line says `gone` any more: what holds \
              this now?",
+            "docs/coverage.md:3: policies/a.yaml:3: `cpu:` is a name: cite the line that holds it",
         ]
     );
     let fresh = refreshed(text, read);

@@ -11,6 +11,7 @@ mod change;
 mod cloudwatch;
 mod commands;
 mod coverage;
+mod doubts;
 mod evidence;
 mod folder;
 mod good;
@@ -18,6 +19,7 @@ mod import;
 mod logs;
 mod probe;
 mod tasks;
+mod variants;
 mod web;
 
 use deployguard::policy::{Diagnostic, PolicySet, SourceFile, check, read};

@@ -63,3 +63,14 @@ fn a_probe_of_requests_says_of_each_what_its_answer_must_be() {
     assert_eq!(steps[2].web.body.as_ref().unwrap().to_string(), "{}");
     assert!(flow.is_of_web());
 }
+
+#[test]
+fn a_probe_may_ask_the_new_revision_alone() {
+    let (_, smoke) = check(
+        "{ probe: { command: smoke, new_only: true }, optional: true, \
+           breach: { SEV1: 2 failures } }",
+    );
+    assert!(smoke.optional && smoke.before().is_none());
+    let (_, smoke) = check("{ probe: { command: smoke }, breach: { SEV1: 2 failures } }");
+    assert!(!smoke.optional && smoke.before().is_some());
+}

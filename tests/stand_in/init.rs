@@ -312,7 +312,7 @@ async fn what_can_be_known_to_be_wrong_is_said_before_aws_is_asked() {
     let output = nowhere.args(["check", "--live", "shop.yaml"]).output().await.expect("it runs");
     let told = Told::of(&output);
     assert_eq!(told.code, Some(1));
-    told.remarks(&["no region: set AWS_REGION, or give --aws-region"]);
+    told.says(&["no region: set AWS_REGION, or give --aws-region"]);
     let told = world.run(&["check", "--live", "--aws-region", "us_east", "shop.yaml"]).await;
     assert_eq!(told.code, Some(2));
     told.remarks(&["no name of a region"]);

@@ -29,7 +29,7 @@ async fn guarded(world: &World, github: &GitHub) -> anyhow::Result<Daemon> {
         "token": secret("token", TOKEN)?,
         "api_url": github.url(),
         "repositories": { REPOSITORY: { "environments": {
-            "production": ["shopflow-api"],
+            "production": ["shopflow-api", "nobody-guards-it"],
             "staging": [{ "service": "shopflow-api", "cluster": "shopflow-production" }],
         } } },
     });
@@ -154,6 +154,13 @@ async fn githubs_deployments_are_watched_and_it_is_told_how_they_ended() -> anyh
     Ok(())
 }
 
+/// A status that deployguard wrote comes back by the webhook.
+fn our_own() -> Value {
+    let mut own = deployment_status(7, GOOD, "v9", "success");
+    own["deployment_status"]["log_url"] = json!("https://guard.example/api/v1/watches/w7");
+    own
+}
+
 async fn what_is_not_githubs_or_not_ours(daemon: &Daemon) -> anyhow::Result<()> {
     let hook = deployment_status(7, GOOD, "v9", "in_progress");
     let (status, answer) = posts(daemon, "deployment_status", "another", &hook).await?;
@@ -162,6 +169,7 @@ async fn what_is_not_githubs_or_not_ours(daemon: &Daemon) -> anyhow::Result<()> 
         ("ping", json!({ "zen": "Keep it logically awesome." })),
         ("push", json!({})),
         ("deployment_status", deployment_status(7, GOOD, "v9", "failure")),
+        ("deployment_status", our_own()),
     ] {
         let (status, answer) = posts(daemon, event, SECRET, &body).await?;
         assert_eq!(status, 202, "{answer}");

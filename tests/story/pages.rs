@@ -21,8 +21,8 @@ mode: auto
 source: { scrape: "PAGE/metrics", every: 1s }
 labels: { service: service, version: version }
 phases:
-  immediate:  { until: 12s, interval: 1s }
-  short-term: { until: 18s, interval: 1s }
+  immediate:  { until: 7s, interval: 1s }
+  short-term: { until: 11s, interval: 1s }
 grace: 2s
 checks:
   error rate:
@@ -30,17 +30,17 @@ checks:
       bad: { counter: 'http_requests_total{status=~"5.."}' }
       total: { counter: http_requests_total }
     normal: "< 0.1%"
-    breach: { SEV2: "> 1% for 15s", SEV1: "> 5%" }
+    breach: { SEV2: "> 1% for 8s", SEV1: "> 5%" }
     baseline: { against: [before], worse_by: 2x, severity: SEV3 }
-    window: 5s
+    window: 4s
   p95 latency:
     latency: { counter: http_request_duration_seconds_bucket, quantile: 0.95 }
-    breach: { SEV1: "> 2s for 5s" }
-    window: 5s
+    breach: { SEV1: "> 2s for 4s" }
+    window: 4s
   memory:
     query: 'process_resident_memory_bytes{service="${service}"}'
     normal: "< 350MiB"
-    breach: { SEV2: "> 450MiB for 15s" }
+    breach: { SEV2: "> 450MiB for 8s" }
 actions: { SEV1: rollback, SEV2: { ask: 15m, on_timeout: escalate }, SEV3: notify }
 rollback: { to: known-good, known_good_after: immediate, fallback: previous, recover_within: 60s, cooldown: 1h }
 notify: { slack: { channel: C0DEPLOYS01, page: [S0ONCALL] } }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may end there")]
 #![allow(clippy::cast_possible_wrap, clippy::format_push_string, clippy::indexing_slicing)]
 
+mod beats;
 mod gate;
 
 use std::future::Future;
@@ -33,7 +34,7 @@ type Holding<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 type Promise = (&'static str, for<'a> fn(&'a Place) -> Holding<'a>);
 
 /// Each gets a database of its own.
-const PROMISES: [Promise; 12] = [
+const PROMISES: [Promise; 13] = [
     ("migrated by two at once", |place| Box::pin(migrated_by_two_at_once(place))),
     ("a step is kept whole or not at all", |place| Box::pin(whole_or_not_at_all(place))),
     ("what was kept comes back as it was", |place| Box::pin(comes_back_as_it_was(place))),
@@ -43,6 +44,7 @@ const PROMISES: [Promise; 12] = [
     ("files hold up no words", |place| Box::pin(files_hold_up_no_words(place))),
     ("the history of pauses is bounded", |place| Box::pin(the_history_of_pauses_is_bounded(place))),
     ("who went through the gate, and alerts", |place| Box::pin(gate::kept(place))),
+    ("when beats were listened for", |place| Box::pin(beats::listened(place))),
     ("names that no index takes", |place| Box::pin(names_that_no_index_takes(place))),
     ("one leads", |place| Box::pin(one_leads(place))),
     ("a deposed leader writes nothing", |place| Box::pin(deposed_writes_nothing(place))),
@@ -218,6 +220,11 @@ async fn one_permit(place: &Place) {
     assert_eq!(ask(&mine).await, Some(true));
     assert_eq!(ask(&mine).await, Some(false), "again after a crash");
     assert_eq!(ask(&another).await, None);
+    // Not for who does not hold it.
+    store.give_back(&key(), "ecs-svc/1", &another).await.expect("answered");
+    assert_eq!(ask(&mine).await, Some(false));
+    store.give_back(&key(), "ecs-svc/1", &mine).await.expect("given back");
+    assert_eq!(ask(&mine).await, Some(true), "it was not used");
     let holder = store.permit_holder(&key(), "ecs-svc/1").await.expect("read");
     assert_eq!(holder, Some(mine.clone()));
     let of_others = store.recent_permits(&key(), &another, at(0)).await.expect("read");

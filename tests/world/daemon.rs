@@ -22,6 +22,8 @@ use super::postgres::Postgres;
 pub const CI_TOKEN: &str = "ci-token-0123456789";
 /// The token that may act.
 pub const OPS_TOKEN: &str = "ops-token-0123456789";
+/// What is asked at an instant is up again after twice these seconds, instead of two minutes.
+pub const SOON_UP: (&str, &str) = ("DEPLOYGUARD_TEST_WINDOW", "3");
 /// The policy of the story.
 pub const STORY: &str = include_str!("story.yaml");
 

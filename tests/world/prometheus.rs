@@ -36,9 +36,22 @@ pub struct Prometheus {
 impl Prometheus {
     /// Starts Debian's `prometheus` on a free port and waits until it is ready.
     pub async fn start(tasks: watch::Receiver<Vec<RunningTask>>) -> anyhow::Result<Self> {
-        let discovery = Server::start(discovery(tasks)).await?;
+        let labels = |task: &RunningTask| json!({ "service": task.service });
+        Self::labelling(tasks, labels, Vec::new(), true).await
+    }
+
+    /// The same, with the labels that whoever discovers the tasks gives them, and with `others`
+    /// to scrape. `honours`: a label that a task gives itself wins.
+    pub async fn labelling(
+        tasks: watch::Receiver<Vec<RunningTask>>,
+        labels: fn(&RunningTask) -> Value,
+        others: Vec<Value>,
+        honours: bool,
+    ) -> anyhow::Result<Self> {
+        let discovery = Server::start(discovery(tasks, labels, others)).await?;
         let folder = tempfile::Builder::new().prefix("deployguard-prometheus-").tempdir()?;
-        fs::write(folder.path().join("prometheus.yml"), configuration(&discovery.url()))?;
+        let text = configuration(&discovery.url(), honours);
+        fs::write(folder.path().join("prometheus.yml"), text)?;
         let client = client_builder().timeout(Duration::from_secs(1)).build()?;
         let mut prometheus = Self { process: None, port: 0, folder, client, _discovery: discovery };
         for _ in 0..PORTS_TO_TRY {
@@ -153,7 +166,7 @@ pub(super) fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind(any)?.local_addr()?.port())
 }
 
-fn configuration(discovery: &str) -> String {
+fn configuration(discovery: &str, honours: bool) -> String {
     format!(
         "global:
   scrape_interval: 1s
@@ -161,7 +174,7 @@ fn configuration(discovery: &str) -> String {
   evaluation_interval: 1s
 scrape_configs:
   - job_name: shop
-    honor_labels: true
+    honor_labels: {honours}
     http_sd_configs:
       - url: {discovery}/targets
         refresh_interval: 1s
@@ -169,14 +182,20 @@ scrape_configs:
     )
 }
 
-fn discovery(tasks: watch::Receiver<Vec<RunningTask>>) -> Router {
+fn discovery(
+    tasks: watch::Receiver<Vec<RunningTask>>,
+    labels: fn(&RunningTask) -> Value,
+    others: Vec<Value>,
+) -> Router {
+    let group = move |task: &RunningTask| target(task.address, &labels(task));
     let targets = move || {
-        let groups: Vec<Value> = tasks.borrow().iter().map(target_group).collect();
+        let groups: Vec<Value> = tasks.borrow().iter().map(group).chain(others.clone()).collect();
         async { Json(groups) }
     };
     Router::new().route("/targets", get(targets))
 }
 
-fn target_group(task: &RunningTask) -> Value {
-    json!({ "targets": [task.address.to_string()], "labels": { "service": task.service } })
+/// One address with labels, as whoever discovers targets answers it.
+pub fn target(address: SocketAddr, labels: &Value) -> Value {
+    json!({ "targets": [address.to_string()], "labels": labels })
 }

@@ -197,7 +197,7 @@ pub fn hurried(text: &str, site: &str) -> anyhow::Result<String> {
 }
 
 /// Limits, periods and addresses within a check.
-fn in_seconds(value: &mut Value, site: &str) -> anyhow::Result<()> {
+pub(super) fn in_seconds(value: &mut Value, site: &str) -> anyhow::Result<()> {
     let limit = Regex::new(r" for (\d+)m$")?;
     let host = Regex::new(r"^https?://[^/]+")?;
     match value {

@@ -10,7 +10,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use super::daemon::Daemon;
+use super::daemon::{Daemon, SOON_UP};
 use super::render::{API_KEY, OWNER, Render};
 use super::site::Site;
 use super::slack::Slack;
@@ -30,7 +30,7 @@ match: { target: render, cluster: taskforge, service: taskforge }
 mode: auto
 phases:
   immediate:  { until: 8s, interval: 1s }
-  short-term: { until: 12s, interval: 1s }
+  short-term: { until: 10s, interval: 1s }
 grace: 2s
 checks:
   health:
@@ -60,6 +60,16 @@ pub struct Forge {
 impl Forge {
     /// Returns once the guard has seen what runs.
     pub async fn start(binary: &Path) -> anyhow::Result<Self> {
+        Self::start_with(binary, "", |_| json!({})).await
+    }
+
+    /// The same; a policy's `rollback` says this too, with these commands in the settings, which
+    /// may ask for Render's address.
+    pub async fn start_with(
+        binary: &Path,
+        rollback: &str,
+        commands: impl FnOnce(&str) -> Value,
+    ) -> anyhow::Result<Self> {
         let timeline = Timeline::default();
         let render = Render::start(Duration::from_millis(300), timeline.clone()).await?;
         let pip = "pip install -r requirements.txt";
@@ -93,14 +103,18 @@ impl Forge {
                 { "name": "oncall", "role": "operate", "token": { "env": "OPS_TOKEN" } },
             ],
             "open_reads": true,
+            "commands": commands(&render.url()),
             "discover": { "ecs": { "every": "1s" } },
             "log": { "format": "json", "level": "info,deployguard=debug" },
         });
         let environment = BTreeMap::from([
             ("RENDER_API_KEY", API_KEY.to_owned()),
             ("RENDER_WEBHOOK_SECRET", WEBHOOK_SECRET.to_owned()),
+            (SOON_UP.0, SOON_UP.1.to_owned()),
+            ("SITE_URL", site.url()),
         ]);
         let policy = POLICY.replace("SITE", &site.url());
+        let policy = policy.replace("cooldown: 1h", &format!("cooldown: 1h{rollback}"));
         let mut daemon =
             Daemon::lay_out(binary, &settings, environment, ("policies/taskforge.yaml", &policy))?;
         daemon.start().await?;
@@ -117,6 +131,14 @@ impl Forge {
     /// What the health endpoint says of this version: all is well but `down`.
     pub fn health(&self, version: &str, down: &[&str]) {
         health(&self.site, version, down);
+    }
+
+    /// Waits until this page of the site has been asked for.
+    pub async fn visited(&self, path: &str) -> anyhow::Result<()> {
+        let visited = async |_: &Daemon| {
+            Ok(self.site.visits().iter().any(|visit| visit.path == path).then_some(()))
+        };
+        self.daemon.wait_for(&format!("a visit of {path}"), Duration::from_mins(1), visited).await
     }
 
     /// Pushes a commit, and tells the guard of it, as its pipeline does.

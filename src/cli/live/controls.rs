@@ -49,7 +49,8 @@ async fn is_known(asked: &Asked<'_>, policy: &Policy, name: &str) -> Result<bool
         for ask in question.asks.iter().filter(|_| !alike) {
             let answer = asked.sources.fetch(ask, ticks).await;
             match answer.failed.into_iter().next() {
-                Some((_, why @ Unusable::Unreachable(_))) => return Err(why),
+                // That is said of the checks themselves.
+                Some((_, Unusable::Unreachable(_))) => return Ok(true),
                 Some(_) => {}
                 None if answer.tracks.is_empty() => could_tell = true,
                 None => return Ok(true),

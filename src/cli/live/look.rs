@@ -6,8 +6,8 @@ use jiff::SignedDuration;
 
 use super::Asked;
 use super::cause::{self, Cause};
-use super::pages;
 use super::services::vars;
+use super::{health, pages, unasked};
 use crate::model::{Ask, Measurement, Question, Reading, Shape, Ticks, Unusable};
 use crate::policy::{Bound, Check, Measure, Part, Policy, Unit};
 use crate::sources::{Fetched, Track, assemble};
@@ -30,6 +30,8 @@ pub(super) enum Status {
     Doubt,
     Empty,
     Refused,
+    /// Refused by the way there: whoever is asked may be well.
+    Unreached,
 }
 
 /// What was found of one check of one service.
@@ -54,13 +56,18 @@ impl Status {
             Self::Skipped => "skipped",
             Self::Doubt => "doubt",
             Self::Empty => "empty",
-            Self::Refused => "refused",
+            Self::Refused | Self::Unreached => "refused",
         }
     }
 }
 
 impl Finding {
-    fn note(&mut self, status: Status, ask: &Ask, mend: impl Into<String>) {
+    pub(super) fn of(check: &Check) -> Self {
+        let (name, said) = (check.name.clone(), String::new());
+        Self { check: name, status: Status::Ok, said, notes: Vec::new() }
+    }
+
+    pub(super) fn note(&mut self, status: Status, ask: &Ask, mend: impl Into<String>) {
         self.status = self.status.max(status);
         self.notes.push(Note { query: ask.to_string(), mend: mend.into() });
     }
@@ -72,30 +79,31 @@ pub(super) async fn at(
     policy: &Policy,
     check: &Check,
     service: &str,
-) -> Result<Finding, Unusable> {
-    let said = String::new();
-    let mut finding =
-        Finding { check: check.name.clone(), status: Status::Ok, said, notes: Vec::new() };
-    if check.is_of_probe() {
-        finding.status = Status::Skipped;
-        finding.said =
-            "not run: it acts on the service; `deployguard doctor` sees whether it could be".into();
-        return Ok(finding);
-    }
-    if let Some(why) = of_a_deployment(check, &asked.labels) {
+) -> Finding {
+    let mut finding = Finding::of(check);
+    let why = unasked::why(asked, check).or_else(|| of_a_deployment(check, &asked.labels));
+    if let Some(why) = why {
         finding.status = Status::Skipped;
         finding.said = why;
-        return Ok(finding);
+        return finding;
     }
     let (question, ticks) = question(asked, policy, check, service);
     let mut answers = Vec::new();
     for ask in &question.asks {
+        if let Some(why) = unasked::no_source(asked, ask) {
+            finding.note(Status::Refused, ask, why);
+            return finding;
+        }
         answers.push(asked.sources.fetch(ask, ticks).await);
     }
     for (place, (ask, answer)) in question.asks.iter().zip(&answers).enumerate() {
         // No bad event has been seen: that is as it should be.
         let may_be_empty = place == 0 && question.shape == Shape::BadOfTotal;
-        answered(asked, &mut finding, ask, answer, may_be_empty).await?;
+        if let Err(why) = answered(asked, &mut finding, ask, answer, may_be_empty).await {
+            finding.note(Status::Unreached, ask, format!("not reached: {why}"));
+            return finding;
+        }
+        health::looked(asked, &mut finding, ask, answer).await;
         if ask.is_counter() && !answer.tracks.is_empty() {
             counted(&mut finding, policy, ask, &answer.tracks);
         }
@@ -105,7 +113,7 @@ pub(super) async fn at(
     }
     let answers: Vec<&Fetched> = answers.iter().collect();
     measured(&mut finding, check, &question, ticks, &answers);
-    Ok(finding)
+    finding
 }
 
 /// What is asked about a service, and as of when.
@@ -309,14 +317,14 @@ fn in_words(check: &Check, measurement: &Measurement, window: SignedDuration) ->
                 | Measure::Status { .. } => share,
             };
             let total = split.all.total;
-            format!("{} of {total:.0} events in {window:#}", check.unit().show(share))
+            format!("{} of {total:.0} events in {window:#}", check.show(share))
         }
         Measurement::Histogram(split) => {
             let quantile = match &check.measure {
                 Measure::Latency { quantile, .. } => split.all.quantile(*quantile),
                 Measure::Ratio { .. } | Measure::Gauge { .. } | Measure::Status { .. } => None,
             };
-            let shown = quantile.map_or("unknown".to_owned(), |value| check.unit().show(value));
+            let shown = quantile.map_or("unknown".to_owned(), |value| check.show(value));
             format!("{shown} of {:.0} events in {window:#}", split.all.total)
         }
         Measurement::Gauge { values } => {
@@ -332,7 +340,7 @@ fn in_words(check: &Check, measurement: &Measurement, window: SignedDuration) ->
                     format!("{down} down")
                 }
                 Measure::Ratio { .. } | Measure::Latency { .. } | Measure::Gauge { .. } => {
-                    check.unit().show(worst.unwrap_or_default())
+                    check.show(worst.unwrap_or_default())
                 }
             };
             let of = if values.len() == 1 {

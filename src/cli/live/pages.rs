@@ -27,21 +27,7 @@ pub(super) async fn read(
     let asks = services.iter().flat_map(|name| {
         checks().flat_map(|check| look::question(asked, policy, check, name).0.asks)
     });
-    let wanted: Vec<_> = asks
-        .filter_map(|ask| match ask {
-            Ask::Scraped(asked) => Some(*asked),
-            Ask::Query(_)
-            | Ask::Counter(_)
-            | Ask::Metric(_)
-            | Ask::Alarms(_)
-            | Ask::Tasks(_)
-            | Ask::Health(_)
-            | Ask::Json(_)
-            | Ask::Logs(_)
-            | Ask::Beat(_)
-            | Ask::Probe(_) => None,
-        })
-        .collect();
+    let wanted: Vec<_> = asks.filter_map(Ask::into_scraped).collect();
     if wanted.is_empty() {
         return None;
     }
@@ -49,11 +35,10 @@ pub(super) async fn read(
         if turn > 0 {
             tokio::time::sleep(APART).await;
         }
-        let now = clock::now();
-        pages.want(&wanted, now);
+        pages.want(&wanted, clock::now());
         let all: BTreeSet<_> = wanted.iter().flat_map(|ask| &ask.pages).collect();
         for page in all {
-            pages.read(page, now).await;
+            pages.read(page, clock::now).await;
         }
     }
     Some(clock::now())

@@ -1,6 +1,6 @@
 //! On a terminal: how the watch stands, redrawn in place, with news above it.
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::{SignedDuration, Timestamp};
 
 use super::news::{News, clock, title};
@@ -13,6 +13,8 @@ use crate::web::{CheckView, WatchView};
 
 /// Checks that are shown; of more the worst.
 const MOST_CHECKS: usize = 15;
+/// The most pictures a second.
+const PICTURES: u8 = 4;
 /// Characters of a name, and of a value, so that the columns stay.
 const NAME: usize = 24;
 const VALUE: usize = 12;
@@ -25,6 +27,8 @@ pub struct Screen {
     phase: ProgressBar,
     checks: Vec<ProgressBar>,
     paint: Paint,
+    /// The last look changed lines; the terminal may not have been given all of them.
+    moved: bool,
 }
 
 /// Whether there are colours.
@@ -33,12 +37,16 @@ pub struct Paint(pub bool);
 
 impl Screen {
     pub fn new(looking_for: &str, paint: Paint) -> Self {
-        let all = MultiProgress::new();
+        Self::onto(ProgressDrawTarget::stderr_with_hz(PICTURES), looking_for, paint)
+    }
+
+    fn onto(target: ProgressDrawTarget, looking_for: &str, paint: Paint) -> Self {
+        let all = MultiProgress::with_draw_target(target);
         let line = || all.add(ProgressBar::new_spinner().with_style(style("{wide_msg}")));
         let (head, status) = (line(), line());
         head.set_message(visible(looking_for));
         let phase = all.add(ProgressBar::new(1).with_style(style("  {prefix}  {bar:24}  {msg}")));
-        Self { head, status, phase, checks: Vec::new(), paint, all }
+        Self { head, status, phase, checks: Vec::new(), paint, moved: false, all }
     }
 
     pub fn tell(&self, now: Timestamp, news: &News) {
@@ -52,23 +60,39 @@ impl Screen {
         let _ = self.all.println(format!("{}  {text}", clock(now)));
     }
 
+    /// Every line that is set is a picture of all of them: only those that change are.
     pub fn draw(&mut self, now: Timestamp, view: &WatchView, traces: &Traces, away: bool) {
         let away = if away { "  (the daemon can't be reached)" } else { "" };
-        self.head.set_message(visible(&format!("{}  [{}]", title(view), view.mode)));
-        self.status.set_message(format!("  {}{away}", visible(&view.status)));
-        let phase = phase(view, now);
-        self.phase.set_prefix(visible(&view.phase));
-        self.phase.set_length(phase.length.max(1));
-        self.phase.set_position(phase.passed.min(phase.length.max(1)));
-        self.phase.set_message(phase.left);
         let rows = rows(view, traces, self.paint);
+        let mut moved = says(&self.head, visible(&format!("{}  [{}]", title(view), view.mode)));
+        moved |= says(&self.status, format!("  {}{away}", visible(&view.status)));
+        moved |= self.draw_phase(visible(&view.phase), phase(view, now));
         while self.checks.len() < rows.len() {
             let row = ProgressBar::new_spinner().with_style(style("{wide_msg}"));
             self.checks.push(self.all.add(row));
         }
-        self.checks.iter().zip(rows).for_each(|(bar, row)| bar.set_message(row));
-        self.head.tick();
-        self.status.tick();
+        for (bar, row) in self.checks.iter().zip(rows) {
+            moved |= says(bar, row);
+        }
+        if self.moved && !moved {
+            self.head.tick();
+        }
+        self.moved = moved;
+    }
+
+    fn draw_phase(&self, name: String, phase: Phase) -> bool {
+        let (bar, length) = (&self.phase, phase.length.max(1));
+        let passed = phase.passed.min(length);
+        let shown = (bar.prefix(), bar.message(), bar.position(), bar.length());
+        if shown == (name.clone(), phase.left.clone(), passed, Some(length)) {
+            return false;
+        }
+        let bar = bar.clone().with_prefix(name).with_message(phase.left);
+        bar.update(|state| {
+            state.set_len(length);
+            state.set_pos(passed);
+        });
+        true
     }
 
     /// Leaves the last picture of what was `seen` on the screen, and nothing that moves.
@@ -82,6 +106,15 @@ impl Screen {
             }
         }
     }
+}
+
+/// Whether the line said something else before.
+fn says(bar: &ProgressBar, text: String) -> bool {
+    let moved = bar.message() != text;
+    if moved {
+        bar.set_message(text);
+    }
+    moved
 }
 
 /// A template that can't be read shows the text alone.
@@ -202,8 +235,70 @@ impl Paint {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use indicatif::TermLike;
+
     use super::*;
     use crate::cli::wait::made::{at, check, view};
+
+    /// Counts the pictures that it is given.
+    #[derive(Debug, Clone, Default)]
+    struct Terminal(Arc<AtomicUsize>);
+
+    impl TermLike for Terminal {
+        fn width(&self) -> u16 {
+            80
+        }
+        fn move_cursor_up(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_down(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_left(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn write_line(&self, _: &str) -> io::Result<()> {
+            Ok(())
+        }
+        fn write_str(&self, _: &str) -> io::Result<()> {
+            Ok(())
+        }
+        fn clear_line(&self) -> io::Result<()> {
+            Ok(())
+        }
+        fn flush(&self) -> io::Result<()> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_terminal_is_given_one_picture_for_a_change_and_none_without() {
+        let terminal = Terminal::default();
+        let target = ProgressDrawTarget::term_like(Box::new(terminal.clone()));
+        let mut screen = Screen::onto(target, "looking for v2", Paint(false));
+        let mut view = view();
+        view.checks = (0..12).map(|n| check(&format!("c{n}"), Verdict::Healthy, 0.0)).collect();
+        let traces = Traces::default();
+        let mut pictures = |at, view: &WatchView| {
+            let before = terminal.0.load(Ordering::Relaxed);
+            screen.draw(at, view, &traces, false);
+            terminal.0.load(Ordering::Relaxed) - before
+        };
+        assert!(pictures(at(60), &view) > 12, "there is something to see");
+        let idle: usize = (0..100).map(|_| pictures(at(60), &view)).sum();
+        assert!(idle <= 1, "{idle}");
+        assert_eq!(pictures(at(61), &view), 1, "a second is a picture");
+        view.checks[3] = check("c3", Verdict::Breach, 0.5);
+        assert_eq!(pictures(at(61), &view), 1);
+    }
 
     #[test]
     fn each_check_has_its_line_and_the_columns_stay() {

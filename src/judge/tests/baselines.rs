@@ -177,3 +177,30 @@ fn a_series_is_compared_with_its_level() {
     let found = play.breaches_at(20, &gauge(&[("", 0.8)]));
     assert!(found.is_some_and(|sample| sample >= 3), "{found:?}");
 }
+
+/// Errors of the last five minutes as somebody else counts them: normal below 10, and no limit.
+fn sentry() -> Check {
+    let measure = Measure::Gauge { of: Gauged::Query("sentry".into()), unit: Unit::Number };
+    let normal = Some(limit(Side::Below, 10.0, Unit::Number).bound);
+    compared(Check { normal, ..check(measure) }, 3.0, &[Against::Before])
+}
+
+#[test]
+fn where_there_was_nothing_before_what_is_outside_normal_is_worse() {
+    let mut play = Play::of(sentry()).after(|_| gauge(&[("errors", 0.0)]));
+    let judgement = play.sees_often(40, &gauge(&[("errors", 9.0)]));
+    assert_eq!(judgement.verdict, Verdict::Healthy, "nine are normal");
+    assert_eq!(play.sees(gauge(&[("errors", 500.0)])).verdict, Verdict::Elevated, "one sample");
+    let judgement = play.sees_often(12, &gauge(&[("errors", 500.0)]));
+    assert_eq!((judgement.verdict, judgement.severity), (Verdict::Breach, Some(Severity::Sev2)));
+    assert_eq!(judgement.limit.as_deref(), Some("normal < 10, before 0"));
+    assert!(!judgement.back_to_normal);
+    assert!(judgement.blame.is_some_and(|blame| blame.is_ours()));
+}
+
+#[test]
+fn where_there_was_nothing_before_and_no_normal_a_factor_says_nothing() {
+    let check = Check { normal: None, ..sentry() };
+    let mut play = Play::of(check).after(|_| gauge(&[("errors", 0.0)]));
+    assert_eq!(play.breaches_at(60, &gauge(&[("errors", 500.0)])), None);
+}

@@ -34,6 +34,20 @@ pub(super) struct Api {
     times: Lock<Times>,
 }
 
+/// How the reason begins where nothing came back.
+pub(super) const UNANSWERED: &str = "no answer of";
+
+/// An error with its causes: the outermost says only that it was sent.
+fn in_full(error: &reqwest::Error) -> String {
+    let mut said = vec![error.to_string()];
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        said.push(error.to_string());
+        cause = error.source();
+    }
+    said.join(": ").chars().take(300).collect()
+}
+
 #[derive(Debug, Default)]
 struct Times {
     /// When something was last written.
@@ -118,9 +132,9 @@ impl Api {
         }
         let unanswered = |error: reqwest::Error| DeliverError::Transient {
             reason: if error.is_timeout() {
-                format!("no answer: time-out after {:?}", self.time_out)
+                format!("{UNANSWERED} {}: time-out after {:?}", self.root, self.time_out)
             } else {
-                format!("no answer: {}", error.without_url())
+                format!("{UNANSWERED} {}: {}", self.root, in_full(&error.without_url()))
             },
             retry_after: None,
         };

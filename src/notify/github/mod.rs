@@ -28,7 +28,7 @@ use self::api::{Api, Session};
 use super::DeliverError;
 use super::slack::text::line;
 use crate::model::{CodePlace, GitHubNote, MarkState, WatchId};
-pub use probe::Permission;
+pub use probe::{Permission, Unprobed};
 pub use token::{App, Credentials};
 
 /// The longest description of a status, in characters.
@@ -127,12 +127,18 @@ impl GitHub {
                 let sha = session.sha(&mark.place).await?;
                 let place = (repository.clone(), sha.clone(), mark.place.context());
                 let word = (written.at, mark.state == MarkState::Watched);
-                if said.is_news(&place, word) {
-                    status::write(&session, &sha, mark, self.link(written), written.maybe_sent)
-                        .await?;
+                let of_commit = if said.is_news(&place, word) {
+                    let link = self.link(written);
+                    status::write(&session, &sha, mark, link, written.maybe_sent).await
+                } else {
+                    Ok(())
+                };
+                if of_commit.is_ok() {
                     said.keep(place, word);
                 }
-                deployment::write(&session, mark, self.link(written)).await
+                // Who may not mark commits may still tell the deployment how it went.
+                let of_deployment = deployment::write(&session, mark, self.link(written)).await;
+                of_commit.and(of_deployment)
             }
             GitHubNote::Revert(wish) => revert::open(&session, wish, written).await,
         }

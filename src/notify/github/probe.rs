@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::GitHub;
-use super::api::Session;
+use super::api::{Session, UNANSWERED};
 use super::fault::judge;
 use crate::notify::DeliverError;
 
@@ -24,6 +24,21 @@ pub struct Permission {
     pub lacks: Option<String>,
 }
 
+/// Why a repository can't be asked about at all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unprobed {
+    pub why: String,
+    /// Nobody answers there: no permission is at fault.
+    pub is_silent: bool,
+}
+
+impl From<DeliverError> for Unprobed {
+    fn from(error: DeliverError) -> Self {
+        let why = error.to_string();
+        Self { is_silent: why.starts_with(UNANSWERED), why }
+    }
+}
+
 impl GitHub {
     /// Tries what is needed at a repository. `reverts`: whether issues and pull requests are
     /// opened there.
@@ -35,11 +50,17 @@ impl GitHub {
         repository: &str,
         reverts: bool,
         now: Timestamp,
-    ) -> Result<Vec<Permission>, String> {
-        let session = self.api.session(repository, now).await.map_err(|why| why.to_string())?;
+    ) -> Result<Vec<Permission>, Unprobed> {
+        let session = self.api.session(repository, now).await?;
         let one = [("per_page", "1")];
+        let metadata = session.get(&[], &[]).await.map(drop);
+        // Whoever doesn't answer would be asked, and waited for, in vain again.
+        if let Some(silent) = metadata.clone().err().map(Unprobed::from).filter(|one| one.is_silent)
+        {
+            return Err(silent);
+        }
         let mut found = vec![
-            Permission::of("Metadata: read", session.get(&[], &[]).await.map(drop)),
+            Permission::of("Metadata: read", metadata),
             Permission::of("Contents: read", session.get(&["commits"], &one).await.map(drop)),
             Permission::of(
                 "Commit statuses: write",

@@ -39,7 +39,7 @@ impl Actuators {
         self.switch(&hooks.off, "maintenance.off", plan, watch, now).await
     }
 
-    /// Turns it off after a rollback that was not done; the failure, with what came of that.
+    /// Turns it off after a rollback that was not done; the failure, also where it stays on.
     pub(super) async fn left(
         &self,
         failure: ActFailure,
@@ -47,14 +47,9 @@ impl Actuators {
         plan: &RollbackPlan,
         now: Timestamp,
     ) -> ActFailure {
-        let Err(why) = self.leave(plan, permit.watch(), now).await else { return failure };
-        let with = |words: String| format!("{words}. MAINTENANCE MODE MAY STILL BE ON: {why}");
-        match failure {
-            ActFailure::Superseded(words) => ActFailure::Superseded(with(words)),
-            ActFailure::Refused(words) => ActFailure::Refused(with(words)),
-            ActFailure::Permanent(words) => ActFailure::Permanent(with(words)),
-            ActFailure::Transient(words) => ActFailure::Transient(with(words)),
-            ActFailure::Stopped(words) => ActFailure::Stopped(with(words)),
+        match self.leave(plan, permit.watch(), now).await {
+            Ok(()) => failure,
+            Err(why) => ActFailure::Maintained { failure: Box::new(failure), why },
         }
     }
 

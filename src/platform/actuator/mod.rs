@@ -70,31 +70,44 @@ impl Actuators {
         if means.by.is_none() && means.maintenance.is_none() {
             return host.roll_back(permit, plan).await;
         }
-        if let Standing::Back(id) = standing(host, plan, now).await? {
-            let maintained = means.maintenance.is_some();
-            return Ok(Acted {
-                deployment: Some(id),
-                maintained,
-                ..Acted::by(Route::AlreadyInPlace)
-            });
-        }
-        permit.stands()?;
+        // An earlier life of this try may have turned it on.
+        let maybe_on = means.maintenance.is_some() && !permit.is_first();
+        let stood = standing(host, plan, now).await;
+        let stood = stood.and_then(|stood| permit.stands().map(|()| stood));
+        let is_back = match stood {
+            Ok(Standing::Judged) => false,
+            Ok(Standing::Back(id)) if means.by.is_some() => {
+                return Ok(Acted {
+                    deployment: Some(id),
+                    maintained: maybe_on,
+                    ..Acted::by(Route::AlreadyInPlace)
+                });
+            }
+            // The platform's own call finds it, and does what is left to do beside it.
+            Ok(Standing::Back(_)) => true,
+            // It is tried again.
+            Err(failure @ (ActFailure::Transient(_) | ActFailure::Stopped(_))) => {
+                return Err(failure);
+            }
+            Err(failure) if maybe_on => return Err(self.left(failure, permit, plan, now).await),
+            Err(failure) => return Err(failure),
+        };
         let entered = match &means.maintenance {
-            Some(hooks) => Some(self.enter(&hooks.on, plan, permit, now).await),
-            None => None,
+            Some(hooks) if !is_back => Some(self.enter(&hooks.on, plan, permit, now).await),
+            Some(_) | None => None,
         };
         let done = match &means.by {
             None => host.roll_back(permit, plan).await,
             Some(actuator) => self.set_off(actuator, permit, plan, now).await,
         };
         match (done, entered) {
-            (Ok(acted), None) => Ok(acted),
+            (Ok(acted), None) => Ok(Acted { maintained: maybe_on, ..acted }),
             (Ok(mut acted), Some(words)) => {
                 acted.beside.insert(0, words);
                 Ok(Acted { maintained: true, ..acted })
             }
-            (Err(failure), None) => Err(failure),
-            (Err(failure), Some(_)) => Err(self.left(failure, permit, plan, now).await),
+            (Err(failure), None) if !maybe_on => Err(failure),
+            (Err(failure), None | Some(_)) => Err(self.left(failure, permit, plan, now).await),
         }
     }
 

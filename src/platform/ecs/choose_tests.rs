@@ -5,10 +5,8 @@ const JUDGED: &str = "ecs-svc/2";
 
 fn revision(number: u32) -> Revision {
     Revision {
-        title: None,
-        name: format!("arn:aws:ecs:x:1:task-definition/api:{number}"),
         service_revision: Some(format!("arn:revision/{number}")),
-        digests: Vec::new(),
+        ..Revision::named(&format!("arn:aws:ecs:x:1:task-definition/api:{number}"))
     }
 }
 

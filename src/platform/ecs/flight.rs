@@ -177,10 +177,9 @@ pub(super) fn revision(found: &ServiceRevision) -> Option<(Revision, bool)> {
     digests.dedup();
     let complete = !digests.is_empty();
     let revision = Revision {
-        name: found.task_definition()?.to_owned(),
-        title: None,
         service_revision: found.service_revision_arn().map(str::to_owned),
         digests,
+        ..Revision::named(found.task_definition()?)
     };
     Some((revision, complete))
 }

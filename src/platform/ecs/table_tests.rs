@@ -41,10 +41,9 @@ fn revision(images: Images, judged: bool) -> Revision {
     let (arn, digest) = if judged { ("arn:revision/2", "b") } else { ("arn:revision/1", "a") };
     let tag = if images == Images::Apart { if judged { "2" } else { "1" } } else { "latest" };
     Revision {
-        title: None,
-        name: format!("arn:aws:ecs:x:1:task-definition/api:{number}"),
         service_revision: Some(arn.into()),
         digests: vec![format!("api:{tag}@sha256:{digest}")],
+        ..Revision::named(&format!("arn:aws:ecs:x:1:task-definition/api:{number}"))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::decode::InPlace;
 use super::way::Way;
-use crate::model::{Controller, RollbackPlan};
+use crate::model::RollbackPlan;
 
 /// What is guarded, as it is right before acting.
 #[derive(Debug, Clone, PartialEq)]
@@ -10,6 +10,8 @@ pub(super) struct Seen {
     pub(super) found: InPlace,
     /// How the plan's target can be put back, or why not.
     pub(super) way: Result<Way, String>,
+    /// Whether the target's pods are those of the judged revision, labels aside.
+    pub(super) alike: bool,
 }
 
 /// What is to be done. Only the last one changes something.
@@ -34,7 +36,7 @@ pub(super) enum Step {
 ///    in place, wait.
 /// 2. The target is in place, by another change than the judged one: in place.
 /// 3. What is in place is not the judged deployment: superseded.
-/// 4. The target is what runs already: refused.
+/// 4. The target is what runs already, under its own name or another: refused.
 /// 5. As the target can be put back: that change, or why there is none.
 pub(super) fn choose(seen: &Seen, plan: &RollbackPlan) -> Step {
     let primary = &seen.found.primary;
@@ -54,7 +56,7 @@ pub(super) fn choose(seen: &Seen, plan: &RollbackPlan) -> Step {
             plan.judged,
         ));
     }
-    if plan.target.name == plan.judged_revision.name {
+    if plan.target.name == plan.judged_revision.name || seen.alike {
         return Step::Refuse(nothing_to_restore(plan.target.short()));
     }
     match &seen.way {
@@ -63,29 +65,14 @@ pub(super) fn choose(seen: &Seen, plan: &RollbackPlan) -> Step {
     }
 }
 
-/// Whether the judged deployment is in place. The id of what a selector or weights lead to
-/// has a time in it that another daemon may have read otherwise; the revision and that it
-/// was so at the decision tell as much.
+/// Whether the judged deployment is in place, and not the same one put there anew after the
+/// decision.
 fn judged_stands(found: &InPlace, plan: &RollbackPlan) -> bool {
-    let primary = &found.primary;
-    if primary.id == plan.judged {
-        return true;
-    }
-    match found.controller {
-        Controller::Selector | Controller::Weights => {
-            primary.revision.name == plan.judged_revision.name
-                && primary.created_at <= plan.decided_at
-        }
-        Controller::Rollout
-        | Controller::Ecs
-        | Controller::CodeDeploy
-        | Controller::External
-        | Controller::Render => false,
-    }
+    found.primary.id == plan.judged && found.again_since.is_none_or(|at| at <= plan.decided_at)
 }
 
 pub(super) fn nothing_to_restore(target: &str) -> String {
-    format!("both sides are {target}: putting it back would restore nothing")
+    format!("both sides run the same pods as {target}: putting it back would restore nothing")
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 use jiff::Timestamp;
 
 use super::*;
-use crate::model::{PlatformDeployment, Revision, RollOut, ServiceKey};
+use crate::model::{Controller, PlatformDeployment, Revision, RollOut, ServiceKey};
 
 const DECIDED: i64 = 100;
 
@@ -39,8 +39,10 @@ fn seen(controller: Controller, id: &str, revision: &str, created: i64) -> Seen 
         failed: 0,
     };
     let (others, source) = (Vec::new(), None);
-    let found = InPlace { controller, primary, others, source, again: None, observed: true };
-    Seen { found, way: Ok(Way::Reset) }
+    let (again_since, stable) = (None, None);
+    let found =
+        InPlace { controller, primary, others, source, again_since, stable, observed: true };
+    Seen { found, way: Ok(Way::Reset), alike: false }
 }
 
 /// What a choice comes to, without its words.
@@ -58,8 +60,6 @@ fn kind(step: &Step) -> &'static str {
 fn the_table_of_what_is_seen_and_what_is_done() {
     let all = [Controller::Rollout, Controller::Selector, Controller::Weights];
     for controller in all {
-        let by_route = controller != Controller::Rollout;
-        let other_time = if by_route { "goes" } else { "superseded" };
         // Id, revision and time of what is in place, and the choice.
         let rows = [
             ("uid:green:50", "green", 50, "goes"),
@@ -67,9 +67,9 @@ fn the_table_of_what_is_seen_and_what_is_done() {
             ("uid:blue:40", "blue", 40, "in place"),
             ("uid:red:60", "red", 60, "superseded"),
             // Another daemon read another time of the same switch.
-            ("uid:green:70", "green", 70, other_time),
-            // The same revision came again after the decision.
-            ("uid:green:120", "green", 120, "superseded"),
+            ("uid:green:50", "green", 120, "goes"),
+            // The same revision, rolled out anew.
+            ("uid:green:51", "green", 120, "superseded"),
         ];
         for (id, revision, created, wanted) in rows {
             let seen = seen(controller, id, revision, created);
@@ -81,8 +81,26 @@ fn the_table_of_what_is_seen_and_what_is_done() {
             let refused = Seen { way: Err("gone".into()), ..seen };
             let expected = if wanted == "goes" { "refused" } else { wanted };
             assert_eq!(kind(&choose(&refused, &plan())), expected, "{controller:?} {id}");
+            let alike = Seen { alike: true, ..refused };
+            assert_eq!(kind(&choose(&alike, &plan())), expected, "{controller:?} {id}");
         }
     }
+}
+
+#[test]
+fn what_came_again_after_the_decision_is_not_what_was_judged() {
+    for (again, wanted) in [(90, "goes"), (100, "goes"), (101, "superseded")] {
+        let mut seen = seen(Controller::Weights, "uid:green:50", "green", 50);
+        seen.found.again_since = Some(at(again));
+        assert_eq!(kind(&choose(&seen, &plan())), wanted, "{again}");
+    }
+}
+
+#[test]
+fn the_same_pods_under_another_name_are_nothing_to_restore() {
+    let seen = Seen { alike: true, ..seen(Controller::Selector, "uid:green:50", "green", 50) };
+    let Step::Refuse(words) = choose(&seen, &plan()) else { panic!("not refused") };
+    assert!(words.contains("would restore nothing"), "{words}");
 }
 
 #[test]

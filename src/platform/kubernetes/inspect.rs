@@ -22,7 +22,11 @@ impl Kubernetes {
         }
         let named = Named::read(&key.service).map_err(LookError::Permanent)?;
         let read = self.read(&key.cluster, Parts::default().with(&named)).await?;
-        if let Err(why) = way(&read, &named, target)? {
+        if alike(&read, judged, target) {
+            return Ok(stopped_by(nothing_to_restore(target.short())));
+        }
+        let stable = self.memory().stable(key);
+        if let Err(why) = way(&read, &named, target, stable.as_deref())? {
             return Ok(stopped_by(why));
         }
         let template = |revision: &Revision| template(&read, &revision.name);
@@ -55,6 +59,13 @@ impl Kubernetes {
             Step::Wait(words) => Err(ActFailure::Transient(words)),
         }
     }
+}
+
+/// Whether both revisions run the same pods under other labels: an image that was deployed
+/// once more, or to the other side.
+pub(super) fn alike(read: &Namespace, one: &Revision, other: &Revision) -> bool {
+    let pods = |revision: &Revision| template(read, &revision.name)?.spec.as_ref();
+    pods(one).is_some_and(|spec| pods(other) == Some(spec))
 }
 
 fn template<'a>(

@@ -85,7 +85,7 @@ impl Kubernetes {
             }
         };
         let look = |key: ServiceKey| {
-            let found = self.found(&read, &key).map(|found| {
+            let found = self.found(&read, &key, Some(now)).map(|found| {
                 found.map(|found| Sighting {
                     service: key.clone(),
                     at: now,
@@ -102,17 +102,19 @@ impl Kubernetes {
         keys.into_iter().map(look).collect()
     }
 
-    /// What is in place, told as it was told before.
+    /// What is in place, told as it was told before. `now`: of a look.
     pub(super) fn found(
         &self,
         read: &Namespace,
         key: &ServiceKey,
+        now: Option<Timestamp>,
     ) -> Result<Option<InPlace>, LookError> {
         let named = Named::read(&key.service).map_err(LookError::Permanent)?;
-        let Some(found) = in_place(read, &named)? else {
+        let stable = self.memory().stable(key);
+        let Some(found) = in_place(read, &named, stable.as_deref())? else {
             self.memory().forget(key);
             return Ok(None);
         };
-        Ok(Some(self.memory().settle(key, found)))
+        Ok(Some(self.memory().settle(key, found, now)))
     }
 }

@@ -1,18 +1,19 @@
 //! What was told of each service before, so that it is told in the same way again.
 //!
 //! The API keeps no time of some changes that stays (see `fields`): the first that was read
-//! is kept here, for as long as the process lives.
+//! is kept here. Nothing here is part of an id: those are the same whoever reads. Who stands
+//! by looks at nothing, so what was not looked at for long is no memory any more.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::decode::InPlace;
-use crate::model::{Controller, ServiceKey};
+use crate::model::ServiceKey;
 
-/// Revisions of one service that are known to have been in place.
-const PAST: usize = 32;
+/// How long something is remembered that is not looked at.
+const KEPT: SignedDuration = SignedDuration::from_mins(10);
 
 #[derive(Debug, Default)]
 pub(super) struct Memory {
@@ -21,51 +22,53 @@ pub(super) struct Memory {
 
 #[derive(Debug)]
 struct Known {
-    revision: String,
-    /// As it was decoded.
-    read: String,
-    /// As it was told.
     id: String,
     created_at: Timestamp,
-    past: BTreeSet<String>,
+    again_since: Option<Timestamp>,
+    stable: Option<String>,
+    looked_at: Timestamp,
 }
 
 impl Memory {
-    /// Tells the same of what is still in place, and tells what has come again from what was
-    /// there before.
-    pub(super) fn settle(&self, key: &ServiceKey, mut found: InPlace) -> InPlace {
+    /// Tells the same of what is still in place, and since when it is where something else
+    /// was before. `now`: of a look; right before acting nothing gets older.
+    pub(super) fn settle(
+        &self,
+        key: &ServiceKey,
+        mut found: InPlace,
+        now: Option<Timestamp>,
+    ) -> InPlace {
         let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh =
+            |known: &Known| now.is_none_or(|now| now.duration_since(known.looked_at) <= KEPT);
+        let before = all.remove(key).filter(fresh);
         let primary = &mut found.primary;
-        let before = all.remove(key);
-        let stays = before.as_ref().is_some_and(|known| match found.controller {
-            Controller::Selector | Controller::Weights => known.revision == primary.revision.name,
-            Controller::Rollout
-            | Controller::Ecs
-            | Controller::CodeDeploy
-            | Controller::External
-            | Controller::Render => known.read == primary.id,
-        });
-        let read = primary.id.clone();
-        let mut past = BTreeSet::new();
-        if let Some(known) = before {
-            if stays {
-                primary.id = known.id;
+        match &before {
+            Some(known) if known.id == primary.id => {
                 primary.created_at = known.created_at;
-            } else if known.past.contains(&primary.revision.name)
-                && let Some(again) = &found.again
-            {
-                primary.id.clone_from(again);
+                found.again_since = known.again_since;
             }
-            past = known.past;
+            Some(_) => found.again_since = now.or(Some(primary.created_at)),
+            None => {}
         }
-        past.insert(primary.revision.name.clone());
-        while past.len() > PAST {
-            past.pop_first();
+        let looked_at = now.or(before.map(|known| known.looked_at));
+        if let Some(looked_at) = looked_at {
+            let known = Known {
+                id: primary.id.clone(),
+                created_at: primary.created_at,
+                again_since: found.again_since,
+                stable: found.stable.clone(),
+                looked_at,
+            };
+            all.insert(key.clone(), known);
         }
-        let (revision, id) = (primary.revision.name.clone(), primary.id.clone());
-        let created_at = primary.created_at;
-        all.insert(key.clone(), Known { revision, read, id, created_at, past });
         found
+    }
+
+    /// The stable Service of the last split.
+    pub(super) fn stable(&self, key: &ServiceKey) -> Option<String> {
+        let all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(key)?.stable.clone()
     }
 
     /// Forgets a service that is gone.

@@ -12,6 +12,7 @@ use super::Kubernetes;
 use super::calls::{Namespace, Parts, Place};
 use super::choose::{Seen, Step, choose};
 use super::fault::{Fault, Kind, unseen};
+use super::inspect::alike;
 use super::named::Named;
 use super::rollout::{HASH, annotation};
 use super::way::{Way, keeper, way};
@@ -61,7 +62,7 @@ impl Kubernetes {
                 Step::Superseded(words) => return Err(ActFailure::Superseded(words)),
                 Step::Refuse(words) => return Err(ActFailure::Refused(words)),
             };
-            let change = self.change(plan, &looked.read, &way).await?;
+            let change = self.change(plan, &looked, &way).await?;
             crash::point("kubernetes-before-act");
             permit.stands()?;
             let sent = self.send(&change, plan).await;
@@ -86,18 +87,19 @@ impl Kubernetes {
         let key = &plan.service;
         let named = Named::read(&key.service).map_err(ActFailure::Permanent)?;
         let read = self.read(&key.cluster, Parts::default().with(&named)).await?;
-        let Some(found) = self.found(&read, key).map_err(unseen)? else {
+        let Some(found) = self.found(&read, key, None).map_err(unseen)? else {
             return Err(ActFailure::Refused(format!("{key} does not exist any more")));
         };
-        let way = way(&read, &named, &plan.target).map_err(unseen)?;
-        Ok(Looked { seen: Seen { found, way }, read })
+        let way = way(&read, &named, &plan.target, found.stable.as_deref()).map_err(unseen)?;
+        let alike = alike(&read, &plan.judged_revision, &plan.target);
+        Ok(Looked { seen: Seen { found, way, alike }, read })
     }
 
     /// What has to be sent.
     async fn change(
         &self,
         plan: &RollbackPlan,
-        read: &Namespace,
+        Looked { seen, read }: &Looked,
         way: &Way,
     ) -> Result<Change, ActFailure> {
         let kept = || ActFailure::Transient(format!("{} changed while it was read", plan.service));
@@ -123,7 +125,8 @@ impl Kubernetes {
                 Ok(Change::of(Route::SwitchSelector, Of::Service, meta, vec![change]))
             }
             Way::Reset => {
-                let split = split(read, &plan.service.service)?.ok_or_else(kept)?;
+                let stable = seen.found.stable.as_deref();
+                let split = split(read, &plan.service.service, stable)?.ok_or_else(kept)?;
                 let lever = split.canary.ok_or_else(kept)?.lever;
                 Ok(Change::of_lever(&lever, 0))
             }
@@ -178,11 +181,12 @@ impl Kubernetes {
 pub(super) fn split<'a>(
     read: &'a Namespace,
     service: &str,
+    stable: Option<&str>,
 ) -> Result<Option<Split<'a>>, ActFailure> {
     let named = Named::read(service).map_err(ActFailure::Permanent)?;
     match named {
-        Named::Ingress(name) => Split::of_ingress(read, name).map_err(unseen),
-        Named::Route(name) => Split::of_route(read, name).map_err(unseen),
+        Named::Ingress(name) => Split::of_ingress(read, name, stable).map_err(unseen),
+        Named::Route(name) => Split::of_route(read, name, stable).map_err(unseen),
         Named::Deployment(_) | Named::Service(_) => Ok(None),
     }
 }

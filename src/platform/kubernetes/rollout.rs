@@ -20,6 +20,9 @@ const HISTORY: &str = "deployment.kubernetes.io/revision-history";
 /// What it adds to a template, so that each `ReplicaSet` finds its own pods.
 pub(super) const HASH: &str = "pod-template-hash";
 
+/// Labels of a pod template that are kept with its revision.
+const LABELS: usize = 32;
+
 /// A Deployment with what stands of it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rolled<'a> {
@@ -167,7 +170,9 @@ impl<'a> Rolled<'a> {
         if !self.is_observed() {
             return (RollOut::InProgress, None);
         }
-        if is_at("ProgressDeadlineExceeded") {
+        // Where an old ReplicaSet is used again, the controller shows for a moment how the
+        // roll-out before ended.
+        if is_at("ProgressDeadlineExceeded") && !self.is_of_the_one_before(progress) {
             return (RollOut::Failed, progress.and_then(why));
         }
         if is_at("NewReplicaSetAvailable") || self.is_complete() {
@@ -179,6 +184,12 @@ impl<'a> Rolled<'a> {
         }
         let failure = self.condition("ReplicaFailure").filter(|one| one.status == "True");
         (RollOut::InProgress, failure.and_then(why))
+    }
+
+    /// Whether a condition was last written before this roll-out began.
+    fn is_of_the_one_before(&self, condition: Option<&DeploymentCondition>) -> bool {
+        let written = condition.and_then(|one| time(one.last_update_time.as_ref()));
+        written.zip(self.begun().ok()).is_some_and(|(written, begun)| written <= begun)
     }
 
     fn is_complete(&self) -> bool {
@@ -212,7 +223,10 @@ fn revision(deployment: &str, set: &ReplicaSet) -> Revision {
         images.into_iter().filter(|image| image.contains("@sha256:")).collect();
     digests.sort();
     let name = name(&set.metadata);
-    Revision { title: Some(title), digests, ..Revision::named(name) }
+    let labels = template.and_then(|one| one.metadata.as_ref()?.labels.as_ref());
+    let labels = labels.into_iter().flatten().take(LABELS);
+    let labels = labels.map(|(key, value)| (key.clone(), value.clone())).collect();
+    Revision { title: Some(title), digests, labels, ..Revision::named(name) }
 }
 
 /// The images of a template, the main container's first.
@@ -259,3 +273,7 @@ fn pods(set: &ReplicaSet) -> u32 {
 fn count(number: Option<i32>) -> u32 {
     number.and_then(|number| u32::try_from(number).ok()).unwrap_or_default()
 }
+
+#[cfg(test)]
+#[path = "rollout_tests.rs"]
+mod tests;

@@ -28,7 +28,7 @@ impl Kubernetes {
         }
         for _ in 0..TRIES {
             let read = self.read(&key.cluster, Parts::default().with(&named)).await?;
-            let Some(found) = self.found(&read, key).map_err(unseen)? else {
+            let Some(found) = self.found(&read, key, None).map_err(unseen)? else {
                 return Err(ActFailure::Refused(format!("{key} does not exist any more")));
             };
             if found.primary.id != plan.judged {
@@ -41,7 +41,8 @@ impl Kubernetes {
             if found.primary.weight.is_some_and(|weight| weight >= plan.weight) {
                 return Ok(());
             }
-            let canary = split(&read, &key.service)?.and_then(|split| split.canary);
+            let stable = found.stable.as_deref();
+            let canary = split(&read, &key.service, stable)?.and_then(|split| split.canary);
             let Some(canary) = canary else {
                 return Err(ActFailure::Refused(format!("{key} has no canary any more")));
             };

@@ -24,11 +24,12 @@ pub(super) enum Way {
 }
 
 /// The next change that brings `target` back to what `named` leads to. The inner error says
-/// why there is none, and what people can do.
+/// why there is none, and what people can do. `stable`: the stable Service of the last split.
 pub(super) fn way(
     read: &Namespace,
     named: &Named<'_>,
     target: &Revision,
+    stable: Option<&str>,
 ) -> Result<Result<Way, String>, LookError> {
     let gone = || Ok(Err("it does not exist any more".to_owned()));
     match named {
@@ -40,11 +41,11 @@ pub(super) fn way(
             Some(found) => Ok(switch(read, &found, target)),
             None => gone(),
         },
-        Named::Ingress(name) => match Split::of_ingress(read, name)? {
+        Named::Ingress(name) => match Split::of_ingress(read, name, stable)? {
             Some(split) => Ok(reset(read, &split, target)),
             None => gone(),
         },
-        Named::Route(name) => match Split::of_route(read, name)? {
+        Named::Route(name) => match Split::of_route(read, name, stable)? {
             Some(split) => Ok(reset(read, &split, target)),
             None => gone(),
         },

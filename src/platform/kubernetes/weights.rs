@@ -44,8 +44,13 @@ pub(super) enum Lever<'a> {
 }
 
 impl<'a> Split<'a> {
-    /// The Ingress `name`, and the canary of the same host and path.
-    pub(super) fn of_ingress(read: &'a Namespace, name: &str) -> Result<Option<Self>, LookError> {
+    /// The Ingress `name`, and the canary of the same host and path. `known`: the stable
+    /// Service of the last split, for an Ingress that leads to others as well.
+    pub(super) fn of_ingress(
+        read: &'a Namespace,
+        name: &str,
+        known: Option<&str>,
+    ) -> Result<Option<Self>, LookError> {
         let named = |one: &&Ingress| one.metadata.name.as_deref() == Some(name);
         let Some(main) = read.ingresses.iter().find(named) else { return Ok(None) };
         if is_canary(main) {
@@ -65,7 +70,7 @@ impl<'a> Split<'a> {
         let uid = main.metadata.uid.clone().unwrap_or_default();
         match canaries.as_slice() {
             [] => {
-                let stable = only_backend(&format!("ingress/{name}"), backends(main))?;
+                let stable = only_backend("ingress", name, backends(main), known)?;
                 Ok(Some(Self { uid, stable: leads_to(read, &stable)?, canary: None }))
             }
             [(ingress, stable, canary)] => {
@@ -82,15 +87,20 @@ impl<'a> Split<'a> {
         }
     }
 
-    /// The HTTPRoute `name`: of two backends the first is the stable one.
-    pub(super) fn of_route(read: &'a Namespace, name: &str) -> Result<Option<Self>, LookError> {
+    /// The HTTPRoute `name`: of two backends the first is the stable one. `known`: as of an
+    /// Ingress.
+    pub(super) fn of_route(
+        read: &'a Namespace,
+        name: &str,
+        known: Option<&str>,
+    ) -> Result<Option<Self>, LookError> {
         let named = |one: &&DynamicObject| one.metadata.name.as_deref() == Some(name);
         let Some(route) = read.routes.iter().find(named) else { return Ok(None) };
         let uid = route.metadata.uid.clone().unwrap_or_default();
-        let what = format!("httproute/{name}");
         let Some((stable, canary, weight)) = pair(route) else {
             let all = refs(route).into_iter().flatten();
-            let stable = only_backend(&what, all.map(|one| one.service).collect())?;
+            let all = all.map(|one| one.service).collect();
+            let stable = only_backend("httproute", name, all, known)?;
             return Ok(Some(Self { uid, stable: leads_to(read, &stable)?, canary: None }));
         };
         let canary =
@@ -130,7 +140,8 @@ impl Lever<'_> {
     pub(super) fn changes(&self, weight: u8) -> Vec<Value> {
         match self {
             Self::Ingress(ingress) => {
-                let part = u64::from(weight) * u64::from(total(ingress)) / 100;
+                // Rounded up: what is below the share would be waited for for ever.
+                let part = (u64::from(weight) * u64::from(total(ingress))).div_ceil(100);
                 vec![json!({ "op": "add", "path": WEIGHT_PATH, "value": part.to_string() })]
             }
             Self::Route(route) => {
@@ -222,14 +233,27 @@ fn shared(main: &Ingress, canary: &Ingress) -> Option<(Backend, Backend)> {
     })
 }
 
-fn only_backend(what: &str, mut all: Vec<Backend>) -> Result<Backend, LookError> {
+/// Where requests go while there is no canary. Of several Services it is the one that had a
+/// canary beside it, or that has the name of what leads there.
+fn only_backend(
+    kind: &str,
+    name: &str,
+    mut all: Vec<Backend>,
+    known: Option<&str>,
+) -> Result<Backend, LookError> {
     all.sort();
     all.dedup();
+    let what = format!("{kind}/{name}");
+    let is_one = |wanted: &&str| all.iter().any(|one| one == wanted);
+    if let Some(wanted) = known.filter(is_one).or(Some(name).filter(is_one)) {
+        return Ok(wanted.to_owned());
+    }
     match all.as_slice() {
         [only] => Ok(only.clone()),
         [] => Err(LookError::Permanent(format!("{what} leads to no Service"))),
         several => Err(LookError::Permanent(format!(
-            "{what} leads to several Services ({}): guard one that leads to one",
+            "{what} leads to several Services ({}), and none has its name: guard one that leads \
+             to one",
             several.join(", ")
         ))),
     }

@@ -37,8 +37,9 @@ pub(super) struct Move {
 ///
 /// 1. The target does not say what each service ran, or the judged deployment is no longer
 ///    in the history: refused.
-/// 2. A service runs, or is about to run, neither the target nor what it did when the judged
-///    deployment began: superseded.
+/// 2. A service runs neither the target nor what it did when the judged deployment began:
+///    superseded. It is about to do so: refused, because what builds may fail, and is left
+///    alone until then.
 /// 3. All run the target: in place; but if no service ever got the judged deployment, there
 ///    is nothing to undo: refused.
 /// 4. A service has no deploy of the target that was live: refused.
@@ -53,7 +54,7 @@ pub(super) fn choose(members: &[Member], plan: &RollbackPlan) -> Step {
     let Some(judged) = waves.iter().find(|wave| wave.id == plan.judged) else {
         return Step::Refuse(format!("Render's history shows {} no longer", plan.judged));
     };
-    let (mut moves, mut back) = (Vec::new(), Vec::new());
+    let (mut moves, mut back, mut coming) = (Vec::new(), Vec::new(), None);
     for ((place, member), wanted) in members.iter().enumerate().zip(&wanted) {
         let Some(heading) = member.heading() else {
             return Step::Refuse(format!("nothing of {} was ever live", member.name));
@@ -72,9 +73,14 @@ pub(super) fn choose(members: &[Member], plan: &RollbackPlan) -> Step {
                 }),
                 None => return Step::Refuse(unknown(member, wanted)),
             }
+        } else if heading.status() == Status::Coming && !heading.rolls_back() {
+            coming.get_or_insert_with(|| left_alone(member, heading, plan));
         } else {
             return Step::Superseded(stranger(member, heading, plan));
         }
+    }
+    if let Some(words) = coming {
+        return Step::Refuse(words);
     }
     match (moves.is_empty(), back.first()) {
         (false, _) => Step::RollBack(moves),
@@ -113,6 +119,14 @@ pub(super) fn unknown(member: &Member, content: &str) -> String {
         member.deploys.len(),
         member.name,
         short(content)
+    )
+}
+
+fn left_alone(member: &Member, heading: &Deploy, plan: &RollbackPlan) -> String {
+    format!(
+        "{}: it is left alone, and judged once it is live. If it is not to come, cancel it on \
+         Render and roll back then",
+        stranger(member, heading, plan)
     )
 }
 

@@ -3,6 +3,9 @@
 //! A push makes one deploy of each service: those of one commit that begin together are one
 //! deployment, named by the first of them. A commit that is deployed again is another
 //! deployment with the same revision.
+//!
+//! What only builds, or failed before anything of it was live, is not in place: what it was
+//! to replace goes on being shown, and so being watched.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,6 +20,13 @@ use crate::model::{Controller, PlatformDeployment, Revision, RollOut, ServiceKey
 const JOIN: SignedDuration = SignedDuration::from_secs(60);
 /// The same for rollbacks, which may be tried again for one of the services.
 const JOIN_ROLLBACK: SignedDuration = SignedDuration::from_mins(10);
+/// How long after its newest deploy a rollback that leaves services alone is taken for whole,
+/// where it restores what the group ran before: calls of one rollback follow each other
+/// within seconds.
+const WHOLE: SignedDuration = SignedDuration::from_secs(30);
+/// How long a deployment of which nothing is live yet is not shown. An announcement waits for
+/// ten minutes (`JOIN_WITHIN`) to find its deployment, so this must end before.
+const UNSEEN: SignedDuration = SignedDuration::from_mins(8);
 
 /// One service of a group.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,14 +61,85 @@ pub(super) struct Wave<'a> {
     pub(super) parts: BTreeMap<usize, &'a Deploy>,
     content: String,
     rolls_back: bool,
+    /// Until when other deploys join it.
+    open_until: Timestamp,
 }
 
-impl Wave<'_> {
+impl<'a> Wave<'a> {
+    fn begin(place: usize, deploy: &'a Deploy) -> Self {
+        Self {
+            id: &deploy.id,
+            begun: deploy.created_at,
+            parts: BTreeMap::from([(place, deploy)]),
+            content: deploy.content(),
+            rolls_back: deploy.rolls_back(),
+            open_until: later(
+                deploy.created_at,
+                if deploy.rolls_back() { JOIN_ROLLBACK } else { JOIN },
+            ),
+        }
+    }
+
     /// Until when deploys of the same commit join it.
     pub(super) fn open_until(&self) -> Timestamp {
-        let join = if self.rolls_back { JOIN_ROLLBACK } else { JOIN };
-        self.begun.checked_add(join).unwrap_or(self.begun)
+        self.open_until
     }
+
+    /// Services of a group may go back to different commits.
+    fn takes(&self, place: usize, deploy: &Deploy) -> bool {
+        self.rolls_back == deploy.rolls_back()
+            && (self.rolls_back || self.content == deploy.content())
+            && !self.parts.contains_key(&place)
+            && deploy.created_at <= self.open_until
+    }
+
+    fn is_gathered(&self, members: &[Member], now: Timestamp) -> bool {
+        self.parts.len() == members.len() || now > self.open_until
+    }
+
+    /// Whether it is shown: something of it has been live, or it takes so long that its
+    /// announcement would not find it any more. A rollback builds nothing, and how it fails
+    /// is told.
+    fn has_come(&self, now: Timestamp) -> bool {
+        let unseen_until = later(self.begun, UNSEEN);
+        let come = |deploy: &&Deploy| match deploy.status() {
+            Status::Live | Status::Was => true,
+            Status::Coming => now > unseen_until,
+            Status::Never(_) => deploy.finished_at.is_some_and(|at| at > unseen_until),
+        };
+        self.rolls_back || self.parts.values().any(come)
+    }
+
+    /// Whether it is on its way still, and not shown for it.
+    fn is_to_come(&self, members: &[Member], now: Timestamp) -> bool {
+        let coming = |(place, deploy): (&usize, &&Deploy)| {
+            deploy.status() == Status::Coming && members[*place].heading() == Some(*deploy)
+        };
+        !self.has_come(now) && self.parts.iter().any(coming)
+    }
+
+    fn revision(&self, members: &[Member]) -> Revision {
+        composed(members, |place, member| {
+            self.parts.get(&place).copied().or_else(|| member.before(self.begun))
+        })
+    }
+
+    /// Whether a rollback of some services is all of it: the group is back at what it ran
+    /// before. Who still runs what another was taken back from may be next.
+    fn restores(&self, members: &[Member], earlier: &[Wave]) -> bool {
+        let stood = |place: &usize| members[*place].before(self.begun).map(Deploy::content);
+        let left: BTreeSet<String> = self.parts.keys().filter_map(stood).collect();
+        let others = (0..members.len()).filter(|place| !self.parts.contains_key(place));
+        let mut standing = others.filter_map(|place| stood(&place));
+        !standing.any(|content| left.contains(&content)) && {
+            let name = self.revision(members).name;
+            earlier.iter().any(|wave| wave.revision(members).name == name)
+        }
+    }
+}
+
+fn later(than: Timestamp, by: SignedDuration) -> Timestamp {
+    than.checked_add(by).unwrap_or(than)
 }
 
 /// All that the history shows, oldest first.
@@ -72,24 +153,23 @@ pub(super) fn waves(members: &[Member]) -> Vec<Wave<'_>> {
     });
     let mut waves: Vec<Wave> = Vec::new();
     for (place, deploy) in all {
-        let (content, rolls_back) =
-            (deploy.content(), deploy.trigger.as_deref() == Some("rollback"));
-        let joins = |wave: &&mut Wave| {
-            wave.content == content
-                && wave.rolls_back == rolls_back
-                && !wave.parts.contains_key(&place)
-                && deploy.created_at <= wave.open_until()
-        };
-        // Not only the newest one: deploys of two pushes may come mixed.
-        match waves.iter_mut().rev().take(members.len()).find(joins) {
+        // Not only the newest one: deploys of two pushes may come mixed. Those of one service
+        // come in order.
+        let open = (0..waves.len()).rev().take(members.len());
+        let mut open = open.take_while(|at| !waves[*at].parts.contains_key(&place));
+        let at = open.find(|at| waves[*at].takes(place, deploy)).unwrap_or(waves.len());
+        match waves.get_mut(at) {
             Some(wave) => drop(wave.parts.insert(place, deploy)),
-            None => waves.push(Wave {
-                id: &deploy.id,
-                begun: deploy.created_at,
-                parts: BTreeMap::from([(place, deploy)]),
-                content,
-                rolls_back,
-            }),
+            None => waves.push(Wave::begin(place, deploy)),
+        }
+        let (wave, earlier) = (&waves[at], &waves[..at]);
+        if wave.rolls_back && wave.parts.len() < members.len() {
+            let is_whole = wave.restores(members, earlier);
+            waves[at].open_until = if is_whole {
+                later(deploy.created_at, WHOLE)
+            } else {
+                later(waves[at].begun, JOIN_ROLLBACK)
+            };
         }
     }
     waves
@@ -98,10 +178,10 @@ pub(super) fn waves(members: &[Member]) -> Vec<Wave<'_>> {
 /// One look at a group; `None`: nothing was ever deployed there.
 pub(super) fn sighting(key: &ServiceKey, members: &[Member], now: Timestamp) -> Option<Sighting> {
     let waves = waves(members);
-    let gathered = |wave: &&Wave| wave.parts.len() == members.len() || now > wave.open_until();
-    let shown = waves.iter().rev().find(gathered).or_else(|| waves.last())?;
+    let shown = newest_come(&waves, members, now).or_else(|| waves.last())?;
     let primary = deployment(shown, members);
-    let before = waves.iter().take_while(|wave| wave.id != shown.id).last();
+    let at = waves.iter().position(|wave| wave.id == shown.id)?;
+    let before = waves[..at].iter().rev().find(|wave| wave.has_come(now));
     // What is replaced serves until the roll-out is over.
     let others = match primary.roll_out {
         RollOut::Completed => Vec::new(),
@@ -109,7 +189,8 @@ pub(super) fn sighting(key: &ServiceKey, members: &[Member], now: Timestamp) -> 
             before.map(|wave| still_there(wave, members)).into_iter().collect()
         }
     };
-    let coming = shown.parts.values().find(|deploy| deploy.status() == Status::Coming);
+    let mut coming = waves[at..].iter().rev().flat_map(|wave| wave.parts.values());
+    let coming = coming.find(|deploy| deploy.status() == Status::Coming);
     Some(Sighting {
         service: key.clone(),
         at: now,
@@ -120,6 +201,19 @@ pub(super) fn sighting(key: &ServiceKey, members: &[Member], now: Timestamp) -> 
         primary,
         others,
     })
+}
+
+/// The newest deployment that is more than a build. One that overtook another, of other
+/// services, which is still on its way, is shown after it: each is judged.
+fn newest_come<'w, 'a>(
+    waves: &'w [Wave<'a>],
+    members: &[Member],
+    now: Timestamp,
+) -> Option<&'w Wave<'a>> {
+    let come = |wave: &Wave| wave.is_gathered(members, now) && wave.has_come(now);
+    let at = waves.iter().rposition(come)?;
+    let overtaken = waves[..at].iter().find(|wave| wave.is_to_come(members, now));
+    overtaken.filter(|_| !waves[at].rolls_back).or(Some(&waves[at]))
 }
 
 fn deployment(wave: &Wave, members: &[Member]) -> PlatformDeployment {
@@ -141,9 +235,7 @@ fn deployment(wave: &Wave, members: &[Member]) -> PlatformDeployment {
     let count = |many: usize| u32::try_from(many).unwrap_or(u32::MAX);
     PlatformDeployment {
         id: wave.id.to_owned(),
-        revision: composed(members, |place, member| {
-            wave.parts.get(&place).copied().or_else(|| member.before(wave.begun))
-        }),
+        revision: wave.revision(members),
         created_at: wave.begun,
         roll_out,
         reason: (!failed.is_empty()).then(|| failed.join("; ")),

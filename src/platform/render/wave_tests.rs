@@ -26,6 +26,7 @@ pub(in crate::platform::render) fn deploy(
         }),
         image: None,
         created_at: at(second),
+        finished_at: None,
     }
 }
 
@@ -66,41 +67,125 @@ fn a_push_to_both_is_one_deployment_named_by_the_first_of_its_deploys() {
     assert_eq!((look.primary.id.as_str(), look.is_stable()), ("dep-3", true));
 }
 
+const BUILDING: [&str; 6] = [
+    "created",
+    "queued",
+    "build_in_progress",
+    "pre_deploy_in_progress",
+    "update_in_progress",
+    "something_new",
+];
+const FAILED: [&str; 4] = ["build_failed", "pre_deploy_failed", "update_failed", "canceled"];
+
+/// The worker's deploy with this status, of a push whose other deploy is live.
+fn half(status: &str) -> PlatformDeployment {
+    let web = [deploy("dep-1", 'a', 0, "deactivated"), deploy("dep-3", 'b', 500, "live")];
+    let worker = [deploy("dep-2", 'a', 1, "live"), deploy("dep-4", 'b', 501, status)];
+    seen(&web, &worker, 600).primary
+}
+
 #[test]
 fn every_status_of_render_means_something_and_one_that_is_not_known_is_waited_for() {
-    let look = |status: &str| {
-        let web = [deploy("dep-1", 'a', 0, "live"), deploy("dep-2", 'b', 500, status)];
-        sighting(&key(), &[member("web", &web)], at(600)).unwrap().primary
-    };
-    for status in [
-        "created",
-        "queued",
-        "build_in_progress",
-        "pre_deploy_in_progress",
-        "update_in_progress",
-        "something_new",
-    ] {
-        assert_eq!((look(status).roll_out, look(status).running), (RollOut::InProgress, 0));
+    for status in BUILDING {
+        assert_eq!((half(status).roll_out, half(status).running), (RollOut::InProgress, 1));
     }
-    for status in ["build_failed", "pre_deploy_failed", "update_failed", "canceled"] {
-        let primary = look(status);
-        assert_eq!((primary.roll_out, primary.running, primary.failed), (RollOut::Failed, 0, 1));
+    for status in FAILED {
+        let primary = half(status);
+        assert_eq!((primary.roll_out, primary.running, primary.failed), (RollOut::Failed, 1, 1));
         let reason = primary.reason.unwrap();
         assert!(reason.ends_with("and Render keeps aaaaaaa live"), "{reason}");
     }
-    assert_eq!(look("deactivated").roll_out, RollOut::Completed);
+    assert_eq!(half("deactivated").roll_out, RollOut::Completed);
+}
+
+#[test]
+fn what_builds_or_failed_before_it_was_live_is_not_in_place_and_what_is_goes_on_being_shown() {
+    let look = |status: &str| {
+        let both =
+            |ids: [&str; 2]| [deploy(ids[0], 'a', 0, "live"), deploy(ids[1], 'b', 500, status)];
+        seen(&both(["dep-1", "dep-3"]), &both(["dep-2", "dep-4"]), 600)
+    };
+    for status in BUILDING {
+        let seen = look(status);
+        assert_eq!((seen.primary.id.as_str(), seen.is_stable()), ("dep-1", true), "{status}");
+        assert!(seen.in_flight.is_some(), "{status}");
+    }
+    for status in FAILED {
+        let seen = look(status);
+        assert_eq!((seen.primary.id.as_str(), seen.is_stable()), ("dep-1", true), "{status}");
+        assert_eq!(seen.in_flight, None, "{status}");
+    }
+    // The first one of all has nothing before it.
+    let first = [deploy("dep-1", 'a', 0, "build_in_progress")];
+    let look = sighting(&key(), &[member("web", &first)], at(9)).unwrap().primary;
+    assert_eq!((look.id.as_str(), look.roll_out), ("dep-1", RollOut::InProgress));
+}
+
+#[test]
+fn what_was_canceled_by_the_next_push_is_neither_its_source_nor_beside_it() {
+    let web = [
+        deploy("dep-1", 'a', 0, "live"),
+        deploy("dep-2", 'b', 500, "canceled"),
+        deploy("dep-3", 'c', 520, "update_in_progress"),
+    ];
+    let worker = [
+        deploy("dep-4", 'a', 0, "deactivated"),
+        deploy("dep-5", 'b', 500, "canceled"),
+        deploy("dep-6", 'c', 520, "live"),
+    ];
+    let look = seen(&web, &worker, 600);
+    assert_eq!((look.primary.id.as_str(), look.in_flight.as_deref()), ("dep-3", Some("dep-3")));
+    assert_eq!(look.source.unwrap().name, commit('a'));
+    let others: Vec<_> = look.others.iter().map(|one| (one.id.as_str(), one.running)).collect();
+    assert_eq!(others, [("dep-1", 1)]);
+}
+
+#[test]
+fn a_build_that_takes_long_is_shown_while_its_announcement_still_waits_for_it() {
+    let look = |status: &str, finished: Option<i64>, second| {
+        let coming = Deploy { finished_at: finished.map(at), ..deploy("dep-2", 'b', 500, status) };
+        let web = [deploy("dep-1", 'a', 0, "live"), coming];
+        sighting(&key(), &[member("web", &web)], at(second)).unwrap().primary
+    };
+    assert_eq!(look("build_in_progress", None, 500 + 8 * 60).id, "dep-1");
+    let long = look("build_in_progress", None, 500 + 8 * 60 + 1);
+    assert_eq!((long.id.as_str(), long.roll_out, long.running), ("dep-2", RollOut::InProgress, 0));
+    assert!(UNSEEN < SignedDuration::from_mins(10), "as long as an announcement waits");
+    // What was shown once does not vanish.
+    let failed = look("build_failed", Some(500 + 8 * 60 + 2), 2000);
+    assert_eq!((failed.id.as_str(), failed.roll_out), ("dep-2", RollOut::Failed));
+    assert_eq!(look("build_failed", Some(600), 2000).id, "dep-1");
+}
+
+#[test]
+fn a_deployment_that_is_overtaken_by_another_services_is_shown_before_it() {
+    let look = |status: &str, second| {
+        let web = [deploy("dep-1", 'a', 0, "live"), deploy("dep-3", 'b', 500, status)];
+        let worker = [deploy("dep-2", 'a', 1, "deactivated"), deploy("dep-4", 'c', 520, "live")];
+        seen(&web, &worker, second).primary
+    };
+    let first = look("build_in_progress", 600);
+    assert_eq!((first.id.as_str(), first.roll_out), ("dep-3", RollOut::InProgress));
+    let name = format!("web={},worker={}", commit('b'), commit('c'));
+    for (status, name) in
+        [("live", name), ("build_failed", format!("web={},worker={}", commit('a'), commit('c')))]
+    {
+        let next = look(status, 700);
+        assert_eq!((next.id.as_str(), next.revision.name), ("dep-4", name));
+    }
+    assert_eq!(look("something_new", 1000).id, "dep-4", "not for ever");
 }
 
 #[test]
 fn a_deployment_keeps_its_name_so_it_is_shown_once_all_have_come_or_their_time_is_over() {
     let old = [deploy("dep-1", 'a', 0, "live")];
-    let web = [deploy("dep-1", 'a', 0, "live"), deploy("dep-3", 'b', 500, "build_in_progress")];
+    let web = [deploy("dep-1", 'a', 0, "live"), deploy("dep-3", 'b', 500, "live")];
     assert_eq!(seen(&web, &old, 501).primary.id, "dep-1", "the worker's may still come");
     let alone = seen(&web, &old, 561).primary;
     assert_eq!(alone.revision.name, format!("web={},worker={}", commit('b'), commit('a')));
     assert_eq!(alone.revision.short(), "web bbbbbbb, worker aaaaaaa");
     // A straggler is a deployment of its own.
-    let late = [deploy("dep-2", 'a', 1, "live"), deploy("dep-4", 'b', 570, "created")];
+    let late = [deploy("dep-2", 'a', 1, "live"), deploy("dep-4", 'b', 570, "live")];
     let both = seen(&web, &late, 640).primary;
     assert_eq!((both.id.as_str(), both.revision.name), ("dep-4", commit('b')));
 }
@@ -113,16 +198,16 @@ fn the_same_commit_again_is_another_deployment_of_the_same_revision() {
     assert_eq!((primary.id.as_str(), primary.revision.name), ("dep-3", commit('a')));
 }
 
+fn back(id: &str, letter: char, second: i64, status: &str) -> Deploy {
+    Deploy { trigger: Some("rollback".to_owned()), ..deploy(id, letter, second, status) }
+}
+
 #[test]
 fn a_rollback_that_one_service_gets_later_is_one_deployment() {
-    let back = |id, second| Deploy {
-        trigger: Some("rollback".to_owned()),
-        ..deploy(id, 'a', second, "live")
-    };
     let web = [
         deploy("dep-1", 'a', 0, "deactivated"),
         deploy("dep-3", 'b', 500, "deactivated"),
-        back("dep-5", 900),
+        back("dep-5", 'a', 900, "live"),
     ];
     let judged = deploy("dep-4", 'b', 500, "live");
     let half = seen(&web, &[deploy("dep-2", 'a', 0, "deactivated"), judged.clone()], 1000);
@@ -130,7 +215,7 @@ fn a_rollback_that_one_service_gets_later_is_one_deployment() {
     let worker = [
         deploy("dep-2", 'a', 0, "deactivated"),
         Deploy { status: "deactivated".into(), ..judged },
-        back("dep-6", 1005),
+        back("dep-6", 'a', 1005, "live"),
     ];
     let whole = seen(&web, &worker, 1010);
     assert_eq!(
@@ -138,6 +223,61 @@ fn a_rollback_that_one_service_gets_later_is_one_deployment() {
         ("dep-5", commit('a'))
     );
     assert!(whole.is_stable());
+}
+
+#[test]
+fn services_that_go_back_to_different_commits_are_one_rollback() {
+    // The web service ran a and the worker b; c came to both.
+    let web = |status: &str| {
+        let all = [deploy("dep-1", 'a', 0, "deactivated"), deploy("dep-3", 'c', 1500, "live")];
+        [&all[..], &[back("dep-5", 'a', 2000, status)]].concat()
+    };
+    let worker = [deploy("dep-2", 'b', 700, "deactivated"), deploy("dep-4", 'c', 1501, "live")];
+    for second in [2001, 2040, 2599] {
+        assert_eq!(seen(&web("live"), &worker, second).primary.id, "dep-3", "{second}");
+    }
+    let both = [&worker[..], &[back("dep-6", 'b', 2100, "update_in_progress")]].concat();
+    for second in [2101, 2601, 2650, 2701, 9000] {
+        let primary = seen(&web("live"), &both, second).primary;
+        let name = format!("web={},worker={}", commit('a'), commit('b'));
+        assert_eq!((primary.id.as_str(), primary.revision.name), ("dep-5", name), "{second}");
+    }
+}
+
+#[test]
+fn a_rollback_of_one_service_is_shown_soon_where_the_group_ran_that_before() {
+    // Only the web service was pushed: a, then c. The worker runs b all the time.
+    let web = |extra: &[Deploy]| {
+        let all = [deploy("dep-1", 'a', 0, "deactivated"), deploy("dep-3", 'c', 1500, "live")];
+        [&all[..], &[back("dep-5", 'a', 2000, "live")], extra].concat()
+    };
+    let worker = [deploy("dep-2", 'b', 1, "live")];
+    assert_eq!(seen(&web(&[]), &worker, 2030).primary.id, "dep-3", "another may follow");
+    let shown = seen(&web(&[]), &worker, 2031);
+    let name = format!("web={},worker={}", commit('a'), commit('b'));
+    assert_eq!((shown.primary.id.as_str(), shown.primary.revision.name.clone()), ("dep-5", name));
+    assert!(shown.is_stable());
+    // The same where both ran the same before.
+    let same = [deploy("dep-2", 'a', 0, "live")];
+    let shown = seen(&web(&[]), &same, 2031).primary;
+    assert_eq!((shown.id.as_str(), shown.revision.name), ("dep-5", commit('a')));
+    // It is closed then: what another service does later is another deployment.
+    let later = [deploy("dep-2", 'b', 1, "deactivated"), back("dep-6", 'd', 2060, "live")];
+    assert_eq!(seen(&web(&[]), &later, 2061).primary.id, "dep-5");
+    assert_eq!(seen(&web(&[]), &later, 2661).primary.id, "dep-6");
+}
+
+#[test]
+fn a_rollback_waits_for_a_service_that_still_runs_what_another_was_taken_back_from() {
+    // c came to the worker first, and minutes later to the web service: a with c has been.
+    let web = [
+        deploy("dep-1", 'a', 0, "deactivated"),
+        deploy("dep-3", 'c', 1500, "deactivated"),
+        back("dep-5", 'a', 2000, "live"),
+    ];
+    let worker = [deploy("dep-2", 'a', 0, "deactivated"), deploy("dep-4", 'c', 1000, "live")];
+    assert_eq!(seen(&web, &worker, 2100).primary.id, "dep-3", "the worker's may be refused still");
+    assert_eq!(seen(&web, &worker, 2601).primary.id, "dep-5");
 }
 
 #[test]

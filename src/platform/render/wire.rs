@@ -86,6 +86,9 @@ pub(super) struct Deploy {
     #[serde(default)]
     pub(super) image: Option<Image>,
     pub(super) created_at: Timestamp,
+    /// When it came live or failed.
+    #[serde(default)]
+    pub(super) finished_at: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -128,6 +131,11 @@ impl Deploy {
             "canceled" => Status::Never("it was canceled"),
             _ => Status::Coming,
         }
+    }
+
+    /// Whether it puts an earlier build back.
+    pub(super) fn rolls_back(&self) -> bool {
+        self.trigger.as_deref() == Some("rollback")
     }
 
     /// Whether it has served.

@@ -35,7 +35,8 @@ pub(super) fn whole(check: &Check) -> String {
 }
 
 fn compared(old: &Check, new: &Check, told: &mut Told) {
-    let Check { name, measure, normal, breach, baseline, min_traffic, window, leak, from } = old;
+    let Check { name, measure, normal, breach, baseline, min_traffic, window, leak, .. } = old;
+    let Check { from, optional: aside, .. } = old;
     measured(name, measure, &new.measure, told);
     told.neutral(&format!("{name}: source"), source(from.as_deref()), source(new.from.as_deref()));
     for severity in [Severity::Sev1, Severity::Sev2, Severity::Sev3] {
@@ -48,6 +49,7 @@ fn compared(old: &Check, new: &Check, told: &mut Told) {
     let shown = |window: Option<_>| optional(window, "the phase's interval");
     told.neutral(&format!("{name}: window"), shown(*window), shown(new.window));
     leaks(name, new, leak.as_ref(), told);
+    told.changed(&format!("{name}: optional"), aside, new.optional, aside.cmp(&new.optional));
 }
 
 /// Where its series come from.
@@ -182,7 +184,8 @@ fn probe(probe: &Probe) -> String {
     });
     let command = probe.command().map(|name| format!("command {name}"));
     let what: Vec<String> = command.into_iter().chain(steps).collect();
-    format!("{}, every {:#}", what.join("; "), probe.every)
+    let new_only = if probe.new_only { ", new revision alone" } else { "" };
+    format!("{}, every {:#}{new_only}", what.join("; "), probe.every)
 }
 
 fn json(value: &JsonValue) -> String {

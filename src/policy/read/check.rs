@@ -12,6 +12,7 @@ use super::leak::leak;
 use super::limit::Wall;
 use super::raw::{BaselineText, BreachText, CheckText, CountText, RatioText};
 use super::scalar::At;
+use super::web::JsonText;
 use super::{foreign, heartbeat, limits, logs, probe, web};
 use crate::model::Severity;
 use crate::policy::diagnostic::{Mistake, quoted};
@@ -45,7 +46,7 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    fn of(text: &CheckText) -> Self {
+    pub fn of(text: &CheckText) -> Self {
         let BreachText { sev1, sev2, sev3 } = &text.breach;
         let breach = [(Severity::Sev1, sev1), (Severity::Sev2, sev2), (Severity::Sev3, sev3)];
         Self {
@@ -140,6 +141,7 @@ pub(super) fn check(name: &str, text: &CheckText, desk: &mut Desk) -> Option<Che
         min_traffic: min_traffic(text),
         window,
         from: None,
+        optional: text.optional.as_ref().is_some_and(|optional| optional.value),
     })
 }
 
@@ -230,7 +232,7 @@ fn measure(name: &str, text: &CheckText, limits: &Limits, desk: &mut Desk) -> Op
         let unit = limits::of_tasks(gauge.value);
         return Some(Measure::Gauge { of: Gauged::Tasks(gauge.value), unit });
     }
-    let unit = limits.unit();
+    let unit = unit(text, limits);
     if let Some(text) = &text.json {
         let value = Box::new(web::json(&["checks", name, "json"], text, desk)?);
         return Some(Measure::Gauge { of: Gauged::Json(value), unit });
@@ -248,13 +250,22 @@ fn measure(name: &str, text: &CheckText, limits: &Limits, desk: &mut Desk) -> Op
     Some(Measure::Gauge { of: Gauged::Query(query), unit })
 }
 
+/// What a gauge is in: what is counted is a number, and else its limits say it.
+fn unit(text: &CheckText, limits: &Limits) -> Unit {
+    let counts = |json: &JsonText| json.count.as_ref().is_some_and(|count| count.value);
+    if text.logs.is_some() || text.json.as_ref().is_some_and(counts) {
+        return Unit::Number;
+    }
+    limits.unit()
+}
+
 /// What kind of check it is meant to be, whether or not all of it could be read.
 fn kind(text: &CheckText, limits: &Limits) -> Option<Kind> {
     let latency = text.latency.as_ref().map(|text| match text.cloudwatch {
         Some(_) => Kind::Gauge(Unit::Seconds),
         None => Kind::Latency,
     });
-    let gauge = || Kind::Gauge(limits.unit());
+    let gauge = || Kind::Gauge(unit(text, limits));
     let kinds = [
         text.ratio.as_ref().map(|_| Kind::Ratio),
         latency,

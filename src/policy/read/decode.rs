@@ -142,6 +142,12 @@ fn mistake(error: &FromNodeError) -> Mistake {
             Mistake::new("merge keys (`<<`) are not read in a policy")
                 .mend("put what is shared into `_defaults.yaml`")
         }
+        SerdeError::UnknownFieldError(field, known, _)
+            if field == "window" && (known.contains(&"url") || known.contains(&"group")) =>
+        {
+            Mistake::new("unknown key `window`")
+                .mend("it stands in the check, beside this and `breach`")
+        }
         SerdeError::UnknownFieldError(field, known, _) => {
             Mistake::new(format!("unknown key `{field}`")).mend_from(field, known)
         }

@@ -4,7 +4,7 @@ use schemars::{Schema, json_schema};
 
 use super::amount::stretch;
 use super::scalar::Scalar;
-use crate::policy::diagnostic::Mistake;
+use crate::policy::diagnostic::{Mistake, nearest};
 use crate::policy::{Bound, Limit, Side, Unit};
 
 impl Scalar for Bound {
@@ -98,16 +98,31 @@ fn failures(text: &str) -> Option<Result<Bound, Mistake>> {
     })
 }
 
+/// The failures that a whole number stands for, alone or with a word such as `fails`.
+fn count_of_failures(text: &str) -> Option<String> {
+    let at = text.find(|char: char| !char.is_ascii_digit()).unwrap_or(text.len());
+    let (number, word) = (&text[..at], text[at..].trim().to_lowercase());
+    let count = number.parse::<u32>().ok().filter(|count| (1..=MOST_FAILURES).contains(count))?;
+    let is_slip = word.is_empty()
+        || word.starts_with("fail")
+        || !nearest(&word, ["failure", "failures"]).is_empty();
+    is_slip.then(|| Unit::Failures.show(f64::from(count)))
+}
+
 fn bound_of(text: &str) -> Result<Bound, Mistake> {
     let sides =
         [(">=", Side::AtLeast), ("<=", Side::AtMost), (">", Side::Above), ("<", Side::Below)];
     let found = sides.iter().find_map(|(sign, side)| Some((text.strip_prefix(sign)?, *side)));
     let Some((amount, side)) = found else {
         let no = Mistake::new(format!("`{text}` does not say which side of it is meant"));
-        return Err(if quantity(text).is_ok() {
-            no.mend(format!("did you mean `> {text}` or `< {text}`?"))
-        } else {
-            no.mend("a limit reads `> 5%`")
+        return Err(match (quantity(text).is_ok(), count_of_failures(text)) {
+            (true, Some(meant)) => no.mend(format!(
+                "did you mean `> {text}` or `< {text}`, or `{meant}` of what is up or down?"
+            )),
+            (true, None) => no.mend(format!("did you mean `> {text}` or `< {text}`?")),
+            (false, Some(meant)) => Mistake::new(format!("`{text}` is no limit"))
+                .mend(format!("did you mean `{meant}`?")),
+            (false, None) => no.mend("a limit reads `> 5%`"),
         });
     };
     if let Some(rest) = amount.trim_start().strip_prefix(['<', '>', '=']) {
@@ -211,6 +226,15 @@ mod tests {
     fn what_is_no_limit_is_refused_with_what_was_meant() {
         let mend = |text: &str| <Limit as Scalar>::parse(text).unwrap_err().mend;
         assert_eq!(mend("5%").unwrap(), "did you mean `> 5%` or `< 5%`?");
+        assert_eq!(
+            mend("3").unwrap(),
+            "did you mean `> 3` or `< 3`, or `3 failures` of what is up or down?"
+        );
+        for text in ["3 fails", "3 failed", "3 Failure s", "3 falures"] {
+            assert_eq!(mend(text).unwrap(), "did you mean `3 failures`?", "{text}");
+        }
+        assert_eq!(mend("1 fail").unwrap(), "did you mean `1 failure`?");
+        assert_eq!(mend("3 apples").unwrap(), "a limit reads `> 5%`");
         assert_eq!(
             mend("> 5 sec").unwrap(),
             "known are `%`, `ms`, `s`, `m`, `h`, `kB`, `MB`, `GB`, `KiB`, `MiB` and `GiB`"

@@ -10,6 +10,7 @@ mod check;
 mod cloudwatch;
 mod decode;
 mod desk;
+mod doubts;
 mod emit;
 mod expression;
 mod foreign;
@@ -186,6 +187,7 @@ impl Shelf<'_> {
         if let Some(policy) = &policy {
             sharing::check(&decoded.value, &mut desk);
             notify::check(&decoded.value, policy, &mut desk);
+            doubts::check(&decoded.value, policy, &mut desk);
         }
         home::bring(&tree, top, before, report);
         let policy = policy?;

@@ -36,6 +36,8 @@ pub(super) struct ProbeText {
     pub requests: Option<Vec<StepText>>,
     /// From the beginning of one run to that of the next; after a failure the next one begins within 30s. Default: 5m.
     pub every: Option<At<Stretch>>,
+    /// Whether it asks the new revision alone, where that has no traffic yet: then what fails counts from the first run on, though nobody has seen it good. Default: false.
+    pub new_only: Option<At<bool>>,
 }
 
 /// A request, and what its answer must be.
@@ -132,7 +134,8 @@ pub(super) fn probe(name: &str, text: &ProbeText, desk: &mut Desk) -> Option<Pro
         }
     };
     let every = text.every.as_ref().map_or(EVERY, |every| every.value.0);
-    let probe = Probe { of: of?, every };
+    let new_only = text.new_only.as_ref().is_some_and(|only| only.value);
+    let probe = Probe { of: of?, every, new_only };
     (desk.report.count() == before).then_some(probe)
 }
 

@@ -135,7 +135,7 @@ pub(super) struct CheckText {
     pub latency: Option<LatencyText>,
     /// Any instant query; of several series the worst counts.
     pub query: Option<At<Query>>,
-    /// An instant query whose series are 1 (up) or 0 (down): of several, one that is down counts. Its limits are failures running: `SEV1: 3 failures`.
+    /// An instant query whose series are 1 (up) or 0 (down): of several, one that is down counts, but one that was down just before the deployment only once it has been up. Its limits are failures running: `SEV1: 3 failures`.
     pub status: Option<At<Query>>,
     /// A metric of CloudWatch as a value.
     pub cloudwatch: Option<CloudWatchText>,
@@ -145,7 +145,7 @@ pub(super) struct CheckText {
     pub json: Option<JsonText>,
     /// A health endpoint: up or down, and each check in its JSON by its own name. What was down before the deployment counts once it has been up. Its limits are failures running: `SEV1: 3 failures`.
     pub http: Option<HttpText>,
-    /// Events of CloudWatch Logs that match a filter pattern, counted within the window. Their text is never kept or shown.
+    /// Events of CloudWatch Logs that match a filter pattern, counted within the window. Their text is never kept or shown. A log that falls silent counts zero: put a health check or a ratio of requests beside it.
     pub logs: Option<LogsText>,
     /// A smoke test or a user flow, run at the start of the roll-out, when the grace has ended, and then every so often: up or down. What failed before the deployment counts once it has been good. Its limits are failures running: `SEV1: 2 failures`.
     pub probe: Option<ProbeText>,
@@ -167,6 +167,8 @@ pub(super) struct CheckText {
     pub window: Option<At<Stretch>>,
     /// Where its `counter`, `query` or `status` is read, if not where the policy says.
     pub source: Option<SourceText>,
+    /// Whether a watch may pass though it was never measured in it. Once it has been, it counts as every other. Default: false.
+    pub optional: Option<At<bool>>,
 }
 
 /// A check, or `off`, which takes away what a bundle or a `_defaults.yaml` brings.

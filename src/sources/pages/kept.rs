@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use crate::sources::track::Mark;
+
 /// All samples are kept for as long as the stretch before a deployment is looked at.
 const DENSE_MS: i64 = (2 * 60 + 20) * 60 * 1000;
 /// Older ones for as long as what passes by itself is looked for.
@@ -44,9 +46,10 @@ impl Kept {
         {
             self.new.pop_front();
             let far = self.old.back().is_none_or(|(last, _)| at - last >= THIN_MS);
-            let falls = self.new.front().is_some_and(|(_, next)| *next < value || is_end(*next));
-            let fell = self.aged.replace(value).is_some_and(|before| before > value);
-            if far || falls || fell || is_end(value) {
+            let falls = self.new.front().is_some_and(|(_, next)| *next < value || is_none(*next));
+            let before = self.aged.replace(value);
+            let fell = before.is_some_and(|before| before > value || is_none(before));
+            if far || falls || fell || is_none(value) {
                 self.old.push_back((at, value));
             }
         }
@@ -67,7 +70,7 @@ impl Kept {
         self.new.back().or(self.old.back()).copied()
     }
 
-    /// The samples from `from` to `until`, both among them.
+    /// The samples from `from` to `until`, both among them, with the marks between them.
     pub fn between(&self, from: i64, until: i64) -> Vec<(i64, f64)> {
         let within = |all: &VecDeque<(i64, f64)>| -> Vec<(i64, f64)> {
             let start = all.partition_point(|(at, _)| *at < from);
@@ -81,7 +84,7 @@ impl Kept {
     pub fn value(&self, at: i64, lookback: i64) -> Option<f64> {
         let before = |all: &VecDeque<(i64, f64)>| {
             let next = all.partition_point(|(time, _)| *time <= at);
-            next.checked_sub(1).and_then(|last| all.get(last).copied())
+            all.range(..next).rev().find(|(_, value)| Mark::of(*value).is_none()).copied()
         };
         let (time, value) = before(&self.new).or_else(|| before(&self.old))?;
         (at.saturating_sub(time) < lookback && !is_end(value)).then_some(value)
@@ -90,6 +93,11 @@ impl Kept {
 
 fn is_end(value: f64) -> bool {
     value.to_bits() == ENDED
+}
+
+/// Whether it is no value of the series.
+fn is_none(value: f64) -> bool {
+    is_end(value) || Mark::of(value).is_some()
 }
 
 #[cfg(test)]

@@ -12,16 +12,26 @@
 //!   with `each_address` the address of each instance that the name leads to.
 //! - **Ends.** As in Prometheus a series that is missing on a page that was read, and all
 //!   series of a page that was not, end there: values don't outlive what they are about.
+//! - **Times.** A sample is of the moment at which it is kept, not of the one at which it was
+//!   asked for: what is asked about the time before may have been answered by then. Each
+//!   instance is kept as it comes.
 //! - **A page that can't be read is missing data.** Five minutes after it was last read the
 //!   reason is the answer, for whatever asks for it; also where other pages are read, because
 //!   a missing series of errors looks like none.
+//! - **So is an instance.** One whose page can't be used makes the answer the reason at once,
+//!   also where others are read: it may be the new revision. So does one that has not answered
+//!   for five minutes while the name leads to it; until then it may be gone before its address.
 //! - **One process.** A page whose `process_start_time_seconds` falls is answered by several
 //!   processes in turn, behind a load balancer: the differences of their counters would be
 //!   made up. It is not used, and the reason says what to write. A page that does not have
-//!   that series can't be told from one process.
+//!   that series can't be told from one process. Where the time rises, another process counts
+//!   from zero if it began after the last reading; else its past is not known.
+//! - **New asks.** A metric that nobody asked for until now has been there all the time: its
+//!   first sample is only the base of the next one.
 //! - **Bounds.** Only the series of metrics that somebody asks for are kept, up to
-//!   [`MOST_SERIES`] a page and [`MOST_OF_ALL`]: a page with more is not used at all, as half
-//!   of one would lie.
+//!   [`MOST_SERIES`] a page and [`MOST_OF_ALL`], and as many again that are there no longer: a
+//!   page with more is not used at all, as half of one would lie. More than [`MOST_PAGES`]
+//!   pages are not read, and what asks for one more is told so.
 
 mod kept;
 mod state;
@@ -29,6 +39,7 @@ mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -42,9 +53,10 @@ use super::track::{Fetched, Track};
 use super::web::{Spent, request};
 use crate::model::{Page, ScrapedAsk, Ticks, Unusable, Wants};
 use crate::outbound::{Failure, Outbound, Reach, Request};
-use state::{Read, State};
+use state::State;
+use text::Sample;
 
-/// Series of one page, with those of its former instances, and of all pages.
+/// Series that one page has, and all pages.
 const MOST_SERIES: usize = 2_000;
 const MOST_OF_ALL: usize = 5_000;
 /// The largest page that is read, in bytes.
@@ -52,6 +64,8 @@ const MOST_BYTES: usize = 8 * 1024 * 1024;
 /// Pages that are read, and addresses of one.
 const MOST_PAGES: usize = 200;
 const MOST_ADDRESSES: usize = 50;
+/// Requests under way at once, for all pages: one page with all its addresses leaves room.
+const AT_ONCE: usize = 64;
 /// How long a page is read on that no policy names any more, and one that was asked for.
 const NAMED_MS: i64 = 2 * 60 * 1000;
 const ASKED_MS: i64 = 15 * 60 * 1000;
@@ -64,6 +78,8 @@ const ACCEPT: &str = "text/plain;version=0.0.4, application/openmetrics-text;ver
 pub struct Pages {
     way: Outbound,
     inner: Arc<Mutex<BTreeMap<Page, State>>>,
+    /// It was said that there are more pages than are read.
+    is_full: Arc<AtomicBool>,
 }
 
 /// What is wrong with a page, if anything.
@@ -74,8 +90,9 @@ pub struct Condition {
 }
 
 impl Pages {
-    pub fn of(way: Outbound) -> Self {
-        Self { way, inner: Arc::default() }
+    /// The pages have turns of their own: those that hang hold up nothing else.
+    pub fn of(way: &Outbound) -> Self {
+        Self { way: way.apart(AT_ONCE), inner: Arc::default(), is_full: Arc::default() }
     }
 
     /// Takes in which pages are wanted at `now`, and for which metrics. What was wanted before
@@ -83,10 +100,16 @@ impl Pages {
     pub fn want<'a>(&self, asks: impl IntoIterator<Item = &'a ScrapedAsk>, now: Timestamp) {
         let now = now.as_millisecond();
         let mut all = self.all();
+        let mut left_out = None;
         for ask in asks {
-            want(&mut all, ask, now, NAMED_MS);
+            left_out = want(&mut all, ask, now, NAMED_MS).or(left_out);
         }
         all.retain(|_, state| state.wanted_until >= now);
+        // Once, until there is room again: this is asked all the time.
+        let was_full = self.is_full.swap(left_out.is_some(), Ordering::Relaxed);
+        if let Some(page) = left_out.filter(|_| !was_full) {
+            tracing::error!(%page, "{}", too_many());
+        }
     }
 
     /// The pages that are to be read at `now`.
@@ -105,65 +128,90 @@ impl Pages {
         rest.map_or(Duration::MAX, |ms| Duration::from_millis(u64::try_from(ms).unwrap_or(0)))
     }
 
-    /// Reads a page, at `now`, and how each request for it went.
-    pub async fn read(&self, page: &Page, now: Timestamp) -> Vec<Spent> {
-        let request = wished(page, now);
+    /// Reads a page, and says how each request for it went. What an instance says is kept as
+    /// it comes, with the time by `clock` at which it is kept.
+    pub async fn read(&self, page: &Page, clock: fn() -> Timestamp) -> Vec<Spent> {
+        let request = wished(page, clock());
         let begun = tokio::time::Instant::now();
-        let addresses: Vec<Option<IpAddr>> = if page.each_address {
-            match self.way.addresses(&request.url).await {
-                Ok(all) => all.into_iter().map(Some).collect(),
-                Err(failure) => {
-                    let spent = spent(&Err(failure.clone()), begun.elapsed());
-                    self.keep(page, now, Err(unusable(&failure)));
-                    return vec![spent];
-                }
+        let addresses = match self.addresses(page, &request).await {
+            Ok(addresses) => addresses,
+            Err(failure) => {
+                let spent = spent(&Err(failure.clone()), begun.elapsed());
+                self.with(page, |state, _| state.fail(in_ms(clock), unusable(&failure)));
+                return vec![spent];
             }
-        } else {
-            vec![None]
         };
-        if addresses.len() > MOST_ADDRESSES {
-            let many = addresses.len();
-            let why = format!("its name has {many} addresses, more than {MOST_ADDRESSES}");
-            self.keep(page, now, Err(Unusable::Refused(why)));
+        let named = |only: &Option<IpAddr>| instance(&request.url, *only);
+        let instances = addresses.iter().map(named).collect();
+        let Some(asked) = self.with(page, |state, _| state.begin(&instances)) else {
             return Vec::new();
-        }
+        };
         let mut asking = tokio::task::JoinSet::new();
         for only in addresses {
             let (way, request) = (self.way.clone(), request.clone());
             asking.spawn(async move {
                 let begun = tokio::time::Instant::now();
-                let reach = Reach { only, most_bytes: MOST_BYTES };
+                let reach = Reach { only, most_bytes: MOST_BYTES, ..Reach::default() };
                 let came = way.send_within(&request, reach).await;
                 (instance(&request.url, only), came, begun.elapsed())
             });
         }
-        let (mut read, mut all_spent) = (Vec::new(), Vec::new());
-        let wanted = self.all().get(page).map(|state| state.metrics.clone()).unwrap_or_default();
+        let mut all_spent = Vec::new();
         while let Some(joined) = asking.join_next().await {
             let Ok((instance, came, took)) = joined else { continue };
             all_spent.push(spent(&came.as_ref().map(|one| one.status).map_err(Clone::clone), took));
             let samples = match came {
                 Ok(answer) if answer.status == 200 => {
-                    text::samples(&answer.body, |name| wanted.takes(name))
-                        .map_err(Unusable::Refused)
+                    text::samples(&answer.body, |name| asked.takes(name)).map_err(Unusable::Refused)
                 }
                 Ok(answer) => Err(Unusable::Unreachable(format!("it answers {}", answer.status))),
                 Err(failure) => Err(unusable(&failure)),
             };
-            read.push(Read { instance, samples });
+            self.keep(page, in_ms(clock), &instance, samples, &asked);
         }
-        self.keep(page, now, Ok(read));
+        self.with(page, |state, _| state.finish(in_ms(clock), asked));
         all_spent
     }
 
-    fn keep(&self, page: &Page, now: Timestamp, read: Result<Vec<Read>, Unusable>) {
-        let mut all = self.all();
-        let others: usize =
-            all.iter().filter(|(one, _)| *one != page).map(|(_, state)| state.series()).sum();
-        if let Some(state) = all.get_mut(page) {
-            let room = MOST_SERIES.min(MOST_OF_ALL.saturating_sub(others));
-            state.keep(now.as_millisecond(), read, room);
+    /// The addresses at which a page is asked; `None`: any that its name leads to.
+    async fn addresses(
+        &self,
+        page: &Page,
+        request: &Request,
+    ) -> Result<Vec<Option<IpAddr>>, Failure> {
+        if !page.each_address {
+            return Ok(vec![None]);
         }
+        let found = self.way.addresses(&request.url).await?;
+        let many = found.len();
+        if many > MOST_ADDRESSES {
+            let why = format!("its name has {many} addresses, more than {MOST_ADDRESSES}");
+            return Err(Failure::Refused(why));
+        }
+        Ok(found.into_iter().map(Some).collect())
+    }
+
+    fn keep(
+        &self,
+        page: &Page,
+        at: i64,
+        instance: &str,
+        samples: Result<Vec<Sample>, Unusable>,
+        asked: &Metrics,
+    ) {
+        self.with(page, |state, others| {
+            let room = MOST_SERIES.min(MOST_OF_ALL.saturating_sub(others));
+            state.keep(at, instance, samples, (asked, room));
+        });
+    }
+
+    /// Does something with what is known of a page, and the number of series of all others;
+    /// nothing where nobody wants it any more.
+    fn with<T>(&self, page: &Page, work: impl FnOnce(&mut State, usize) -> T) -> Option<T> {
+        let mut all = self.all();
+        let others = all.iter().filter(|(one, _)| *one != page).map(|(_, state)| state.present());
+        let others = others.sum();
+        all.get_mut(page).map(|state| work(state, others))
     }
 
     /// What each page that is wanted is like.
@@ -184,7 +232,11 @@ impl Pages {
         let last = ticks.at_ms(ticks.count.saturating_sub(1));
         let first = ticks.at_ms(0).saturating_sub(LOOKBACK_MS).saturating_sub(ticks.step_ms());
         let mut all = self.all();
-        want(&mut all, ask, last, ASKED_MS);
+        let left_out = want(&mut all, ask, last, ASKED_MS);
+        let left_out = left_out.map(|page| format!("{page}: {}", too_many()));
+        if let Some(why) = left_out {
+            return Fetched::failed(ticks, Unusable::Refused(why));
+        }
         let pages = || ask.pages.iter().filter_map(|page| Some((page, all.get(page)?)));
         let mut tracks = Vec::new();
         for (labels, kept) in pages().flat_map(|(_, state)| state.all_series()) {
@@ -216,11 +268,19 @@ impl Pages {
     }
 }
 
-fn want(all: &mut BTreeMap<Page, State>, ask: &ScrapedAsk, now: i64, keep: i64) {
+/// Takes in that what `ask` asks for is wanted for so long from `now` on; returns a page of it
+/// that there is no room for.
+fn want<'a>(
+    all: &mut BTreeMap<Page, State>,
+    ask: &'a ScrapedAsk,
+    now: i64,
+    keep: i64,
+) -> Option<&'a Page> {
     let every = i64::try_from(ask.every.as_millis()).unwrap_or(i64::MAX);
+    let mut left_out = None;
     for page in &ask.pages {
         if all.len() >= MOST_PAGES && !all.contains_key(page) {
-            tracing::error!(%page, "more than {MOST_PAGES} pages of metrics: it is not read");
+            left_out = Some(page);
             continue;
         }
         let state = all.entry(page.clone()).or_insert_with(|| State::new(now));
@@ -228,6 +288,15 @@ fn want(all: &mut BTreeMap<Page, State>, ask: &ScrapedAsk, now: i64, keep: i64) 
         state.wanted_until = state.wanted_until.max(now.saturating_add(keep));
         state.metrics.add(&ask.selector);
     }
+    left_out
+}
+
+fn too_many() -> String {
+    format!("more than {MOST_PAGES} pages of metrics are wanted, and it is not read: name fewer")
+}
+
+fn in_ms(clock: fn() -> Timestamp) -> i64 {
+    clock().as_millisecond()
 }
 
 /// The matchers of a plain selector, that of the metric's name among them.

@@ -1,12 +1,15 @@
 //! What was read of one page.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use jiff::SignedDuration;
 
 use super::Metrics;
 use super::kept::Kept;
 use super::text::Sample;
 use crate::model::{Page, Unusable};
 use crate::sources::counters::LOOKBACK_MS;
+use crate::sources::track::Mark;
 
 /// When the process began that answers, in seconds since the epoch.
 pub(super) const STARTED: &str = "process_start_time_seconds";
@@ -18,10 +21,12 @@ const TURNS: usize = 2;
 const TURNS_MS: i64 = 10 * 60 * 1000;
 /// What a page says of its own times may be so much ahead of the guard's.
 const AHEAD_MS: i64 = 60 * 1000;
-/// An instance that was not read for longer is a former one.
-const FORMER_MS: i64 = 10 * 60 * 1000;
 /// A reading that does not come back is given up after this.
 const LONGEST_MS: i64 = 60 * 1000;
+/// What a reading came to: all was read; nothing; some, and what is missing must be known.
+const GOOD: f64 = 1.0;
+const NOTHING: f64 = 0.0;
+const SPOILT: f64 = -1.0;
 
 pub(super) type Labels = BTreeMap<String, String>;
 
@@ -38,17 +43,37 @@ pub(super) struct State {
     pub trouble: Option<Unusable>,
     since: i64,
     under_way_until: i64,
+    /// What was asked for when it was read last.
+    asked: Metrics,
     instances: BTreeMap<String, Instance>,
-    /// Each reading: 1 if it could be read.
+    /// What each reading came to.
     readings: Kept,
 }
 
 #[derive(Debug, Default)]
 struct Instance {
     series: HashMap<Labels, Series>,
+    /// Whether its address is one of the page's still.
+    is_present: bool,
+    /// When it was read last, and what was asked for then.
+    read: i64,
+    asked: Option<Metrics>,
+    /// Since when it can't be read, and why.
+    trouble: Option<(i64, Unusable)>,
     started: Option<f64>,
     /// When another process, which began earlier, answered in its place.
     turns: Vec<i64>,
+}
+
+/// What is known of the counters of an instance that answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Past {
+    /// They go on.
+    Same,
+    /// They began at zero after they were read last.
+    Began,
+    /// Another process counted them.
+    Unknown,
 }
 
 #[derive(Debug, Default)]
@@ -58,13 +83,6 @@ struct Series {
     seen: i64,
     /// The page says itself of when its samples are: they end by their age alone.
     own_times: bool,
-}
-
-/// What came of one instance.
-#[derive(Debug)]
-pub(super) struct Read {
-    pub instance: String,
-    pub samples: Result<Vec<Sample>, Unusable>,
 }
 
 impl State {
@@ -77,6 +95,7 @@ impl State {
             trouble: None,
             since: now,
             under_way_until: 0,
+            asked: Metrics::default(),
             instances: BTreeMap::new(),
             readings: Kept::default(),
         }
@@ -94,8 +113,15 @@ impl State {
         true
     }
 
+    /// All series, with those that are there no longer.
     pub fn series(&self) -> usize {
         self.instances.values().map(|one| one.series.len()).sum()
+    }
+
+    /// The series that there are now: of addresses that the name leads to, when each was read
+    /// last.
+    pub fn present(&self) -> usize {
+        self.instances.values().map(Instance::present).sum()
     }
 
     pub fn all_series(&self) -> impl Iterator<Item = (&Labels, &Kept)> {
@@ -103,57 +129,114 @@ impl State {
         all.map(|(labels, one)| (labels, &one.kept))
     }
 
-    /// Takes in what was read `at`; with `room` for so many series.
-    pub fn keep(&mut self, at: i64, read: Result<Vec<Read>, Unusable>, room: usize) {
-        self.under_way_until = 0;
-        let all = read.unwrap_or_else(|why| {
-            self.trouble = Some(why);
-            Vec::new()
+    /// Begins a reading of these instances. Returns what is asked for.
+    pub fn begin(&mut self, instances: &BTreeSet<String>) -> Metrics {
+        for (name, one) in &mut self.instances {
+            one.is_present = instances.contains(name);
+        }
+        for name in instances {
+            self.instances.entry(name.clone()).or_default().is_present = true;
+        }
+        self.metrics.clone()
+    }
+
+    /// Takes in what one instance said `at`, of what was `asked` for; with `room` for so many
+    /// series of the page.
+    pub fn keep(
+        &mut self,
+        at: i64,
+        instance: &str,
+        samples: Result<Vec<Sample>, Unusable>,
+        (asked, room): (&Metrics, usize),
+    ) {
+        let taken = samples.and_then(|samples| self.take(at, instance, samples, (asked, room)));
+        let Some(own) = self.instances.get_mut(instance) else { return };
+        own.trouble = taken.err().map(|why| {
+            let since = own.trouble.as_ref().map_or(at, |(since, _)| *since);
+            (since, why)
         });
-        let (mut good, mut trouble) = (false, None);
-        for Read { instance, samples } in all {
-            let kept = samples.and_then(|samples| self.take(at, &instance, samples, room));
-            match kept {
-                Ok(()) => good = true,
-                Err(why) => trouble = Some(why),
-            }
-        }
-        // One of several instances may be gone before its address is.
+        own.end(at);
+    }
+
+    /// Ends a reading, in which it was `asked` for this.
+    pub fn finish(&mut self, at: i64, asked: Metrics) {
+        self.under_way_until = 0;
+        let present = || self.instances.iter().filter(|(_, one)| one.is_present);
+        let several = present().count() > 1;
+        let good = present().any(|(_, one)| one.trouble.is_none());
+        let told = |(name, why): (&String, &Unusable)| match why {
+            why if !several => why.clone(),
+            Unusable::Refused(why) => Unusable::Refused(format!("{name}: {why}")),
+            why => Unusable::Unreachable(format!("{name}: {why}")),
+        };
+        // One that does not answer may be gone before its address is; one that is refused is
+        // there, and may be the new revision.
+        let is_refused = |why: &Unusable| matches!(why, Unusable::Refused(_));
+        let troubles = present().filter_map(|(name, one)| {
+            let (since, why) = one.trouble.as_ref()?;
+            let counts = !good || is_refused(why) || at.saturating_sub(*since) >= LOOKBACK_MS;
+            counts.then_some((name, why))
+        });
+        let trouble = troubles.max_by_key(|(_, why)| is_refused(why)).map(told);
+        self.readings.push(
+            at,
+            match (good, &trouble) {
+                (true, None) => GOOD,
+                (true, Some(_)) => SPOILT,
+                (false, _) => NOTHING,
+            },
+        );
         if good {
-            self.trouble = None;
-        } else if let Some(why) = trouble {
-            self.trouble = Some(why);
+            self.asked = asked;
         }
-        self.readings.push(at, f64::from(u8::from(good)));
+        self.trouble = trouble;
+        self.forget(at);
+    }
+
+    /// Notes that nothing could be read `at`.
+    pub fn fail(&mut self, at: i64, why: Unusable) {
+        self.under_way_until = 0;
+        self.trouble = Some(why);
+        self.readings.push(at, NOTHING);
         for instance in self.instances.values_mut() {
-            for series in instance.series.values_mut() {
-                series.kept.forget(at);
-                if series.seen != at && !series.own_times {
-                    series.kept.end(at);
-                }
-            }
+            instance.end(at);
         }
         self.forget(at);
     }
 
-    /// Drops what nothing is known of any more.
+    /// Drops what nothing is known of any more, and ends what is there no longer.
     fn forget(&mut self, now: i64) {
         for instance in self.instances.values_mut() {
+            if !instance.is_present {
+                instance.end(now);
+            }
+            for series in instance.series.values_mut() {
+                series.kept.forget(now);
+            }
             instance.series.retain(|_, one| !one.kept.is_empty());
             instance.turns.retain(|turn| now - turn < TURNS_MS);
         }
-        self.instances.retain(|_, one| !one.series.is_empty() || !one.turns.is_empty());
+        let is_known =
+            |one: &Instance| one.is_present || !one.series.is_empty() || !one.turns.is_empty();
+        self.instances.retain(|_, one| is_known(one));
     }
 
-    /// Forgets former instances, the oldest first, where there are more series than `room`.
-    fn make_room(&mut self, now: i64, room: usize) {
-        let seen = |one: &Instance| one.series.values().map(|one| one.seen).max();
-        let former = |one: &Instance| seen(one).is_some_and(|seen| now - seen > FORMER_MS);
-        while self.series() > room {
-            let gone = self.instances.iter().filter(|(_, one)| former(one));
-            let oldest = gone.min_by_key(|(_, one)| seen(one)).map(|(name, _)| name.clone());
-            let Some(oldest) = oldest else { return };
-            self.instances.remove(&oldest);
+    /// Forgets series that are there no longer, those that were seen longest ago first, where
+    /// there are more than `most`.
+    fn make_room(&mut self, most: usize) {
+        let Some(many) = self.series().checked_sub(most + 1) else { return };
+        let former = |one: &Instance, series: &Series| !one.is_present || series.seen != one.read;
+        let seen = self.instances.values().flat_map(|one| {
+            let gone = one.series.values().filter(|series| former(one, series));
+            gone.map(|series| series.seen)
+        });
+        let mut seen: Vec<i64> = seen.collect();
+        seen.sort_unstable();
+        let Some(last) = seen.get(many).or(seen.last()).copied() else { return };
+        for one in self.instances.values_mut() {
+            let (is_present, read) = (one.is_present, one.read);
+            let stays = |series: &Series| is_present && series.seen == read || series.seen > last;
+            one.series.retain(|_, series| stays(series));
         }
     }
 
@@ -162,34 +245,43 @@ impl State {
         at: i64,
         instance: &str,
         samples: Vec<Sample>,
-        room: usize,
+        (asked, room): (&Metrics, usize),
     ) -> Result<(), Unusable> {
-        self.make_room(at, room.saturating_sub(samples.len()));
-        let others = self.series();
+        self.make_room((2 * room).saturating_sub(samples.len()));
+        let all = self.present();
+        let asked_before = self.asked.clone();
         let own = self.instances.entry(instance.to_owned()).or_default();
-        own.process(at, &samples)?;
-        let named = |mut labels: Labels| {
-            labels.entry("instance".to_owned()).or_insert_with(|| instance.to_owned());
-            labels
-        };
-        let samples: Vec<(Labels, Sample)> =
-            samples.into_iter().map(|one| (named(one.labels.clone()), one)).collect();
-        let more = samples.iter().filter(|(labels, _)| !own.series.contains_key(labels)).count();
-        if others + more > room {
+        let others = all.saturating_sub(own.present());
+        if others + samples.len() > room {
             return Err(Unusable::Refused(format!(
                 "it has {} series of what is asked for, and there is room for {room}: name \
                  metrics with fewer labels",
-                others + more
+                others + samples.len()
             )));
         }
-        for (labels, Sample { value, at: own_time, .. }) in samples {
+        let past = own.process(at, &samples)?;
+        let asked_before = own.asked.replace(asked.clone()).unwrap_or(asked_before);
+        own.read = at;
+        for Sample { mut labels, value, at: own_time } in samples {
             if own_time.is_some_and(|own| own > at.saturating_add(AHEAD_MS)) {
                 continue;
             }
+            let name = labels.get("__name__").map_or("", String::as_str);
+            let mark = match past {
+                Past::Began => Some(Mark::Zero),
+                Past::Unknown => Some(Mark::Unknown),
+                // What nobody asked for until now was there, and nobody looked.
+                Past::Same => (!asked_before.takes(name)).then_some(Mark::Unknown),
+            };
+            labels.entry("instance".to_owned()).or_insert_with(|| instance.to_owned());
             let series = own.series.entry(labels).or_default();
             series.seen = at;
             series.own_times = own_time.is_some();
-            series.kept.push(own_time.unwrap_or(at), value);
+            let time = own_time.unwrap_or(at);
+            if let Some(mark) = mark {
+                series.kept.push(time.saturating_sub(1), mark.value());
+            }
+            series.kept.push(time, value);
         }
         Ok(())
     }
@@ -203,7 +295,8 @@ impl State {
             return was_wanted.then(why);
         };
         let lately = self.readings.between(at.saturating_sub(LOOKBACK_MS - 1), at);
-        if lately.iter().any(|(_, read)| *read > 0.0) {
+        let is_spoilt = lately.last().is_some_and(|(_, read)| *read < NOTHING);
+        if !is_spoilt && lately.iter().any(|(_, read)| *read > NOTHING) {
             return None;
         }
         let last = self.readings.last().map_or(first, |(last, _)| last);
@@ -219,22 +312,47 @@ impl State {
 }
 
 impl Instance {
-    /// Whether one process answers, as far as it says when it began. One that began earlier
-    /// than the one before has counted what was never read: its past is another's.
-    fn process(&mut self, at: i64, samples: &[Sample]) -> Result<(), Unusable> {
+    /// Series that were there when it was read last.
+    fn present(&self) -> usize {
+        let there = self.series.values().filter(|one| one.seen == self.read);
+        if self.is_present { there.count() } else { 0 }
+    }
+
+    /// Ends the series that were not seen `at`.
+    fn end(&mut self, at: i64) {
+        for series in self.series.values_mut() {
+            if series.seen != at && !series.own_times {
+                series.kept.end(at);
+            }
+        }
+    }
+
+    /// What is known of its counters' past, as far as it says when its process began. One that
+    /// began earlier than the one before, or before it was read last, has counted what was
+    /// never read: its past is another's.
+    fn process(&mut self, at: i64, samples: &[Sample]) -> Result<Past, Unusable> {
         let is_start =
             |one: &&Sample| one.labels.get("__name__").is_some_and(|name| name == STARTED);
-        let started = samples.iter().find(is_start).map(|one| one.value);
-        let before = std::mem::replace(&mut self.started, started);
-        if let (Some(before), Some(now)) = (before, started)
-            && now < before - SAME
-        {
-            self.turns.push(at);
-            self.series.clear();
-        }
+        let mut all = samples.iter().filter(is_start).map(|one| one.value);
+        // Several are of several instances that the page shows.
+        let started = all.next().filter(|_| all.next().is_none());
+        let before = self.started;
+        self.started = started.or(before);
+        let past = match (before, started) {
+            (Some(before), Some(now)) if now < before - SAME => {
+                self.turns.push(at);
+                Past::Unknown
+            }
+            (Some(before), Some(now)) if now > before + SAME => {
+                let read = SignedDuration::from_millis(self.read).as_secs_f64();
+                let is_new = now > read - SAME && at.saturating_sub(self.read) <= LOOKBACK_MS;
+                if is_new { Past::Began } else { Past::Unknown }
+            }
+            (Some(_) | None, Some(_) | None) => Past::Same,
+        };
         self.turns.retain(|turn| at - turn < TURNS_MS);
         if self.turns.len() < TURNS {
-            return Ok(());
+            return Ok(past);
         }
         Err(Unusable::Refused(
             "several processes answer in turn, so its counters jump: name the page of each \

@@ -48,24 +48,33 @@ struct Fed(Pages);
 impl Fed {
     fn new(asks: &[Ask]) -> Self {
         let way = Outbound::new(Allowed::default(), Keyring::default(), None).unwrap();
-        let pages = Pages::of(way);
+        let pages = Pages::of(&way);
         pages.want(asks.iter().map(scraped), at(0));
         Self(pages)
     }
 
     /// The page's text, by instance.
     fn reads(&self, second: i64, all: &[(&str, &str)]) {
-        let wanted = self.0.all()[&page(SHOP)].metrics.clone();
-        let read = all.iter().map(|(instance, text)| Read {
-            instance: (*instance).to_owned(),
-            samples: text::samples(text.as_bytes(), |name| wanted.takes(name))
-                .map_err(Unusable::Refused),
-        });
-        self.0.keep(&page(SHOP), at(second), Ok(read.collect()));
+        let all: Vec<_> = all.iter().map(|(instance, text)| (*instance, Ok(*text))).collect();
+        self.comes(second, &all);
+    }
+
+    /// What came of each instance.
+    fn comes(&self, second: i64, all: &[(&str, Result<&str, Unusable>)]) {
+        let names = all.iter().map(|(instance, _)| (*instance).to_owned()).collect();
+        let asked = self.0.with(&page(SHOP), |state, _| state.begin(&names)).unwrap();
+        for (instance, text) in all {
+            let samples = text.clone().and_then(|text| {
+                text::samples(text.as_bytes(), |name| asked.takes(name)).map_err(Unusable::Refused)
+            });
+            self.0.keep(&page(SHOP), at(second).as_millisecond(), instance, samples, &asked);
+        }
+        self.0.with(&page(SHOP), |state, _| state.finish(at(second).as_millisecond(), asked));
     }
 
     fn fails(&self, second: i64, why: &str) {
-        self.0.keep(&page(SHOP), at(second), Err(Unusable::Unreachable(why.to_owned())));
+        let why = Unusable::Unreachable(why.to_owned());
+        self.0.with(&page(SHOP), |state, _| state.fail(at(second).as_millisecond(), why));
     }
 
     fn measured(&self, question: &Question, ticks: Ticks) -> Measured {
@@ -181,29 +190,32 @@ fn a_page_that_cannot_be_read_is_neither_health_nor_guilt_and_after_five_minutes
 fn a_page_that_several_processes_answer_in_turn_is_not_believed() {
     let question = ratio();
     let fed = Fed::new(&question.asks);
-    let says = |second: i64, started: u32, requests: u32| {
+    let says = |second: i64, started: i64, requests: u32| {
+        let started = at(started).as_second();
         let text = format!("requests_total {requests}\n{} {started}\n", state::STARTED);
         fed.reads(second, &[("a", &text)]);
     };
-    says(0, 1_000, 100);
-    says(15, 1_000, 110);
+    says(0, -1_000, 100);
+    says(15, -1_000, 110);
     // A restart, and once back to what ran before: its past is not known.
-    says(30, 2_000, 5);
-    assert_eq!(fed.once(&question, 30), Ok(Measurement::counts(0.0, 5.0)));
-    says(45, 1_000, 90_000);
+    says(30, 20, 500);
+    assert_eq!(fed.once(&question, 30), Ok(Measurement::counts(0.0, 500.0)));
+    says(45, -1_000, 90_000);
     assert_eq!(fed.once(&question, 45), Err(Unusable::NothingNew));
-    says(60, 1_000, 90_010);
+    says(60, -1_000, 90_010);
     assert_eq!(fed.once(&question, 60), Ok(Measurement::counts(0.0, 10.0)));
-    says(75, 2_000, 7);
-    says(90, 1_000, 90_020);
+    // Nor is that of one which began before it was read last.
+    says(75, 20, 95_000);
+    assert_eq!(fed.once(&question, 75), Err(Unusable::NothingNew));
+    says(90, -1_000, 90_020);
     for second in (105..=405).step_by(15) {
-        says(second, 1_000, 90_020);
+        says(second, -1_000, 90_020);
     }
     let Err(Unusable::Refused(why)) = fed.once(&question, 405) else { panic!() };
     assert!(why.starts_with(&format!("{SHOP}: several processes answer in turn")), "{why}");
     // It goes by when they no longer do.
     for second in (420..=735).step_by(15) {
-        says(second, 1_000, 90_020 + u32::try_from(second).unwrap());
+        says(second, -1_000, 90_020 + u32::try_from(second).unwrap());
     }
     assert_eq!(fed.once(&question, 735), Ok(Measurement::counts(0.0, 15.0)));
 }
@@ -243,10 +255,85 @@ fn only_what_is_asked_for_is_kept_and_a_page_with_more_than_there_is_room_for_is
     let Err(Unusable::Refused(why)) = fed.once(&question, 330) else { panic!() };
     assert!(why.contains("there is room for 2000"), "{why}");
     assert_eq!(fed.0.all()[&page(SHOP)].series(), MOST_SERIES);
-    // Of former instances the oldest make room.
-    fed.reads(1_000, &[("b", &many("depth", MOST_SERIES))]);
-    assert_eq!(fed.0.conditions()[0].trouble, None);
-    assert_eq!(fed.0.all()[&page(SHOP)].series(), MOST_SERIES);
+    // Instances whose address is gone take no room, and the oldest of them are forgotten.
+    for (second, instance) in [(345, "b"), (360, "c"), (375, "d")] {
+        fed.reads(second, &[(instance, &many("depth", MOST_SERIES))]);
+        assert_eq!(fed.0.conditions()[0].trouble, None, "{instance}");
+    }
+    assert_eq!(fed.0.all()[&page(SHOP)].series(), 2 * MOST_SERIES);
+    let half = many("depth", MOST_SERIES / 2 + 1);
+    fed.reads(390, &[("d", &half), ("e", &half)]);
+    assert!(fed.0.conditions()[0].trouble.is_some(), "both are there");
+}
+
+#[test]
+fn an_instance_that_is_refused_makes_the_page_bad_beside_others_that_are_good() {
+    let question = ratio();
+    let fed = Fed::new(&question.asks);
+    let good = |second: i64| format!("requests_total{{status=\"200\"}} {}\n", 100 + second);
+    let comes = |second: i64, other: Result<&str, Unusable>| {
+        fed.comes(second, &[("a", Ok(&good(second))), ("b", other)]);
+    };
+    comes(0, Ok(&good(0)));
+    comes(15, Ok(&good(15)));
+    assert_eq!(fed.once(&question, 15), Ok(Measurement::counts(0.0, 30.0)));
+    comes(30, Ok("requests_total{status=500} 7\n"));
+    let why = "b: line 1 is no metric: requests_total{status=500} 7";
+    assert_eq!(fed.once(&question, 30), Err(Unusable::Refused(format!("{SHOP}: {why}"))));
+    assert_eq!(fed.0.conditions()[0].trouble.as_deref(), Some(why));
+    assert_eq!(fed.once(&question, 15), Ok(Measurement::counts(0.0, 30.0)), "what was is known");
+    comes(45, Ok(&good(45)));
+    assert_eq!(fed.once(&question, 45), Ok(Measurement::counts(0.0, 45.0)));
+}
+
+#[test]
+fn an_instance_that_does_not_answer_while_its_address_is_there_counts_after_five_minutes() {
+    let question = value("depth");
+    let fed = Fed::new(&question.asks);
+    let silent = || Err(Unusable::Unreachable("no answer within 2 s".to_owned()));
+    for second in (0..=300).step_by(15) {
+        assert_eq!(fed.0.conditions()[0].trouble, None, "at {second}");
+        fed.comes(second, &[("a", Ok("depth 3\n")), ("b", silent())]);
+    }
+    let why = format!("{SHOP}: b: no answer within 2 s");
+    assert_eq!(fed.once(&question, 300), Err(Unusable::Unreachable(why)));
+    fed.comes(315, &[("a", Ok("depth 3\n"))]);
+    assert_eq!(fed.once(&question, 315), Ok(gauge(&[("a", 3.0)])), "its address is gone");
+}
+
+#[test]
+fn what_nobody_asked_for_until_now_was_there_and_is_not_born() {
+    let fed = Fed::new(&[counter("requests_total")]);
+    let text = |all: u32, errors: u32| format!("requests_total {all}\nerrors_total {errors}\n");
+    fed.reads(0, &[("a", &text(70_000, 49_990))]);
+    let late = Question::plain(
+        Shape::BadOfTotal,
+        vec![counter("errors_total"), counter("requests_total")],
+    );
+    assert_eq!(fed.once(&late, 0), Err(Unusable::NothingNew));
+    fed.reads(15, &[("a", &text(70_100, 50_000)), ("b", "requests_total 1\n")]);
+    assert_eq!(fed.once(&late, 15), Ok(Measurement::counts(0.0, 100.0)));
+    // What is new on an instance where it was asked for is born.
+    fed.reads(30, &[("a", &text(70_200, 50_007)), ("b", &text(11, 2))]);
+    assert_eq!(fed.once(&late, 30), Ok(Measurement::counts(9.0, 110.0)));
+}
+
+#[test]
+fn one_page_more_than_are_read_is_no_data_in_words() {
+    let fed = Fed::new(&[counter("requests_total")]);
+    let of = |number: usize| {
+        let pages = BTreeSet::from([page(&format!("{SHOP}/{number}"))]);
+        ScrapedAsk { pages, ..ask("depth", Wants::Values) }
+    };
+    let all: Vec<_> = (1..=MOST_PAGES).map(of).collect();
+    fed.0.want(&all, at(0));
+    assert!(fed.0.is_full.load(Ordering::Relaxed));
+    fed.reads(0, &[("a", "requests_total 1\ndepth 3\n")]);
+    let mut left_out = of(MOST_PAGES);
+    left_out.pages.insert(page(SHOP));
+    let question = Question::plain(Shape::Gauge, vec![Ask::Scraped(Box::new(left_out))]);
+    let Err(Unusable::Refused(why)) = fed.once(&question, 0) else { panic!() };
+    assert!(why.starts_with(&format!("{SHOP}/200: more than 200 pages")), "{why}");
 }
 
 #[test]

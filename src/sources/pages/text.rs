@@ -33,12 +33,27 @@ struct Line<'a> {
     at: Option<&'a str>,
 }
 
+/// What a page is that can be no page of metrics, by its whole.
+fn other_than_metrics(text: &str) -> Option<&'static str> {
+    let text = text.trim();
+    // No line of metrics begins so; one that begins with a brace is no JSON as a whole.
+    if text.starts_with('<') {
+        return Some("HTML or XML");
+    }
+    let is_json =
+        text.starts_with(['{', '[']) && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
+    is_json.then_some("JSON")
+}
+
 /// The samples of the metrics that `wanted` takes.
 ///
 /// # Errors
 /// Why the page can't be read, in words.
 pub(super) fn samples(body: &[u8], wanted: impl Fn(&str) -> bool) -> Result<Vec<Sample>, String> {
     let text = str::from_utf8(body).map_err(|_| "the page is not UTF-8".to_owned())?;
+    if let Some(what) = other_than_metrics(text) {
+        return Err(format!("the page is {what} and has no metrics: is its path right?"));
+    }
     let is_open_metrics = text.trim_end().ends_with("# EOF");
     if !is_open_metrics && !text.is_empty() && !text.ends_with('\n') {
         return Err("the page is cut off: its last line has no end".to_owned());
@@ -220,8 +235,11 @@ mod tests {
             ("", "there is no metric on the page"),
             ("# nothing\n", "there is no metric on the page"),
             ("a 1\nb 2", "the page is cut off: its last line has no end"),
-            ("<!DOCTYPE html>\n", "line 1 is no metric: <!DOCTYPE html>"),
-            ("{\"status\":\"ok\"}\n", "line 1 is no metric: {\"status\":\"ok\"}"),
+            ("<!DOCTYPE html>", "the page is HTML or XML and has no metrics: is its path right?"),
+            ("<html>\n", "the page is HTML or XML and has no metrics: is its path right?"),
+            ("{\"status\":\"ok\"}", "the page is JSON and has no metrics: is its path right?"),
+            ("[]\n", "the page is JSON and has no metrics: is its path right?"),
+            ("{\"status\":\n", "line 1 is no metric: {\"status\":"),
             ("OK\n", "line 1 is no metric: OK"),
             ("a 1\nb{x=\"1} 2\n", "line 2 is no metric: b{x=\"1} 2"),
             ("a 1\nb{x=1} 2\n", "line 2 is no metric: b{x=1} 2"),

@@ -7,14 +7,21 @@
 //!
 //! A deployment is probed when its roll-out begins (what fails then is not its doing), when
 //! its grace has ended, and then `every` so often. A failure is looked at again soon, because
-//! only several running make a breach, but not for ever. A run that began within the grace and
-//! failed says nothing once the grace is over: it is run anew.
+//! only several running make a breach, and because it must be seen soon that it is over, after
+//! a rollback: until a run is good, one at a time and as long as somebody asks. A run that
+//! began within the grace and failed says nothing once the grace is over: it is run anew.
+//!
+//! A roll-out may be faster than its first run, which meets the new revision then. So a run for
+//! the deployment before that was good, ended before this one began and is not older than twice
+//! `every` is handed over as the first reading: it was up.
 //!
 //! | run | reading |
 //! | --- | --- |
 //! | exit code 0; every step as expected | up |
 //! | another exit code, or not done in its time | down, with the last lines of its output |
 //! | a step's answer is not as expected, or nobody answers | down, with the step |
+//! | an answer of 401, 403, 407, 408, 425 or 429 that is not expected | no data: the guard is not let in, or asks too much |
+//! | an answer too large to be read whole, where what is looked for is not at its beginning | no data |
 //! | 126, 127 (a program in it could not be run), a signal | no data |
 //! | no such command, a value that is no argument, the daemon stopped | no data |
 //! | not allowed, name not found, no host of several answers | no data |
@@ -36,9 +43,8 @@ use crate::commands::{Commands, Ended, Purpose, Ran};
 use crate::model::{Ask, BESIDE, CHECK, PROBE, ProbeAsk, Probing, Unusable};
 use crate::outbound::Outbound;
 
-/// How soon a failure is looked at again, and how often running.
+/// How soon a failure is looked at again.
 const AGAIN: SignedDuration = SignedDuration::from_secs(30);
-const MOST_AGAIN: u32 = 10;
 /// Services' checks that are remembered.
 const MOST_SLOTS: usize = 2_000;
 /// Of a command's output in a reason: lines, and characters of each.
@@ -64,8 +70,8 @@ struct Slot {
     since: Option<Timestamp>,
     begun: Option<Timestamp>,
     ended: Option<Timestamp>,
-    /// Runs running that were not good.
-    bad: u32,
+    /// Whether the last one was not good.
+    is_bad: bool,
     running: Option<Run>,
 }
 
@@ -117,11 +123,13 @@ impl Prober {
             slots.retain(|_, slot| slot.running.is_some());
         }
         let slot = slots.entry(key).or_default();
+        let mut before = None;
         if slot.since != ask.since {
+            before = slot.was_up(ask, now).then_some(Came::Good);
             let running = slot.running.take();
             *slot = Slot { since: ask.since, running, ..Slot::default() };
         }
-        let came = slot.take(ask, now);
+        let came = slot.take(ask, now).or(before);
         if slot.running.is_none() && slot.is_due(ask, now) {
             slot.begun = Some(now);
             slot.running = Some(Run { since: ask.since, begun: now, came: self.start(ask) });
@@ -177,16 +185,23 @@ impl Slot {
             return None;
         }
         self.ended = Some(now);
-        self.bad = if came == Came::Good { 0 } else { self.bad.saturating_add(1) };
+        self.is_bad = came != Came::Good;
         Some(came)
+    }
+
+    /// Whether the last run shows that all was well right before the deployment that is asked
+    /// about now.
+    fn was_up(&self, ask: &ProbeAsk, now: Timestamp) -> bool {
+        let Some((ended, since)) = self.ended.zip(ask.since) else { return false };
+        !self.is_bad && ended <= since && now.duration_since(ended) <= ask.every * 2
     }
 
     fn is_due(&self, ask: &ProbeAsk, now: Timestamp) -> bool {
         let Some(begun) = self.begun else { return true };
         let is_over = |since: Timestamp, wait: SignedDuration| now.duration_since(since) >= wait;
         let graced = ask.clear.is_some_and(|clear| begun < clear && clear <= now);
-        let again = (1..=MOST_AGAIN).contains(&self.bad)
-            && self.ended.is_some_and(|ended| is_over(ended, AGAIN.min(ask.every)));
+        let again =
+            self.is_bad && self.ended.is_some_and(|ended| is_over(ended, AGAIN.min(ask.every)));
         graced || again || is_over(begun, ask.every)
     }
 }

@@ -9,7 +9,7 @@ use serde_json_path::JsonPath;
 
 use super::Came;
 use crate::model::{Expect, Filled, StepAsk, Unusable, WebAsk};
-use crate::outbound::{Answer, Failure, Header, Method, Outbound, Request};
+use crate::outbound::{Answer, Failure, Header, Method, Outbound, Reach, Request};
 
 /// Characters of a stranger's word.
 const LONGEST: usize = 60;
@@ -18,16 +18,14 @@ const MOST_OTHERS: usize = 3;
 
 /// Asks step by step, up to the first that is not as expected.
 pub(super) async fn walk(way: &Outbound, steps: &[StepAsk]) -> Came {
+    // Of a large answer the status, and what stands at its beginning, may be all that matters.
+    let reach = Reach { may_cut: true, ..Reach::default() };
     for (place, step) in steps.iter().enumerate() {
-        let why = match way.send(&request(&step.web)).await {
-            Ok(Answer { status: code @ 429, .. }) if !expects(&step.expect, code) => {
-                let why = format!("{} answers {code}: it is asked too often", step.web);
-                return Came::Unknown(Unusable::Unreachable(why));
-            }
+        let why = match way.send_within(&request(&step.web), reach).await {
             Ok(answer) => match unexpected(&step.expect, &answer) {
                 Ok(None) => continue,
                 Ok(Some(why)) => why,
-                Err(why) => return Came::Unknown(Unusable::Refused(why)),
+                Err(why) => return Came::Unknown(of(&step.web, why)),
             },
             Err(Failure::NoAnswer(why)) if place == 0 => {
                 match other_hosts_silent(way, steps).await {
@@ -44,10 +42,18 @@ pub(super) async fn walk(way: &Outbound, steps: &[StepAsk]) -> Came {
             Err(Failure::Unresolved(why)) => return Came::Unknown(Unusable::Unreachable(why)),
             Err(Failure::Refused(why)) => return Came::Unknown(Unusable::Refused(why)),
         };
-        let of = format!("step {} of {}, {}", place + 1, steps.len(), step.web);
-        return Came::Bad(format!("{of}: {why}"));
+        let place = format!("step {} of {}, {}", place + 1, steps.len(), step.web);
+        return Came::Bad(format!("{place}: {why}"));
     }
     Came::Good
+}
+
+/// Why an answer says nothing, with whose it is.
+fn of(web: &WebAsk, why: Unusable) -> Unusable {
+    match why {
+        Unusable::Refused(why) => Unusable::Refused(format!("{web}: {why}")),
+        why => Unusable::Unreachable(format!("{web}: {why}")),
+    }
 }
 
 /// How many hosts there are, where there are several and none answers.
@@ -72,26 +78,46 @@ async fn other_hosts_silent(way: &Outbound, steps: &[StepAsk]) -> Option<usize> 
 /// What is not as expected, if anything is.
 ///
 /// # Errors
-/// The guard is not let in, or what is expected is no path.
-fn unexpected(expect: &Expect, answer: &Answer) -> Result<Option<String>, String> {
-    let Answer { status, body } = answer;
+/// The answer says nothing about the service: the guard is not let in, or asks too much; it is
+/// too large for what is looked for in it; or what is expected is no path.
+fn unexpected(expect: &Expect, answer: &Answer) -> Result<Option<String>, Unusable> {
+    let Answer { status, body, is_cut } = answer;
     if !expects(expect, *status) {
-        return Ok(Some(format!("{status} instead of {}", in_words(codes(expect)))));
+        return match status {
+            401 | 403 | 407 => Err(Unusable::Refused(format!(
+                "HTTP {status}: the guard is not let in; see the step's `headers`, or expect it"
+            ))),
+            408 | 425 | 429 => Err(Unusable::Unreachable(format!(
+                "HTTP {status}: it is asked too much, or too early"
+            ))),
+            _ => Ok(Some(format!("{status} instead of {}", in_words(codes(expect))))),
+        };
     }
+    let too_large = |what: &str| {
+        let why = format!("the answer is too large to be read whole: {what}");
+        Err(Unusable::Refused(why))
+    };
     if let Some(wanted) = &expect.body_contains
         && !String::from_utf8_lossy(body).contains(wanted.as_str())
     {
-        return Ok(Some(format!("the answer does not contain `{wanted}`")));
+        return if *is_cut {
+            too_large(&format!("its beginning does not contain `{wanted}`"))
+        } else {
+            Ok(Some(format!("the answer does not contain `{wanted}`")))
+        };
     }
     if expect.json.is_empty() {
         return Ok(None);
+    }
+    if *is_cut {
+        return too_large("ask for less JSON");
     }
     let Ok(json) = serde_json::from_slice::<Value>(body) else {
         return Ok(Some("the answer is no JSON".to_owned()));
     };
     for (path, wanted) in &expect.json {
-        let parsed =
-            JsonPath::parse(path).map_err(|why| format!("`{path}` is no JSONPath: {why}"))?;
+        let parsed = JsonPath::parse(path)
+            .map_err(|why| Unusable::Refused(format!("`{path}` is no JSONPath: {why}")))?;
         let found = parsed.query(&json);
         let shown = |value: &Value| match value {
             Value::String(text) => text.clone(),

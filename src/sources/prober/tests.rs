@@ -142,11 +142,18 @@ async fn a_probe_is_run_at_the_start_at_the_end_of_the_grace_and_every_so_often(
 }
 
 #[tokio::test]
-async fn a_failure_is_looked_at_again_soon_but_not_for_ever() {
+async fn a_failure_is_looked_at_again_soon_until_it_is_over() {
+    let flag = tempfile::NamedTempFile::new().unwrap();
+    let prober = shell(&format!("test -s {}", flag.path().display()));
     let seconds = (0..).step_by(30).take_while(|second| *second <= 1_500);
-    let times = begun(&shell("exit 1"), None, seconds).await;
+    let times = begun(&prober, None, seconds).await;
     assert_eq!(times[..4], [0, 60, 120, 180]);
-    assert_eq!(times[times.len() - 2..], [1_200, 1_500], "{times:?}");
+    assert_eq!(times[times.len() - 2..], [1_440, 1_500], "also after long: {times:?}");
+    // Rolled back: the first good run is seen at once, and then it is run as often as it says.
+    assert!(look_after(&prober, &ask(0, None), 1_500).await.starts_with("down"));
+    std::fs::write(flag.path(), "up").unwrap();
+    let seconds = (1_530..).step_by(30).take_while(|second| *second <= 2_200);
+    assert_eq!(begun(&prober, None, seconds).await, [1_530, 1_830, 2_130]);
 }
 
 #[tokio::test]
@@ -163,4 +170,24 @@ async fn a_new_deployment_is_probed_at_once_and_hears_nothing_of_the_one_before(
     assert_eq!(look(&prober, &ask(0, None), 1), "-");
     assert_eq!(look_after(&prober, &ask(10, None), 11).await, "-");
     assert!(look_after(&prober, &ask(10, None), 12).await.starts_with("down"));
+}
+
+#[tokio::test]
+async fn a_deployment_that_is_faster_than_its_first_run_was_up_before_if_the_last_one_was() {
+    let flag = tempfile::NamedTempFile::new().unwrap();
+    let prober = shell(&format!("! test -s {}", flag.path().display()));
+    assert_eq!(look(&prober, &ask(0, None), 1), "-");
+    assert_eq!(look_after(&prober, &ask(0, None), 100).await, "up");
+    std::fs::write(flag.path(), "down").unwrap();
+    assert_eq!(look_after(&prober, &ask(500, None), 510).await, "up", "before it began");
+    assert_eq!(look(&prober, &ask(500, None), 510), "-", "once");
+    assert!(look_after(&prober, &ask(500, None), 520).await.starts_with("down"));
+    // What was down, ended after the beginning, or is long ago says nothing of it.
+    assert_eq!(look_after(&prober, &ask(530, None), 535).await, "-", "it was down");
+    for (ended, since, now) in [(900, 899, 901), (900, 1_501, 1_501)] {
+        let prober = shell("exit 0");
+        assert_eq!(look(&prober, &ask(0, None), 1), "-");
+        assert_eq!(look_after(&prober, &ask(0, None), ended).await, "up");
+        assert_eq!(look(&prober, &ask(since, None), now), "-", "{since}");
+    }
 }

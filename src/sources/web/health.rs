@@ -18,12 +18,12 @@
 //! each. A word that nobody knows says nothing. The checks in `depends_on` are no series;
 //! `status` among them means that all of the endpoint is somebody else's: it is up, and told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 use serde_json_path::JsonPath;
 
-use crate::model::{BESIDE, CHECK, HealthAsk, STATUS, Ticks, Unusable};
+use crate::model::{BESIDE, CHECK, HealthAsk, STATUS, THEIRS, Ticks, Unusable};
 use crate::outbound::{Answer, Failure};
 use crate::sources::track::{Fetched, Track};
 
@@ -118,7 +118,7 @@ fn read(ask: &HealthAsk, came: &Result<Answer, Failure>) -> Result<Read, Unusabl
             return Err(Unusable::Refused(why.clone()));
         }
     };
-    let Answer { status: code, body } = answer;
+    let Answer { status: code, body, is_cut: _ } = answer;
     let is_good =
         if ask.expect.is_empty() { (200..300).contains(code) } else { ask.expect.contains(code) };
     match code {
@@ -158,12 +158,54 @@ fn read(ask: &HealthAsk, came: &Result<Answer, Failure>) -> Result<Read, Unusabl
 }
 
 fn theirs_in_words(names: &[String]) -> String {
-    format!("{} down, which it depends on: not counted", names.join(", "))
+    format!("{}{THEIRS}", names.join(", "))
+}
+
+/// What an answer has, for whoever wonders whether an ask reads it rightly.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// The answer is a JSON mapping.
+    pub is_json: bool,
+    /// Every check that it names, whatever it says of it.
+    pub checks: BTreeSet<String>,
+    /// What the ask's path to a version finds.
+    pub version: Option<String>,
+    /// `JSONPath`s of the texts and numbers in it, at its top and one below.
+    pub paths: BTreeSet<String>,
+}
+
+pub(super) fn seen(ask: &HealthAsk, answer: &Answer) -> Seen {
+    let json: Option<Value> = serde_json::from_slice(&answer.body).ok();
+    let Some(json) = json.filter(Value::is_object) else { return Seen::default() };
+    let is_text = |value: &Value| value.is_string() || value.is_number();
+    let mut paths = BTreeSet::new();
+    for (name, value) in json.as_object().into_iter().flatten() {
+        if is_text(value) {
+            paths.insert(format!("$.{name}"));
+        }
+        let below = value.as_object().into_iter().flatten().filter(|(_, value)| is_text(value));
+        paths.extend(below.map(|(below, _)| format!("$.{name}.{below}")));
+    }
+    Seen {
+        is_json: true,
+        checks: said_of_each(&json).into_iter().map(|(name, _)| short(&name)).collect(),
+        version: ask.version.as_ref().and_then(|path| version(&json, path)),
+        paths,
+    }
 }
 
 /// The named checks that say something, at most [`MOST_CHECKS`].
 fn named(json: &Value) -> Vec<(String, bool)> {
-    let found: Vec<(String, Says)> = match LISTS
+    let found = said_of_each(json).into_iter();
+    let mut found: Vec<(String, bool)> =
+        found.filter_map(|(name, says)| Some((short(&name), says?))).collect();
+    found.sort_by_key(|(_, up)| *up);
+    found.truncate(MOST_CHECKS);
+    found
+}
+
+fn said_of_each(json: &Value) -> Vec<(String, Says)> {
+    match LISTS
         .iter()
         .find_map(|key| json.get(*key).filter(|list| list.is_object() || list.is_array()))
     {
@@ -178,12 +220,7 @@ fn named(json: &Value) -> Vec<(String, bool)> {
             })
             .collect(),
         Some(_) | None => Vec::new(),
-    };
-    let mut found: Vec<(String, bool)> =
-        found.into_iter().filter_map(|(name, says)| Some((short(&name), says?))).collect();
-    found.sort_by_key(|(_, up)| *up);
-    found.truncate(MOST_CHECKS);
-    found
+    }
 }
 
 /// What a value says of the check it stands for; of a list the worst.

@@ -29,8 +29,10 @@ use tokio::task::JoinSet;
 
 use super::plan::Request as Due;
 use super::track::Fetched;
-use crate::model::{Ask, Filled, Ticks, Unusable, WebAsk};
+use crate::model::{Ask, Filled, HealthAsk, Ticks, Unusable, WebAsk};
 use crate::outbound::{Answer, Failure, Header, Method, Outbound, Request};
+
+pub use health::Seen;
 
 /// The longest that a policy may wait for an answer.
 const LONGEST: Duration = Duration::from_secs(30);
@@ -79,6 +81,15 @@ impl Web {
     pub fn allows(&self, url: &str) -> Result<(), String> {
         let url = Url::parse(url).map_err(|why| format!("it is no URL: {why}"))?;
         self.way.allowed().url(&url)
+    }
+
+    /// Whether the secret `name` can be sent to `url`.
+    ///
+    /// # Errors
+    /// Why not, and what to do about it, without the secret.
+    pub fn may_tell(&self, name: &str, url: &str) -> Result<(), String> {
+        let url = Url::parse(url).map_err(|why| format!("it is no URL: {why}"))?;
+        self.way.may_tell(name, &url)
     }
 
     /// The way out that it takes.
@@ -141,6 +152,12 @@ impl Web {
             }
         });
         told.collect()
+    }
+
+    /// What the endpoint's answer has at `now`; `None`: there is none.
+    pub async fn seen(&self, ask: &HealthAsk, now: jiff::Timestamp) -> Option<Seen> {
+        let request = request(&ask.web, now, jiff::SignedDuration::ZERO);
+        self.way.send(&request).await.ok().map(|answer| health::seen(ask, &answer))
     }
 
     async fn ask(

@@ -34,7 +34,7 @@ fn health(depends_on: &[&str]) -> HealthAsk {
 
 #[expect(clippy::unnecessary_wraps, reason = "beside others that failed")]
 fn answer(status: u16, body: &str) -> Result<Answer, Failure> {
-    Ok(Answer { status, body: body.as_bytes().to_vec() })
+    Ok(Answer { status, body: body.as_bytes().to_vec(), is_cut: false })
 }
 
 /// `status=1 db=0 | words`, or why there is nothing.

@@ -111,8 +111,12 @@ fn go_through(reasons: &mut [GateReason], over: &GateOverride) {
     for reason in reasons.iter_mut().filter(shut) {
         reason.verdict = GateVerdict::Warn;
         let until = over.until.strftime("%H:%M UTC");
+        // Nobody gave a name: then it is the token that stands there, and it may be many people's.
+        let token = if over.via.is_none() { "the token " } else { "" };
+        let next = if over.named.is_nothing() { " for whatever is deployed next" } else { "" };
+        let GateOverride { by, reason: why, .. } = over;
         reason.words =
-            format!("{} (overridden by {} until {until}: {})", reason.words, over.by, over.reason);
+            format!("{} (overridden by {token}{by}{next} until {until}: {why})", reason.words);
     }
 }
 

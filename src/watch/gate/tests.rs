@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::*;
-use crate::model::{Facts, Standing, WatchId};
+use crate::model::{Facts, Standing, Unusable, WatchId};
 use crate::policy::{Days, Freeze, Gate, Soak, Times};
 use crate::watch::tests::world::{Guard, at, key, policy, revision};
 
@@ -241,6 +241,19 @@ fn the_watches_of_staging_say_how_long_each_was_there_and_what_speaks_against_it
     assert_eq!(found[2].from, None, "no task of it was ever in service");
 }
 
+#[test]
+fn an_optional_check_that_nobody_measured_speaks_against_no_soak() {
+    let against = |optional: bool| {
+        let mut policy = policy();
+        policy.checks[0].optional = optional;
+        let mut guard = Guard::settled(policy);
+        (0..60).for_each(|_| guard.reads_as(Err(Unusable::Empty)));
+        trials(&[guard.watch]).remove(0).against
+    };
+    assert_eq!(against(false).unwrap(), "too little of `errors` is measured");
+    assert_eq!(against(true), None);
+}
+
 fn over(named: Named, rules: &[GateRule]) -> GateOverride {
     let shut = |rule: &GateRule| reason(*rule, GateVerdict::No, "no");
     GateOverride {
@@ -249,7 +262,7 @@ fn over(named: Named, rules: &[GateRule]) -> GateOverride {
         environment: "production".to_owned(),
         named,
         by: "dana".to_owned(),
-        via: None,
+        via: Some("oncall".to_owned()),
         reason: "checkout is down".to_owned(),
         at: at(-60),
         until: at(60),
@@ -281,6 +294,13 @@ fn an_override_is_for_what_it_names_for_what_it_saw_and_for_a_while() {
     assert_eq!(told(&gate(&frozen, &known, &v2(), at(60))), "no: no Freeze", "too late");
     let anything = through(over(Named::default(), &[GateRule::Freeze]));
     assert_eq!(asked(&frozen, &anything), "warn: warn Freeze");
+    let answer = gate(&frozen, &anything, &v2(), now());
+    let said = words(&answer, GateRule::Freeze);
+    assert!(said.contains("(overridden by dana for whatever is deployed next until"), "{said}");
+    let unnamed = through(GateOverride { via: None, ..over(v2(), &[GateRule::Freeze]) });
+    let answer = gate(&frozen, &unnamed, &v2(), now());
+    let said = words(&answer, GateRule::Freeze);
+    assert!(said.contains("(overridden by the token dana until"), "no person is named: {said}");
     let used = GateOverride { watch: Some(WatchId::typed("w")), ..over(v2(), &[GateRule::Freeze]) };
     assert_eq!(asked(&frozen, &through(used)), "no: no Freeze", "it had its deployment");
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::markdown::{plain, span, table, time};
 use crate::judge::{CheckState, Judgement};
 use crate::model::{Counts, Incident, Verdict};
-use crate::policy::Check;
+use crate::policy::{Check, Measure};
 use crate::watch::explain::chance;
 use crate::watch::story::{Deed, Heard, Story};
 use crate::watch::words::limits_in_words;
@@ -46,7 +46,13 @@ fn harm<'a>(check: &'a Check, samples: &[Heard]) -> Option<Harm<'a>> {
         let until = back.unwrap_or(Timestamp::MAX);
         samples.iter().filter(move |one| one.at >= since && one.at < until)
     };
-    let worse = if check.higher_is_worse() { f64::max } else { f64::min };
+    let worse = match check.measure {
+        // Its limits count failures; of its values 0 is down.
+        Measure::Status { .. } => f64::min,
+        Measure::Ratio { .. } | Measure::Latency { .. } | Measure::Gauge { .. } => {
+            if check.higher_is_worse() { f64::max } else { f64::min }
+        }
+    };
     let worst = during().filter_map(|one| one.value).reduce(worse);
     let counts = during().filter_map(|one| one.counts).reduce(|mut sum, more| {
         sum += more;
@@ -73,7 +79,7 @@ fn row(story: &Story, harm: &Harm<'_>) -> Vec<String> {
     let state = story.watch.checks.get(&check.name);
     let usual = state.into_iter().flat_map(CheckState::references);
     let usual: Vec<String> = usual
-        .map(|(against, one)| format!("{}: {}", against.in_words(), check.unit().show(one.value)))
+        .map(|(against, one)| format!("{}: {}", against.in_words(), check.show(one.value)))
         .collect();
     let lasted = match back {
         Some(back) => span(*since, *back),
@@ -81,7 +87,7 @@ fn row(story: &Story, harm: &Harm<'_>) -> Vec<String> {
     };
     vec![
         plain(&check.name),
-        worst.map_or("not known".to_owned(), |worst| check.unit().show(worst)),
+        worst.map_or("not known".to_owned(), |worst| check.show(worst)),
         plain(&limits_in_words(check)),
         if usual.is_empty() { "not known".to_owned() } else { plain(&usual.join("; ")) },
         time(*since),
@@ -155,7 +161,7 @@ fn said_row(check: &Check, said: &Judgement) -> Vec<String> {
     vec![
         time(said.at),
         plain(&check.name),
-        said.value.map_or("none".to_owned(), |value| check.unit().show(value)),
+        said.value.map_or("none".to_owned(), |value| check.show(value)),
         plain(said.limit.as_deref().unwrap_or(&said.reason)),
         said.traffic.map_or("not counted".to_owned(), |events| format!("{events:.0}")),
         weight.unwrap_or_else(|| "a plain limit".to_owned()),

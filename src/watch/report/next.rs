@@ -112,7 +112,7 @@ impl Facts {
         let watch = &story.watch;
         let deployment = &watch.deployment;
         let worst = harms.iter().filter_map(|harm| {
-            Some(format!("{} {}", harm.check.name, harm.check.unit().show(harm.worst?)))
+            Some(format!("{} {}", harm.check.name, harm.check.show(harm.worst?)))
         });
         let author = deployment.facts.author.as_ref();
         let rivals: Vec<String> =
@@ -186,7 +186,7 @@ fn resources(story: &Story) -> String {
     let shown: Vec<String> = checks
         .filter_map(|check| {
             let last = story.samples.get(&check.name)?.iter().rev().find_map(|one| one.value)?;
-            Some(format!("{} {}", check.name, check.unit().show(last)))
+            Some(format!("{} {}", check.name, check.show(last)))
         })
         .collect();
     if shown.is_empty() {

@@ -1,11 +1,15 @@
 //! Phases that stand for a share of the traffic.
 
+use std::collections::BTreeMap;
+
 use jiff::SignedDuration;
 
-use super::world::{Guard, policy, sighting};
-use crate::model::{ActFailure, Controller, Mode, Outcome, RollOut, ShiftPlan, Sighting};
-use crate::policy::{MovedBy, Phase, Policy};
-use crate::watch::{Ceiling, Event, Want};
+use super::world::{Guard, at, counts, policy, sighting};
+use crate::model::{
+    ActFailure, Controller, Measurement, Mode, Outcome, RollOut, Severity, ShiftPlan, Sighting,
+};
+use crate::policy::{Bound, Check, Limit, Measure, MovedBy, Phase, Policy, Side, Stated, Unit};
+use crate::watch::{Ceiling, Event, Sampled, Tick, Want};
 
 /// 10 % and 50 % for 15 minutes each, all for 30 more.
 fn canary(moved_by: MovedBy) -> Policy {
@@ -198,4 +202,94 @@ fn weights_mean_nothing_where_the_platform_routes_by_none() {
     guard.lives(0.0, 3600);
     assert_eq!(guard.watch.outcome(), Some(Outcome::Passed));
     assert!(guard.said().iter().all(|said| !said.contains('%')), "{:?}", guard.said());
+}
+
+/// A canary whose cache is watched too, by a limit of so many failures.
+fn with_cache(failures: f64) -> Guard {
+    let mut policy = canary(MovedBy::Deployguard);
+    let bound = Bound { side: Side::AtLeast, value: failures, unit: Unit::Failures };
+    policy.checks.push(Check {
+        name: "cache".into(),
+        measure: Measure::Status { of: Stated::Query("up".into()) },
+        normal: None,
+        breach: BTreeMap::from([(Severity::Sev2, Limit { bound, hold: None })]),
+        ..policy.checks[0].clone()
+    });
+    let mut guard = Guard::over(policy);
+    guard.sees(at_weight(0, 10));
+    guard.finds_target();
+    guard.clock = 30;
+    guard
+}
+
+fn lives_with_cache(guard: &mut Guard, up: f64, seconds: i64) {
+    for _ in 0..seconds / 10 {
+        guard.clock += 10;
+        let cache = Measurement::Gauge { values: BTreeMap::from([("cache".to_owned(), up)]) };
+        let readings =
+            BTreeMap::from([("errors".to_owned(), counts(0.0)), ("cache".to_owned(), Ok(cache))]);
+        let latest = Tick { readings, ..Tick::at(at(guard.clock)) };
+        guard.take(Event::Sampled(Box::new(Sampled::of(latest)))).unwrap();
+    }
+}
+
+#[test]
+fn a_status_that_is_up_holds_no_canary_whatever_its_limit() {
+    let mut guard = with_cache(1.0);
+    lives_with_cache(&mut guard, 1.0, 870);
+    assert_eq!((guard.watch.phase_name(), shift(&guard)), ("canary-50", Some(50)));
+}
+
+#[test]
+fn a_status_that_is_down_holds_a_canary_though_it_is_no_breach_yet() {
+    let mut guard = with_cache(3.0);
+    lives_with_cache(&mut guard, 1.0, 850);
+    lives_with_cache(&mut guard, 0.0, 20);
+    assert_eq!((guard.watch.phase_name(), guard.watch.has_open_incident()), ("canary-10", false));
+    lives_with_cache(&mut guard, 1.0, 10);
+    assert_eq!(shift(&guard), Some(50));
+}
+
+#[test]
+fn what_a_person_takes_back_within_a_step_is_not_set_again_and_said_once() {
+    let mut guard = begun(MovedBy::Deployguard);
+    guard.lives(0.0, 870);
+    guard.take(Event::Shifted { weight: 50, result: Ok(()) }).unwrap();
+    moves(&mut guard, 50);
+    guard.lives(0.0, 300);
+    for _ in 0..30 {
+        moves(&mut guard, 10);
+        guard.lives(0.0, 10);
+        assert_eq!(shift(&guard), None);
+    }
+    let said = guard.said();
+    let told = said.iter().filter(|said| said.contains("had 50 % of the traffic")).count();
+    assert_eq!(told, 1, "{said:?}");
+    assert!(said.iter().all(|said| !said.contains("is to get")), "{said:?}");
+    assert_eq!(guard.watch.phase_name(), "canary-50");
+    // Given back, the step lives what is left of it, and the next one is moved on to.
+    moves(&mut guard, 50);
+    guard.lives(0.0, 590);
+    assert_eq!(guard.watch.phase_name(), "canary-50");
+    guard.lives(0.0, 30);
+    assert_eq!(shift(&guard), Some(100));
+    assert_eq!(guard.replayed(), guard.watch);
+}
+
+#[test]
+fn a_canary_that_was_held_still_lives_its_later_steps() {
+    let mut guard = begun(MovedBy::Deployguard);
+    for _ in 0..170 {
+        guard.reads_as(Err(crate::model::Unusable::Empty));
+    }
+    // Held at 10 % till nearly the planned end, and moved on after that.
+    guard.lives(0.0, 1720);
+    assert_eq!((guard.watch.phase_name(), shift(&guard)), ("canary-50", Some(50)));
+    guard.lives(0.0, 600);
+    assert_eq!(guard.watch.outcome(), None, "the planned end is no end of it");
+    moves(&mut guard, 50);
+    guard.lives(0.0, 910);
+    moves(&mut guard, 100);
+    guard.lives(0.0, 1900);
+    assert_eq!(guard.watch.outcome(), Some(Outcome::Passed));
 }

@@ -115,6 +115,21 @@ fn ecs_undoing_our_rollback_with_a_deployment_of_its_own_pages() {
 }
 
 #[test]
+fn what_a_command_or_a_webhook_has_ordered_may_take_its_time_before_it_is_seen() {
+    for (route, is_patient) in
+        [(Route::Command, true), (Route::Webhook, true), (Route::UpdateService, false)]
+    {
+        let mut guard = Guard::settled(policy());
+        guard.breaks(40.0);
+        guard.accepts(route);
+        guard.sees(sighting(guard.clock + 5 * 60, "ecs-svc/2", 2, RollOut::Completed));
+        assert_eq!(guard.pages(), usize::from(!is_patient), "{route:?}: {:?}", guard.said());
+        guard.sees(sighting(guard.clock + 60 * 60, "ecs-svc/2", 2, RollOut::Completed));
+        assert_eq!(guard.pages(), 1, "{route:?}: not for ever");
+    }
+}
+
+#[test]
 fn days_that_nobody_looked_at_are_not_passed() {
     let mut guard = Guard::settled(policy());
     guard.lives(0.0, 600);

@@ -27,6 +27,7 @@ fn tasks() -> Policy {
         min_traffic: 20.0,
         window: None,
         from: None,
+        optional: false,
     });
     policy.notify.logs = true;
     policy

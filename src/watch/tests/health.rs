@@ -9,7 +9,7 @@ use crate::model::{Measurement, Reading, RollOut, Severity, Unusable, Verdict};
 use crate::policy::{Bound, Check, Health, Limit, Measure, Policy, Side, Stated, Unit, WebText};
 use crate::watch::{Event, Sampled, Stage, Tick};
 
-fn health() -> Policy {
+pub fn health() -> Policy {
     let bound = Bound { side: Side::AtLeast, value: 3.0, unit: Unit::Failures };
     let web = WebText {
         url: "https://shop.example/health".into(),
@@ -30,6 +30,7 @@ fn health() -> Policy {
         min_traffic: 20.0,
         window: None,
         from: None,
+        optional: false,
     }];
     policy
 }
@@ -41,7 +42,7 @@ fn rolling_out() -> Guard {
     guard
 }
 
-fn looks(guard: &mut Guard, running: u32) {
+pub fn looks(guard: &mut Guard, running: u32) {
     let mut look = sighting(guard.clock, "ecs-svc/2", 2, RollOut::InProgress);
     look.primary.running = running;
     guard.sees(look);

@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 
 use super::world::{Guard, at, counts, policy};
 use crate::judge::Baseline;
-use crate::model::{Measured, Newer};
+use crate::model::{Measured, Newer, Revision};
 use crate::policy::{Against, LabelNames, Policy};
 use crate::watch::{BaselineMeasured, Event, Purpose, Sampled, Tick, Want, Watch};
 
@@ -70,6 +70,7 @@ fn knows(guard: &mut Guard, count: usize) {
         checks,
         left_out: SignedDuration::ZERO,
         known,
+        looks: BTreeMap::new(),
     };
     guard.take(Event::BaselineMeasured(Box::new(measured))).unwrap();
 }
@@ -123,6 +124,7 @@ fn instances_that_ran_before_the_announcement_are_new_by_their_version() {
             checks,
             left_out: SignedDuration::ZERO,
             known,
+            looks: BTreeMap::new(),
         };
         guard.take(Event::BaselineMeasured(Box::new(measured))).unwrap();
         guard.watch.arms().unwrap().newer
@@ -130,4 +132,38 @@ fn instances_that_ran_before_the_announcement_are_new_by_their_version() {
     assert_eq!(knows_versions(&["v1", "v2"]), Newer::Is("v2".into()), "announced late");
     assert_eq!(knows_versions(&["v1"]), Newer::NotAmong(pods(2)), "announced in time");
     assert_eq!(knows_versions(&["v2"]), Newer::NotAmong(pods(2)), "the same version again");
+}
+
+#[test]
+fn a_green_that_was_measured_before_its_canary_is_told_apart_by_its_pods_label() {
+    let labels = LabelNames { version: Some("version".into()), ..LabelNames::default() };
+    let side = |name: &str, label: &str| Revision {
+        labels: BTreeMap::from([("version".to_owned(), label.to_owned())]),
+        ..Revision::named(name)
+    };
+    let arms = |old: &str, known: &[&str]| {
+        let mut guard = Guard::settled(Policy { labels: labels.clone(), ..policy() });
+        guard.watch.deployment.revision = Some(side("green-1", "green"));
+        guard.watch.deployment.source = Some(side("blue-1", old));
+        let known = known.iter().map(|&one| one.to_owned()).collect();
+        let checks = BTreeMap::from([("errors".to_owned(), Baseline::unnamed().into())]);
+        let measured = BaselineMeasured {
+            purpose: Purpose::Compare(Against::Before),
+            checks,
+            left_out: SignedDuration::ZERO,
+            known: BTreeMap::from([("version".to_owned(), known)]),
+            looks: BTreeMap::new(),
+        };
+        guard.take(Event::BaselineMeasured(Box::new(measured))).unwrap();
+        guard.watch.arms().map(|rule| rule.newer)
+    };
+    let is_green = Some(Newer::Is("green".into()));
+    assert_eq!(arms("blue", &["blue", "green"]), is_green, "scraped beside blue");
+    assert_eq!(arms("blue", &["blue"]), is_green);
+    assert_eq!(arms("blue", &[]), is_green, "before anything is known");
+    let versions = BTreeSet::from(["v1.0".to_owned()]);
+    let of_program = arms("blue", &["v1.0"]);
+    assert_eq!(of_program, Some(Newer::NotAmong(versions)), "the series mean another version");
+    let both = BTreeSet::from(["green".to_owned()]);
+    assert_eq!(arms("green", &["green"]), Some(Newer::NotAmong(both)), "one label on both sides");
 }

@@ -53,6 +53,7 @@ pub fn policy() -> Policy {
         min_traffic: 20.0,
         window: Some(secs(10)),
         from: None,
+        optional: false,
     };
     Policy {
         name: "p".into(),

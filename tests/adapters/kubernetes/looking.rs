@@ -1,6 +1,6 @@
 //! What is seen of Deployments and of Services that are switched.
 
-use deployguard::model::{Controller, RollOut};
+use deployguard::model::{ActFailure, Controller, RollOut, Sighting};
 use deployguard::platform::{LookError, Platform};
 use serde_json::json;
 
@@ -57,7 +57,7 @@ async fn a_roll_out_that_misses_its_deadline_has_failed_and_a_paused_one_says_so
     let stage = Stage::with_api().await;
     stage.cluster.never_starts("example.com/api:v2");
     let mut change = image_of("api", "example.com/api:v2");
-    change["spec"]["progressDeadlineSeconds"] = json!(0);
+    change["spec"]["progressDeadlineSeconds"] = json!(1);
     stage.patch("deployments", "api", &change);
     let failed = loop {
         let seen = stage.sighting("api").await.primary;
@@ -82,30 +82,69 @@ async fn a_roll_out_that_misses_its_deadline_has_failed_and_a_paused_one_says_so
 }
 
 #[tokio::test]
-async fn a_switch_of_the_selector_is_a_deployment_each_time() {
+async fn a_switch_of_the_selector_is_told_by_what_it_leads_to_whoever_reads_it() {
     let stage = Stage::blue_and_green().await;
     let blue = stage.sighting(SWITCH).await;
     assert_eq!(blue.controller, Controller::Selector);
     assert_eq!(blue.primary.revision.short(), "taskflow-api-blue revision 1 (taskflow:v1.0.0)");
-    let standing_by = blue.source.as_ref().map(|source| source.short().to_owned());
-    assert_eq!(standing_by.as_deref(), Some("taskflow-api-green revision 1 (taskflow:v1.1.0)"));
+    assert_eq!(blue.source, None, "what stands by may never have been in place");
     assert!(blue.is_stable(), "what stands by gets no requests: {blue:?}");
 
-    let mut ids = vec![blue.primary.id.clone()];
+    let mut seen = vec![blue.primary];
     for side in ["green", "blue", "green"] {
         // The API keeps whole seconds.
         tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
         stage.switch(side);
-        let seen = stage.sighting(SWITCH).await;
-        assert!(seen.primary.revision.name.contains(side), "{seen:?}");
-        assert_eq!(seen.source.map(|source| source.name.contains(side)), Some(false));
-        assert!(!ids.contains(&seen.primary.id), "{ids:?}");
-        ids.push(seen.primary.id);
+        let now = stage.sighting(SWITCH).await.primary;
+        assert!(now.revision.name.contains(side), "{now:?}");
+        assert!(seen.iter().all(|before| before.created_at < now.created_at), "{now:?}");
+        seen.push(now);
     }
-    let another = connect(&stage.cluster).await;
-    let looks = another.look(&[key(SWITCH)], crate::world::now()).await;
-    let seen = looks[0].1.as_ref().expect("seen").as_ref().expect("in place");
-    assert_eq!(Some(&seen.primary.id), ids.last(), "another daemon sees the same");
+    let ids: Vec<&str> = seen.iter().map(|one| one.id.as_str()).collect();
+    assert_ne!(ids[0], ids[1]);
+    assert_eq!(ids[0], ids[2], "the engine remembers what was in place in between");
+    assert_eq!(ids[1], ids[3]);
+    assert_eq!(fresh(&stage, SWITCH).await.primary, seen[3], "another daemon sees the same");
+}
+
+/// As a daemon that was just started sees it.
+async fn fresh(stage: &Stage, service: &str) -> Sighting {
+    let looks = connect(&stage.cluster).await.look(&[key(service)], crate::world::now()).await;
+    looks[0].1.clone().expect("seen").expect("in place")
+}
+
+#[tokio::test]
+async fn the_same_template_rolled_out_again_under_a_service_is_another_deployment() {
+    let stage = Stage::with_api().await;
+    stage.create("services", objects::service("api", &json!({ "app": "api" })));
+    let mut ids = vec![stage.sighting("service/api").await.primary.id];
+    for image in ["example.com/api:v2", "example.com/api:v1", "example.com/api:v2"] {
+        stage.deploy(image).await;
+        ids.push(stage.sighting("service/api").await.primary.id);
+    }
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 4, "v2 is judged both times: {ids:?}");
+}
+
+#[tokio::test]
+async fn another_program_with_like_labels_is_never_switched_to() {
+    let stage = Stage::blue_and_green().await;
+    let labels = json!({ "app": "worker", "version": "blue" });
+    stage.create("deployments", objects::deployment("worker", &labels, "worker:v3", &[]));
+    stage.cluster.wait_complete("worker").await;
+    let worker = stage.sighting("worker").await.primary.revision;
+    let plan = stage.plan(SWITCH, worker).await;
+    let (key, judged, target) = (key(SWITCH), &plan.judged_revision, &plan.target);
+    let seen = stage.platform.inspect(&key, judged, target, false).await;
+    let obstacle = seen.expect("inspected").obstacle.expect("an obstacle");
+    assert!(
+        obstacle.contains("no Deployment that service/taskflow-api could select"),
+        "{obstacle}"
+    );
+    let told = stage.roll_back(&plan).await.unwrap_err();
+    assert!(matches!(told, ActFailure::Refused(_)), "{told}");
+    assert!(stage.cluster.mutations().is_empty());
 }
 
 #[tokio::test]
@@ -118,6 +157,8 @@ async fn what_is_written_to_a_service_beside_its_selector_is_no_deployment() {
     stage.switch("blue");
     let after = stage.sighting(SWITCH).await;
     assert!(after.shows_the_same_as(&before), "{after:?}");
+    let fresh = fresh(&stage, SWITCH).await.primary;
+    assert_eq!(fresh.id, before.primary.id, "nor for who has not seen it before");
 }
 
 #[tokio::test]

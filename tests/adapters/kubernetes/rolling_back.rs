@@ -7,7 +7,7 @@ use deployguard::platform::Platform;
 use serde_json::json;
 
 use super::{SWITCH, Stage, image_of, key, permit};
-use crate::world::kubernetes::Fault;
+use crate::world::kubernetes::{Fault, objects};
 use crate::world::now;
 
 /// v2 is in place, and v1 is to be put back.
@@ -187,6 +187,25 @@ async fn what_stands_in_the_way_is_told_at_the_start_and_refused_at_the_end() {
     let told = stage.roll_back(&plan).await.unwrap_err();
     assert!(matches!(told, ActFailure::Refused(_)), "{told}");
     assert_eq!(selected(&stage), "green");
+}
+
+#[tokio::test]
+async fn the_same_pods_under_another_colour_are_no_way_back() {
+    let stage = Stage::blue_and_green().await;
+    let target = stage.sighting(SWITCH).await.primary.revision;
+    let template = objects::template(&objects::side("green"), "taskflow:v1.0.0", &[]);
+    let change = json!({ "spec": { "template": template } });
+    stage.patch("deployments", "taskflow-api-green", &change);
+    stage.cluster.wait_complete("taskflow-api-green").await;
+    stage.switch("green");
+    let plan = stage.plan(SWITCH, target).await;
+    let (judged, target) = (&plan.judged_revision, &plan.target);
+    let seen = stage.platform.inspect(&key(SWITCH), judged, target, false).await;
+    let obstacle = seen.expect("inspected").obstacle.expect("an obstacle");
+    assert!(obstacle.contains("would restore nothing"), "{obstacle}");
+    let told = stage.roll_back(&plan).await.unwrap_err();
+    assert!(matches!(told, ActFailure::Refused(_)), "{told}");
+    assert!(stage.cluster.mutations().is_empty());
 }
 
 #[tokio::test]

@@ -65,16 +65,81 @@ async fn a_canary_is_one_deployment_from_its_first_request_to_the_cutover() {
 }
 
 #[tokio::test]
-async fn the_same_canary_tried_again_is_another_deployment() {
+async fn a_canary_tried_again_is_not_rolled_back_by_what_was_decided_of_the_first_try() {
     let stage = with_ingress(10).await;
-    let first = stage.sighting(INGRESS).await.primary.id;
+    let seen = stage.sighting(INGRESS).await;
+    let plan = stage.plan(INGRESS, seen.source.expect("blue")).await;
     weigh(&stage, 0);
     stage.sighting(INGRESS).await;
     weigh(&stage, 10);
-    let second = stage.sighting(INGRESS).await.primary.id;
-    assert_ne!(first, second);
-    weigh(&stage, 50);
-    assert_eq!(stage.sighting(INGRESS).await.primary.id, second);
+    let second = stage.sighting(INGRESS).await.primary;
+    assert_eq!(seen.primary.id, second.id, "whoever reads it; the engine tells the tries apart");
+    let told = stage.roll_back(&plan).await.unwrap_err();
+    assert!(matches!(told, ActFailure::Superseded(_)), "{told}");
+    assert_eq!(weight(&stage), "10");
+    let plan = stage.plan(INGRESS, plan.target).await;
+    stage.roll_back(&plan).await.expect("decided of the second try");
+    assert_eq!(weight(&stage), "0");
+}
+
+#[tokio::test]
+async fn a_switch_without_a_canary_began_when_it_was_switched() {
+    let stage = with_ingress(0).await;
+    let blue = stage.sighting(INGRESS).await.primary;
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    stage.switch("green");
+    let green = stage.sighting(INGRESS).await.primary;
+    assert_ne!(green.id, blue.id);
+    assert!(green.created_at > blue.created_at, "not when green's pods were made: {green:?}");
+    let service = stage.cluster.get("services", "taskflow-api").expect("a Service");
+    let writers = service["metadata"]["managedFields"].as_array().expect("writers").clone();
+    let switched = writers.iter().filter_map(|one| one["time"].as_str()).max();
+    assert_eq!(switched.map(str::to_owned), Some(green.created_at.to_string()));
+}
+
+#[tokio::test]
+async fn an_ingress_to_several_services_is_still_seen_when_its_canary_is_gone() {
+    let stage = with_ingress(10).await;
+    stage.create("services", objects::service("admin", &json!({ "app": "admin" })));
+    let mut ingress = stage.cluster.get("ingresses", "taskflow").expect("an Ingress");
+    let admin = json!({
+        "path": "/admin", "pathType": "Prefix",
+        "backend": { "service": { "name": "admin", "port": { "number": 80 } } },
+    });
+    let paths = ingress["spec"]["rules"][0]["http"]["paths"].as_array_mut().expect("paths");
+    paths.push(admin);
+    stage.patch("ingresses", "taskflow", &json!({ "spec": { "rules": ingress["spec"]["rules"] } }));
+    let canary = stage.sighting(INGRESS).await;
+    weigh(&stage, 100);
+    stage.switch("green");
+    stage.cluster.delete("ingresses", "taskflow-canary");
+    let after = stage.sighting(INGRESS).await.primary;
+    assert_eq!(after.id, canary.primary.id);
+    let plan = stage.plan(INGRESS, canary.source.expect("blue")).await;
+    let acted = stage.roll_back(&plan).await.expect("possible");
+    assert_eq!(acted.route, Route::SwitchSelector);
+
+    // Who has not seen the canary goes by the name.
+    ingress["metadata"] = json!({ "name": "taskflow-api", "namespace": super::NAMESPACE });
+    stage.create("ingresses", ingress);
+    let fresh = connect(&stage.cluster).await;
+    for (name, is_seen) in [("ingress/taskflow-api", true), (INGRESS, false)] {
+        let looks = fresh.look(&[key(name)], now()).await;
+        assert_eq!(looks[0].1.is_ok(), is_seen, "{looks:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_share_of_another_total_than_a_hundred_is_reached() {
+    let stage = with_ingress(10).await;
+    let total = "nginx.ingress.kubernetes.io/canary-weight-total";
+    let notes = json!({ "metadata": { "annotations": { total: "15", WEIGHT: "2" } } });
+    stage.patch("ingresses", "taskflow-canary", &notes);
+    let judged = stage.sighting(INGRESS).await.primary.id;
+    let plan = ShiftPlan { service: key(INGRESS), judged, weight: 50 };
+    stage.platform.shift(&plan, &StopSwitch::default()).await.expect("moved");
+    assert_eq!(weight(&stage), "8");
+    assert_eq!(stage.sighting(INGRESS).await.primary.weight, Some(53));
 }
 
 #[tokio::test]

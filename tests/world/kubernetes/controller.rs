@@ -135,16 +135,23 @@ fn report(store: &mut Store, namespace: &str, name: &str, current: &str) {
     let was = before["message"] == revision && before["reason"] == "NewReplicaSetAvailable";
     let is_complete = was || (updated == wanted && all == wanted && available == wanted);
     let same = before["message"] == revision;
-    let since = if same { text(&before["lastUpdateTime"]) } else { seconds() };
     let deadline = deployment["spec"]["progressDeadlineSeconds"].as_i64().unwrap_or(600);
-    let waited = since.parse::<jiff::Timestamp>();
+    let waited = text(&before["lastUpdateTime"]).parse::<jiff::Timestamp>();
     let waited = waited.map_or(0, |at| super::super::now().duration_since(at).as_secs());
+    let timed_out = match before["reason"].as_str() {
+        Some("ProgressDeadlineExceeded") => same,
+        Some("ReplicaSetUpdated") => same && waited > deadline,
+        Some(_) | None => false,
+    };
     let reason = match (is_complete, deployment["spec"]["paused"] == true) {
         (true, _) => "NewReplicaSetAvailable",
         (false, true) => "DeploymentPaused",
-        (false, false) if waited > deadline => "ProgressDeadlineExceeded",
+        (false, false) if timed_out => "ProgressDeadlineExceeded",
         (false, false) => "ReplicaSetUpdated",
     };
+    // An entry's time is that of its last change.
+    let stays = same && before["reason"] == reason;
+    let since = if stays { text(&before["lastUpdateTime"]) } else { seconds() };
     let state = if reason == "ProgressDeadlineExceeded" { "False" } else { "True" };
     deployment["status"] = json!({
         "observedGeneration": deployment["metadata"]["generation"],

@@ -2,10 +2,12 @@
 //! moves on, and pods that really run.
 
 mod controller;
+mod exporters;
 mod http;
 pub mod objects;
 mod patch;
 mod pods;
+mod policy;
 pub mod staged;
 mod store;
 

@@ -1,44 +1,29 @@
 //! TaskFlow on Kubernetes (document 002), guarded: blue in place, green beside it, customers,
-//! a Prometheus that scrapes the pods, and deployguard.
+//! a Prometheus that scrapes the pods as a cluster's does, and deployguard with the document's
+//! policy.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::super::aws::model::RunningTask;
 use super::super::daemon::Daemon;
 use super::super::load::Load;
+use super::super::past;
 use super::super::prometheus::Prometheus;
 use super::super::shop::Shops;
+use super::super::site::Site;
 use super::super::{World, WorldConfig};
+use super::exporters::Exporters;
+use super::policy::Guarded;
 use super::{Kubernetes, NAMESPACE, objects};
 
-/// Document 002's own trigger, 5 % of errors, in seconds instead of hours.
-pub const POLICY: &str = r#"
-version: 1
-policy: taskflow-k8s-production
-environment: production
-match: { target: taskflow-k8s, cluster: production, service: service/taskflow-api }
-mode: auto
-labels: { service: service }
-phases:
-  full:      { until: 12s, interval: 1s }
-  blue-kept: { until: 18s, interval: 1s }
-grace: 2s
-checks:
-  error rate:
-    ratio:
-      bad: { counter: 'http_requests_total{status=~"5.."}' }
-      total: { counter: http_requests_total }
-    normal: "< 0.1%"
-    breach: { SEV1: "> 5%" }
-    baseline: { against: [before], worse_by: 2x, severity: SEV3 }
-    window: 5s
-actions: { SEV1: rollback, SEV2: { ask: 15m, on_timeout: escalate }, SEV3: notify }
-rollback: { to: known-good, known_good_after: full, fallback: previous, recover_within: 60s, cooldown: 1h }
-notify: { slack: { channel: C0DEPLOYS01, page: [S0ONCALL] } }
-"#;
+/// The Ingress of the canary.
+pub const CANARY: &str = "taskflow-api-canary";
+const WEIGHT: &str = "nginx.ingress.kubernetes.io/canary-weight";
 
 /// Everything of it; ends when it is dropped.
 pub struct Staged {
@@ -47,11 +32,22 @@ pub struct Staged {
     /// Where people are told, with the Prometheus that scrapes the pods; its ECS idles.
     pub world: World,
     _load: Load,
+    _beside: (Exporters, Site),
 }
 
 impl Staged {
-    /// Starts it, and returns once deployguard has seen blue and an hour's worth of requests.
+    /// Starts it, guarded where the Service's selector is switched, and returns once deployguard
+    /// has seen blue and an hour's worth of requests.
     pub async fn start(binary: &Path) -> anyhow::Result<Self> {
+        Self::guarding(binary, Guarded::Service).await
+    }
+
+    /// The same, with a canary's Ingress that gets nothing yet; deployguard moves its weight on.
+    pub async fn with_canary(binary: &Path) -> anyhow::Result<Self> {
+        Self::guarding(binary, Guarded::Ingress).await
+    }
+
+    async fn guarding(binary: &Path, guarded: Guarded) -> anyhow::Result<Self> {
         let idle = WorldConfig { tasks: 1, requests_per_second: 1, ..WorldConfig::default() };
         let mut world = World::start(idle).await?;
         let shops = Arc::new(Shops::new("production"));
@@ -64,15 +60,27 @@ impl Staged {
             cluster.create("deployments", deployment)?;
             cluster.wait_complete(name).await;
         }
+        if guarded == Guarded::Ingress {
+            cluster.create("services", objects::service("green", &objects::side("green")))?;
+            let ingress = objects::ingress("taskflow-api", "taskflow-api", None);
+            cluster.create("ingresses", ingress)?;
+            cluster.create("ingresses", objects::ingress(CANARY, "green", Some(0)))?;
+        }
         let load = Load::start(cluster.serving(), "taskflow-api", 80);
-        world.prometheus = Prometheus::start(cluster.running()).await?;
-        let mut daemon = Daemon::at_home(binary, &world, POLICY)?;
+        let (exporters, site) = (Exporters::start().await?, Site::start().await?);
+        site.says("/taskflow-*/_count", 200, r#"{"count":2}"#);
+        let beside = exporters.targets();
+        world.prometheus = Prometheus::labelling(cluster.running(), labels, beside, false).await?;
+        world.prometheus.remember(&past::of_pods(exporters.address())).await?;
+        let policy = guarded.policy(&site.url())?;
+        let mut daemon = Daemon::at_home(binary, &world, &policy)?;
         let (url, kubeconfig) = (world.prometheus.url(), cluster.kubeconfig());
         daemon.settle(|settings| {
             settings["prometheus"]["url"] = json!(url);
             settings["targets"] = json!({ "taskflow-k8s": {
                 "kubernetes": { "kubeconfig": kubeconfig }, "clusters": [NAMESPACE],
             } });
+            settings["outbound"] = json!({ "allow": [site.url()] });
             settings["discover"] = json!({ "ecs": { "every": "1s" } });
             if let Some(all) = settings.as_object_mut() {
                 all.remove("aws");
@@ -87,7 +95,7 @@ impl Staged {
                 Ok((!ready["detail"]["looked_at"].is_null()).then_some(()))
             })
             .await?;
-        Ok(Self { daemon, cluster, world, _load: load })
+        Ok(Self { daemon, cluster, world, _load: load, _beside: (exporters, site) })
     }
 
     /// Gives a side another version, and waits until its pods are there.
@@ -104,7 +112,32 @@ impl Staged {
         // The controller takes it up first.
         tokio::time::sleep(Duration::from_millis(400)).await;
         self.cluster.wait_complete(&name).await;
-        Ok(())
+        self.wait_scraped(side).await
+    }
+
+    /// Waits until Prometheus scrapes the pods that run, and none that is gone.
+    async fn wait_scraped(&self, side: &str) -> anyhow::Result<()> {
+        let scraped = async {
+            loop {
+                let pods = self.cluster.running().borrow().clone();
+                let sets: BTreeSet<&str> =
+                    pods.iter().map(|pod| pod.task_definition.as_str()).collect();
+                let of_side = sets.iter().filter(|set| set.contains(side)).count();
+                let running: BTreeSet<String> =
+                    pods.iter().map(|pod| pod.address.to_string()).collect();
+                let up = self.world.prometheus.query(r#"up{version!=""}"#).await?;
+                let found: BTreeSet<String> = up
+                    .iter()
+                    .filter_map(|one| Some(one["metric"]["instance"].as_str()?.to_owned()))
+                    .collect();
+                let all_up = up.iter().all(|one| one["value"][1] == "1");
+                if of_side == 1 && all_up && found == running {
+                    return Ok(());
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), scraped).await?
     }
 
     /// Switches the Service's selector, as document 002 does, and announces the version.
@@ -116,6 +149,20 @@ impl Staged {
         Ok(())
     }
 
+    /// Gives the canary its first share, in percent, as document 002 does, and announces it.
+    pub async fn begin_canary(&self, version: &str, weight: u8) -> anyhow::Result<()> {
+        let notes = json!({ "metadata": { "annotations": { WEIGHT: weight.to_string() } } });
+        self.cluster.patch("ingresses", CANARY, &notes)?;
+        self.daemon.announce(&announcement(version, &json!({ "ingress": "taskflow-api" }))).await?;
+        Ok(())
+    }
+
+    /// The canary's weight.
+    pub fn weight(&self) -> String {
+        let ingress = self.cluster.get("ingresses", CANARY).unwrap_or_default();
+        ingress["metadata"]["annotations"][WEIGHT].as_str().unwrap_or_default().to_owned()
+    }
+
     /// The side that the Service selects.
     pub fn selected(&self) -> String {
         let service = self.cluster.get("services", "taskflow-api").unwrap_or_default();
@@ -123,7 +170,15 @@ impl Staged {
     }
 }
 
-/// What a pipeline announces; `what`: the Service, or the Deployment.
+/// What a cluster's discovery gives a pod: the job of document 002's `prometheus.yml`, and the
+/// label of its side.
+fn labels(pod: &RunningTask) -> Value {
+    let set = pod.task_definition.trim_start_matches("taskflow-api-");
+    let side = set.split('-').next().unwrap_or_default();
+    json!({ "job": "taskflow-api", "service": pod.service, "version": side })
+}
+
+/// What a pipeline announces; `what`: the Service, the Ingress or the Deployment.
 pub fn announcement(version: &str, what: &Value) -> Value {
     let mut kubernetes = what.clone();
     kubernetes["namespace"] = json!(NAMESPACE);

@@ -86,7 +86,7 @@ impl Book {
         let id = format!("dep-{:020}", self.made);
         let service = self.services.iter_mut().find(|one| one.id == service).expect("it is there");
         for deploy in service.deploys.iter_mut().filter(|one| !OVER.contains(&one.status)) {
-            deploy.status = "canceled";
+            (deploy.status, deploy.finished) = ("canceled", Some(now));
         }
         // No two at the same time.
         let after = service
