@@ -14,11 +14,11 @@ pub async fn play(binary: &Path) -> anyhow::Result<()> {
     let staged = Staged::start(binary, TASKFLOW).await?;
     println!(
         "deployguard watches taskflow-api by {}, in a hurry: error rate > 5 % or p95 > 2 s rolls \
-         back.\nNow v2 is deployed, and fails 8 % of its requests.\n",
+         back.\nNow v2 is deployed, and fails 15 % of its requests.\n",
         staged.system.policy
     );
     let narrator = Narrator::start(&staged.world, &staged.daemon, "Prometheus");
-    staged.deploy("v2", &[("ERROR_RATE", "0.08")]).await?;
+    staged.deploy("v2", &[("ERROR_RATE", "0.15")]).await?;
     let watch = staged.daemon.outcome_of("v2", Duration::from_secs(100)).await?;
     super::finish(&staged, narrator, &watch).await
 }

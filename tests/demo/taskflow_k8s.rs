@@ -17,10 +17,10 @@ pub async fn play(binary: &Path) -> anyhow::Result<()> {
     let staged = Staged::start(binary).await?;
     println!(
         "deployguard watches service/taskflow-api, which selects blue (v1.0.0). Green gets \
-         v1.1.0, which fails 8 % of its requests, and the selector is switched to it.\n"
+         v1.1.0, which fails 15 % of its requests, and the selector is switched to it.\n"
     );
     let narrator = Narrator::start(&staged.world, &staged.daemon, "Prometheus");
-    staged.prepare("green", "v1.1.0", &[("ERROR_RATE", "0.08")]).await?;
+    staged.prepare("green", "v1.1.0", &[("ERROR_RATE", "0.15")]).await?;
     staged.switch("green", "v1.1.0").await?;
     let watch = staged.daemon.outcome_of("v1.1.0", Duration::from_secs(100)).await?;
     narrator.stop().await;

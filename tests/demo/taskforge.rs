@@ -31,7 +31,10 @@ pub async fn play(binary: &Path) -> anyhow::Result<()> {
     let watch = broken(&forge).await?;
     telling.abort();
     println!("\nReport");
-    println!("  live now          {:?}", BOTH.map(|name| forge.render.live(name)));
+    for name in BOTH {
+        let live = forge.render.live(name).map_or("nothing".into(), |commit| commit.to_string());
+        println!("  {name:<17} is live with {live}");
+    }
     println!("  changed           {}", forge.changes().join(", "));
     println!("  outcome           {}", watch["outcome"].as_str().unwrap_or("none"));
     verified(&forge, &watch)?;

@@ -29,7 +29,7 @@ async fn a_good_green_stays_and_a_bad_blue_is_switched_back_to_it() -> anyhow::R
     assert_eq!(staged.selected(), "green");
     assert!(staged.cluster.mutations().is_empty(), "a good deployment is left alone");
 
-    staged.prepare("blue", "v1.2.0", &[("ERROR_RATE", "0.08")]).await?;
+    staged.prepare("blue", "v1.2.0", &[("ERROR_RATE", "0.15")]).await?;
     staged.switch("blue", "v1.2.0").await?;
     let bad = staged.daemon.outcome_of("v1.2.0", 2 * MINUTE).await?;
     assert_eq!(bad["outcome"], "rolled_back", "{bad:#}");
@@ -49,7 +49,7 @@ async fn a_good_green_stays_and_a_bad_blue_is_switched_back_to_it() -> anyhow::R
 async fn a_rolling_update_that_fails_requests_is_undone() -> anyhow::Result<()> {
     let staged = Staged::start(Path::new(BINARY)).await?;
     let labels = json!({ "app": "taskflow", "version": "blue" });
-    let env = [("ERROR_RATE", "0.08")];
+    let env = [("ERROR_RATE", "0.15")];
     let template = objects::template(&labels, "registry.example.com/taskflow:v1.2.0", &env);
     // Blue rolls over under the Service that selects it: the same revision, whoever is asked.
     let change = json!({ "spec": { "template": template } });
@@ -58,6 +58,7 @@ async fn a_rolling_update_that_fails_requests_is_undone() -> anyhow::Result<()> 
     staged.daemon.announce(&body).await?;
     let bad: Value = staged.daemon.outcome_of("v1.2.0", 2 * MINUTE).await?;
     assert_eq!(bad["outcome"], "rolled_back", "{bad:#}");
+    assert_eq!(bad["incident"]["status"], "resolved", "{bad:#}");
     assert_eq!(staged.cluster.image("taskflow-api-blue"), "registry.example.com/taskflow:v1.0.0");
     let changes = staged.cluster.mutations();
     assert_eq!(changes.len(), 1, "{changes:?}");

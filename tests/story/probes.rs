@@ -89,6 +89,15 @@ async fn seen_good(world: &World, daemon: &Daemon, version: &str, n: u32) -> any
     Ok(())
 }
 
+/// Returns at the next change to ECS after `calls` of them.
+async fn rolled_back_after(world: &World, daemon: &Daemon, calls: usize) -> anyhow::Result<()> {
+    daemon
+        .wait_for("the rollback", MINUTE, async |_| {
+            Ok((world.mutations_by_client().len() > calls).then_some(()))
+        })
+        .await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_user_flow_that_fails_after_a_deployment_brings_it_back_with_the_step()
 -> anyhow::Result<()> {
@@ -103,11 +112,7 @@ async fn a_user_flow_that_fails_after_a_deployment_brings_it_back_with_the_step(
     seen_good(&world, &daemon, "v3", 3).await?;
     shop(&site, 500);
     let calls = world.mutations_by_client().len();
-    daemon
-        .wait_for("the rollback", MINUTE, async |_| {
-            Ok((world.mutations_by_client().len() > calls).then_some(()))
-        })
-        .await?;
+    rolled_back_after(&world, &daemon, calls).await?;
     shop(&site, 201);
     let bad = daemon.outcome_of("v3", MINUTE).await?;
     assert_eq!(bad["outcome"], "rolled_back", "{bad:#}");
@@ -131,11 +136,7 @@ async fn a_smoke_test_that_fails_after_a_deployment_brings_it_back_with_its_last
     let broken = daemon.home().join("broken");
     std::fs::write(&broken, "")?;
     let calls = world.mutations_by_client().len();
-    daemon
-        .wait_for("the rollback", MINUTE, async |_| {
-            Ok((world.mutations_by_client().len() > calls).then_some(()))
-        })
-        .await?;
+    rolled_back_after(&world, &daemon, calls).await?;
     std::fs::remove_file(&broken)?;
     let bad = daemon.outcome_of("v2", MINUTE).await?;
     assert_eq!(bad["outcome"], "rolled_back", "{bad:#}");

@@ -236,11 +236,14 @@ async fn a_watch_whose_target_has_left_the_settings_is_told_and_never_acted_on()
     two.daemon.start().await?;
     two.daemon.knows_its_world(&two.world).await?;
     two.begins_there().await?;
+    // Before its end, the roll-out itself would be what nobody can see any more.
     two.daemon
-        .wait_for("a task in service there", Duration::from_secs(20), async |daemon| {
+        .wait_for("the end of the roll-out there", Duration::from_secs(20), async |daemon| {
             let watches = daemon.watches().await?;
             let mut there = watches.into_iter().filter(|watch| watch["place"] == THERE_PLACE);
-            Ok(there.find(|watch| !watch["in_service_at"].is_null()))
+            let is_there =
+                |status: &str| status.starts_with("watching") && !status.ends_with("rolling out");
+            Ok(there.find(|watch| watch["status"].as_str().is_some_and(is_there)))
         })
         .await?;
     two.daemon.terminate().await?;

@@ -127,7 +127,8 @@ impl World {
     /// Deploys a version with this environment on top of `VERSION`, as a pipeline would, and
     /// answers the deployment's identifier (`ecs-svc/...`).
     pub fn deploy(&self, version: &str, environment: &[(&str, &str)]) -> anyhow::Result<String> {
-        self.timeline.tell(Side::World, format!("deploying {version} {environment:?}"));
+        let set: Vec<String> = environment.iter().map(|(k, v)| format!(" {k}={v}")).collect();
+        self.timeline.tell(Side::World, format!("deploying {version}{}", set.concat()));
         let definition = register(&self.ecs, &self.config.service, version, environment)?;
         let update = json!({
             "cluster": self.config.cluster,

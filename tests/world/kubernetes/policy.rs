@@ -23,6 +23,8 @@ impl Guarded {
     /// - `mode: auto`; the phases last for seconds, with a sample in each and the file's weights
     ///   for the Ingress alone, which the guard moves on; 2 seconds of grace;
     /// - `for 5m` of a limit becomes `for 5s`, and a window is 5 seconds;
+    /// - an instance is down after 12 failed scrapes: Prometheus drops a pod that is gone within
+    ///   ten seconds, which is less than two of its scrapes in life, and ten of them here;
     /// - requests go to `site` instead of the document's hosts;
     /// - the thread is in the channel of the world; the gate is left out, and so are probes,
     ///   which have stories of their own.
@@ -57,6 +59,8 @@ impl Guarded {
         let phases = times.iter().map(phase).collect::<Vec<_>>().join(", ");
         let checks = policy.get_mut("checks").and_then(Value::as_object_mut).context("checks")?;
         checks.retain(|_, check| check.get("probe").is_none());
+        let uptime = checks.get_mut("uptime").context("uptime")?;
+        uptime["breach"] = json!({ "SEV2": "12 failures" });
         for check in checks.values_mut() {
             let asks_back = check["query"].as_str().is_some_and(|text| text.contains("${window}"));
             let kinds = ["ratio", "latency", "json"];
