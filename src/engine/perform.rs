@@ -42,6 +42,12 @@ impl Engine {
                 if self.busy.contains(&key) || self.later.contains_key(&key) {
                     continue;
                 }
+                // A decision may be taken back while its command still runs: users are let in
+                // again after it, not in its middle.
+                let calls = (watch.id.clone(), WantKind::RollBack);
+                if key.1 == WantKind::LeaveMaintenance && self.busy.contains(&calls) {
+                    continue;
+                }
                 let target = &watch.deployment.service.key.target;
                 match want {
                     Want::Sample { tick, interval } => {

@@ -241,8 +241,16 @@ impl Engine {
         };
         let steps = on_sighting(sighting, step.seen(key), &open, &named);
         let primary = &sighting.primary;
+        // What is guarded is not known: a deployment that nobody watches for that reason is
+        // not seen, so that its watch begins once the policies can be read.
+        let may_begin = guarded.is_none() && self.loaded().unread.is_some();
+        let begins = |intake: &IntakeStep| matches!(intake, IntakeStep::Open(..));
+        let unseen = may_begin && steps.iter().any(begins);
         for intake in anew(steps, &known.ended, sighting.at) {
             carry_out(step, intake, guarded.as_ref(), key);
+        }
+        if unseen {
+            return;
         }
         if step.seen(key).is_none_or(|seen| {
             seen.platform_id != primary.id || !seen.revision.same_as(&primary.revision)

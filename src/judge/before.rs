@@ -67,7 +67,11 @@ impl Before {
     }
 
     fn counts(&self, name: &str, rule: BeforeRule) -> bool {
-        let is_known = self.answered || rule == BeforeRule::Asked;
+        let is_known = match rule {
+            BeforeRule::Watched => self.answered,
+            // Until its past has come, or can't be had, nobody knows what was down before.
+            BeforeRule::Asked => self.answered || self.asked,
+        };
         self.up.contains(name) || (is_known && !self.down.contains(name))
     }
 
@@ -163,6 +167,15 @@ mod tests {
         assert_eq!(sifted(&mut before, &down), (texts(&[]), texts(&["db", "status"])));
         let _ = sifted(&mut before, &[("db", 1.0), ("status", 1.0)]);
         assert_eq!(sifted(&mut before, &down), (texts(&["db", "status"]), texts(&[])));
+    }
+
+    #[test]
+    fn before_its_past_has_come_nobody_knows_what_a_query_said_before() {
+        let mut before = Before::default();
+        let down = reading(&[("postgres", 0.0)]);
+        assert!(before.sift(&down, false, BeforeRule::Asked).0.is_err());
+        before.look_back(None);
+        assert_eq!(before.sift(&down, false, BeforeRule::Asked).0, down, "and none is to be had");
     }
 
     #[test]

@@ -368,8 +368,8 @@ impl Watch {
 
     /// By a label that the platform puts on the copies of either revision, where the policy
     /// names it for their series: the new ones may have been measured, and their value known,
-    /// long before they get a request. Where the series carry something else under that name,
-    /// it tells nothing.
+    /// long before they get a request. Where nobody has seen the series carry it, or they
+    /// carry something else under that name, it tells nothing.
     fn labelled_apart(&self) -> Option<ArmRule> {
         let Deployment { revision, source, .. } = &self.deployment;
         let (judged, former) = (revision.as_ref()?, source.as_ref()?);
@@ -377,8 +377,8 @@ impl Watch {
         let mut named = labels.instance.iter().chain(&labels.version);
         named.find_map(|label| {
             let (new, old) = (judged.label(label)?, former.label(label)?);
-            let known = self.known.get(label).filter(|known| !known.is_empty());
-            let is_carried = known.is_none_or(|known| known.contains(new) || known.contains(old));
+            let known = self.known.get(label);
+            let is_carried = known.is_some_and(|known| known.contains(new) || known.contains(old));
             (new != old && is_carried && !self.untold.contains(label))
                 .then(|| ArmRule { label: label.clone(), newer: Newer::Is(new.to_owned()) })
         })

@@ -171,10 +171,11 @@ impl Watch {
                 }
                 (check.show(value), trend, note)
             }
-            Some((None, _)) | None if self.is_left_aside(&check.name) => {
-                (NOT_MEASURED.to_owned(), None, "optional".to_owned())
+            Some((None, judgement)) => {
+                let aside = self.is_left_aside(&check.name);
+                let note = if aside { "optional" } else { "" };
+                (judgement.reason.clone(), None, note.to_owned())
             }
-            Some((None, judgement)) => (judgement.reason.clone(), None, String::new()),
             None => ("not measured yet".to_owned(), None, String::new()),
         };
         let limits = match last.and_then(|last| last.limit.as_ref()) {
@@ -223,15 +224,12 @@ impl Watch {
             };
             let why = last.filter(|_| well != Some(true)).map(|last| last.reason.clone());
             let aside = self.is_left_aside(&check.name);
-            let why = if aside { Some(NOT_MEASURED.to_owned()) } else { why };
+            let why = why.map(|why| if aside { format!("optional: {why}") } else { why });
             Health { name: check.name.clone(), well, why }
         });
         health.collect()
     }
 }
-
-/// Of an optional check that nobody has measured.
-const NOT_MEASURED: &str = "not measured";
 
 /// What is up or down rather than more or less.
 fn is_of_health(check: &Check) -> bool {

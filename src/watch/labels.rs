@@ -126,6 +126,8 @@ impl Watch {
             if let Some(state) = self.checks.get_mut(name) {
                 ask_past_again(state);
             }
+            // Nothing was asked, so nothing was learned of it.
+            self.before.remove(name);
         }
         let told = self.told.iter().any(|topic| topic.starts_with(TOPIC));
         if told && !seeing.is_empty() {

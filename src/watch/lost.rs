@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::phase::is_covered;
 use super::{Said, Sampled, Watch};
 use crate::model::{Unusable, WatchId};
-use crate::policy::Check;
 
 /// That nothing of what a watch asks can be asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,9 +40,8 @@ impl Watch {
     /// Keeps whether the source answers. What is asked of the platform, or of the guard's own
     /// store, is none of it.
     pub(super) fn note_source(&mut self, sampled: &Sampled, now: Timestamp) {
-        let beside = |check: &Check| check.is_of_tasks() || check.is_of_heartbeat();
         let no_source = |name: &String| {
-            self.is_left_aside(name) || self.policy().check(name).is_some_and(beside)
+            self.is_left_aside(name) || !self.policy().check(name).is_none_or(is_covered)
         };
         let mut asked =
             sampled.latest.readings.iter().filter(|(name, _)| !no_source(name)).peekable();

@@ -97,16 +97,25 @@ impl Watch {
             let because = format!("there was never enough traffic to tell: {}", list(&quiet));
             return (Outcome::Inconclusive, because);
         }
+        if self.saw_nothing() {
+            let because = "nothing of it was measured: every check is optional".to_owned();
+            return (Outcome::Inconclusive, because);
+        }
         (Outcome::Passed, self.coverage_in_words())
+    }
+
+    /// Whether something was to be measured, and nothing was: what is left aside keeps nothing
+    /// from passing, and gives no reason to pass either.
+    fn saw_nothing(&self) -> bool {
+        let counts = |name: &String| self.policy().check(name).is_some_and(is_covered);
+        let mut covering = self.checks.iter().filter(|(name, _)| counts(name)).peekable();
+        covering.peek().is_some() && covering.all(|(_, state)| state.answered == 0)
     }
 
     /// The checks that were measured less often than the policy asks for.
     pub(super) fn thinly_covered(&self) -> Vec<String> {
         let least = self.policy().min_coverage;
-        // That the tasks can't be looked at is said, and takes nothing from what is measured;
-        // a job that never beat is none of this deployment's.
-        let beside = |check: &Check| check.is_of_tasks() || check.is_of_heartbeat();
-        let measured = |name: &str| !self.policy().check(name).is_some_and(beside);
+        let measured = |name: &str| self.policy().check(name).is_none_or(is_covered);
         self.checks
             .iter()
             .filter(|(name, state)| measured(name) && (state.due == 0 || state.coverage() < least))
@@ -131,10 +140,15 @@ impl Watch {
         format!("measured, and nothing of it counts yet{}", because.unwrap_or_default())
     }
 
-    /// Whether nobody promised that a check can be measured, and nobody has.
+    /// Whether nobody promised that a check can be measured, and nobody has: neither since the
+    /// deployment nor before it. What vanished with the deployment is missing.
     pub(super) fn is_left_aside(&self, name: &str) -> bool {
+        let never = |state: &CheckState| {
+            let unmeasured = || state.answered_at.is_none() && state.references().next().is_none();
+            state.due == 0 || unmeasured()
+        };
         self.policy().check(name).is_some_and(|check| check.optional)
-            && self.checks.get(name).is_none_or(|state| state.answered == 0)
+            && self.checks.get(name).is_none_or(never)
     }
 
     /// The checks that the source answered, and that never had enough traffic.
@@ -279,4 +293,10 @@ impl Watch {
             Stage::Ended { .. } => None,
         }
     }
+}
+
+/// Whether a watch is to have measured it. That the tasks can't be looked at is said, and takes
+/// nothing from what is measured; a job that never beat is none of the deployment's.
+pub(super) fn is_covered(check: &Check) -> bool {
+    !check.is_of_tasks() && !check.is_of_heartbeat()
 }

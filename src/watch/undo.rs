@@ -301,7 +301,8 @@ impl Watch {
         if let Stage::RollingBack(run) = &mut self.stage {
             run.step = RunStep::Recovering { since, clean_since: back_since };
         }
-        if self.are_back(&blamed, Some(since), now) {
+        // Of numbers that nobody has, nobody can say that they came back.
+        if !blamed.is_empty() && self.are_back(&blamed, Some(since), now) {
             self.resolve(now);
             let reply = self.say_recovered(since);
             self.reply(now, reply, said);
@@ -313,16 +314,19 @@ impl Watch {
     }
 
     /// The checks that tell of recovery: those that are blamed; without an incident (a person
-    /// pressed) every one. A job's next run may be a day away: where nothing else is blamed,
+    /// pressed) every one that was ever measured. A job's next run may be a day away, and what
+    /// asks the new revision alone says nothing of the target: where nothing else is blamed,
     /// all that can be seen now has to be well.
     fn told_by(&self) -> Vec<String> {
-        let seen = |name: &&String| {
-            !self.policy().check(name.as_str()).is_some_and(Check::is_of_heartbeat)
+        let tells = |check: &Check| {
+            !check.is_of_heartbeat() && !check.probe().is_some_and(|probe| probe.new_only)
         };
+        let seen = |name: &&String| self.policy().check(name.as_str()).is_none_or(tells);
         let blamed = self.incident.iter().flat_map(|incident| &incident.checks);
         let blamed: Vec<String> = blamed.filter(seen).cloned().collect();
         if blamed.is_empty() {
-            return self.checks.keys().filter(seen).cloned().collect();
+            let measured = self.checks.iter().filter(|(_, state)| state.answered_at.is_some());
+            return measured.map(|(name, _)| name).filter(seen).cloned().collect();
         }
         blamed
     }

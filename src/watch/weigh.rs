@@ -243,11 +243,17 @@ impl Watch {
         checks.into_iter().all(|name| {
             let delay = self.policy().check(name).map(Check::delay).unwrap_or_default();
             let measured_by = now.checked_sub(delay).unwrap_or(now);
-            let back = self.checks.get(name).and_then(|state| state.back_since);
-            back.is_some_and(|back| {
-                let from = since.map_or(back, |since| back.max(since));
-                measured_by.duration_since(from) >= needed
-            })
+            let state = self.checks.get(name);
+            let back = state.and_then(|state| state.back_since);
+            // Between its runs a probe that is well says what it said before.
+            let is_probe = self.policy().check(name).is_some_and(Check::is_of_probe);
+            let last = state.and_then(|state| state.answered_at);
+            let has_run = !is_probe || since.is_none_or(|since| last > Some(since));
+            has_run
+                && back.is_some_and(|back| {
+                    let from = since.map_or(back, |since| back.max(since));
+                    measured_by.duration_since(from) >= needed
+                })
         })
     }
 

@@ -36,12 +36,21 @@ async fn what_broken_policies_guard_is_not_known_after_a_restart_and_never_a_yes
     assert!(known["outcome"].is_null(), "what was watched is watched on: {known:#}");
     alerts_reach_the_open_watch_and_others_come_again(&house).await?;
     the_log_says_one_thing(&house).await?;
+    house.world.deploy("v3", &[])?;
+    let is_superseded = |one: &Value| one["outcome"] == "superseded";
+    house.watch_until("v2", "its end", is_superseded).await?;
 
     house.daemon.commit_policy(&long_story())?;
     house
         .until("the mend", async |house| {
             let said = cli(house.daemon.url(), CI_TOKEN, &GATE).await?;
             Ok((said.code == 0).then_some(()))
+        })
+        .await?;
+    house
+        .until("the watch of what came meanwhile", async |house| {
+            let watches = house.daemon.watches().await?;
+            Ok(watches.into_iter().find(|one| one["id"] != watch.as_str()))
         })
         .await?;
     Ok(())

@@ -1,9 +1,14 @@
 //! Labels that queries ask for, announced and not.
 
+use std::collections::BTreeMap;
+
+use jiff::SignedDuration;
+
 use super::world::*;
+use crate::judge::Baseline;
 use crate::model::{Announcement, Body, Facts, Reply, RollOut};
-use crate::policy::{Counted, Measure, Part, Policy};
-use crate::watch::{Event, Unlabelled};
+use crate::policy::{Against, Counted, Measure, Part, Policy, Stated};
+use crate::watch::{BaselineMeasured, Event, Purpose, Unlabelled, Want};
 
 /// Its one check needs two labels.
 fn labelled() -> Policy {
@@ -92,4 +97,36 @@ fn labels_that_come_later_open_the_eyes_for_the_past_too() {
     guard.take(announcement(&[("alb", "app/shop/1"), ("zone", "a")])).unwrap();
     assert!(last(&guard).headline.ends_with("the labels came; measured from now on: errors"));
     assert_eq!(guard.wants(), before, "it is asked for again");
+}
+
+#[test]
+fn what_a_status_was_before_is_asked_for_again_once_its_label_has_come() {
+    let mut policy = labelled();
+    policy.checks[0].measure = Measure::Status {
+        of: Stated::Query("up{alb=\"${labels.alb}\",zone=\"${labels.zone}\"}".into()),
+    };
+    let mut guard = Guard::settled(policy);
+    let asks = |guard: &Guard| {
+        guard.wants().iter().any(|want| match want {
+            Want::Baseline(ask) => ask.purpose == Purpose::Compare(Against::Before),
+            Want::Sample { .. }
+            | Want::Shift(_)
+            | Want::Inspect
+            | Want::ReadLog(_)
+            | Want::LeaveMaintenance(_)
+            | Want::RollBack { .. } => false,
+        })
+    };
+    assert!(asks(&guard));
+    let nothing = BaselineMeasured {
+        purpose: Purpose::Compare(Against::Before),
+        checks: BTreeMap::from([("errors".to_owned(), Baseline::unnamed().into())]),
+        left_out: SignedDuration::ZERO,
+        known: BTreeMap::new(),
+        looks: BTreeMap::from([("errors".to_owned(), None)]),
+    };
+    guard.take(Event::BaselineMeasured(Box::new(nothing))).unwrap();
+    assert!(!asks(&guard));
+    guard.take(announcement(&[("alb", "app/shop/1"), ("zone", "a")])).unwrap();
+    assert!(asks(&guard), "what was down before the deployment is not its doing");
 }
