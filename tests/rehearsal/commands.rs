@@ -31,15 +31,72 @@ fn folder(expect: &str) -> tempfile::TempDir {
     folder
 }
 
+/// The policies that ship, by their folders: a test for each, because they take a while.
+const SHIPPED: [&str; 7] = [
+    "policies-cloudwatch/shopflow",
+    "policies-cloudwatch/taskflow",
+    "policies/shopflow",
+    "policies/taskflow",
+    "policies/taskflow-k8s",
+    "policies/taskforge",
+    "policies/unifocus",
+];
+
 #[test]
-fn the_policies_that_ship_do_what_their_documents_say() {
+fn every_folder_of_policies_that_ships_is_tested_here() {
+    let inner = |outer: &str| -> Vec<String> {
+        let entries = std::fs::read_dir(here().join(outer)).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.map(|name| format!("{outer}/{name}")).collect()
+    };
+    let mut found = [inner("policies"), inner("policies-cloudwatch")].concat();
+    found.sort();
+    assert_eq!(found, SHIPPED);
+}
+
+/// Whether its policies do what their document says.
+fn is_kept(folder: usize) {
     let mut binary = Command::new(env!("CARGO_BIN_EXE_deployguard"));
-    binary.arg("test").args(["policies", "policies-cloudwatch"].map(|folder| here().join(folder)));
-    let ran = binary.output().unwrap();
+    let ran = binary.arg("test").arg(here().join(SHIPPED[folder])).output().unwrap();
     let said = String::from_utf8(ran.stdout).unwrap();
     assert!(ran.status.success(), "{said}");
     assert!(said.ends_with(" tests, 0 failed\n"), "{said}");
     assert!(!said.contains('\u{1b}'), "colours are for terminals");
+}
+
+#[test]
+fn shopflows_policies_for_cloudwatch_do_what_its_document_says() {
+    is_kept(0);
+}
+
+#[test]
+fn taskflows_policies_for_cloudwatch_do_what_its_document_says() {
+    is_kept(1);
+}
+
+#[test]
+fn shopflows_policies_do_what_its_document_says() {
+    is_kept(2);
+}
+
+#[test]
+fn taskflows_policies_do_what_its_document_says() {
+    is_kept(3);
+}
+
+#[test]
+fn taskflows_policies_for_kubernetes_do_what_its_document_says() {
+    is_kept(4);
+}
+
+#[test]
+fn taskforges_policies_do_what_its_document_says() {
+    is_kept(5);
+}
+
+#[test]
+fn unifocus_policies_do_what_its_document_says() {
+    is_kept(6);
 }
 
 #[test]
