@@ -1,7 +1,8 @@
 //! A deployment that is in place again after another one, and whose watch has ended: a canary
 //! that is tried once more, a selector that goes back to the same pods. The platform has one id
 //! for both times. It is watched like any other, by a watch of its own, which has the time in
-//! its name; what was seen last is kept in the store, so it is opened once.
+//! its name; what was seen last is kept in the store, so it is opened once. The permit of the
+//! first time is laid aside for it (`store::permits`).
 
 use std::collections::BTreeSet;
 

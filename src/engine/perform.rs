@@ -288,7 +288,8 @@ impl Undo {
     }
 
     /// The permit, or why there is none. A permit that this watch has taken before
-    /// is not braked: its call may have had its effect.
+    /// is not braked: its call may have had its effect. One of an earlier time that the
+    /// deployment was in place brakes as any other.
     async fn permit(&self, plan: &RollbackPlan) -> Result<Result<Permit, ActFailure>, StoreError> {
         let _alone = self.gate.lock().await;
         // A permit that is not used would count for the brakes.
@@ -297,7 +298,7 @@ impl Undo {
         }
         let now = clock::now();
         let holder = self.store.permit_holder(&plan.service, &plan.judged).await?;
-        if holder.is_none() && !self.attended {
+        if holder.as_ref() != Some(&self.watch) && !self.attended {
             let since = now.checked_sub(self.brake.within).unwrap_or(now);
             let recent = self.store.recent_permits(&plan.service, &self.watch, since).await?;
             if let Some(why) = hold(self.brake, self.cooldown, recent, now) {

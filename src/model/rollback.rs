@@ -238,8 +238,9 @@ pub struct Inspection {
     pub pins: bool,
 }
 
-/// The right to roll one deployment back, once. Only the store makes one, from
-/// a row that is unique for the deployment; `tests/tidy.rs` holds that.
+/// The right to roll one deployment back, once each time that it is in place. Only the store
+/// makes one, from a row that is unique for the deployment and held until its watch has ended;
+/// `tests/tidy.rs` holds that.
 #[derive(Debug)]
 pub struct Permit {
     watch: WatchId,

@@ -1,7 +1,7 @@
-//! The right to roll back, once per deployment.
+//! The right to roll back, once each time that a deployment is in place.
 
 use jiff::Timestamp;
-use sqlx::Row;
+use sqlx::{Any, Row, Transaction};
 
 use super::{Store, StoreError, from_ms, key};
 use crate::model::{Permit, ServiceKey, WatchId};
@@ -73,7 +73,8 @@ impl Store {
     }
 
     /// Issues the permit for `deployment` of `service` to `watch`; to the same
-    /// watch again after a crash, to another one never (`None`).
+    /// watch again after a crash, to another one (`None`) only once the watch that holds it
+    /// has ended: the platform has one id for a deployment however often it is in place.
     pub async fn permit(
         &self,
         service: &ServiceKey,
@@ -81,27 +82,70 @@ impl Store {
         watch: &WatchId,
         now: Timestamp,
     ) -> Result<Option<Permit>, StoreError> {
+        let name = format!("{service} {deployment}");
         let mut transaction = self.begin().await?;
-        let inserted = sqlx::query(
-            "INSERT INTO permits (deployment, service, watch, issued_ms) VALUES ($1, $2, $3, $4) \
-             ON CONFLICT (deployment) DO NOTHING",
-        )
-        .bind(key(&format!("{service} {deployment}")))
-        .bind(service.to_string())
-        .bind(watch.as_str())
-        .bind(now.as_millisecond())
-        .execute(&mut *transaction)
-        .await?
-        .rows_affected();
-        if inserted == 1 {
+        let mut issued = issue(&mut transaction, &name, service, watch, now).await?;
+        if !issued && lay_aside(&mut transaction, &name, watch).await? {
+            issued = issue(&mut transaction, &name, service, watch, now).await?;
+        }
+        if issued {
             transaction.commit().await?;
             return Ok(Some(Permit::issued_by_store(watch.clone(), true)));
         }
         let holder: String = sqlx::query("SELECT watch FROM permits WHERE deployment = $1")
-            .bind(key(&format!("{service} {deployment}")))
+            .bind(key(&name))
             .fetch_one(&mut *transaction)
             .await?
             .get(0);
         Ok((holder == watch.as_str()).then(|| Permit::issued_by_store(watch.clone(), false)))
     }
+}
+
+/// Whether the permit was free, and is `watch`'s now.
+async fn issue(
+    tx: &mut Transaction<'_, Any>,
+    name: &str,
+    service: &ServiceKey,
+    watch: &WatchId,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let inserted = sqlx::query(
+        "INSERT INTO permits (deployment, service, watch, issued_ms) VALUES ($1, $2, $3, $4) \
+         ON CONFLICT (deployment) DO NOTHING",
+    )
+    .bind(key(name))
+    .bind(service.to_string())
+    .bind(watch.as_str())
+    .bind(now.as_millisecond())
+    .execute(&mut **tx)
+    .await?;
+    Ok(inserted.rows_affected() == 1)
+}
+
+/// Makes room for `watch`, which is open, where the watch that holds the permit has ended:
+/// that one asks for nothing any more. Its row goes by its own name from then on, and the
+/// brakes count it as before.
+async fn lay_aside(
+    tx: &mut Transaction<'_, Any>,
+    name: &str,
+    watch: &WatchId,
+) -> Result<bool, StoreError> {
+    let held = sqlx::query("SELECT watch FROM permits WHERE deployment = $1")
+        .bind(key(name))
+        .fetch_one(&mut **tx)
+        .await?;
+    let holder: &str = held.get(0);
+    let moved = sqlx::query(
+        "UPDATE permits SET deployment = $1 WHERE deployment = $2 AND watch = $3 \
+         AND EXISTS (SELECT 1 FROM watches WHERE id = $4 AND is_open = 0) \
+         AND EXISTS (SELECT 1 FROM watches WHERE id = $5 AND is_open = 1)",
+    )
+    .bind(key(&format!("{name} {holder}")))
+    .bind(key(name))
+    .bind(holder)
+    .bind(key(holder))
+    .bind(key(watch.as_str()))
+    .execute(&mut **tx)
+    .await?;
+    Ok(moved.rows_affected() == 1)
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::BINARY;
+use crate::world::daemon::{Daemon, OPS_TOKEN};
 use crate::world::kubernetes::staged::{Staged, announcement};
 use crate::world::kubernetes::{Mutation, objects};
 
@@ -113,5 +114,34 @@ async fn a_green_that_is_bad_at_10_percent_is_judged_by_its_own_requests_and_get
     assert_eq!((staged.weight().as_str(), share_of_green(&staged)), ("0", 0));
     assert_eq!(staged.selected(), "blue");
     assert_eq!(staged.cluster.image("taskflow-api-blue"), "registry.example.com/taskflow:v1.0.0");
+    Ok(())
+}
+
+/// The platform has one id for both tries.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_canary_that_is_tried_again_and_is_bad_again_waits_for_a_person_and_is_turned_back()
+-> anyhow::Result<()> {
+    let staged = Staged::with_canary(Path::new(BINARY)).await?;
+    staged.prepare("green", "v1.1.0", &[("ERROR_RATE", "0.45")]).await?;
+    staged.begin_canary("v1.1.0", 10).await?;
+    let first = staged.daemon.outcome_of("v1.1.0", 2 * MINUTE).await?;
+    assert_eq!(first["outcome"], "rolled_back", "{first:#}");
+
+    staged.begin_canary("v1.1.0-again", 10).await?;
+    let asked = async |daemon: &Daemon| {
+        let watches = daemon.watches().await?;
+        let again = watches.iter().find(|watch| watch["version"] == "v1.1.0-again");
+        let waits = said(&staged).contains("its cool-down is");
+        Ok(again.filter(|_| waits).and_then(|watch| Some(watch["id"].as_str()?.to_owned())))
+    };
+    let id = staged.daemon.wait_for("the question", 2 * MINUTE, asked).await?;
+    assert_eq!(staged.weight(), "10", "the brakes hold a loop");
+    let path = format!("/api/v1/watches/{id}/rollback");
+    let (status, answer) = staged.daemon.post(&path, OPS_TOKEN, &json!({})).await?;
+    assert_eq!(status, 200, "{answer}");
+    let second = staged.daemon.outcome_of("v1.1.0-again", 2 * MINUTE).await?;
+    assert_eq!(second["outcome"], "rolled_back", "{second:#}");
+    let shares: Vec<String> = staged.cluster.mutations().iter().map(moved_to).collect();
+    assert_eq!(shares, ["0", "0"], "one rollback of each try");
     Ok(())
 }

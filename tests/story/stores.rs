@@ -34,11 +34,12 @@ type Holding<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 type Promise = (&'static str, for<'a> fn(&'a Place) -> Holding<'a>);
 
 /// Each gets a database of its own.
-const PROMISES: [Promise; 13] = [
+const PROMISES: [Promise; 14] = [
     ("migrated by two at once", |place| Box::pin(migrated_by_two_at_once(place))),
     ("a step is kept whole or not at all", |place| Box::pin(whole_or_not_at_all(place))),
     ("what was kept comes back as it was", |place| Box::pin(comes_back_as_it_was(place))),
-    ("a permit is one watch's for ever", |place| Box::pin(one_permit(place))),
+    ("a permit is one watch's", |place| Box::pin(one_permit(place))),
+    ("a permit outlives no watch", |place| Box::pin(permits_in_turn(place))),
     ("letters keep their order", |place| Box::pin(letters_keep_their_order(place))),
     ("what was lost is no news", |place| Box::pin(what_was_lost_is_no_news(place))),
     ("files hold up no words", |place| Box::pin(files_hold_up_no_words(place))),
@@ -229,6 +230,47 @@ async fn one_permit(place: &Place) {
     assert_eq!(holder, Some(mine.clone()));
     let of_others = store.recent_permits(&key(), &another, at(0)).await.expect("read");
     assert_eq!((of_others.last_of_service, of_others.of_fleet), (Some(at(5)), 1));
+}
+
+/// The same deployment is put in place three times, and each time a watch of its own asks.
+async fn permits_in_turn(place: &Place) {
+    let store = place.open().await;
+    let ids = ["first", "second", "third"].map(WatchId::typed);
+    let ask = async |watch: &WatchId, ms| {
+        let permit = store.permit(&key(), "uid:green:2", watch, at(ms)).await.expect("answered");
+        permit.map(|permit| permit.is_first())
+    };
+    let keep = async |id: &str, version, is_open| {
+        let Write::Watch { mut row, version, events } = watch(id, version, &["x"]) else {
+            unreachable!()
+        };
+        row.is_open = is_open;
+        store.commit(&[Write::Watch { row, version, events }], at(1)).await.expect("kept");
+    };
+    keep("first", 0, true).await;
+    keep("second", 0, true).await;
+    assert_eq!(ask(&ids[0], 1).await, Some(true));
+    assert_eq!(ask(&ids[1], 2).await, None, "the first still asks for it");
+    keep("first", 1, false).await;
+    assert_eq!(ask(&ids[2], 3).await, None, "nobody knows that watch");
+    assert_eq!(ask(&ids[1], 4).await, Some(true));
+    assert_eq!(ask(&ids[1], 5).await, Some(false), "again after a crash");
+    assert_eq!(ask(&ids[0], 6).await, None, "it has ended");
+    keep("second", 1, false).await;
+    assert_eq!(ask(&ids[0], 7).await, None, "it has ended, and stays so");
+    keep("third", 0, true).await;
+    let (one, other) = (place.open().await, place.open().await);
+    let service = key();
+    let both = tokio::join!(
+        one.permit(&service, "uid:green:2", &ids[2], at(8)),
+        other.permit(&service, "uid:green:2", &ids[2], at(8)),
+    );
+    let firsts = [both.0, both.1].map(|permit| permit.expect("answered").expect("its own"));
+    assert_eq!(firsts.iter().filter(|permit| permit.is_first()).count(), 1, "one of two daemons");
+    let holder = store.permit_holder(&key(), "uid:green:2").await.expect("read");
+    assert_eq!(holder, Some(ids[2].clone()));
+    let of_others = store.recent_permits(&key(), &ids[2], at(0)).await.expect("read");
+    assert_eq!((of_others.last_of_service, of_others.of_fleet), (Some(at(4)), 2));
 }
 
 /// Files keep an order of their own, and count to their way.

@@ -10,7 +10,7 @@ pub(super) struct Seen {
     pub(super) found: InPlace,
     /// How the plan's target can be put back, or why not.
     pub(super) way: Result<Way, String>,
-    /// Whether the target's pods are those of the judged revision, labels aside.
+    /// Whether that would restore nothing: the target's pods are those of the judged revision.
     pub(super) alike: bool,
 }
 

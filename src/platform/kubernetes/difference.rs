@@ -24,6 +24,10 @@ pub(super) fn differences(then: &PodTemplateSpec, now: &PodTemplateSpec) -> Vec<
         one.spec.as_ref().and_then(|spec| spec.service_account_name.clone())
     };
     moved(&mut words, "service account", account(then), account(now));
+    let notes = |one: &PodTemplateSpec| {
+        one.metadata.as_ref().and_then(|meta| meta.annotations.clone()).unwrap_or_default()
+    };
+    named(&mut words, "annotations of the pods", &notes(then), &notes(now));
     if words.len() > LINES {
         let more = words.len() - LINES;
         words.truncate(LINES);
@@ -32,7 +36,7 @@ pub(super) fn differences(then: &PodTemplateSpec, now: &PodTemplateSpec) -> Vec<
     words
 }
 
-fn containers(of: &PodTemplateSpec) -> BTreeMap<&str, &Container> {
+pub(super) fn containers(of: &PodTemplateSpec) -> BTreeMap<&str, &Container> {
     let spec = of.spec.as_ref();
     let own = spec.map(|spec| spec.containers.as_slice()).unwrap_or_default();
     let first = spec.and_then(|spec| spec.init_containers.as_deref()).unwrap_or_default();

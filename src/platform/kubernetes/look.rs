@@ -13,8 +13,8 @@ use super::decode::{InPlace, in_place};
 use super::named::Named;
 use super::rollout::name;
 use super::selector::is_switch;
-use super::weights::is_canary;
-use crate::model::{ServiceKey, Sighting};
+use super::weights::{is_canary, leading_to};
+use crate::model::{Revision, ServiceKey, Sighting};
 use crate::platform::LookError;
 
 /// Namespaces that are read at a time.
@@ -100,6 +100,22 @@ impl Kubernetes {
             (key, found)
         };
         keys.into_iter().map(look).collect()
+    }
+
+    /// Where no split was seen since the start: what leads to one of these revisions is what
+    /// had the canary.
+    pub(super) fn recall(
+        &self,
+        read: &Namespace,
+        key: &ServiceKey,
+        named: &Named<'_>,
+        revisions: [&Revision; 2],
+    ) {
+        if self.memory().stable(key).is_none()
+            && let Some(stable) = leading_to(read, named, revisions)
+        {
+            self.memory().suppose(key, stable);
+        }
     }
 
     /// What is in place, told as it was told before. `now`: of a look.

@@ -5,7 +5,7 @@
 //! by looks at nothing, so what was not looked at for long is no memory any more.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -18,6 +18,8 @@ const KEPT: SignedDuration = SignedDuration::from_mins(10);
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     known: Mutex<BTreeMap<ServiceKey, Known>>,
+    /// The Service that gets what a canary does not.
+    stables: Mutex<BTreeMap<ServiceKey, String>>,
 }
 
 #[derive(Debug)]
@@ -25,7 +27,6 @@ struct Known {
     id: String,
     created_at: Timestamp,
     again_since: Option<Timestamp>,
-    stable: Option<String>,
     looked_at: Timestamp,
 }
 
@@ -38,6 +39,9 @@ impl Memory {
         mut found: InPlace,
         now: Option<Timestamp>,
     ) -> InPlace {
+        if let Some(stable) = &found.stable {
+            self.stables().insert(key.clone(), stable.clone());
+        }
         let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let fresh =
             |known: &Known| now.is_none_or(|now| now.duration_since(known.looked_at) <= KEPT);
@@ -57,7 +61,6 @@ impl Memory {
                 id: primary.id.clone(),
                 created_at: primary.created_at,
                 again_since: found.again_since,
-                stable: found.stable.clone(),
                 looked_at,
             };
             all.insert(key.clone(), known);
@@ -67,12 +70,21 @@ impl Memory {
 
     /// The stable Service of the last split.
     pub(super) fn stable(&self, key: &ServiceKey) -> Option<String> {
-        let all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        all.get(key)?.stable.clone()
+        self.stables().get(key).cloned()
+    }
+
+    /// Takes it that this is the stable Service, where no split was seen yet.
+    pub(super) fn suppose(&self, key: &ServiceKey, stable: String) {
+        self.stables().entry(key.clone()).or_insert(stable);
+    }
+
+    fn stables(&self) -> MutexGuard<'_, BTreeMap<ServiceKey, String>> {
+        self.stables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Forgets a service that is gone.
     pub(super) fn forget(&self, key: &ServiceKey) {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        self.stables().remove(key);
     }
 }

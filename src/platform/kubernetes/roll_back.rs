@@ -87,11 +87,12 @@ impl Kubernetes {
         let key = &plan.service;
         let named = Named::read(&key.service).map_err(ActFailure::Permanent)?;
         let read = self.read(&key.cluster, Parts::default().with(&named)).await?;
+        self.recall(&read, key, &named, [&plan.judged_revision, &plan.target]);
         let Some(found) = self.found(&read, key, None).map_err(unseen)? else {
             return Err(ActFailure::Refused(format!("{key} does not exist any more")));
         };
         let way = way(&read, &named, &plan.target, found.stable.as_deref()).map_err(unseen)?;
-        let alike = alike(&read, &plan.judged_revision, &plan.target);
+        let alike = alike(&read, &plan.judged_revision, &plan.target, way.as_ref().ok());
         Ok(Looked { seen: Seen { found, way, alike }, read })
     }
 

@@ -67,8 +67,9 @@ impl<'a> Selected<'a> {
         self.switched().map_or(begun, |at| at.max(begun))
     }
 
-    /// The Deployments of the same program that it would select if one value of its selector
-    /// were another, with the selector for that.
+    /// The Deployments that it would select if one value of its selector were another, with
+    /// the selector for that. Labels alone don't tell another version from another program:
+    /// which of them has run here its `ReplicaSets` tell.
     pub(super) fn alternatives(&self, read: &'a Namespace) -> Vec<(&'a Deployment, Labels)> {
         let Some(own) = selector(self.service) else { return Vec::new() };
         let fitting = read.deployments.iter().filter_map(|deployment| {
@@ -79,8 +80,7 @@ impl<'a> Selected<'a> {
                 .collect();
             let other = other?;
             let differing = own.iter().filter(|(key, value)| other.get(*key) != Some(*value));
-            let is_same = program(deployment) == program(self.rolled.deployment);
-            (differing.count() == 1 && is_same).then_some((deployment, other))
+            (differing.count() == 1).then_some((deployment, other))
         });
         fitting.collect()
     }
@@ -110,29 +110,6 @@ fn selector(service: &Service) -> Option<&Labels> {
 
 fn labels(deployment: &Deployment) -> Option<&Labels> {
     deployment.spec.as_ref()?.template.metadata.as_ref()?.labels.as_ref()
-}
-
-/// The containers of a Deployment's pods and where their images come from, whatever their
-/// version. Labels alone don't tell another version from another program.
-fn program(deployment: &Deployment) -> Vec<(&str, &str)> {
-    let spec = deployment.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
-    let containers = spec.map(|spec| spec.containers.as_slice()).unwrap_or_default();
-    let each = containers.iter().map(|one| {
-        let image = one.image.as_deref().map(repository).unwrap_or_default();
-        (one.name.as_str(), image)
-    });
-    let mut all: Vec<(&str, &str)> = each.collect();
-    all.sort_unstable();
-    all
-}
-
-/// An image without its tag and digest; the port of a registry is none.
-fn repository(image: &str) -> &str {
-    let image = image.split_once('@').map_or(image, |(name, _)| name);
-    match image.rsplit_once(':') {
-        Some((name, tag)) if !tag.contains('/') => name,
-        Some(_) | None => image,
-    }
 }
 
 /// `app=taskflow,version=blue`.

@@ -6,8 +6,10 @@ use kube::api::DynamicObject;
 use serde_json::{Value, json};
 
 use super::calls::Namespace;
-use super::rollout::annotation;
+use super::named::Named;
+use super::rollout::{Rolled, annotation};
 use super::selector::Selected;
+use crate::model::Revision;
 use crate::platform::LookError;
 
 /// ingress-nginx's annotations: that an Ingress is a canary, its share, and of how much.
@@ -257,6 +259,36 @@ fn only_backend(
             several.join(", ")
         ))),
     }
+}
+
+/// Of the Services that an Ingress or a route leads to, the only one whose Deployment has any
+/// of these revisions; `None`: there is none, or they are several.
+pub(super) fn leading_to(
+    read: &Namespace,
+    named: &Named<'_>,
+    revisions: [&Revision; 2],
+) -> Option<Backend> {
+    let mut all: Vec<Backend> = match named {
+        Named::Deployment(_) | Named::Service(_) => Vec::new(),
+        Named::Ingress(name) => {
+            let mut ingresses = read.ingresses.iter();
+            ingresses.find(|one| one.metadata.name.as_deref() == Some(name)).map(backends)?
+        }
+        Named::Route(name) => {
+            let mut routes = read.routes.iter();
+            let route = routes.find(|one| one.metadata.name.as_deref() == Some(name))?;
+            refs(route).into_iter().flatten().map(|one| one.service).collect()
+        }
+    };
+    all.sort();
+    all.dedup();
+    all.retain(|service| {
+        let found = leads_to(read, service);
+        let has =
+            |rolled: &Rolled<'_>| revisions.iter().any(|one| rolled.set(read, &one.name).is_some());
+        found.is_ok_and(|found| has(&found.rolled))
+    });
+    if all.len() == 1 { all.pop() } else { None }
 }
 
 fn leads_to<'a>(read: &'a Namespace, service: &str) -> Result<Selected<'a>, LookError> {

@@ -1,6 +1,6 @@
 //! What is seen of Deployments and of Services that are switched.
 
-use deployguard::model::{ActFailure, Controller, RollOut, Sighting};
+use deployguard::model::{Controller, RollOut, Sighting};
 use deployguard::platform::{LookError, Platform};
 use serde_json::json;
 
@@ -125,26 +125,6 @@ async fn the_same_template_rolled_out_again_under_a_service_is_another_deploymen
     ids.sort();
     ids.dedup();
     assert_eq!(ids.len(), 4, "v2 is judged both times: {ids:?}");
-}
-
-#[tokio::test]
-async fn another_program_with_like_labels_is_never_switched_to() {
-    let stage = Stage::blue_and_green().await;
-    let labels = json!({ "app": "worker", "version": "blue" });
-    stage.create("deployments", objects::deployment("worker", &labels, "worker:v3", &[]));
-    stage.cluster.wait_complete("worker").await;
-    let worker = stage.sighting("worker").await.primary.revision;
-    let plan = stage.plan(SWITCH, worker).await;
-    let (key, judged, target) = (key(SWITCH), &plan.judged_revision, &plan.target);
-    let seen = stage.platform.inspect(&key, judged, target, false).await;
-    let obstacle = seen.expect("inspected").obstacle.expect("an obstacle");
-    assert!(
-        obstacle.contains("no Deployment that service/taskflow-api could select"),
-        "{obstacle}"
-    );
-    let told = stage.roll_back(&plan).await.unwrap_err();
-    assert!(matches!(told, ActFailure::Refused(_)), "{told}");
-    assert!(stage.cluster.mutations().is_empty());
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use deployguard::model::{ActFailure, Revision, Route, StopSwitch};
+use deployguard::model::{ActFailure, Inspection, Revision, Route, StopSwitch};
 use deployguard::platform::Platform;
 use serde_json::json;
 
@@ -189,23 +189,103 @@ async fn what_stands_in_the_way_is_told_at_the_start_and_refused_at_the_end() {
     assert_eq!(selected(&stage), "green");
 }
 
-#[tokio::test]
-async fn the_same_pods_under_another_colour_are_no_way_back() {
-    let stage = Stage::blue_and_green().await;
+/// Green gets this pod template and the selector, and blue is to be put back.
+async fn switched_to(
+    stage: &Stage,
+    template: serde_json::Value,
+) -> deployguard::model::RollbackPlan {
     let target = stage.sighting(SWITCH).await.primary.revision;
-    let template = objects::template(&objects::side("green"), "taskflow:v1.0.0", &[]);
     let change = json!({ "spec": { "template": template } });
     stage.patch("deployments", "taskflow-api-green", &change);
     stage.cluster.wait_complete("taskflow-api-green").await;
     stage.switch("green");
-    let plan = stage.plan(SWITCH, target).await;
+    stage.plan(SWITCH, target).await
+}
+
+async fn inspected(stage: &Stage, plan: &deployguard::model::RollbackPlan) -> Inspection {
     let (judged, target) = (&plan.judged_revision, &plan.target);
-    let seen = stage.platform.inspect(&key(SWITCH), judged, target, false).await;
-    let obstacle = seen.expect("inspected").obstacle.expect("an obstacle");
+    let seen = stage.platform.inspect(&plan.service, judged, target, false).await;
+    seen.expect("inspected")
+}
+
+#[tokio::test]
+async fn blue_is_put_back_whatever_containers_green_has_and_nothing_else_is() {
+    let stage = Stage::blue_and_green().await;
+    let labels = json!({ "app": "worker", "version": "green" });
+    stage.create("deployments", objects::deployment("worker", &labels, "worker:v3", &[]));
+    stage.cluster.wait_complete("worker").await;
+    let mut template = objects::template(&objects::side("green"), "elsewhere/taskflow:v2", &[]);
+    template["spec"]["containers"] = json!([
+        { "name": "taskflow", "image": "elsewhere/taskflow:v2" },
+        { "name": "proxy", "image": "proxy:v1" },
+    ]);
+    let plan = switched_to(&stage, template).await;
+    assert_eq!(inspected(&stage, &plan).await.obstacle, None);
+    let acted = stage.roll_back(&plan).await.expect("done");
+    assert_eq!(acted.route, Route::SwitchSelector);
+    assert_eq!(selected(&stage), "blue");
+    assert_eq!(stage.sighting(SWITCH).await.primary.revision.name, plan.target.name);
+}
+
+#[tokio::test]
+async fn the_same_pods_under_another_colour_are_no_way_back() {
+    let stage = Stage::blue_and_green().await;
+    let image = format!("taskflow@sha256:{}", "0a".repeat(32));
+    let blue = objects::template(&objects::side("blue"), &image, &[]);
+    stage.patch("deployments", "taskflow-api-blue", &json!({ "spec": { "template": blue } }));
+    stage.cluster.wait_complete("taskflow-api-blue").await;
+    let green = objects::template(&objects::side("green"), &image, &[]);
+    let plan = switched_to(&stage, green.clone()).await;
+    let obstacle = inspected(&stage, &plan).await.obstacle.expect("an obstacle");
     assert!(obstacle.contains("would restore nothing"), "{obstacle}");
     let told = stage.roll_back(&plan).await.unwrap_err();
     assert!(matches!(told, ActFailure::Refused(_)), "{told}");
     assert!(stage.cluster.mutations().is_empty());
+
+    // An annotation may put something into pods.
+    stage.switch("blue");
+    let mut noted = green;
+    noted["metadata"]["annotations"] = json!({ "sidecar/inject": "secret words" });
+    let plan = switched_to(&stage, noted).await;
+    let seen = inspected(&stage, &plan).await;
+    assert_eq!(seen.obstacle, None);
+    assert_eq!(seen.differences, ["annotations of the pods: sidecar/inject added"]);
+    assert_eq!(stage.roll_back(&plan).await.expect("done").route, Route::SwitchSelector);
+}
+
+#[tokio::test]
+async fn the_same_tag_on_both_sides_may_be_another_image_and_blue_is_put_back() {
+    let stage = Stage::blue_and_green().await;
+    let green = objects::template(&objects::side("green"), "taskflow:v1.0.0", &[]);
+    let plan = switched_to(&stage, green).await;
+    let seen = inspected(&stage, &plan).await;
+    assert_eq!(seen.obstacle, None);
+    let told = &seen.differences[..];
+    assert!(
+        matches!(told, [only] if only.starts_with("what taskflow:v1.0.0 stands for")),
+        "{told:?}"
+    );
+    assert_eq!(stage.roll_back(&plan).await.expect("done").route, Route::SwitchSelector);
+    assert_eq!(selected(&stage), "blue");
+}
+
+#[tokio::test]
+async fn an_undo_that_would_start_the_same_pods_is_none_and_a_restart_is_undone() {
+    let (stage, plan) = judged().await;
+    let mut same = objects::template(&json!({ "app": "api" }), "example.com/api:v1", &[]);
+    same["metadata"]["labels"]["build"] = json!("2");
+    stage.patch("deployments", "api", &json!({ "spec": { "template": same } }));
+    stage.cluster.wait_complete("api").await;
+    let plan = stage.plan("api", plan.target).await;
+    let obstacle = inspected(&stage, &plan).await.obstacle.expect("an obstacle");
+    assert!(obstacle.contains("would restore nothing"), "{obstacle}");
+    let notes = json!({ "kubectl.kubernetes.io/restartedAt": "2026-11-01T00:00:00Z" });
+    let change = json!({ "spec": { "template": { "metadata": { "annotations": notes } } } });
+    stage.patch("deployments", "api", &change);
+    stage.cluster.wait_complete("api").await;
+    let plan = stage.plan("api", plan.target).await;
+    assert_eq!(inspected(&stage, &plan).await.obstacle, None);
+    assert_eq!(stage.roll_back(&plan).await.expect("done").route, Route::UndoRollout);
 }
 
 #[tokio::test]

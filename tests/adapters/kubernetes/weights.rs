@@ -127,6 +127,35 @@ async fn an_ingress_to_several_services_is_still_seen_when_its_canary_is_gone() 
         let looks = fresh.look(&[key(name)], now()).await;
         assert_eq!(looks[0].1.is_ok(), is_seen, "{looks:?}");
     }
+    // Or by what is to be rolled back, and knows it from then on.
+    stage.switch("green");
+    let plan = deployguard::model::RollbackPlan { decided_at: now(), ..plan };
+    let acted = fresh.roll_back(&super::permit(), &plan).await.expect("possible");
+    assert_eq!(acted.route, Route::SwitchSelector);
+    let looks = fresh.look(&[key(INGRESS)], now()).await;
+    let seen = looks[0].1.as_ref().expect("seen").as_ref().expect("in place");
+    assert_eq!(seen.primary.revision.name, plan.target.name);
+}
+
+#[tokio::test]
+async fn of_several_services_that_lead_to_what_is_rolled_back_none_is_taken() {
+    let stage = with_ingress(100).await;
+    let target = stage.sighting(INGRESS).await.source.expect("blue");
+    stage.switch("green");
+    let plan = stage.plan(INGRESS, target).await;
+    let mut ingress = stage.cluster.get("ingresses", "taskflow").expect("an Ingress");
+    let preview = json!({
+        "path": "/preview", "pathType": "Prefix",
+        "backend": { "service": { "name": "taskflow-api-green", "port": { "number": 80 } } },
+    });
+    let paths = ingress["spec"]["rules"][0]["http"]["paths"].as_array_mut().expect("paths");
+    paths.push(preview);
+    stage.patch("ingresses", "taskflow", &json!({ "spec": { "rules": ingress["spec"]["rules"] } }));
+    stage.cluster.delete("ingresses", "taskflow-canary");
+    let fresh = connect(&stage.cluster).await;
+    let told = fresh.roll_back(&super::permit(), &plan).await.unwrap_err();
+    assert!(told.to_string().contains("leads to several Services"), "{told}");
+    assert!(stage.cluster.mutations().is_empty());
 }
 
 #[tokio::test]
