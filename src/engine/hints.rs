@@ -223,6 +223,7 @@ mod tests {
             others: Vec::new(),
             in_flight: None,
             native_rollback: None,
+            coming: None,
             source: None,
         }
     }

@@ -1,14 +1,16 @@
 //! What was down before the deployment counts only once it has been up.
 //!
 //! A health endpoint and a probe have no past: they are looked at from the start of the
-//! roll-out. What nobody saw before counts as well only once it has been up, with one
-//! exception: a check that the endpoint did not name before, though it answered and was up,
-//! came with the new version, and is its own.
+//! roll-out. A deployment that is in service when it is first seen takes over what the watch
+//! before it saw of an endpoint right before. What nobody saw before counts as well only once
+//! it has been up, with one exception: a check that the endpoint did not name before, though
+//! it answered and was up, came with the new version, and is its own.
 //!
 //! The past of a query is asked for. What it did not show then is new, and counts at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::model::{CHECK, Measurement, Reading, Unusable};
@@ -28,9 +30,45 @@ pub struct Before {
     /// Whether its past has been asked for.
     #[serde(default)]
     asked: bool,
+    /// Of the newest two answers, oldest first, which series were up.
+    #[serde(default)]
+    newest: Vec<(Timestamp, BTreeMap<String, bool>)>,
 }
 
 impl Before {
+    /// What is known where a watch over what was in place before looked up to a moment ago, by
+    /// series.
+    pub fn after(looks: &BTreeMap<String, bool>) -> Self {
+        let value = |up: &bool| f64::from(u8::from(*up));
+        let values = looks.iter().map(|(name, up)| (name.clone(), value(up))).collect();
+        let mut before = Self::default();
+        let _ = before.sift(&Ok(Measurement::Gauge { values }), true, BeforeRule::Watched);
+        before
+    }
+
+    /// Keeps what was seen at `at`, for the deployment that comes next.
+    pub fn keep(&mut self, reading: &Reading, at: Timestamp) {
+        let Ok(Measurement::Gauge { values }) = reading else { return };
+        let up = values.iter().take(MOST).map(|(name, value)| (name.clone(), *value > 0.0));
+        self.newest.push((at, up.collect()));
+        let older = self.newest.len().saturating_sub(2);
+        self.newest.drain(..older);
+    }
+
+    /// Which series were up in one of the newest two answers, if that is `within` so long before
+    /// `now`: the last one may have met what comes next already.
+    pub fn lately(&self, now: Timestamp, within: SignedDuration) -> Option<BTreeMap<String, bool>> {
+        let (at, _) = self.newest.last()?;
+        if now.duration_since(*at) > within {
+            return None;
+        }
+        let mut lately = BTreeMap::new();
+        for (name, up) in self.newest.iter().flat_map(|(_, all)| all) {
+            *lately.entry(name.clone()).or_default() |= *up;
+        }
+        Some(lately)
+    }
+
     /// `reading` without the series that do not count, and their names. `is_before`: the first
     /// new task is not in service yet. Nothing left is no data.
     pub fn sift(
@@ -176,6 +214,26 @@ mod tests {
         assert!(before.sift(&down, false, BeforeRule::Asked).0.is_err());
         before.look_back(None);
         assert_eq!(before.sift(&down, false, BeforeRule::Asked).0, down, "and none is to be had");
+    }
+
+    #[test]
+    fn the_next_deployment_takes_over_what_was_up_in_one_of_the_newest_two_answers() {
+        let at = |second: i64| Timestamp::from_second(1_000_000 + second).unwrap();
+        let minute = SignedDuration::from_mins(1);
+        let mut seen = Before::default();
+        assert_eq!(seen.lately(at(0), minute), None);
+        seen.keep(&reading(&[("db", 1.0), ("status", 1.0)]), at(0));
+        seen.keep(&reading(&[("db", 0.0), ("status", 1.0)]), at(10));
+        // This one may have met the next deployment already.
+        seen.keep(&reading(&[("db", 0.0), ("status", 0.0)]), at(20));
+        seen.keep(&Err(Unusable::NothingNew), at(30));
+        let lately = seen.lately(at(80), minute).unwrap();
+        assert_eq!(lately, [(named("db"), false), (named("status"), true)].into());
+        assert_eq!(seen.lately(at(81), minute), None, "too long ago");
+        let down = [("db", 0.0), ("status", 0.0)];
+        let counted = sifted(&mut Before::after(&lately), &down);
+        assert_eq!(counted, (texts(&["status"]), texts(&["db"])));
+        assert_eq!(Before::after(&BTreeMap::new()), Before::default());
     }
 
     #[test]

@@ -41,6 +41,11 @@ pub struct Inherited {
     pub spoiled: Vec<Span>,
     /// The one that was announced as not safe to roll back, and would be with this one.
     pub unsafe_one: Option<Unsafe>,
+    /// By check whose past can't be asked for, of each series whether it was up right before,
+    /// where this one was in service already when it was first seen: nobody looked while it
+    /// came.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub just_before: BTreeMap<String, BTreeMap<String, bool>>,
 }
 
 /// A deployment that was announced as not safe to roll back.

@@ -22,6 +22,10 @@ pub struct Sighting {
     pub native_rollback: Option<String>,
     /// What the deployment in flight or the newest one came from, where the API tells.
     pub source: Option<Revision>,
+    /// The newest deployment that only builds yet, where the platform tells: it takes nothing
+    /// from what is in place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coming: Option<Box<PlatformDeployment>>,
 }
 
 /// One entry of a service's deployments.

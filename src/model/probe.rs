@@ -23,8 +23,15 @@ pub struct ProbeAsk {
     pub values: BTreeMap<String, String>,
     /// When the roll-out began: each deployment is probed afresh.
     pub since: Option<Timestamp>,
+    /// When it came into service: what ran before met what it replaced.
+    #[serde(default)]
+    pub live: Option<Timestamp>,
     /// When the grace ends: it is probed then.
     pub clear: Option<Timestamp>,
+    /// When the target of a rollback came into place: it is probed then, and what ran before
+    /// says nothing of it.
+    #[serde(default)]
+    pub again: Option<Timestamp>,
 }
 
 /// What is done.

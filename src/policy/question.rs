@@ -26,8 +26,12 @@ pub struct Vars {
     values: BTreeMap<String, String>,
     /// Up to when what goes wrong is not the deployment's doing.
     since: Option<Timestamp>,
+    /// When the deployment came into service.
+    live: Option<Timestamp>,
     /// When the grace ends.
     clear: Option<Timestamp>,
+    /// When the target of a rollback came into place.
+    again: Option<Timestamp>,
     /// Whose tasks are in place.
     tasks: Option<TasksOf>,
 }
@@ -58,7 +62,7 @@ impl Vars {
             deployment: id.clone(),
             task_definition: revision.name.clone(),
         });
-        Self { values, since: Some(deployment.baseline_end), clear: None, tasks }
+        Self { values, since: Some(deployment.baseline_end), tasks, ..Self::default() }
     }
 
     /// By name.
@@ -81,6 +85,13 @@ impl Vars {
     #[must_use]
     pub fn clear_from(self, clear: Option<Timestamp>) -> Self {
         Self { clear, ..self }
+    }
+
+    /// The same, with when the deployment came into service, and what a rollback of it put in
+    /// its place.
+    #[must_use]
+    pub fn in_place(self, live: Option<Timestamp>, again: Option<Timestamp>) -> Self {
+        Self { live, again, ..self }
     }
 
     /// The same with the tasks of another deployment: of the one that is in place after a
@@ -141,7 +152,9 @@ impl Vars {
             every: probe.every,
             values: self.values.clone(),
             since: self.since,
+            live: self.live,
             clear: self.clear,
+            again: self.again,
         }))
     }
 

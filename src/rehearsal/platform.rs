@@ -158,6 +158,7 @@ fn look(
         others: Vec::new(),
         in_flight: None,
         native_rollback: None,
+        coming: None,
         source: None,
     }
 }

@@ -100,9 +100,11 @@ impl Heard {
     /// Whether it was listened all the time, as it is known at `now`.
     fn listened(&self, from: Timestamp, until: Timestamp, now: Timestamp) -> bool {
         let mut known = from;
+        let newest = self.listened.last();
         for stretch in &self.listened {
             if stretch.from <= known {
-                let goes_on = now.duration_since(stretch.until) <= NOTED;
+                // One that another follows is over, however short ago.
+                let goes_on = Some(stretch) == newest && now.duration_since(stretch.until) <= NOTED;
                 known = known.max(if goes_on { now } else { stretch.until });
             }
         }

@@ -90,6 +90,9 @@ fn what_the_guard_did_not_listen_for_is_not_missed() {
     // One that takes over at once leaves no time between.
     let taken_over = [("00:00:00", "13:05:00"), ("13:04:59", "13:10:40")];
     assert_eq!(of(&taken_over, &before, "13:10:41"), Ok(false));
+    // A restart in the last seconds leaves them unheard.
+    let restarted = [("00:00:00", "13:09:45"), ("13:10:05", "13:10:05")];
+    assert!(of(&restarted, &before, "13:10:06").is_err(), "it was down at 13:10");
     let silent = [("00:00:00", "13:09:00")];
     assert!(of(&silent, &before, "13:10:41").is_err(), "nothing was noted since");
 }

@@ -22,7 +22,8 @@ const MOST_LINES: usize = 4;
 impl Watch {
     /// The variables of the watch's questions.
     pub fn vars(&self) -> Vars {
-        let vars = Vars::of(&self.deployment);
+        let vars =
+            Vars::of(&self.deployment).in_place(self.in_service_at, self.target_in_place_at());
         match (&self.stage, &self.sighting) {
             (Stage::RollingBack(_), Some(seen)) => {
                 let primary = &seen.primary;

@@ -4,13 +4,15 @@
 //! truth. Both paths meet here, in two pure functions, so that one deployment is
 //! one watch whichever way and however often it is heard of.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{Event, RollbackRun, RunStep, Stage, Watch};
 use crate::model::{
-    Announcement, Deployment, Facts, Inherited, LedgerEntry, Outcome, Revision, RollbackSafe,
-    Service, ServiceKey, Sighting, Span, Standing, Unsafe, WatchId,
+    Announcement, Deployment, Facts, Inherited, LedgerEntry, Outcome, PlatformDeployment, Revision,
+    RollbackSafe, Service, ServiceKey, Sighting, Span, Standing, Unsafe, WatchId,
 };
 
 /// What the guard last saw of a service; survives a restart.
@@ -66,9 +68,39 @@ pub enum Step {
 /// taken for the same deployment, where neither names the other.
 pub const JOIN_WITHIN: SignedDuration = SignedDuration::from_mins(10);
 
+/// How long a build may take for its announcement to be kept waiting.
+const LONGEST_BUILD: SignedDuration = SignedDuration::from_hours(3);
+
 /// What a look at a service leads to. `open`: the open watches of the service.
 /// `seen`: what was seen before, `None` at the first look.
 pub fn on_sighting(
+    sighting: &Sighting,
+    seen: Option<&Seen>,
+    open: &[&Watch],
+    service: &Service,
+) -> Vec<Step> {
+    let mut steps = of_primary(sighting, seen, open, service);
+    if let Some(watch) = still_builds(sighting, open)
+        && !steps.iter().any(|step| matches!(step, Step::Deliver(to, _) if *to == watch.id))
+    {
+        let event = Event::Sighted(Box::new(sighting.clone()));
+        steps.push(Step::Deliver(watch.id.clone(), Box::new(event)));
+    }
+    steps
+}
+
+/// The announced watch whose deployment builds still, where it would soon wait no longer.
+fn still_builds<'a>(sighting: &Sighting, open: &[&'a Watch]) -> Option<&'a Watch> {
+    let coming = sighting.coming.as_deref()?;
+    let since = |at: Timestamp| sighting.at.duration_since(at);
+    announced_for(coming, open).filter(|watch| {
+        let Stage::Announced { until } = watch.stage else { return false };
+        since(coming.created_at) <= LONGEST_BUILD && -since(until) < JOIN_WITHIN / 2
+    })
+}
+
+/// What comes of what is in place.
+fn of_primary(
     sighting: &Sighting,
     seen: Option<&Seen>,
     open: &[&Watch],
@@ -99,7 +131,7 @@ pub fn on_sighting(
             let mut steps = Vec::new();
             if let Some(watch) = bound {
                 let definition = primary.revision.short();
-                let version = announced_for(sighting, open)
+                let version = announced_for(primary, open)
                     .and_then(|announced| announced.deployment.facts.version.as_deref());
                 let by = match version {
                     Some(version) => format!("{version} ({definition}, {})", primary.id),
@@ -193,8 +225,9 @@ fn begin(sighting: &Sighting, seen: Option<&Seen>, open: &[&Watch], service: &Se
     let inherited = Inherited {
         spoiled: spoiled.map(ended).collect(),
         unsafe_one: poison.and_then(|poison| poison.unsafe_one.clone()),
+        just_before: just_before(sighting, open),
     };
-    if let Some(watch) = announced_for(sighting, open) {
+    if let Some(watch) = announced_for(primary, open) {
         let sighting = Box::new(sighting.clone());
         let event = Event::Bound { sighting, source, baseline_end, undoes, inherited };
         return Step::Deliver(watch.id.clone(), Box::new(event));
@@ -215,19 +248,26 @@ fn begin(sighting: &Sighting, seen: Option<&Seen>, open: &[&Watch], service: &Se
     Step::Open(Box::new(deployment), None)
 }
 
-/// The one announced watch that the sighting fits: named exactly, or the only
+/// What the watch over what was in place saw last. What comes into service under the guard's
+/// eyes is looked at itself meanwhile.
+fn just_before(sighting: &Sighting, open: &[&Watch]) -> BTreeMap<String, BTreeMap<String, bool>> {
+    let bound = open.iter().find(|watch| watch.platform_id().is_some());
+    let bound = bound.filter(|_| sighting.primary.running > 0);
+    bound.map(|watch| watch.just_before(sighting.at)).unwrap_or_default()
+}
+
+/// The one announced watch that the deployment fits: named exactly, or the only
 /// one that names nothing.
-fn announced_for<'a>(sighting: &Sighting, open: &[&'a Watch]) -> Option<&'a Watch> {
-    let primary = &sighting.primary;
+fn announced_for<'a>(of: &PlatformDeployment, open: &[&'a Watch]) -> Option<&'a Watch> {
     let waiting: Vec<&Watch> = open
         .iter()
         .copied()
         .filter(|watch| matches!(watch.stage, Stage::Announced { .. }))
         .collect();
-    let fits = |watch: &Watch| watch.announcement_names(&primary.id, &primary.revision);
+    let fits = |watch: &Watch| watch.announcement_names(&of.id, &of.revision);
     let named = waiting.iter().find(|watch| fits(watch) == Some(true));
     let mut unnamed = waiting.iter().filter(|watch| {
-        let apart = watch.deployment.started_at.duration_since(primary.created_at).abs();
+        let apart = watch.deployment.started_at.duration_since(of.created_at).abs();
         fits(watch).is_none() && apart <= JOIN_WITHIN
     });
     named.copied().or_else(|| match (unnamed.next(), unnamed.next()) {

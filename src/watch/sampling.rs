@@ -4,10 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Said, Sampled, Stage, Tick, Watch};
-use crate::judge::{Blame, CheckState, Rival, Sample, is_gap, rank};
+use super::{RunStep, Said, Sampled, Stage, Tick, Watch};
+use crate::judge::{Before, Blame, CheckState, Rival, Sample, is_gap, rank};
 use crate::model::{Reading, Severity, Unusable, Verdict};
-use crate::policy::Check;
+use crate::policy::{BeforeRule, Check};
+
+/// How much later than what it sees a look at the platform may come.
+const LATE_LOOK: SignedDuration = SignedDuration::from_mins(1);
 
 impl Watch {
     /// Time from one sample to the next, now.
@@ -103,7 +106,11 @@ impl Watch {
                 sampled.beside.get(&check.name).cloned().unwrap_or_default();
             let sifted = check.before().map(|rule| {
                 let is_before = self.in_service_at.is_none_or(|since| tick <= since);
-                let before = self.before.entry(check.name.clone()).or_default();
+                let before = self.before.entry(check.name.clone()).or_insert_with(|| {
+                    let just_before = &self.deployment.inherited.just_before;
+                    just_before.get(&check.name).map(Before::after).unwrap_or_default()
+                });
+                before.keep(reading, tick);
                 let (kept, left) = before.sift(reading, is_before, rule);
                 words.extend((!left.is_empty()).then(|| not_counted(&left)));
                 kept
@@ -165,6 +172,28 @@ impl Watch {
     /// When the grace ends, once it has begun.
     pub fn clear_from(&self) -> Option<Timestamp> {
         self.in_service_at?.checked_add(self.policy().grace).ok()
+    }
+
+    /// What was seen last of the endpoints, for the deployment that is in service at `at`.
+    /// A probe's last run is known to who runs it.
+    pub(super) fn just_before(&self, at: Timestamp) -> BTreeMap<String, BTreeMap<String, bool>> {
+        let within = self.interval() * 2 + LATE_LOOK;
+        let seen = self.before.iter().filter_map(|(name, before)| {
+            let check = self.policy().check(name)?;
+            let endpoint = check.before() == Some(BeforeRule::Watched) && !check.is_of_probe();
+            let lately = endpoint.then(|| before.lately(at, within))??;
+            Some((name.clone(), lately))
+        });
+        seen.collect()
+    }
+
+    /// When the target of a rollback came into place, once it has.
+    pub(super) fn target_in_place_at(&self) -> Option<Timestamp> {
+        let Stage::RollingBack(run) = &self.stage else { return None };
+        match run.step {
+            RunStep::Recovering { since, .. } => Some(since),
+            RunStep::Acting { .. } | RunStep::Settling { .. } => None,
+        }
     }
 
     /// Whether a breach that is this deployment's doing is measured now.

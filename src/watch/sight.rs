@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::intake::JOIN_WITHIN;
 use super::{
     Actor, Event, Illegal, PreflightState, RollbackRun, RunStep, Said, Stage, Tasks, Watch,
 };
@@ -64,6 +65,11 @@ impl Watch {
     }
 
     pub(super) fn sighted(&mut self, sighting: &Sighting, now: Timestamp, said: &mut Said) {
+        // It builds still: its announcement waits on.
+        if let Stage::Announced { until } = &mut self.stage {
+            *until = (*until).max(now.checked_add(JOIN_WITHIN).unwrap_or(now));
+            return;
+        }
         let judged_in_place = self.platform_id() == Some(sighting.primary.id.as_str());
         self.sighting = Some(sighting.clone());
         if judged_in_place {

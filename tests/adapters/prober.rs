@@ -10,7 +10,7 @@ use deployguard::model::{
 };
 use deployguard::outbound::{Allowed, Key, Keyring, Outbound};
 use deployguard::sources::{Due, Prober, Sources, measure};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::world::now;
 use crate::world::site::{Rude, Site};
@@ -47,15 +47,21 @@ fn post(url: &str, body: &str) -> StepAsk {
 
 /// What the run of `steps` came to: `up`, `down: words` or `none: words`.
 async fn came(way: Option<Outbound>, steps: Vec<StepAsk>) -> String {
-    let prober = Some(Prober::of(Commands::default(), way));
-    let sources = Sources { prober, ..Sources::default() };
+    of_deployment(&Prober::of(Commands::default(), way), steps, None).await
+}
+
+/// The same of the deployment that began then.
+async fn of_deployment(prober: &Prober, steps: Vec<StepAsk>, since: Option<Timestamp>) -> String {
+    let sources = Sources { prober: Some(prober.clone()), ..Sources::default() };
     let ask = Ask::Probe(Box::new(ProbeAsk {
         check: "flow".into(),
         of: Probing::Requests(steps),
         every: SignedDuration::from_hours(1),
         values: BTreeMap::new(),
-        since: None,
+        since,
+        live: None,
         clear: None,
+        again: None,
     }));
     let mut question = Question::plain(Shape::Gauge, vec![ask]);
     question.labels.insert(BESIDE.to_owned());
@@ -127,6 +133,30 @@ async fn a_flow_is_walked_step_by_step_up_to_the_first_that_is_not_as_expected()
     site.says("/", 200, "<html></html>");
     let told = format!("down: step 1 of 3, GET {}: the answer does not contain `Cart`", url("/"));
     assert_eq!(walked().await, told);
+}
+
+#[tokio::test]
+async fn a_release_that_breaks_its_own_log_in_is_down_where_the_same_was_let_in_before() {
+    let site = Site::start().await.expect("a site");
+    let prober = Prober::of(Commands::default(), Some(way(&[&site.url()])));
+    let cart = format!("{}/cart", site.url());
+    // The second began before the first one's run ended: that it was up then says nothing.
+    let begun = async |second: i64| {
+        let since = Timestamp::from_second(second).expect("a time");
+        of_deployment(&prober, vec![post(&cart, "{}")], Some(since)).await
+    };
+    site.says("/cart", 403, "");
+    assert!(begun(1).await.starts_with("none: "), "nobody was let in before");
+    site.says("/cart", 201, "{}");
+    assert_eq!(begun(2).await, "up");
+    for code in [401, 403] {
+        site.says("/cart", code, "");
+        let told = begun(i64::from(code)).await;
+        let words = format!("down: step 1 of 1, POST {cart}: HTTP {code}: it was let in before");
+        assert_eq!(told, words);
+    }
+    site.says("/cart", 429, "");
+    assert!(begun(429).await.starts_with("none: "), "it is asked too much");
 }
 
 #[tokio::test]

@@ -191,6 +191,7 @@ impl Play {
             others: Vec::new(),
             in_flight: None,
             native_rollback: None,
+            coming: None,
             source: Some(revision(41)),
         })));
     }

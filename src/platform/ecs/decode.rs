@@ -32,6 +32,7 @@ pub(super) fn sighting(
         controller: deployer(service).into(),
         in_flight: in_flight(service, &primary, flight),
         native_rollback: native_rollback(&primary, told),
+        coming: None,
         source: told.and_then(Flight::source).cloned(),
         primary,
         others,

@@ -94,6 +94,7 @@ impl Kubernetes {
                     others: found.others,
                     in_flight: None,
                     native_rollback: None,
+                    coming: None,
                     source: found.source,
                 })
             });

@@ -24,9 +24,8 @@ const JOIN_ROLLBACK: SignedDuration = SignedDuration::from_mins(10);
 /// where it restores what the group ran before: calls of one rollback follow each other
 /// within seconds.
 const WHOLE: SignedDuration = SignedDuration::from_secs(30);
-/// How long a deployment of which nothing is live yet is not shown. An announcement waits for
-/// ten minutes (`JOIN_WITHIN`) to find its deployment, so this must end before.
-const UNSEEN: SignedDuration = SignedDuration::from_mins(8);
+/// How long one that was overtaken by another services' is waited for, and shown before it.
+const OVERTAKEN: SignedDuration = SignedDuration::from_mins(8);
 
 /// One service of a group.
 #[derive(Debug, Clone, PartialEq)]
@@ -97,25 +96,18 @@ impl<'a> Wave<'a> {
         self.parts.len() == members.len() || now > self.open_until
     }
 
-    /// Whether it is shown: something of it has been live, or it takes so long that its
-    /// announcement would not find it any more. A rollback builds nothing, and how it fails
-    /// is told.
-    fn has_come(&self, now: Timestamp) -> bool {
-        let unseen_until = later(self.begun, UNSEEN);
-        let come = |deploy: &&Deploy| match deploy.status() {
-            Status::Live | Status::Was => true,
-            Status::Coming => now > unseen_until,
-            Status::Never(_) => deploy.finished_at.is_some_and(|at| at > unseen_until),
-        };
-        self.rolls_back || self.parts.values().any(come)
+    /// Whether it is in place: something of it has been live. A rollback builds nothing, and
+    /// how it fails is told.
+    fn has_come(&self) -> bool {
+        self.rolls_back || self.parts.values().any(|deploy| deploy.has_been_live())
     }
 
-    /// Whether it is on its way still, and not shown for it.
-    fn is_to_come(&self, members: &[Member], now: Timestamp) -> bool {
+    /// Whether nothing of it is live yet, and something is on its way.
+    fn is_to_come(&self, members: &[Member]) -> bool {
         let coming = |(place, deploy): (&usize, &&Deploy)| {
             deploy.status() == Status::Coming && members[*place].heading() == Some(*deploy)
         };
-        !self.has_come(now) && self.parts.iter().any(coming)
+        !self.has_come() && self.parts.iter().any(coming)
     }
 
     fn revision(&self, members: &[Member]) -> Revision {
@@ -181,7 +173,7 @@ pub(super) fn sighting(key: &ServiceKey, members: &[Member], now: Timestamp) -> 
     let shown = newest_come(&waves, members, now).or_else(|| waves.last())?;
     let primary = deployment(shown, members);
     let at = waves.iter().position(|wave| wave.id == shown.id)?;
-    let before = waves[..at].iter().rev().find(|wave| wave.has_come(now));
+    let before = waves[..at].iter().rev().find(|wave| wave.has_come());
     // What is replaced serves until the roll-out is over.
     let others = match primary.roll_out {
         RollOut::Completed => Vec::new(),
@@ -191,10 +183,13 @@ pub(super) fn sighting(key: &ServiceKey, members: &[Member], now: Timestamp) -> 
     };
     let mut coming = waves[at..].iter().rev().flat_map(|wave| wave.parts.values());
     let coming = coming.find(|deploy| deploy.status() == Status::Coming);
+    let mut builds = waves[at + 1..].iter().rev();
+    let builds = builds.find(|wave| wave.is_gathered(members, now) && wave.is_to_come(members));
     Some(Sighting {
         service: key.clone(),
         at: now,
         controller: Controller::Render,
+        coming: builds.map(|wave| Box::new(deployment(wave, members))),
         in_flight: coming.map(|deploy| deploy.id.clone()),
         native_rollback: None,
         source: before.map(|_| composed(members, |_, member| member.before(shown.begun))),
@@ -210,9 +205,10 @@ fn newest_come<'w, 'a>(
     members: &[Member],
     now: Timestamp,
 ) -> Option<&'w Wave<'a>> {
-    let come = |wave: &Wave| wave.is_gathered(members, now) && wave.has_come(now);
+    let come = |wave: &Wave| wave.is_gathered(members, now) && wave.has_come();
     let at = waves.iter().rposition(come)?;
-    let overtaken = waves[..at].iter().find(|wave| wave.is_to_come(members, now));
+    let awaited = |wave: &&Wave| wave.is_to_come(members) && now <= later(wave.begun, OVERTAKEN);
+    let overtaken = waves[..at].iter().find(awaited);
     overtaken.filter(|_| !waves[at].rolls_back).or(Some(&waves[at]))
 }
 

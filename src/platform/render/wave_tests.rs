@@ -141,20 +141,32 @@ fn what_was_canceled_by_the_next_push_is_neither_its_source_nor_beside_it() {
 }
 
 #[test]
-fn a_build_that_takes_long_is_shown_while_its_announcement_still_waits_for_it() {
+fn a_build_takes_nothing_from_what_is_live_however_long_it_takes_and_is_known_to_come() {
     let look = |status: &str, finished: Option<i64>, second| {
         let coming = Deploy { finished_at: finished.map(at), ..deploy("dep-2", 'b', 500, status) };
         let web = [deploy("dep-1", 'a', 0, "live"), coming];
-        sighting(&key(), &[member("web", &web)], at(second)).unwrap().primary
+        sighting(&key(), &[member("web", &web)], at(second)).unwrap()
     };
-    assert_eq!(look("build_in_progress", None, 500 + 8 * 60).id, "dep-1");
-    let long = look("build_in_progress", None, 500 + 8 * 60 + 1);
-    assert_eq!((long.id.as_str(), long.roll_out, long.running), ("dep-2", RollOut::InProgress, 0));
-    assert!(UNSEEN < SignedDuration::from_mins(10), "as long as an announcement waits");
-    // What was shown once does not vanish.
-    let failed = look("build_failed", Some(500 + 8 * 60 + 2), 2000);
-    assert_eq!((failed.id.as_str(), failed.roll_out), ("dep-2", RollOut::Failed));
-    assert_eq!(look("build_failed", Some(600), 2000).id, "dep-1");
+    for second in [501, 500 + 9 * 60, 500 + 60 * 60] {
+        let long = look("build_in_progress", None, second);
+        assert_eq!((long.primary.id.as_str(), long.is_stable()), ("dep-1", true), "{second}");
+        let coming = long.coming.unwrap();
+        assert_eq!((coming.id.as_str(), coming.created_at), ("dep-2", at(500)));
+        assert_eq!((coming.revision.name, coming.running), (commit('b'), 0));
+    }
+    let failed = look("build_failed", Some(500 + 9 * 60), 2000);
+    assert_eq!((failed.primary.id.as_str(), failed.coming), ("dep-1", None));
+    let live = look("live", Some(500 + 9 * 60), 2000);
+    assert_eq!((live.primary.id.as_str(), live.coming), ("dep-2", None));
+}
+
+#[test]
+fn what_is_to_come_is_told_once_it_is_known_which_services_it_is_of() {
+    let old = [deploy("dep-1", 'a', 0, "live")];
+    let web = [deploy("dep-1", 'a', 0, "live"), deploy("dep-3", 'b', 500, "build_in_progress")];
+    assert_eq!(seen(&web, &old, 560).coming, None, "the worker's may still come");
+    let coming = seen(&web, &old, 561).coming.unwrap();
+    assert_eq!(coming.revision.name, format!("web={},worker={}", commit('b'), commit('a')));
 }
 
 #[test]

@@ -7,19 +7,23 @@
 //!
 //! A deployment is probed when its roll-out begins (what fails then is not its doing), when
 //! its grace has ended, and then `every` so often. A failure is looked at again soon, because
-//! only several running make a breach, and because it must be seen soon that it is over, after
-//! a rollback: until a run is good, one at a time and as long as somebody asks. A run that
-//! began within the grace and failed says nothing once the grace is over: it is run anew.
+//! only several running make a breach: ten times, and then `every` so often like all else. What
+//! says nothing about the service is no failure: who is asked too often is not asked more. A run
+//! that began within the grace and failed says nothing once the grace is over: it is run anew.
+//!
+//! When a rollback has put its target in place it is probed at once, what ran before says nothing
+//! any more, and a failure is looked at again soon until a run is good, however often.
 //!
 //! A roll-out may be faster than its first run, which meets the new revision then. So a run for
-//! the deployment before that was good, ended before this one began and is not older than twice
-//! `every` is handed over as the first reading: it was up.
+//! the deployment before that was good, ended before this one came into service and is not older
+//! than twice `every` is handed over as the first reading: it was up.
 //!
 //! | run | reading |
 //! | --- | --- |
 //! | exit code 0; every step as expected | up |
 //! | another exit code, or not done in its time | down, with the last lines of its output |
 //! | a step's answer is not as expected, or nobody answers | down, with the step |
+//! | an answer of 401 or 403 that is not expected, and the same steps were good within the last hours | down: it lets nobody in |
 //! | an answer of 401, 403, 407, 408, 425 or 429 that is not expected | no data: the guard is not let in, or asks too much |
 //! | an answer too large to be read whole, where what is looked for is not at its beginning | no data |
 //! | 126, 127 (a program in it could not be run), a signal | no data |
@@ -45,6 +49,10 @@ use crate::outbound::Outbound;
 
 /// How soon a failure is looked at again.
 const AGAIN: SignedDuration = SignedDuration::from_secs(30);
+/// How many failures one after the other are looked at again so soon.
+const MOST_AGAIN: u32 = 10;
+/// How long it is remembered that a probe was good.
+const LET_IN: SignedDuration = SignedDuration::from_hours(6);
 /// Services' checks that are remembered.
 const MOST_SLOTS: usize = 2_000;
 /// Of a command's output in a reason: lines, and characters of each.
@@ -70,8 +78,12 @@ struct Slot {
     since: Option<Timestamp>,
     begun: Option<Timestamp>,
     ended: Option<Timestamp>,
-    /// Whether the last one was not good.
-    is_bad: bool,
+    /// Whether the last one was good.
+    is_good: bool,
+    /// Bad ones, one after the other, up to the last one.
+    bad: u32,
+    /// When these steps were good last, for whichever deployment.
+    let_in: Option<(Probing, Timestamp)>,
     running: Option<Run>,
 }
 
@@ -90,6 +102,11 @@ enum Came {
     Bad(String),
     /// It says nothing about the service.
     Unknown(Unusable),
+    /// It is not let in. In words, of what was let in before and of what was not.
+    Shut {
+        bad: String,
+        unknown: Unusable,
+    },
 }
 
 impl Prober {
@@ -126,8 +143,8 @@ impl Prober {
         let mut before = None;
         if slot.since != ask.since {
             before = slot.was_up(ask, now).then_some(Came::Good);
-            let running = slot.running.take();
-            *slot = Slot { since: ask.since, running, ..Slot::default() };
+            let (running, let_in) = (slot.running.take(), slot.let_in.take());
+            *slot = Slot { since: ask.since, running, let_in, ..Slot::default() };
         }
         let came = slot.take(ask, now).or(before);
         if slot.running.is_none() && slot.is_due(ask, now) {
@@ -179,30 +196,52 @@ impl Slot {
             return None;
         }
         let in_grace = ask.clear.is_some_and(|clear| run.begun < clear && clear <= now);
-        if came != Came::Good && in_grace {
-            // It may have met what was still starting.
+        let elsewhere = ask.again.is_some_and(|again| run.begun < again);
+        if (came != Came::Good && in_grace) || elsewhere {
+            // It may have met what was still starting, or what was rolled back.
             self.begun = None;
             return None;
         }
+        let came = self.judged(came, ask, now);
         self.ended = Some(now);
-        self.is_bad = came != Came::Good;
+        self.is_good = came == Came::Good;
+        self.bad = if matches!(came, Came::Bad(_)) { self.bad.saturating_add(1) } else { 0 };
         Some(came)
+    }
+
+    /// Who is not let in may ask with what was never right; where the same was let in before,
+    /// it is the service that lets nobody in.
+    fn judged(&mut self, came: Came, ask: &ProbeAsk, now: Timestamp) -> Came {
+        let known = self
+            .let_in
+            .as_ref()
+            .filter(|(of, at)| *of == ask.of && now.duration_since(*at) <= LET_IN);
+        match came {
+            Came::Good => {
+                self.let_in = Some((ask.of.clone(), now));
+                Came::Good
+            }
+            Came::Shut { bad, .. } if known.is_some() => Came::Bad(bad),
+            Came::Shut { unknown, .. } => Came::Unknown(unknown),
+            Came::Bad(_) | Came::Unknown(_) => came,
+        }
     }
 
     /// Whether the last run shows that all was well right before the deployment that is asked
     /// about now.
     fn was_up(&self, ask: &ProbeAsk, now: Timestamp) -> bool {
-        let Some((ended, since)) = self.ended.zip(ask.since) else { return false };
-        !self.is_bad && ended <= since && now.duration_since(ended) <= ask.every * 2
+        let until = ask.since.max(ask.live);
+        let Some((ended, until)) = self.ended.zip(until) else { return false };
+        self.is_good && ended <= until && now.duration_since(ended) <= ask.every * 2
     }
 
     fn is_due(&self, ask: &ProbeAsk, now: Timestamp) -> bool {
         let Some(begun) = self.begun else { return true };
         let is_over = |since: Timestamp, wait: SignedDuration| now.duration_since(since) >= wait;
-        let graced = ask.clear.is_some_and(|clear| begun < clear && clear <= now);
-        let again =
-            self.is_bad && self.ended.is_some_and(|ended| is_over(ended, AGAIN.min(ask.every)));
-        graced || again || is_over(begun, ask.every)
+        let has_come = |at: Option<Timestamp>| at.is_some_and(|at| begun < at && at <= now);
+        let soon = self.bad > 0 && (self.bad < MOST_AGAIN || ask.again.is_some());
+        let again = soon && self.ended.is_some_and(|ended| is_over(ended, AGAIN.min(ask.every)));
+        has_come(ask.clear) || has_come(ask.again) || again || is_over(begun, ask.every)
     }
 }
 
@@ -216,7 +255,7 @@ fn told(came: Option<Came>, now: i64, last: usize) -> Fetched {
         Some(Came::Bad(why)) => {
             vec![series(0.0), Track { labels: label(BESIDE, why), samples: Vec::new() }]
         }
-        Some(Came::Unknown(why)) => {
+        Some(Came::Unknown(why) | Came::Shut { unknown: why, .. }) => {
             failed.push((last..last + 1, why));
             Vec::new()
         }

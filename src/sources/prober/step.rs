@@ -21,10 +21,16 @@ pub(super) async fn walk(way: &Outbound, steps: &[StepAsk]) -> Came {
     // Of a large answer the status, and what stands at its beginning, may be all that matters.
     let reach = Reach { may_cut: true, ..Reach::default() };
     for (place, step) in steps.iter().enumerate() {
+        let place_of =
+            |why: &str| format!("step {} of {}, {}: {why}", place + 1, steps.len(), step.web);
         let why = match way.send_within(&request(&step.web), reach).await {
             Ok(answer) => match unexpected(&step.expect, &answer) {
                 Ok(None) => continue,
                 Ok(Some(why)) => why,
+                Err(why) if shuts_out(&step.expect, &answer) => {
+                    let bad = format!("HTTP {}: it was let in before", answer.status);
+                    return Came::Shut { bad: place_of(&bad), unknown: of(&step.web, why) };
+                }
                 Err(why) => return Came::Unknown(of(&step.web, why)),
             },
             Err(Failure::NoAnswer(why)) if place == 0 => {
@@ -42,10 +48,14 @@ pub(super) async fn walk(way: &Outbound, steps: &[StepAsk]) -> Came {
             Err(Failure::Unresolved(why)) => return Came::Unknown(Unusable::Unreachable(why)),
             Err(Failure::Refused(why)) => return Came::Unknown(Unusable::Refused(why)),
         };
-        let place = format!("step {} of {}, {}", place + 1, steps.len(), step.web);
-        return Came::Bad(format!("{place}: {why}"));
+        return Came::Bad(place_of(&why));
     }
     Came::Good
+}
+
+/// Whether the guard is not let in, and should be.
+fn shuts_out(expect: &Expect, answer: &Answer) -> bool {
+    matches!(answer.status, 401 | 403) && !expects(expect, answer.status)
 }
 
 /// Why an answer says nothing, with whose it is.

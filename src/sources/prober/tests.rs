@@ -34,7 +34,9 @@ fn ask(since: i64, clear: Option<i64>) -> ProbeAsk {
         every: MINUTE * 5,
         values: [("service".to_owned(), "api".to_owned())].into(),
         since: Some(at(since)),
+        live: None,
         clear: clear.map(at),
+        again: None,
     }
 }
 
@@ -142,18 +144,51 @@ async fn a_probe_is_run_at_the_start_at_the_end_of_the_grace_and_every_so_often(
 }
 
 #[tokio::test]
-async fn a_failure_is_looked_at_again_soon_until_it_is_over() {
+async fn a_failure_is_looked_at_again_soon_ten_times_and_then_as_often_as_the_policy_says() {
+    let seconds = (0..).step_by(30).take_while(|second| *second <= 1_500);
+    let times = begun(&shell("exit 1"), None, seconds).await;
+    assert_eq!(times[..11], [0, 60, 120, 180, 240, 300, 360, 420, 480, 540, 840]);
+    assert_eq!(times[11..], [1_140, 1_440]);
+}
+
+#[tokio::test]
+async fn what_says_nothing_of_the_service_is_asked_again_as_often_as_the_policy_says() {
+    let seconds = (0..).step_by(30).take_while(|second| *second <= 900);
+    assert_eq!(begun(&shell("exit 126"), None, seconds).await, [0, 300, 600, 900]);
+}
+
+#[tokio::test]
+async fn the_target_of_a_rollback_is_probed_at_once_and_failures_of_it_soon_until_it_is_up() {
     let flag = tempfile::NamedTempFile::new().unwrap();
     let prober = shell(&format!("test -s {}", flag.path().display()));
-    let seconds = (0..).step_by(30).take_while(|second| *second <= 1_500);
-    let times = begun(&prober, None, seconds).await;
-    assert_eq!(times[..4], [0, 60, 120, 180]);
-    assert_eq!(times[times.len() - 2..], [1_440, 1_500], "also after long: {times:?}");
-    // Rolled back: the first good run is seen at once, and then it is run as often as it says.
-    assert!(look_after(&prober, &ask(0, None), 1_500).await.starts_with("down"));
+    begun(&prober, None, (0..).step_by(30).take_while(|second| *second <= 840)).await;
+    let ask = |again| ProbeAsk { again: Some(at(again)), ..ask(0, None) };
+    // It may have met what was rolled back: good or bad, it says nothing of what is in place.
     std::fs::write(flag.path(), "up").unwrap();
-    let seconds = (1_530..).step_by(30).take_while(|second| *second <= 2_200);
-    assert_eq!(begun(&prober, None, seconds).await, [1_530, 1_830, 2_130]);
+    assert_eq!(look_after(&prober, &ask(850), 860).await, "-");
+    assert_eq!(look_after(&prober, &ask(850), 870).await, "up", "the run from after that");
+    assert_eq!(look_after(&prober, &ask(850), 900).await, "-");
+    std::fs::write(flag.path(), "").unwrap();
+    assert_eq!(look_after(&prober, &ask(910), 920).await, "-", "due at once");
+    for second in (1..=20).map(|times| 920 + 60 * times) {
+        assert!(look_after(&prober, &ask(910), second).await.starts_with("down"), "{second}");
+        assert_eq!(look_after(&prober, &ask(910), second + 30).await, "-", "and anew");
+    }
+}
+
+#[test]
+fn who_is_shut_out_is_the_services_doing_only_where_the_same_was_let_in_hours_before() {
+    let shut = || Came::Shut { bad: "out".into(), unknown: Unusable::Refused("out".into()) };
+    let unknown = Came::Unknown(Unusable::Refused("out".into()));
+    let mut slot = Slot::default();
+    let flow = ask(0, None);
+    assert_eq!(slot.judged(shut(), &flow, at(0)), unknown, "it may never have been right");
+    assert_eq!(slot.judged(Came::Good, &flow, at(10)), Came::Good);
+    let hours = |count: i64| at(10 + count * 3_600);
+    assert_eq!(slot.judged(shut(), &flow, hours(6)), Came::Bad("out".into()));
+    let other = ProbeAsk { of: Probing::Command("other".into()), ..flow.clone() };
+    assert_eq!(slot.judged(shut(), &other, hours(6)), unknown, "of other steps nothing is known");
+    assert_eq!(slot.judged(shut(), &flow, hours(7)), unknown, "too long ago");
 }
 
 #[tokio::test]
@@ -182,6 +217,12 @@ async fn a_deployment_that_is_faster_than_its_first_run_was_up_before_if_the_las
     assert_eq!(look_after(&prober, &ask(500, None), 510).await, "up", "before it began");
     assert_eq!(look(&prober, &ask(500, None), 510), "-", "once");
     assert!(look_after(&prober, &ask(500, None), 520).await.starts_with("down"));
+    // It began long before it came into service, and what stood before was up all that time.
+    let slow = ProbeAsk { live: Some(at(900)), ..ask(540, None) };
+    let prober = shell("exit 0");
+    assert_eq!(look(&prober, &ask(0, None), 1), "-");
+    assert_eq!(look_after(&prober, &ask(0, None), 890).await, "up");
+    assert_eq!(look(&prober, &slow, 901), "up");
     // What was down, ended after the beginning, or is long ago says nothing of it.
     assert_eq!(look_after(&prober, &ask(530, None), 535).await, "-", "it was down");
     for (ended, since, now) in [(900, 899, 901), (900, 1_501, 1_501)] {

@@ -4,10 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
 
-use super::world::{Guard, at, policy, sighting};
-use crate::model::{Measurement, Reading, RollOut, Severity, Unusable, Verdict};
-use crate::policy::{Bound, Check, Health, Limit, Measure, Policy, Side, Stated, Unit, WebText};
-use crate::watch::{Event, Sampled, Stage, Tick};
+use super::world::{Guard, at, key, policy, revision, service, sighting};
+use crate::model::{
+    Ask, Inspection, Measurement, Reading, RollOut, RollbackSafe, Route, Severity, Unusable,
+    Verdict,
+};
+use crate::policy::{
+    Bound, Check, Health, Limit, Measure, Policy, Probe, Probed, Side, Stated, Unit, WebText,
+};
+use crate::watch::{Event, IntakeStep, Sampled, Seen, Stage, Tick, on_sighting};
 
 pub fn health() -> Policy {
     let bound = Bound { side: Side::AtLeast, value: 3.0, unit: Unit::Failures };
@@ -116,6 +121,69 @@ fn what_was_down_before_is_never_rolled_back_until_it_has_been_up_once() {
     assert_eq!(guard.replayed(), guard.watch);
 }
 
+/// ecs-svc/3 takes the place of what `before` watches, and is in service when it is first seen,
+/// `later` seconds after the last sample.
+fn replaced(before: &Guard, later: i64, running: u32) -> Guard {
+    let seconds = before.clock + later;
+    let mut look = sighting(seconds, "ecs-svc/3", 3, RollOut::InProgress);
+    (look.primary.created_at, look.primary.running) = (at(before.clock), running);
+    let known = Seen {
+        service: key(),
+        platform_id: "ecs-svc/2".into(),
+        revision: revision(2),
+        poison: None,
+        spoiled: Vec::new(),
+    };
+    let steps = on_sighting(&look, Some(&known), &[&before.watch], &service());
+    let opened = steps.into_iter().find_map(|step| match step {
+        IntakeStep::Open(deployment, _) => Some(*deployment),
+        IntakeStep::Adopt(_) | IntakeStep::Deliver(..) => None,
+    });
+    let mut deployment = opened.unwrap();
+    deployment.facts.rollback_safe = RollbackSafe::Yes;
+    let mut guard = Guard::begun(deployment, health(), seconds);
+    let target = Ok((revision(2), "what was there".to_owned()));
+    guard.take(Event::Inspected { target, inspection: Inspection::default() }).unwrap();
+    guard.sees(look);
+    guard.clock += 30;
+    guard
+}
+
+#[test]
+fn what_is_down_from_its_first_moment_and_was_up_right_before_is_rolled_back() {
+    let mut before = rolling_out();
+    in_service(&mut before);
+    answers(&mut before, 3, &UP);
+    // The last answer of the old watch is the new deployment's already.
+    answers(&mut before, 1, &DB_DOWN);
+    let mut guard = replaced(&before, 5, 3);
+    answers(&mut guard, 3, &DB_DOWN);
+    assert!(guard.wants_rollback(), "{:?}", guard.said());
+    assert_eq!(guard.replayed(), guard.watch);
+}
+
+#[test]
+fn what_was_down_right_before_or_not_seen_lately_is_not_the_next_deployments_doing() {
+    let mut down = rolling_out();
+    answers(&mut down, 1, &UP);
+    in_service(&mut down);
+    answers(&mut down, 2, &DB_DOWN);
+    let mut long_ago = rolling_out();
+    answers(&mut long_ago, 2, &UP);
+    in_service(&mut long_ago);
+    answers(&mut long_ago, 1, &UP);
+    for (before, later) in [(down, 5), (long_ago, 600)] {
+        let mut guard = replaced(&before, later, 3);
+        answers(&mut guard, 20, &DB_DOWN);
+        assert!(!guard.watch.has_open_incident(), "{later}");
+    }
+    // What comes into service under the guard's eyes is looked at itself.
+    let mut before = rolling_out();
+    in_service(&mut before);
+    answers(&mut before, 3, &UP);
+    assert!(replaced(&before, 5, 0).watch.deployment.inherited.just_before.is_empty());
+}
+
 #[test]
 fn an_endpoint_that_nobody_saw_up_is_no_data_and_is_told() {
     let mut guard = rolling_out();
@@ -153,4 +221,29 @@ fn what_is_seen_before_a_task_is_in_service_is_no_evidence() {
     answers(&mut guard, 1, &UP);
     answers(&mut guard, 20, &[("status", 0.0)]);
     assert!(!guard.watch.has_open_incident());
+}
+
+#[test]
+fn a_probe_is_told_when_its_deployment_came_into_service_and_when_a_rollback_took_its_place() {
+    let mut guard = rolling_out();
+    let asked = |guard: &Guard| {
+        let of = Probed::Command("smoke".into());
+        let probe = Probe { of, every: SignedDuration::from_mins(10), new_only: false };
+        let check = &health().checks[0];
+        let measure = Measure::Status { of: Stated::Probe(Box::new(probe)) };
+        let check = Check { measure, ..check.clone() };
+        let question =
+            health().question(&check, &guard.watch.vars(), SignedDuration::ZERO, None, None);
+        let Ask::Probe(ask) = &question.asks[0] else { panic!("{question:?}") };
+        (ask.live, ask.again)
+    };
+    answers(&mut guard, 1, &UP);
+    assert_eq!(asked(&guard), (None, None));
+    in_service(&mut guard);
+    let live = Some(at(guard.clock - 30));
+    answers(&mut guard, 3, &DB_DOWN);
+    guard.accepts(Route::UpdateService);
+    assert_eq!(asked(&guard), (live, None), "it is on its way");
+    guard.sees(sighting(guard.clock, "ecs-svc/3", 1, RollOut::Completed));
+    assert_eq!(asked(&guard), (live, Some(at(guard.clock))));
 }

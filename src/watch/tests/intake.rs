@@ -2,7 +2,8 @@
 
 use super::world::{Guard, at, key, pinned, policy, revision, service, sighting};
 use crate::model::{
-    Announcement, Deployment, Facts, Mode, RollOut, RollbackSafe, Route, Sighting, Standing, Unsafe,
+    Announcement, Deployment, Facts, Mode, PlatformDeployment, RollOut, RollbackSafe, Route,
+    Sighting, Standing, Unsafe,
 };
 use crate::watch::{
     Ceiling, Event, IntakeStep, Poison, Seen, Watch, candidates, on_announcement, on_sighting,
@@ -277,4 +278,34 @@ fn what_supersedes_is_called_by_the_version_that_was_announced() {
         IntakeStep::Adopt(_) | IntakeStep::Open(..) => None,
     });
     assert_eq!(by.as_deref(), Some("v1.5.1 (api:3, ecs-svc/3)"));
+}
+
+#[test]
+fn an_announcement_waits_as_long_as_its_deployment_builds_and_what_is_live_stays_watched() {
+    let live = Guard::over(policy()).watch;
+    let mut waiting = announced("ci-7", None);
+    let look = |second: i64, builds: bool| {
+        let coming = sighting(second, "dep-9", 9, RollOut::InProgress).primary;
+        let coming = PlatformDeployment { created_at: at(20), running: 0, ..coming };
+        let coming = builds.then(|| Box::new(coming));
+        Sighting { coming, ..sighting(second, "ecs-svc/2", 2, RollOut::Completed) }
+    };
+    let known = seen("ecs-svc/2", 2);
+    let holds = |waiting: &Watch, look: &Sighting| {
+        let steps = on_sighting(look, Some(&known), &[&live, waiting], &service());
+        let ends = |step: &IntakeStep| matches!(step, IntakeStep::Deliver(_, event) if matches!(**event, Event::Superseded { .. }));
+        assert!(!steps.iter().any(|step| matches!(step, IntakeStep::Open(..)) || ends(step)));
+        steps.iter().any(|step| matches!(step, IntakeStep::Deliver(to, _) if *to == waiting.id))
+    };
+    assert!(!holds(&waiting, &look(200, true)), "it waits long enough still");
+    assert!(!holds(&waiting, &look(540, false)), "nothing builds");
+    for second in [540, 1_000, 1_500] {
+        assert!(holds(&waiting, &look(second, true)), "{second}");
+        waiting.handle(&Event::Sighted(Box::new(look(second, true))), at(second)).unwrap();
+    }
+    waiting.handle(&Event::Woke, at(1_600)).unwrap();
+    assert!(waiting.is_open());
+    assert!(!holds(&waiting, &look(3 * 3_600 + 21, true)), "not for ever");
+    waiting.handle(&Event::Woke, at(2_101)).unwrap();
+    assert!(!waiting.is_open());
 }

@@ -134,6 +134,7 @@ pub fn sighting(second: i64, id: &str, number: u32, roll_out: RollOut) -> Sighti
         others: Vec::new(),
         in_flight: None,
         native_rollback: None,
+        coming: None,
         source: None,
     }
 }
@@ -187,6 +188,11 @@ impl Guard {
             inherited: Inherited::default(),
             facts: Facts { rollback_safe, ..Facts::default() },
         };
+        Guard::begun(deployment, policy, 0)
+    }
+
+    /// A watch over `deployment` that begins at `second`.
+    pub fn begun(deployment: Deployment, policy: Policy, second: i64) -> Guard {
         let ceiling = Ceiling { mode: policy.mode, because: None };
         let event = Event::Opened {
             repository: None,
@@ -197,13 +203,13 @@ impl Guard {
             ceiling,
             announcement: None,
         };
-        let (watch, said) = Watch::open(&event, at(0)).unwrap();
+        let (watch, said) = Watch::open(&event, at(second)).unwrap();
         let mut guard = Guard {
             watch,
-            journal: vec![(at(0), event)],
+            journal: vec![(at(second), event)],
             notices: Vec::new(),
             ledger: Vec::new(),
-            clock: 0,
+            clock: second,
         };
         guard.keep(said);
         guard
