@@ -68,17 +68,7 @@ impl Watch {
         if let Some(last) = self.last_tick
             && is_gap(last, tick, interval)
         {
-            self.checks.values_mut().for_each(CheckState::interrupted);
-            // What was not looked at is not covered.
-            let missed = tick.duration_since(last).as_secs() / interval.as_secs().max(1) - 1;
-            let missed = u32::try_from(missed).unwrap_or(0);
-            for check in &self.pinned.policy.checks {
-                let slower = check.pace(interval).as_millis() / interval.as_millis().max(1);
-                let missed = missed / u32::try_from(slower).unwrap_or(u32::MAX).max(1);
-                if let Some(state) = self.checks.get_mut(&check.name) {
-                    state.missed(missed);
-                }
-            }
+            self.missed(tick.duration_since(last), interval);
         }
         let since_last = self.last_tick.map_or(interval, |last| tick.duration_since(last));
         self.last_tick = Some(tick);
@@ -172,6 +162,20 @@ impl Watch {
     /// When the grace ends, once it has begun.
     pub fn clear_from(&self) -> Option<Timestamp> {
         self.in_service_at?.checked_add(self.policy().grace).ok()
+    }
+
+    /// Nobody looked for `gap`: it is no part of what lasts, and not covered.
+    fn missed(&mut self, gap: SignedDuration, interval: SignedDuration) {
+        self.checks.values_mut().for_each(CheckState::interrupted);
+        let missed = gap.as_secs() / interval.as_secs().max(1) - 1;
+        let missed = u32::try_from(missed).unwrap_or(0);
+        for check in &self.pinned.policy.checks {
+            let slower = check.pace(interval).as_millis() / interval.as_millis().max(1);
+            let missed = missed / u32::try_from(slower).unwrap_or(u32::MAX).max(1);
+            if let Some(state) = self.checks.get_mut(&check.name) {
+                state.missed(missed);
+            }
+        }
     }
 
     /// What was seen last of the endpoints, for the deployment that is in service at `at`.
