@@ -21,13 +21,13 @@ mod run;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -40,6 +40,9 @@ pub use run::{Ended, Ran};
 const AT_ONCE: usize = 4;
 /// How long one waits for its turn.
 const MOST_WAIT: Duration = Duration::from_mins(1);
+
+/// Rollbacks whose ends this process knows.
+const REMEMBERED: usize = 64;
 
 /// What a command is run for: says which variables it may ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,6 +143,16 @@ pub struct Commands {
     probes: Turns,
     rollbacks: Turns,
     running: TaskTracker,
+    begun: Arc<Mutex<VecDeque<Begun>>>,
+}
+
+/// A rollback that this process has begun.
+#[derive(Debug)]
+struct Begun {
+    name: String,
+    values: Values,
+    /// `None` while it runs.
+    ran: watch::Receiver<Option<Ran>>,
 }
 
 /// Who may run at once for one purpose, and until when.
@@ -168,6 +181,7 @@ impl Commands {
             probes: Turns::new(),
             rollbacks: Turns::new(),
             running: TaskTracker::new(),
+            begun: Arc::default(),
         }
     }
 
@@ -221,15 +235,34 @@ impl Commands {
             }
         };
         let called = name.to_owned();
+        let (tell, ran) = watch::channel(None);
+        if purpose == Purpose::RollBack {
+            let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+            begun.push_back(Begun { name: name.to_owned(), values: values.clone(), ran });
+            let oldest = begun.len().saturating_sub(REMEMBERED);
+            begun.drain(..oldest);
+        }
         let task = self.running.spawn(async move {
             let _turn = turn;
             let ran = run::run(filled, stop).await;
             if purpose == Purpose::RollBack {
                 tracing::info!(command = called, took = ?ran.took, "the command {}", ran.ended);
             }
+            tell.send_replace(Some(ran.clone()));
             ran
         });
         task.await.unwrap_or_else(|why| Ran::not_run(format!("it broke off: {why}")))
+    }
+
+    /// What came of the rollback by `name` with these values that was begun last, once it has
+    /// ended; `None`: this process has begun none, or too many since.
+    pub async fn ended(&self, name: &str, values: &Values) -> Option<Ran> {
+        let mut ran = {
+            let begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_it = |one: &&Begun| one.name == name && one.values == *values;
+            begun.iter().rev().find(is_it)?.ran.clone()
+        };
+        ran.wait_for(Option::is_some).await.ok()?.clone()
     }
 
     /// Ends the probes that are running, and takes no more. Rollbacks go on.

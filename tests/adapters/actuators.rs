@@ -19,11 +19,13 @@ struct Place {
     stage: Stage,
     folder: tempfile::TempDir,
     receiver: Receiver,
+    scripts: BTreeMap<String, CommandSettings>,
     accounts: Accounts,
 }
 
 /// What the script does after it has written down what it was told.
-const SCRIPTS: [(&str, &str); 4] = [
+const SCRIPTS: [(&str, &str); 5] = [
+    ("slow", "while [ ! -e \"${0%/*}/go\" ]; do sleep 0.05; done"),
     ("good", "echo going back; exit 0"),
     ("bad", "echo nothing can be done >&2; exit 3"),
     ("on", "exit 0"),
@@ -49,12 +51,14 @@ impl Place {
             all.insert(name.into(), serde_json::from_value(json!({ "run": run }))?);
         }
         let receiver = Receiver::start().await?;
-        let endpoint = Endpoint::new(&receiver.url(), SECRET, reqwest::header::HeaderMap::new());
-        let webhooks = BTreeMap::from([("deployer".to_owned(), endpoint?)]);
-        let hosts = [("test".to_owned(), stage.ecs.clone().into())];
-        let accounts = hosts.into_iter().collect::<Accounts>();
-        let accounts = accounts.with(Actuators::new(commands(&all)?, webhooks));
-        Ok(Self { stage, folder, receiver, accounts })
+        let accounts = begun(&stage, &receiver, &all)?;
+        Ok(Self { stage, folder, receiver, scripts: all, accounts })
+    }
+
+    /// Another process.
+    fn begins_anew(&mut self) -> anyhow::Result<()> {
+        self.accounts = begun(&self.stage, &self.receiver, &self.scripts)?;
+        Ok(())
     }
 
     async fn plan(&self, by: Option<Actuator>) -> RollbackPlan {
@@ -83,6 +87,18 @@ impl Place {
     }
 }
 
+fn begun(
+    stage: &Stage,
+    receiver: &Receiver,
+    scripts: &BTreeMap<String, CommandSettings>,
+) -> anyhow::Result<Accounts> {
+    let endpoint = Endpoint::new(&receiver.url(), SECRET, reqwest::header::HeaderMap::new());
+    let webhooks = BTreeMap::from([("deployer".to_owned(), endpoint?)]);
+    let hosts = [("test".to_owned(), stage.ecs.clone().into())];
+    let accounts = hosts.into_iter().collect::<Accounts>();
+    Ok(accounts.with(Actuators::new(commands(scripts)?, webhooks)))
+}
+
 fn command(name: &str) -> Actuator {
     Actuator::Command(name.to_owned())
 }
@@ -100,13 +116,45 @@ async fn a_command_gets_its_arguments_as_they_are_and_ecs_is_not_called() {
 
 #[tokio::test]
 async fn a_command_that_fails_is_told_with_its_last_words_and_never_run_twice() {
-    let place = Place::start().await.unwrap();
+    let mut place = Place::start().await.unwrap();
     let plan = place.plan(Some(command("bad"))).await;
     let Err(ActFailure::Permanent(why)) = place.roll_back(true, &plan).await else { panic!() };
     assert!(why.contains("exit code 3") && why.contains("nothing can be done"), "{why}");
+    let Err(ActFailure::Permanent(again)) = place.roll_back(false, &plan).await else { panic!() };
+    assert_eq!(again, why, "who ran it knows what came of it");
+    place.begins_anew().unwrap();
     let Err(ActFailure::Permanent(why)) = place.roll_back(false, &plan).await else { panic!() };
     assert!(why.contains("not run twice"), "{why}");
     assert_eq!(place.told().len(), 1);
+}
+
+#[tokio::test]
+async fn who_lost_the_lead_while_the_command_runs_waits_for_its_end_in_maintenance_mode() {
+    let place = Place::start().await.unwrap();
+    let mut plan = place.plan(Some(command("slow"))).await;
+    let hook = |name: &str| Actuator::Command(name.to_owned());
+    plan.means.maintenance = Some(MaintenanceHooks { on: hook("on"), off: hook("off") });
+    let go = place.folder.path().join("go");
+    let begun = async {
+        while place.ran() != ["on", "slow"] {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    // Nobody waits for the first call any more; its command goes on.
+    tokio::select! {
+        acted = place.roll_back(true, &plan) => panic!("{acted:?}"),
+        () = begun => {}
+    }
+    let again = place.roll_back(false, &plan);
+    tokio::pin!(again);
+    let early = tokio::time::timeout(std::time::Duration::from_millis(200), &mut again).await;
+    assert!(early.is_err(), "{early:?}");
+    assert_eq!(place.ran(), ["on", "slow"]);
+    std::fs::write(go, "").unwrap();
+    let acted = again.await.unwrap();
+    assert_eq!((acted.route, acted.maintained), (Route::Command, true));
+    assert!(!place.ran().contains(&"off".to_owned()), "it is off once the target is in place");
+    assert_eq!(place.ran().iter().filter(|name| *name == "slow").count(), 1);
 }
 
 #[tokio::test]

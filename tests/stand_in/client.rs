@@ -32,7 +32,11 @@ pub struct Account {
 impl Account {
     /// With a cluster and nothing in it.
     pub async fn empty() -> Self {
-        let step = Duration::from_millis(20);
+        Self::stepping(Duration::from_millis(20)).await
+    }
+
+    /// The same; a roll-out takes a step in this time.
+    async fn stepping(step: Duration) -> Self {
         let settings = Settings { step, minute: step * 10, ..Settings::default() };
         let ecs = Ecs::start(settings, Arc::new(NoProcesses), Timeline::default()).await;
         let ecs = ecs.expect("a free port");
@@ -44,14 +48,25 @@ impl Account {
     /// With a service of three tasks that runs `api:1`, at rest.
     pub async fn with_service(breaker: Option<bool>) -> Self {
         let account = Self::empty().await;
-        account.register(&[]).await;
+        account.serve(breaker).await;
+        account
+    }
+
+    /// As [`Account::with_service`], so slow that a roll-out can be met in its middle.
+    pub async fn with_slow_service() -> Self {
+        let account = Self::stepping(Duration::from_millis(300)).await;
+        account.serve(None).await;
+        account
+    }
+
+    async fn serve(&self, breaker: Option<bool>) {
+        self.register(&[]).await;
         let breaker = DeploymentCircuitBreaker::builder()
             .enable(breaker.is_some())
             .rollback(breaker.unwrap_or(false));
         let breaker = breaker.build();
         let configuration = DeploymentConfiguration::builder().deployment_circuit_breaker(breaker);
-        account.create(DeploymentControllerType::Ecs, configuration.build()).await;
-        account
+        self.create(DeploymentControllerType::Ecs, configuration.build()).await;
     }
 
     /// As [`Account::with_service`], deployed in another way.

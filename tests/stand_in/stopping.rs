@@ -21,7 +21,7 @@ impl Account {
 
 #[tokio::test]
 async fn stopping_a_deployment_in_flight_makes_its_source_primary_again() {
-    let account = Account::with_service(None).await;
+    let account = Account::with_slow_service().await;
     let original = account.service().await.deployments()[0].id().map(str::to_owned);
     let second = account.register(&[]).await;
     account.update("api:2").await;

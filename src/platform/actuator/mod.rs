@@ -3,8 +3,8 @@
 //!
 //! The platform is looked at first, as for its own call: what is not in place any more is not
 //! touched, and what is back already is reported. The permit is the same. A webhook is told
-//! by its key that it is asked again; a command can't be, so it is run once: after a crash
-//! people are asked to look.
+//! by its key that it is asked again; a command can't be, so it is run once: who lost the lead
+//! meanwhile waits for its end, and after a crash people are asked to look.
 
 mod maintenance;
 mod webhook;
@@ -15,7 +15,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{LookError, Platform};
-use crate::commands::{Commands, Ended, Purpose};
+use crate::commands::{Commands, Ended, Purpose, Ran};
 use crate::crash;
 use crate::model::{ActFailure, Acted, Actuator, Permit, RollbackPlan, Route};
 pub use webhook::Endpoint;
@@ -72,6 +72,14 @@ impl Actuators {
         }
         // An earlier life of this try may have turned it on.
         let maybe_on = means.maintenance.is_some() && !permit.is_first();
+        // One that still runs is neither overtaken nor shown to users half done.
+        let before = match &means.by {
+            Some(Actuator::Command(name)) if !permit.is_first() => {
+                let ran = self.commands.ended(name, &means.values).await;
+                ran.map(|ran| told(name, &ran))
+            }
+            Some(Actuator::Command(_) | Actuator::Webhook(_)) | None => None,
+        };
         let stood = standing(host, plan, now).await;
         let stood = stood.and_then(|stood| permit.stands().map(|()| stood));
         let is_back = match stood {
@@ -98,7 +106,10 @@ impl Actuators {
         };
         let done = match &means.by {
             None => host.roll_back(permit, plan).await,
-            Some(actuator) => self.set_off(actuator, permit, plan, now).await,
+            Some(actuator) => match before {
+                Some(told) => told,
+                None => self.set_off(actuator, permit, plan, now).await,
+            },
         };
         match (done, entered) {
             (Ok(acted), None) => Ok(Acted { maintained: maybe_on, ..acted }),
@@ -138,26 +149,7 @@ impl Actuators {
         crash::point("command-before");
         let ran = self.commands.run(name, Purpose::RollBack, &plan.means.values).await;
         crash::point("command-after");
-        let took = ran.took.as_secs();
-        let output = ran.output.text.trim_end().to_owned();
-        let what = format!("the command `{name}` {} after {took} s", ran.ended);
-        match ran.ended {
-            Ended::Exit(0) => {
-                let output = Some(output).filter(|text| !text.is_empty());
-                Ok(Acted { beside: vec![what], output, ..Acted::by(Route::Command) })
-            }
-            Ended::NotRun(_) => Err(ActFailure::Permanent(what)),
-            Ended::Exit(_) | Ended::Signal(_) | Ended::TimedOut(_) | Ended::Stopped => {
-                let said = ran.output.last_lines(3).join(" / ");
-                let told = match last(&said) {
-                    "" => String::new(),
-                    said => format!(". Its last words: {said}"),
-                };
-                Err(ActFailure::Permanent(format!(
-                    "{what}{told}. What it has changed by then is not known: look"
-                )))
-            }
-        }
+        told(name, &ran)
     }
 
     fn endpoint(&self, name: &str) -> Result<&Endpoint, ActFailure> {
@@ -165,6 +157,30 @@ impl Actuators {
             let words = "the settings have no webhook";
             ActFailure::Permanent(format!("{words} `{name}`: name it under `webhooks`"))
         })
+    }
+}
+
+/// What came of the command `name`.
+fn told(name: &str, ran: &Ran) -> Result<Acted, ActFailure> {
+    let took = ran.took.as_secs();
+    let output = ran.output.text.trim_end().to_owned();
+    let what = format!("the command `{name}` {} after {took} s", ran.ended);
+    match &ran.ended {
+        Ended::Exit(0) => {
+            let output = Some(output).filter(|text| !text.is_empty());
+            Ok(Acted { beside: vec![what], output, ..Acted::by(Route::Command) })
+        }
+        Ended::NotRun(_) => Err(ActFailure::Permanent(what)),
+        Ended::Exit(_) | Ended::Signal(_) | Ended::TimedOut(_) | Ended::Stopped => {
+            let said = ran.output.last_lines(3).join(" / ");
+            let told = match last(&said) {
+                "" => String::new(),
+                said => format!(". Its last words: {said}"),
+            };
+            Err(ActFailure::Permanent(format!(
+                "{what}{told}. What it has changed by then is not known: look"
+            )))
+        }
     }
 }
 
