@@ -227,6 +227,7 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
         brake: fleet_brake(&leader.settings),
         place: leader.adapters.targets.place.clone(),
         foresight: Foresight::new(leader.adapters.targets.platform.clone()),
+        live: web::Live::default(),
         address,
         relay,
         vouched: Arc::new(web::Used::since(clock::now())),

@@ -16,6 +16,7 @@ mod outbox;
 mod permits;
 mod probe;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -112,6 +113,13 @@ impl Store {
                 Ok((state, row.get::<i64, _>(1)))
             })
             .collect()
+    }
+
+    /// The versions of all open watches.
+    pub async fn open_versions(&self) -> Result<BTreeMap<String, i64>, StoreError> {
+        let open = "SELECT id, version FROM watches WHERE is_open = 1";
+        let rows = sqlx::query(open).fetch_all(&self.pool).await?;
+        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
     }
 
     /// One watch, open or ended.

@@ -15,6 +15,7 @@ mod gate;
 mod github;
 mod health;
 mod hook;
+mod live;
 mod picture;
 mod place;
 mod problem;
@@ -45,6 +46,7 @@ pub use auth::Tokens;
 pub use forward::relay;
 pub use gate::GateView;
 pub use github::GitHubHook;
+pub use live::Live;
 pub use view::{
     AskedView, CheckView, IncidentView, PhaseView, PolicyView, StopView, WatchDetail, WatchView,
     WouldEnd,
@@ -85,6 +87,8 @@ pub struct Face {
     pub workspaces: Arc<Vec<Workspace>>,
     /// Does what is pressed in Slack; `None`: there are no buttons.
     pub presses: Option<Presses>,
+    /// What changes, for who listens.
+    pub live: Live,
     /// For passing on to the leader.
     pub relay: reqwest::Client,
     /// What others vouched for lately.
@@ -124,6 +128,7 @@ pub fn router(face: Face) -> Router {
         .route("/api/v1/pause", get(read::pauses).post(act::pause))
         .route("/api/v1/pause/history", get(read::pause_history))
         .route("/api/v1/unpause", post(act::unpause))
+        .route("/events", get(live::events))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))
@@ -144,6 +149,7 @@ pub async fn serve(
     stop: CancellationToken,
 ) -> std::io::Result<()> {
     let stopping = stop.clone();
+    tokio::spawn(face.live.clone().look(face.store.clone(), stop.clone()));
     let serving = axum::serve(listener, router(face))
         .with_graceful_shutdown(async move { stopping.cancelled().await });
     tokio::select! {
