@@ -233,6 +233,7 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
         vouched: Arc::new(web::Used::since(clock::now())),
         secret: Arc::default(),
         url: leader.url.clone(),
+        pages: Arc::default(),
     };
     tracing::info!(%address, advertised = leader.url, pid = std::process::id(), "listening");
     let feeling = TaskTracker::new();

@@ -12,6 +12,7 @@ mod render;
 mod slack;
 mod store;
 mod targets;
+mod web;
 mod words;
 
 use std::collections::BTreeMap;
@@ -38,6 +39,7 @@ pub use render::RenderSettings;
 pub use slack::{OperatorSettings, Operators, SlackSettings};
 pub use store::StoreSettings;
 pub use targets::{AccountsSettings, KubernetesSettings, TargetSettings};
+pub use web::{BY_PROXY, ProxyRoles, ProxySettings, WebSettings};
 
 /// `deployguard.yaml`.
 #[derive(Debug, Clone, Deserialize)]
@@ -92,6 +94,9 @@ pub struct Settings {
     /// opens it too.
     #[serde(default)]
     pub open_metrics: bool,
+    /// Who is known on the page beside the holders of tokens.
+    #[serde(default)]
+    pub web: WebSettings,
     #[serde(default)]
     pub discover: DiscoverSettings,
     #[serde(default)]

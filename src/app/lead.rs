@@ -18,9 +18,9 @@ use tokio_util::task::TaskTracker;
 use super::Adapters;
 use crate::engine::{
     Digests, Ear, Engine, FleetBrake, Helm, Hinted, Hints, Overhear, Parts, PollSettings, Postman,
-    Presses, Scraper, Status, Tenure, Turn, between_turns, deliver_forever, hear_forever,
-    listen_forever, overhear_forever, poll_forever, post_digests_forever, scrape_forever,
-    tell_strays_forever, turn,
+    Presses, Scraper, Status, Tenure, Turn, between_turns, deliver_forever, fill_forever,
+    hear_forever, listen_forever, overhear_forever, poll_forever, post_digests_forever,
+    scrape_forever, tell_strays_forever, turn,
 };
 use crate::model::Lane;
 use crate::platform::Host;
@@ -256,6 +256,7 @@ impl Leader {
             around.spawn(scrape_forever(scraper, ending.clone()));
         }
         around.spawn(listen_forever(parts.store.clone(), ending.clone()));
+        around.spawn(fill_forever(parts.store.clone(), ending.clone()));
         self.overhear(&around, engine, parts, ending);
         for lane in Lane::all() {
             let postman = Postman {

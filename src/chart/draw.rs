@@ -62,6 +62,11 @@ pub fn words(chart: &Chart) -> String {
 
 /// The whole picture; with a style sheet of its own if there is a theme.
 pub fn document(chart: &Chart, width: Width, theme: Option<Theme>) -> String {
+    drawing(chart, width, theme).0
+}
+
+/// The same with where the plot is in it.
+pub fn drawing(chart: &Chart, width: Width, theme: Option<Theme>) -> (String, Frame) {
     let sight = Sight::new(chart);
     let (whole, plot) = match width {
         Width::Phone => (360.0, 190.0),
@@ -104,7 +109,8 @@ pub fn document(chart: &Chart, width: Width, theme: Option<Theme>) -> String {
         nothing(&sight, &frame),
         "</svg>".to_owned(),
     ];
-    pieces.concat()
+    let drawn = pieces.concat();
+    (drawn, frame)
 }
 
 fn start(sight: &Sight<'_>, width: f64, height: f64, theme: Option<Theme>) -> String {

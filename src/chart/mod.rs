@@ -35,7 +35,7 @@ use jiff::Timestamp;
 use crate::policy::{Bound, Check, Measure, Unit};
 
 pub use listing::{Cell, Listing, listing};
-pub use page::{Link, Section, figure, linked_page, page, style};
+pub use page::{Link, Section, colours, figure, linked_page, page, style};
 pub use raster::{Undrawn, png};
 pub use theme::Theme;
 
@@ -122,6 +122,22 @@ pub enum Width {
     Desktop,
 }
 
+/// Where the plot lies in a drawing, and what its edges mean.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Plot {
+    /// In px of the drawing.
+    pub left: f64,
+    pub right: f64,
+    pub top: f64,
+    pub bottom: f64,
+    /// Unix ms at `left` and `right`.
+    pub from: f64,
+    pub to: f64,
+    /// In base units, at `bottom` and `top`.
+    pub low: f64,
+    pub high: f64,
+}
+
 /// The limits of a check; none of a status, whose limits count failures and have no place
 /// between down and up.
 pub fn limits(check: &Check) -> Vec<Limit> {
@@ -146,4 +162,20 @@ pub fn words(chart: &Chart) -> String {
 /// A whole SVG document, under 60 kB however many points there are.
 pub fn svg(chart: &Chart, theme: Theme, width: Width) -> String {
     draw::document(chart, width, Some(theme))
+}
+
+/// An SVG for a page that has [`style`], and where its plot is: for what shows values there.
+pub fn plotted(chart: &Chart, width: Width) -> (String, Plot) {
+    let (svg, frame) = draw::drawing(chart, width, None);
+    let plot = Plot {
+        left: frame.left,
+        right: frame.right,
+        top: frame.top,
+        bottom: frame.bottom,
+        from: frame.from,
+        to: frame.to,
+        low: frame.range.low,
+        high: frame.range.high,
+    };
+    (svg, plot)
 }

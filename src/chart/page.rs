@@ -107,19 +107,21 @@ pub(super) fn section(section: &Section) -> String {
 }
 
 fn layout() -> String {
-    format!(
-        "{}@media (prefers-color-scheme:dark){{{}}}{LAYOUT}",
-        colours(&LIGHT, "#f3f5f7"),
-        colours(&DARK, "#0c0f13")
-    )
+    colours() + LAYOUT
 }
 
-fn colours(palette: &Palette, ground: &str) -> String {
-    let Palette { face, ink, quiet, grid, limit, normal, lines, .. } = palette;
+/// The palettes as variables of a style sheet, light and dark.
+pub fn colours() -> String {
+    let (light, dark) = (variables(&LIGHT, "#f3f5f7"), variables(&DARK, "#0c0f13"));
+    format!("{light}@media (prefers-color-scheme:dark){{{dark}}}")
+}
+
+fn variables(palette: &Palette, ground: &str) -> String {
+    let Palette { face, ink, quiet, grid, axis, limit, normal, lines, .. } = palette;
     format!(
         ":root{{--ground:{ground};--face:{face};--ink:{ink};--quiet:{quiet};--grid:{grid};\
-         --bad:{limit};--good:{normal};--warn:{}}}",
-        lines[2]
+         --axis:{axis};--acts:{};--bad:{limit};--good:{normal};--warn:{}}}",
+        lines[0], lines[2]
     )
 }
 

@@ -132,7 +132,7 @@ pub fn pauses(act: &Act, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Tells what a rollback would do. Fails where it would not be done.
+/// Tells what a rollback would do. Fails where it would not be done, or that is not known.
 pub fn foresee(act: &Act, watch: &str, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let seen: Foreseen = act.server.get(&["api", "v1", "watches", watch, "rollback"])?;
     let target = match (&seen.target, &seen.because) {
@@ -141,15 +141,23 @@ pub fn foresee(act: &Act, watch: &str, out: &mut impl Write) -> anyhow::Result<E
         (None, _) => "none".to_owned(),
     };
     writeln!(out, "back to       {target}")?;
-    writeln!(out, "by            {}", seen.route.as_deref().unwrap_or("no call"))?;
+    let no_call = if seen.unasked.is_some() { "a call not known yet" } else { "no call" };
+    writeln!(out, "by            {}", seen.route.as_deref().unwrap_or(no_call))?;
     for what in &seen.not_restored {
         writeln!(out, "not restored  {what}")?;
     }
     for obstacle in &seen.obstacles {
         writeln!(out, "obstacle      {obstacle}")?;
     }
+    if let Some(why) = &seen.unasked {
+        writeln!(out, "not asked     {why}")?;
+    }
     writeln!(out, "nothing was done")?;
-    Ok(if seen.obstacles.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if seen.obstacles.is_empty() && seen.unasked.is_none() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 #[cfg(test)]

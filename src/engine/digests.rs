@@ -175,6 +175,9 @@ mod tests {
             deployment: watch.deployment.id.clone(),
             is_open: watch.is_open(),
             opened_at: watch.opened_at,
+            name: "api".to_owned(),
+            environment: watch.deployment.service.environment.clone(),
+            outcome: watch.outcome().map(crate::model::Outcome::as_str),
             state: serde_json::to_string(watch).unwrap(),
         };
         let write = Write::Watch { row, version: 0, events: Vec::new() };

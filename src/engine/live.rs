@@ -110,6 +110,9 @@ mod tests {
             deployment: "d".to_owned(),
             is_open: false,
             opened_at: at(0),
+            name: "api".to_owned(),
+            environment: "production".to_owned(),
+            outcome: Some("passed"),
             state: "{\"hologram\":1}".to_owned(),
         };
         let id = row.id.clone();

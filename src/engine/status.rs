@@ -72,16 +72,10 @@ impl Status {
         self.set(|health| health.store = why);
     }
 
-    /// What the engine knew by looking is forgotten once it runs elsewhere.
+    /// What the engine knew is forgotten once it runs elsewhere; one that begins here says
+    /// anew what policies it has.
     pub fn stands_by(&self) {
-        self.set(|health| {
-            health.store = None;
-            health.platform.clear();
-            health.blind.clear();
-            health.slack_socket = None;
-            health.looked_at = None;
-            health.stepped_at = None;
-        });
+        self.set(|health| *health = Health::default());
     }
 
     /// Forgets the trouble at the places of `target` that are not among `places`: nobody
@@ -178,6 +172,21 @@ mod tests {
         let left = BTreeSet::from(["default/a", "default-2/b", "the queue default/b"]);
         assert_eq!(health.platform.keys().map(String::as_str).collect::<BTreeSet<_>>(), left);
         assert_eq!(health.blind.keys().map(String::as_str).collect::<BTreeSet<_>>(), left);
+    }
+
+    #[test]
+    fn who_stands_by_tells_nothing_that_only_a_leader_knows() {
+        let status = Status::default();
+        let blind = || Blind::again(None, "down".to_owned(), Timestamp::UNIX_EPOCH);
+        status.set(|health| {
+            health.unguarded.push("default/prod/web".to_owned());
+            health.unseen.push("cluster `prod` is not looked at".to_owned());
+            health.policy_mistakes.push("p.yaml: broken".to_owned());
+            health.prometheus.insert("default".to_owned(), blind());
+            health.blind.insert("default/prod".to_owned(), blind());
+        });
+        status.stands_by();
+        assert_eq!(status.read(), Health::default());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::handle::Paused;
 use super::live::{Kept, Live};
 use crate::model::{
-    Address, Announcement, Body, Deployment, GateOverride, LedgerEntry, Notice, Recipient,
+    Address, Announcement, Body, Deployment, GateOverride, LedgerEntry, Notice, Outcome, Recipient,
     ServiceKey, WatchId,
 };
 use crate::policy::{NotifyRule, Policy};
@@ -346,6 +346,9 @@ fn watch_write(touched: &Touched, now: Timestamp) -> Result<Write, StoreError> {
         deployment: watch.deployment.id.clone(),
         is_open: watch.is_open(),
         opened_at: watch.opened_at,
+        name: watch.deployment.service.name.clone(),
+        environment: watch.deployment.service.environment.clone(),
+        outcome: watch.outcome().map(Outcome::as_str),
         state: serde_json::to_string(watch)?,
     };
     Ok(Write::Watch { row, version: touched.version, events })

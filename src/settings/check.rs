@@ -8,8 +8,8 @@ use serde_norway::Value;
 
 use super::{DiscoverSettings, Settings, SqsDiscovery};
 
-/// The shortest secret of a token, in characters.
-const LEAST_SECRET: usize = 16;
+/// The shortest secret of a token, or of a proxy, in characters.
+pub(super) const LEAST_SECRET: usize = 16;
 
 /// The keys of a settings file; none where it can't be read, which its reader tells.
 ///
@@ -128,6 +128,7 @@ impl Settings {
         super::commands::commands(&self.commands)?;
         self.check_called()?;
         self.check_github()?;
+        self.check_web()?;
         Ok(())
     }
 

@@ -187,6 +187,8 @@ pub struct AccountsSettings {
     _open_reads: IgnoredAny,
     #[serde(rename = "open_metrics")]
     _open_metrics: IgnoredAny,
+    #[serde(rename = "web")]
+    _web: IgnoredAny,
     #[serde(rename = "discover")]
     _discover: IgnoredAny,
     #[serde(rename = "brake")]

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use sqlx::{Any, Transaction};
 
 use super::gate::{keep_alert, keep_override};
+use super::history::{plain, searched};
 use super::outbox::queue;
 use super::{Pause, PauseTurn, Store, StoreError, key};
 use crate::crash;
@@ -20,6 +21,11 @@ pub struct WatchRow {
     pub deployment: String,
     pub is_open: bool,
     pub opened_at: Timestamp,
+    /// As it was announced.
+    pub name: String,
+    pub environment: String,
+    /// `None` while it is open.
+    pub outcome: Option<&'static str>,
     /// The state as JSON.
     pub state: String,
 }
@@ -162,8 +168,9 @@ async fn keep_watch(
     let done = if version == 0 {
         sqlx::query(
             "INSERT INTO watches \
-             (id, service, deployment, is_open, version, state, opened_ms, updated_ms) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO NOTHING",
+             (id, service, deployment, is_open, version, state, opened_ms, updated_ms, \
+             environment, outcome, name) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (id) DO NOTHING",
         )
         .bind(row.id.as_str())
         .bind(row.service.to_string())
@@ -173,17 +180,23 @@ async fn keep_watch(
         .bind(&row.state)
         .bind(row.opened_at.as_millisecond())
         .bind(now)
+        .bind(plain(&row.environment))
+        .bind(row.outcome)
+        .bind(searched(&row.name))
         .execute(&mut **tx)
         .await?
     } else {
         sqlx::query(
-            "UPDATE watches SET is_open = $1, version = $2, state = $3, updated_ms = $4 \
-             WHERE id = $5 AND version = $6",
+            "UPDATE watches SET is_open = $1, version = $2, state = $3, updated_ms = $4, \
+             environment = $5, outcome = $6, name = $7 WHERE id = $8 AND version = $9",
         )
         .bind(i64::from(row.is_open))
         .bind(after)
         .bind(&row.state)
         .bind(now)
+        .bind(plain(&row.environment))
+        .bind(row.outcome)
+        .bind(searched(&row.name))
         .bind(row.id.as_str())
         .bind(version)
         .execute(&mut **tx)

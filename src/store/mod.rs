@@ -9,6 +9,7 @@
 mod beats;
 mod commit;
 mod gate;
+mod history;
 mod lease;
 mod letterbox;
 mod open;
@@ -26,6 +27,7 @@ use sha2::{Digest, Sha256};
 use sqlx::{AnyPool, Row};
 
 pub use commit::{WatchRow, Write};
+pub use history::{Filed, FoundBy, LastWatch, Sought};
 pub use lease::{Claim, Fence};
 pub use letterbox::{Backlog, Letterbox, Status};
 pub use outbox::Queued;

@@ -23,7 +23,7 @@ use sqlx::{AnyConnection, Connection};
 
 use super::{Store, StoreError};
 
-static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("src/store/migrations");
+pub(super) static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("src/store/migrations");
 
 /// The database behind a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

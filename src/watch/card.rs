@@ -87,7 +87,7 @@ impl Watch {
 
     /// The template's fields while an incident is open, and to the end of what a rollback
     /// ended.
-    fn incident_on_card(&self) -> Vec<(String, String)> {
+    pub fn incident_on_card(&self) -> Vec<(String, String)> {
         let Some(incident) = &self.incident else { return Vec::new() };
         let rolled_back = match &self.stage {
             Stage::RollingBack(_) => true,

@@ -9,7 +9,7 @@ use crate::model::{Body, Mode, Outcome, Recipient, Reply, Tone, Turn};
 impl Watch {
     /// Whether nobody is asked, and no rollback is missing: what is open was only noted, or
     /// only observed, or is not the deployment's doing.
-    pub(super) fn is_only_noted(&self) -> bool {
+    pub fn is_only_noted(&self) -> bool {
         let noted = |decided: &Decided| match decided.answer {
             Answer::Note | Answer::NotOurs => true,
             Answer::RollBack | Answer::Ask | Answer::Page => decided.would,

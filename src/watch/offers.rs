@@ -13,7 +13,7 @@ const MINUTES: [i64; 8] = [5, 10, 15, 30, 60, 120, 240, 480];
 
 impl Watch {
     /// What would be taken now.
-    pub(super) fn offers(&self, now: Timestamp) -> Vec<Offer> {
+    pub fn offers(&self, now: Timestamp) -> Vec<Offer> {
         if !self.is_open() {
             return Vec::new();
         }

@@ -87,7 +87,7 @@ impl Watch {
     }
 
     /// Whether an incident is open that nobody else sees to.
-    pub(super) fn needs_somebody(&self) -> bool {
+    pub fn needs_somebody(&self) -> bool {
         let ended = matches!(self.outcome(), Some(Outcome::Superseded | Outcome::Cancelled));
         let seen_to = ended || self.succeeded_by.is_some();
         self.has_open_incident() && !seen_to

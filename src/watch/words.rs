@@ -134,7 +134,8 @@ impl Watch {
         }
     }
 
-    pub(super) fn tone(&self) -> Tone {
+    /// How it should strike whoever looks.
+    pub fn tone(&self) -> Tone {
         match &self.stage {
             Stage::Ended { outcome, .. } => match outcome {
                 Outcome::RolledBack if self.has_open_incident() => Tone::Warn,

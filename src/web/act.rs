@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Face;
+use super::auth::Caller;
 use super::body::{optional_json, read_json};
 use super::problem::Problem;
 use super::view::WatchView;
@@ -17,18 +18,24 @@ use crate::settings::{Role, Span};
 use crate::store::Pause;
 use crate::watch::{Press, Watch};
 
+/// The longest key of a press, in bytes.
+const LONGEST_KEY: usize = 64;
+
+/// What is said of an act beside its name.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct Why {
-    reason: Option<String>,
+pub struct Why {
+    pub reason: Option<String>,
     /// Of a hold: how long from now, such as `30m`.
     #[serde(rename = "for")]
-    for_: Option<Span>,
+    pub for_: Option<Span>,
     /// What was seen: the incident's number, how often it had come back, and what a rollback
     /// would put in place. What is no longer so is not acted on.
-    incident: Option<u32>,
-    returns: Option<u32>,
-    target: Option<String>,
+    pub incident: Option<u32>,
+    pub returns: Option<u32>,
+    pub target: Option<String>,
+    /// Of this one press: what comes again with it is done once.
+    pub key: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -55,17 +62,32 @@ pub async fn press(
         return Err(Problem::new(StatusCode::NOT_FOUND, detail));
     };
     let why: Why = optional_json(&headers, body).await?;
-    let watch = find(&face, &id).await?;
+    pressed(&face, caller, &id, command, why).await.map(Json)
+}
+
+/// Does it, where this daemon leads.
+pub async fn pressed(
+    face: &Face,
+    caller: Caller,
+    id: &str,
+    command: Command,
+    why: Why,
+) -> Result<WatchView, Problem> {
+    let watch = find(face, id).await?;
     let id = watch.id.clone();
     let service = &watch.deployment.service;
     caller.may_speak_of(&service.name, &service.environment)?;
+    let key = why.key.map(|key| key_of(command, &key)).transpose()?;
+    if key.as_ref().is_some_and(|key| watch.presses.contains(key)) {
+        return Ok(WatchView::of(&watch));
+    }
     if !watch.is_open() {
         let detail = format!("the watch has ended: {}", watch.status_line());
         return Err(Problem::new(StatusCode::CONFLICT, detail));
     }
     let (incident, spell, target) = (why.incident, why.returns, why.target);
     let press = Press::new(command, caller.name, why.reason);
-    let mut press = Press { incident, spell, target, ..press };
+    let mut press = Press { incident, spell, target, key: key.clone(), ..press };
     match (command, why.for_) {
         (Command::Hold, for_) => press.for_ = for_.map(|Span(for_)| for_),
         (Command::Ack | Command::Resume | Command::Rollback | Command::Cancel, Some(_)) => {
@@ -73,8 +95,23 @@ pub async fn press(
         }
         (Command::Ack | Command::Resume | Command::Rollback | Command::Cancel, None) => {}
     }
-    face.engine.press(id.clone(), press).await?;
-    Ok(Json(WatchView::of(&find(&face, id.as_str()).await?)))
+    let taken = face.engine.press(id.clone(), press).await;
+    let watch = find(face, id.as_str()).await?;
+    // Two that came at once: the other one may have been taken in between.
+    if key.is_none_or(|key| !watch.presses.contains(&key)) {
+        taken?;
+    }
+    Ok(WatchView::of(&watch))
+}
+
+/// As the watch keeps it.
+fn key_of(command: Command, key: &str) -> Result<String, Problem> {
+    let is_plain = key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    if key.is_empty() || key.len() > LONGEST_KEY || !is_plain {
+        let detail = format!("1 to {LONGEST_KEY} letters, digits and `-`");
+        return Err(Problem::field("key", detail));
+    }
+    Ok(format!("{}:{key}", command.as_str()))
 }
 
 /// The same for the one command whose address also answers what it would do.

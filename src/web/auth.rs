@@ -1,6 +1,7 @@
 //! Who asks, and what they may do.
 
 use axum::http::{HeaderMap, StatusCode, header};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -9,12 +10,14 @@ use super::problem::Problem;
 use super::vouch::CALLER;
 use crate::model::ServiceKey;
 use crate::policy::Glob;
-use crate::settings::{Role, Settings};
+use crate::settings::{BY_PROXY, ProxySettings, Role, Settings};
 
 /// The tokens of the settings, as digests.
 #[derive(Debug, Default)]
 pub struct Tokens {
     known: Vec<Token>,
+    /// Who names people that have logged in there.
+    proxy: Option<ProxySettings>,
     open_reads: bool,
     open_metrics: bool,
 }
@@ -60,7 +63,8 @@ impl Tokens {
             })
             .collect::<anyhow::Result<_>>()?;
         let (open_reads, open_metrics) = (settings.open_reads, settings.open_metrics);
-        Ok(Tokens { known: tokens, open_reads, open_metrics })
+        let proxy = settings.web.proxy.clone();
+        Ok(Tokens { known: tokens, proxy, open_reads, open_metrics })
     }
 
     /// Compares with every token in constant time: neither how much of a token
@@ -75,12 +79,62 @@ impl Tokens {
         }
         found
     }
+
+    /// Whether a token that is known stands in the headers.
+    pub(super) fn is_one_of_ours(&self, headers: &HeaderMap) -> bool {
+        bearer(headers).is_ok_and(|given| self.holder(given).is_some())
+    }
+}
+
+/// A person whom the proxy has logged in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proxied {
+    pub name: String,
+    pub groups: Vec<String>,
+}
+
+impl Proxied {
+    /// What is said of them within the house and to another daemon.
+    pub fn claim(&self) -> String {
+        format!("{BY_PROXY}{}", serde_json::to_string(self).unwrap_or_default())
+    }
 }
 
 impl Tokens {
-    /// Whoever another daemon vouches for.
-    fn named(&self, name: &str) -> Option<&Caller> {
-        self.known.iter().map(|token| &token.caller).find(|caller| caller.name == name)
+    /// Whoever another daemon vouches for: by the name of a token, or as the proxy named them.
+    pub(super) fn named(&self, claim: &str) -> Option<Caller> {
+        if let (Some(proxy), Some(person)) = (&self.proxy, claim.strip_prefix(BY_PROXY)) {
+            let person: Proxied = serde_json::from_str(person).ok()?;
+            let role = proxy.role(&person.groups)?;
+            return Some(Caller {
+                name: person.name,
+                role,
+                services: None,
+                environments: Vec::new(),
+            });
+        }
+        let token = self.known.iter().find(|token| token.caller.name == claim);
+        token.map(|token| token.caller.clone())
+    }
+
+    /// The name of a token with the digest of its value.
+    pub(super) fn digest_of(&self, given: &str) -> Option<(&str, &[u8; 32])> {
+        let name = self.holder(given)?.name.as_str();
+        self.digest_named(name).map(|digest| (name, digest))
+    }
+
+    /// The digest of the present value of the token that is called so.
+    pub(super) fn digest_named(&self, name: &str) -> Option<&[u8; 32]> {
+        self.known.iter().find(|token| token.caller.name == name).map(|token| &token.digest)
+    }
+
+    pub(super) fn proxy(&self) -> Option<&ProxySettings> {
+        self.proxy.as_ref()
+    }
+
+    /// Whether reading needs nobody's name.
+    pub(super) fn are_reads_open(&self) -> bool {
+        self.open_reads
     }
 }
 
@@ -142,7 +196,7 @@ impl Face {
         let caller = match headers.get(CALLER) {
             // Who passed it on has seen the token.
             Some(name) => self.tokens.named(&String::from_utf8_lossy(name.as_bytes())),
-            None => self.tokens.holder(bearer(headers)?),
+            None => self.tokens.holder(bearer(headers)?).cloned(),
         };
         let Some(caller) = caller else {
             return Err(Problem::new(StatusCode::UNAUTHORIZED, "the token is unknown"));
@@ -156,7 +210,7 @@ impl Face {
             );
             return Err(Problem::new(StatusCode::FORBIDDEN, detail));
         }
-        Ok(caller.clone())
+        Ok(caller)
     }
 
     /// Reading needs a token unless the settings open it.

@@ -18,11 +18,12 @@ use reqwest::Url;
 
 use super::Face;
 use super::github::HOOK;
+use super::page;
 use super::problem::Problem;
 use super::slack::{self, INTERACTIVITY};
 use super::vouch::{CALLER, Distrust, VOUCHED, Vouched, random, vouch};
 use crate::engine::{Leads, clock};
-use crate::settings::Role;
+use crate::settings::{ProxySettings, Role};
 
 /// Said of what was passed on once: it is passed on no further.
 const PASSED_ON: HeaderName = HeaderName::from_static("x-deployguard-passed-on");
@@ -37,14 +38,18 @@ const PATIENCE: Duration = Duration::from_secs(6);
 /// has it: nobody has to come again for a change that goes as it should.
 const HELD: Duration = Duration::from_secs(8);
 const AGAIN: Duration = Duration::from_millis(100);
-/// What belongs to one connection, or is made anew.
-const OF_ONE_WAY: [HeaderName; 6] = [
+/// What belongs to one connection, or is made anew; and what somebody is known by here.
+const OF_ONE_WAY: [HeaderName; 10] = [
     header::HOST,
     header::CONNECTION,
     header::CONTENT_LENGTH,
     header::TRANSFER_ENCODING,
     header::EXPECT,
     header::UPGRADE,
+    header::AUTHORIZATION,
+    header::COOKIE,
+    VOUCHED,
+    page::PROXY_SECRET,
 ];
 
 /// A client for passing on; nothing is sent.
@@ -62,6 +67,10 @@ pub fn relay() -> reqwest::Result<reqwest::Client> {
 
 pub async fn to_leader(State(face): State<Face>, mut request: Request, next: Next) -> Response {
     request.headers_mut().remove(CALLER);
+    // A form of the page is judged here, and what it asks for is brought to the leader.
+    if page::is_form(request.uri().path()) {
+        return next.run(request).await;
+    }
     let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     if reads || face.engine.leads() == Leads::Here {
         let vouched = request.headers().contains_key(VOUCHED);
@@ -89,33 +98,49 @@ pub async fn to_leader(State(face): State<Face>, mut request: Request, next: Nex
 
 /// The leader's answer; 503 where none could be had.
 pub(super) async fn relayed(face: Face, head: Parts, body: Bytes, next: Next) -> Response {
+    match at_leader(&face, &head, &body, None).await {
+        Where::Here => next.run(Request::from_parts(head, Body::from(body))).await,
+        Where::Answered(answer) => answer,
+    }
+}
+
+/// Who does what was asked.
+pub(super) enum Where {
+    /// This daemon leads.
+    Here,
+    /// The leader's answer; 503 where none could be had.
+    Answered(Response),
+}
+
+/// Brings a request to whoever leads. `who`: the caller, where it was judged already.
+pub(super) async fn at_leader(face: &Face, head: &Parts, body: &Bytes, who: Option<&str>) -> Where {
     let deadline = tokio::time::Instant::now() + HELD;
     loop {
         match face.engine.leads() {
-            Leads::Here => return next.run(Request::from_parts(head, Body::from(body))).await,
+            Leads::Here => return Where::Here,
             Leads::There(leader) => {
                 let made = async {
                     let url = address(&leader, &head.uri)?;
-                    Ok::<_, Problem>((headers(&face, &head, &url, &body).await?, url))
+                    Ok::<_, Problem>((headers(face, head, &url, body, who).await?, url))
                 };
                 let (headers, url) = match made.await {
                     Ok(made) => made,
-                    Err(problem) => return problem.into_response(),
+                    Err(problem) => return Where::Answered(problem.into_response()),
                 };
-                match pass_on(&face, head.method.clone(), url, headers, body.clone()).await {
-                    Ok(answer) => return answer,
+                match pass_on(face, head.method.clone(), url, headers, body.clone()).await {
+                    Ok(answer) => return Where::Answered(answer),
                     // Nothing was sent.
                     Err(error) if error.is_connect() => {}
                     Err(error) => {
                         tracing::warn!(leader, %error, "a request could not be passed on");
-                        return nobody();
+                        return Where::Answered(nobody());
                     }
                 }
             }
             Leads::Nobody => {}
         }
         if tokio::time::Instant::now() >= deadline {
-            return nobody();
+            return Where::Answered(nobody());
         }
         tokio::time::sleep(AGAIN).await;
     }
@@ -142,22 +167,43 @@ fn address(leader: &str, uri: &Uri) -> Result<Url, Problem> {
     Url::parse(&format!("{leader}{path}")).map_err(unsigned)
 }
 
-/// What is sent on of the headers: never the token, but who holds it.
-async fn headers(face: &Face, head: &Parts, url: &Url, body: &[u8]) -> Result<HeaderMap, Problem> {
-    let mut headers = head.headers.clone();
-    for name in OF_ONE_WAY.iter().chain([&header::AUTHORIZATION, &VOUCHED]) {
-        headers.remove(name);
-    }
+/// What is sent on of the headers: never a token, a session or a proxy's word, but who it is.
+async fn headers(
+    face: &Face,
+    head: &Parts,
+    url: &Url,
+    body: &[u8],
+    who: Option<&str>,
+) -> Result<HeaderMap, Problem> {
+    let mut headers = sent_on(&head.headers, face.tokens.proxy());
     headers.insert(PASSED_ON, HeaderValue::from_static("1"));
     // Without a token the leader says what is needed.
-    if needs_caller(&head.uri) && head.headers.contains_key(header::AUTHORIZATION) {
-        let caller = face.caller(&head.headers, Role::Read)?;
+    let holds_token = head.headers.contains_key(header::AUTHORIZATION);
+    let who = match who {
+        None if needs_caller(&head.uri) && holds_token => {
+            Some(face.caller(&head.headers, Role::Read)?.name)
+        }
+        who => who.map(str::to_owned),
+    };
+    if let Some(name) = who {
         let secret = secret(face).await?;
-        let (name, method, now) = (&caller.name, &head.method, clock::now());
-        let vouched = vouch(secret, name, method, url.as_str(), body, now).map_err(unsigned)?;
+        let (method, now) = (&head.method, clock::now());
+        let vouched = vouch(secret, &name, method, url.as_str(), body, now).map_err(unsigned)?;
         headers.insert(VOUCHED, vouched);
     }
     Ok(headers)
+}
+
+/// The leader may take the word of proxies at this daemon's address, so that stays here too.
+fn sent_on(asked: &HeaderMap, proxy: Option<&ProxySettings>) -> HeaderMap {
+    let mut headers = asked.clone();
+    for name in &OF_ONE_WAY {
+        headers.remove(name);
+    }
+    for name in proxy.into_iter().flat_map(ProxySettings::headers) {
+        headers.remove(name);
+    }
+    headers
 }
 
 /// The request with the name of who is vouched for.
@@ -176,7 +222,7 @@ async fn believed(face: &Face, request: Request) -> Result<Request, Problem> {
 }
 
 /// Read once: it stays what it is as long as the store does.
-async fn secret(face: &Face) -> Result<&str, Problem> {
+pub(super) async fn secret(face: &Face) -> Result<&str, Problem> {
     let read = async || {
         let fresh = random().map_err(unsigned)?;
         Ok::<_, Problem>(face.store.shared_secret(&fresh).await?)
@@ -234,4 +280,29 @@ fn kept(headers: &HeaderMap) -> HeaderMap {
 fn nobody() -> Response {
     let why = "no deployguard that leads could be reached; try again";
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, why).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_somebody_is_known_by_is_not_sent_on() {
+        let names = [
+            "authorization",
+            "cookie",
+            "x-deployguard-vouched",
+            "x-deployguard-proxy-secret",
+            "x-user",
+            "x-groups",
+            "content-type",
+        ];
+        let value = HeaderValue::from_static("oncall");
+        let asked: HeaderMap =
+            names.iter().map(|name| (HeaderName::from_static(name), value.clone())).collect();
+        let text = "{ header: X-User, groups_header: X-Groups, from: [10.0.0.7] }";
+        let proxy: ProxySettings = serde_norway::from_str(text).unwrap();
+        let sent: Vec<HeaderName> = sent_on(&asked, Some(&proxy)).keys().cloned().collect();
+        assert_eq!(sent, [header::CONTENT_TYPE]);
+    }
 }

@@ -84,7 +84,7 @@ fn patience(error: Option<&str>) -> SignedDuration {
 }
 
 /// Who does not hear what is said, in words.
-fn unheard(ways: &[Letterbox], now: Timestamp) -> Vec<String> {
+pub(super) fn unheard(ways: &[Letterbox], now: Timestamp) -> Vec<String> {
     let routes = ways.iter().flat_map(|way| &way.routes);
     let told = routes.filter_map(|one: &Backlog| {
         let Backlog { route, status, count, oldest, newest, error } = one;

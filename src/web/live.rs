@@ -2,13 +2,14 @@
 //!
 //! The store is looked at twice a second while anybody listens, once for all who do, so
 //! every daemon on it can tell, also one that stands by. A watch is told by its id and
-//! version alone; what it looks like is asked for as at any other time, so that there is
-//! one way to see a watch, and one place that says who may.
+//! version alone, how the guard itself stands by a mark; what either looks like is asked for
+//! as at any other time, so that there is one way to see it, and one place that says who may.
 //!
 //! | event | data | when |
 //! | --- | --- | --- |
-//! | `open` | `{"watches": {ID: VERSION}}` | first: every open watch, by which a page finds what it missed |
+//! | `open` | `{"mark", "watches": {ID: VERSION}}` | first: every open watch, by which a page finds what it missed |
 //! | `watch` | `{"id", "version", "open"}` | one has changed or begun; where it ended, `open` is false and `version` null |
+//! | `fleet` | `{"mark"}` | who leads, what is paused, what is not guarded, or what keeps the guard from guarding has changed |
 //! | `beat` | `{}` | nothing has changed for a while, and the store was looked at |
 //!
 //! A stream in which nothing comes for three beats is not live. One ends after an hour, so
@@ -21,8 +22,9 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
+use axum::response::IntoResponse;
 use axum::response::sse::{Event, Sse};
-use futures_util::stream::{self, Stream};
+use futures_util::stream;
 use serde_json::json;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 
@@ -30,10 +32,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::Face;
 use super::problem::Problem;
-use crate::store::Store;
+use super::standing::{Letters, Standing};
+use crate::engine::clock;
 
 /// Between two looks; half of what a breach may take to be seen on a page stays for the rest.
 const EVERY: Duration = Duration::from_millis(500);
+/// Between two looks at how the guard itself stands, and how long one may take.
+const STANDS: Duration = Duration::from_secs(2);
 /// After so long without news it is told that there is none.
 const BEAT: Duration = Duration::from_secs(10);
 /// A stream's life.
@@ -44,11 +49,20 @@ const MOST: usize = 512;
 /// The versions of the open watches.
 type Open = BTreeMap<String, i64>;
 
+/// What one look showed.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Look {
+    open: Open,
+    /// Of how the guard stands; empty: it could not be asked yet.
+    mark: String,
+}
+
 /// What was seen last, for all who listen.
 #[derive(Clone)]
 pub struct Live {
     /// `None` before the first look.
-    seen: watch::Sender<Option<Arc<Open>>>,
+    seen: watch::Sender<Option<Arc<Look>>>,
+    pub(super) letters: Letters,
     /// Somebody has begun to listen.
     heard: Arc<Notify>,
     seats: Arc<Semaphore>,
@@ -58,6 +72,7 @@ impl Default for Live {
     fn default() -> Self {
         Self {
             seen: watch::Sender::new(None),
+            letters: Letters::default(),
             heard: Arc::default(),
             seats: Arc::new(Semaphore::new(MOST)),
         }
@@ -66,7 +81,7 @@ impl Default for Live {
 
 impl Live {
     /// Looks for as long as anybody listens, until `stop`.
-    pub async fn look(self, store: Store, stop: CancellationToken) {
+    pub(super) async fn look(self, face: Face, stop: CancellationToken) {
         let looking = async {
             loop {
                 if self.seen.receiver_count() == 0 {
@@ -74,7 +89,7 @@ impl Live {
                     self.seen.send_replace(None);
                     self.heard.notified().await;
                 }
-                self.look_for_a_while(&store).await;
+                self.look_for_a_while(&face).await;
             }
         };
         stop.run_until_cancelled(looking).await;
@@ -83,15 +98,24 @@ impl Live {
         self.seen.send_replace(None);
     }
 
-    async fn look_for_a_while(&self, store: &Store) {
+    async fn look_for_a_while(&self, face: &Face) {
         let mut told = tokio::time::Instant::now();
+        let (mut mark, mut marked) = (String::new(), None);
         while self.seen.receiver_count() > 0 {
-            match store.open_versions().await {
+            if marked.is_none_or(|at: tokio::time::Instant| at.elapsed() >= STANDS) {
+                marked = Some(tokio::time::Instant::now());
+                let standing = Standing::of(face, clock::now());
+                if let Ok(Ok(standing)) = tokio::time::timeout(STANDS, standing).await {
+                    mark = standing.mark();
+                }
+            }
+            match face.store.open_versions().await {
                 Ok(open) => {
-                    let same = self.seen.borrow().as_deref() == Some(&open);
+                    let look = Look { open, mark: mark.clone() };
+                    let same = self.seen.borrow().as_deref() == Some(&look);
                     if !same || told.elapsed() >= BEAT {
                         told = tokio::time::Instant::now();
-                        self.seen.send_replace(Some(Arc::new(open)));
+                        self.seen.send_replace(Some(Arc::new(look)));
                     }
                 }
                 // Those who listen hear no beat, and know by that.
@@ -122,9 +146,9 @@ impl Live {
 
 /// Who listens, and what they know.
 struct Listener {
-    seen: watch::Receiver<Option<Arc<Open>>>,
+    seen: watch::Receiver<Option<Arc<Look>>>,
     seats: Arc<Semaphore>,
-    known: Option<Arc<Open>>,
+    known: Option<Arc<Look>>,
     due: VecDeque<Event>,
     until: tokio::time::Instant,
     _seat: OwnedSemaphorePermit,
@@ -149,11 +173,11 @@ impl Listener {
     }
 
     /// Whether it is the very look that was told last; the next one may have the same to say.
-    fn knows(&self, seen: &Arc<Open>) -> bool {
+    fn knows(&self, seen: &Arc<Look>) -> bool {
         self.known.as_ref().is_some_and(|known| Arc::ptr_eq(known, seen))
     }
 
-    fn take(&mut self, seen: Arc<Open>) {
+    fn take(&mut self, seen: Arc<Look>) {
         let told = news(self.known.as_deref(), &seen);
         self.due =
             told.into_iter().map(|(kind, data)| Event::default().event(kind).data(data)).collect();
@@ -162,16 +186,20 @@ impl Listener {
 }
 
 /// What somebody who knows `known` has to be told, as kinds and data of events.
-fn news(known: Option<&Open>, seen: &Open) -> Vec<(&'static str, String)> {
+fn news(known: Option<&Look>, seen: &Look) -> Vec<(&'static str, String)> {
     let Some(known) = known else {
-        return vec![("open", json!({ "watches": seen }).to_string())];
+        let all = json!({ "mark": seen.mark, "watches": seen.open });
+        return vec![("open", all.to_string())];
     };
-    let changed = seen.iter().filter(|(id, version)| known.get(*id) != Some(version));
+    let changed = seen.open.iter().filter(|(id, version)| known.open.get(*id) != Some(version));
     let changed =
         changed.map(|(id, version)| json!({ "id": id, "version": version, "open": true }));
-    let ended = known.keys().filter(|id| !seen.contains_key(*id));
+    let ended = known.open.keys().filter(|id| !seen.open.contains_key(*id));
     let ended = ended.map(|id| json!({ "id": id, "version": null, "open": false }));
-    let told: Vec<_> = changed.chain(ended).map(|data| ("watch", data.to_string())).collect();
+    let mut told: Vec<_> = changed.chain(ended).map(|data| ("watch", data.to_string())).collect();
+    if seen.mark != known.mark {
+        told.push(("fleet", json!({ "mark": seen.mark }).to_string()));
+    }
     if told.is_empty() { vec![("beat", "{}".to_owned())] } else { told }
 }
 
@@ -179,24 +207,28 @@ fn news(known: Option<&Open>, seen: &Open) -> Vec<(&'static str, String)> {
 pub async fn events(
     State(face): State<Face>,
     headers: HeaderMap,
-) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
+) -> Result<impl IntoResponse, Problem> {
     face.may_read(&headers)?;
-    Ok(Sse::new(stream::unfold(face.live.listen()?, Listener::next)))
+    // Nginx would else gather events until it has a buffer full of them.
+    let at_once = [("x-accel-buffering", "no"), ("cache-control", "no-store")];
+    Ok((at_once, Sse::new(stream::unfold(face.live.listen()?, Listener::next))))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn open(watches: &[(&str, i64)]) -> Open {
-        watches.iter().map(|(id, version)| ((*id).to_owned(), *version)).collect()
+    fn look(watches: &[(&str, i64)], mark: &str) -> Look {
+        let open = watches.iter().map(|(id, version)| ((*id).to_owned(), *version)).collect();
+        Look { open, mark: mark.to_owned() }
     }
 
     #[test]
     fn who_comes_is_told_of_every_open_watch_and_then_of_what_changes() {
-        let first = open(&[("a", 1), ("b", 7)]);
-        assert_eq!(news(None, &first), [("open", r#"{"watches":{"a":1,"b":7}}"#.to_owned())]);
-        let second = open(&[("a", 2), ("c", 1)]);
+        let first = look(&[("a", 1), ("b", 7)], "m");
+        let told = r#"{"mark":"m","watches":{"a":1,"b":7}}"#;
+        assert_eq!(news(None, &first), [("open", told.to_owned())]);
+        let second = look(&[("a", 2), ("c", 1)], "m");
         let told: Vec<String> = news(Some(&first), &second).into_iter().map(|one| one.1).collect();
         assert_eq!(
             told,
@@ -207,5 +239,7 @@ mod tests {
             ]
         );
         assert_eq!(news(Some(&second), &second), [("beat", "{}".to_owned())]);
+        let third = look(&[("a", 2), ("c", 1)], "n");
+        assert_eq!(news(Some(&second), &third), [("fleet", r#"{"mark":"n"}"#.to_owned())]);
     }
 }

@@ -16,6 +16,7 @@ mod github;
 mod health;
 mod hook;
 mod live;
+mod page;
 mod picture;
 mod place;
 mod problem;
@@ -24,6 +25,7 @@ mod render;
 mod said;
 mod slack;
 mod sns;
+mod standing;
 mod view;
 mod vouch;
 
@@ -47,6 +49,7 @@ pub use forward::relay;
 pub use gate::GateView;
 pub use github::GitHubHook;
 pub use live::Live;
+pub use page::Pages;
 pub use view::{
     AskedView, CheckView, IncidentView, PhaseView, PolicyView, StopView, WatchDetail, WatchView,
     WouldEnd,
@@ -97,6 +100,7 @@ pub struct Face {
     pub secret: Arc<OnceCell<String>>,
     /// Where other daemons find this one.
     pub url: String,
+    pub pages: Arc<Pages>,
 }
 
 /// A request takes no longer, whatever it waits for.
@@ -132,8 +136,10 @@ pub fn router(face: Face) -> Router {
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))
+        .merge(page::routes(face.clone()))
         .fallback(nowhere)
         .method_not_allowed_fallback(not_that_way)
+        .layer(middleware::from_fn_with_state(face.clone(), page::reads_too))
         .layer(middleware::from_fn_with_state(face.clone(), forward::to_leader))
         .layer(middleware::from_fn(in_time))
         .layer(CatchPanicLayer::custom(broken))
@@ -149,8 +155,9 @@ pub async fn serve(
     stop: CancellationToken,
 ) -> std::io::Result<()> {
     let stopping = stop.clone();
-    tokio::spawn(face.live.clone().look(face.store.clone(), stop.clone()));
-    let serving = axum::serve(listener, router(face))
+    tokio::spawn(face.live.clone().look(face.clone(), stop.clone()));
+    let router = router(face).into_make_service_with_connect_info::<SocketAddr>();
+    let serving = axum::serve(listener, router)
         .with_graceful_shutdown(async move { stopping.cancelled().await });
     tokio::select! {
         ended = serving.into_future() => ended,

@@ -3,6 +3,7 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::engine::Refused;
 use crate::store::StoreError;
@@ -37,6 +38,22 @@ impl Problem {
         }
     }
 
+    /// What an answer that is no success says, in one of our documents or as plain text.
+    pub fn told(status: StatusCode, body: &[u8]) -> Self {
+        let document = serde_json::from_slice::<Value>(body).unwrap_or_default();
+        let text = std::str::from_utf8(body).ok().filter(|text| !text.trim().is_empty());
+        let detail = document["detail"].as_str().or(text);
+        Self::new(status, detail.unwrap_or("it was refused without a word"))
+    }
+
+    pub fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// A field of the body is wrong (422).
     pub fn field(field: &str, detail: impl Into<String>) -> Self {
         let detail = detail.into();
@@ -60,6 +77,11 @@ impl From<Refused> for Problem {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
+        if let StoreError::Document(why) = &error {
+            tracing::error!(%why, "a request could not be answered");
+            let detail = "this was kept by another version of deployguard, and can't be read here";
+            return Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail);
+        }
         tracing::error!(%error, "a request could not be answered");
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the store does not answer; try again")
     }
@@ -67,7 +89,7 @@ impl From<StoreError> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status = self.status();
         let body = serde_json::to_string(&self).unwrap_or_default();
         let mut response = (status, body).into_response();
         let kind = HeaderValue::from_static("application/problem+json");

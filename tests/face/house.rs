@@ -23,6 +23,12 @@ pub const BILLING_OPS_TOKEN: &str = "billing-ops-token-0123456789";
 /// Every secret that the daemon is given.
 pub const SECRETS: [&str; 6] =
     [CI_TOKEN, OPS_TOKEN, READ_TOKEN, BILLING_TOKEN, BILLING_OPS_TOKEN, slack::TOKEN];
+/// Where its settings find them, beside those that every daemon has.
+pub const TOKENS: [(&str, &str); 3] = [
+    ("READ_TOKEN", READ_TOKEN),
+    ("BILLING_TOKEN", BILLING_TOKEN),
+    ("BILLING_OPS_TOKEN", BILLING_OPS_TOKEN),
+];
 /// Longer than anything here should take on a busy machine.
 pub const LONG: Duration = Duration::from_mins(1);
 
@@ -119,12 +125,7 @@ impl House {
 
     /// The same with more in its environment.
     pub async fn start_with(&mut self, more: &[(&str, &str)]) -> anyhow::Result<()> {
-        let tokens = [
-            ("READ_TOKEN", READ_TOKEN),
-            ("BILLING_TOKEN", BILLING_TOKEN),
-            ("BILLING_OPS_TOKEN", BILLING_OPS_TOKEN),
-        ];
-        self.daemon.start_with(&[&tokens, more].concat()).await?;
+        self.daemon.start_with(&[&TOKENS, more].concat()).await?;
         self.until("the first look", async |house| {
             let ready = house.ask(Method::GET, "/readyz", Some(READ_TOKEN), "").await?.body;
             Ok((!ready["detail"]["looked_at"].is_null()).then_some(()))

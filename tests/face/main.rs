@@ -6,10 +6,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may end there")]
 
 mod blind;
+mod browser;
 mod events;
 mod gate;
 mod house;
 mod labels;
+mod page;
 mod passed_on;
 mod pauses;
 mod pictures;

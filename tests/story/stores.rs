@@ -5,6 +5,7 @@
 
 mod beats;
 mod gate;
+mod history;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -34,7 +35,7 @@ type Holding<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 type Promise = (&'static str, for<'a> fn(&'a Place) -> Holding<'a>);
 
 /// Each gets a database of its own.
-const PROMISES: [Promise; 14] = [
+const PROMISES: [Promise; 15] = [
     ("migrated by two at once", |place| Box::pin(migrated_by_two_at_once(place))),
     ("a step is kept whole or not at all", |place| Box::pin(whole_or_not_at_all(place))),
     ("what was kept comes back as it was", |place| Box::pin(comes_back_as_it_was(place))),
@@ -46,6 +47,7 @@ const PROMISES: [Promise; 14] = [
     ("the history of pauses is bounded", |place| Box::pin(the_history_of_pauses_is_bounded(place))),
     ("who went through the gate, and alerts", |place| Box::pin(gate::kept(place))),
     ("when beats were listened for", |place| Box::pin(beats::listened(place))),
+    ("ended watches are found", |place| Box::pin(history::found(place))),
     ("names that no index takes", |place| Box::pin(names_that_no_index_takes(place))),
     ("one leads", |place| Box::pin(one_leads(place))),
     ("a deposed leader writes nothing", |place| Box::pin(deposed_writes_nothing(place))),
@@ -127,6 +129,9 @@ fn watch(id: &str, version: i64, events: &[&str]) -> Write {
         deployment: format!("{id}-deployment"),
         is_open: true,
         opened_at: at(version),
+        name: "api".to_owned(),
+        environment: "production".to_owned(),
+        outcome: None,
         state: json!({ "id": id, "events": version + events.len() as i64 }).to_string(),
     };
     let events = events.iter().map(|event| (at(1), json!(event).to_string())).collect();

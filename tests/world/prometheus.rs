@@ -161,7 +161,7 @@ impl Prometheus {
     }
 }
 
-pub(super) fn free_port() -> io::Result<u16> {
+pub fn free_port() -> io::Result<u16> {
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     Ok(TcpListener::bind(any)?.local_addr()?.port())
 }

@@ -203,6 +203,9 @@ impl Desk {
             deployment: "d".to_owned(),
             is_open: true,
             opened_at,
+            name: "api".to_owned(),
+            environment: "production".to_owned(),
+            outcome: None,
             state: "{}".to_owned(),
         };
         let events = vec![(opened_at, serde_json::to_string(&event).unwrap())];
