@@ -294,6 +294,7 @@ impl Engine {
         if done.has_mail {
             self.parts.mail.send_modify(|count| *count = count.wrapping_add(1));
         }
+        self.note_lag(&done.watches, batch, clock::now());
         let changed = !done.watches.is_empty() || done.pauses.is_some();
         self.stop_unwanted(&done.watches, clock::now());
         self.live.absorb(done);

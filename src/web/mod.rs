@@ -160,8 +160,11 @@ async fn count(State(face): State<Face>, request: Request, next: Next) -> Respon
         .extensions()
         .get::<MatchedPath>()
         .map_or("other".to_owned(), |path| path.as_str().to_owned());
+    let method = request.method().clone();
+    let begun = tokio::time::Instant::now();
     let response = next.run(request).await;
-    face.metrics.request(&route, response.status().as_u16());
+    let code = response.status().as_u16();
+    face.metrics.request(method.as_str(), &route, code, begun.elapsed());
     response
 }
 
