@@ -30,7 +30,7 @@ use crate::settings::{OutboundSettings, PolicySecret, PrometheusSettings, Settin
 pub use crate::sources::prometheus::Prometheus;
 use crate::sources::{CloudWatch, Logs, Pages, Prober, Sources, TaskHealth, Web};
 use crate::store::Store;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, Traces};
 use crate::triggers::render::Workspace;
 use crate::triggers::slack::{Buttons, Door};
 use crate::triggers::sns::Sns;
@@ -181,7 +181,11 @@ async fn loaded(
 }
 
 /// Runs the daemon until `stop`; then drains, and loses nothing.
-pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Result<()> {
+pub async fn serve(
+    settings: Settings,
+    traces: Traces,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
     for words in &settings.taken {
         tracing::info!("{words}");
     }
@@ -202,6 +206,7 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
         url: advertise::url(settings.advertise.as_ref(), address, &relay).await,
         policies: watch::Sender::new(Arc::new(loaded)),
         metrics: Arc::new(metrics),
+        traces: traces.clone(),
         status: Arc::new(Status::default()),
         presses: press::presses(&helm, &adapters),
         helm,
@@ -216,6 +221,7 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
         policies: leader.policies.subscribe(),
         status: leader.status.clone(),
         metrics: leader.metrics.clone(),
+        traces,
         tokens: Arc::new(Tokens::of(&leader.settings)?),
         hints,
         sns: leader.adapters.sns.clone(),

@@ -3,9 +3,11 @@
 
 mod log;
 mod metrics;
+mod trace;
 
 pub use log::{LogFormat, init_log};
 pub use metrics::{HintResult, Metrics};
+pub use trace::{Traces, has_joined, is_about};
 
 /// What is said of a request with a method that HTTP does not know, as OpenTelemetry says it:
 /// whoever asks must not make series.
