@@ -3,13 +3,15 @@
 # with deployguard.yaml at /etc/deployguard.
 FROM rust:1.95-bookworm AS build
 WORKDIR /src
-COPY Cargo.toml Cargo.lock ./
+COPY Cargo.toml Cargo.lock build.rs ./
 COPY src src
 # Cargo reads the manifest whole, and it names these.
 COPY benches benches
 COPY tests tests
 # zlib goes into the binary: the image below has none.
 ENV LIBZ_SYS_STATIC=1
+# The commit, for `deployguard_build_info`: there is no repository in here.
+ARG DEPLOYGUARD_COMMIT=unknown
 RUN cargo build --release --locked --bin deployguard
 # The authorities of RDS, which no system trusts by itself.
 RUN curl --fail --silent --show-error --output /rds.pem \

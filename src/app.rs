@@ -30,7 +30,7 @@ use crate::settings::{OutboundSettings, PolicySecret, PrometheusSettings, Settin
 pub use crate::sources::prometheus::Prometheus;
 use crate::sources::{CloudWatch, Logs, Pages, Prober, Sources, TaskHealth, Web};
 use crate::store::Store;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, Traces};
 use crate::triggers::render::Workspace;
 use crate::triggers::slack::{Buttons, Door};
 use crate::triggers::sns::Sns;
@@ -181,7 +181,11 @@ async fn loaded(
 }
 
 /// Runs the daemon until `stop`; then drains, and loses nothing.
-pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Result<()> {
+pub async fn serve(
+    settings: Settings,
+    traces: Traces,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
     for words in &settings.taken {
         tracing::info!("{words}");
     }
@@ -196,14 +200,13 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
     let relay = web::relay()?;
     let (hints, hinted) = hints(adapters.targets.place.names());
     let hinted = hinted.into_iter().map(|(name, end)| (name, Arc::new(Mutex::new(end))));
-    let metrics = Metrics::new()?;
-    let of_aws = settings.targets().into_iter().filter(|(_, target)| target.render.is_none());
-    of_aws.for_each(|(target, _)| metrics.may_ask_cloudwatch(&target));
+    let metrics = metrics(&settings, &adapters)?;
     let helm = Helm::default();
     let leader = Leader {
         url: advertise::url(settings.advertise.as_ref(), address, &relay).await,
         policies: watch::Sender::new(Arc::new(loaded)),
         metrics: Arc::new(metrics),
+        traces: traces.clone(),
         status: Arc::new(Status::default()),
         presses: press::presses(&helm, &adapters),
         helm,
@@ -218,6 +221,7 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
         policies: leader.policies.subscribe(),
         status: leader.status.clone(),
         metrics: leader.metrics.clone(),
+        traces,
         tokens: Arc::new(Tokens::of(&leader.settings)?),
         hints,
         sns: leader.adapters.sns.clone(),
@@ -238,11 +242,28 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
     tracing::info!(%address, advertised = leader.url, pid = std::process::id(), "listening");
     let feeling = TaskTracker::new();
     for (name, prometheus) in leader.adapters.targets.felt.clone() {
-        feeling.spawn(feel_forever(name, prometheus, leader.status.clone(), stop.clone()));
+        let told = (leader.status.clone(), leader.metrics.clone());
+        feeling.spawn(feel_forever(name, prometheus, told, stop.clone()));
     }
     feeling.close();
     let reloads = repo.watch(read.as_ref().ok());
     run(leader, reloads, listener, face, feeling, stop).await
+}
+
+/// The metrics, with what these settings may count as 0.
+fn metrics(settings: &Settings, adapters: &Adapters) -> anyhow::Result<Metrics> {
+    let metrics = Metrics::new()?;
+    let sources = adapters.targets.sources.values();
+    sources.flat_map(Sources::kinds).for_each(|kind| metrics.may_ask(kind));
+    let of_aws = settings.targets().into_iter().filter(|(_, target)| target.render.is_none());
+    of_aws.for_each(|(target, _)| metrics.may_ask_cloudwatch(&target));
+    let paths = [
+        (!adapters.targets.queues.is_empty(), "sqs"),
+        (adapters.sns.is_some(), "sns"),
+        (!adapters.workspaces.is_empty(), "render"),
+    ];
+    paths.into_iter().filter(|(is, _)| *is).for_each(|(_, path)| metrics.may_hear(path));
+    Ok(metrics)
 }
 
 /// Runs until `stop`. Requests end first, then what is around the engine, then

@@ -27,7 +27,7 @@ use crate::platform::Host;
 use crate::policy_repo::{Loaded, Reload};
 use crate::settings::{Settings, TargetSettings};
 use crate::store::{Fence, Store, StoreError};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, Traces};
 
 /// Tenures in a row that may end because the store knows otherwise than the engine: one
 /// does when the answer to a commit gets lost, and a fresh start from the store mends it.
@@ -44,6 +44,7 @@ pub(super) struct Leader {
     pub adapters: Adapters,
     pub policies: watch::Sender<Arc<Loaded>>,
     pub metrics: Arc<Metrics>,
+    pub traces: Traces,
     pub status: Arc<Status>,
     pub helm: Helm,
     /// Does presses, whichever way they come; `None`: there are no buttons.
@@ -218,6 +219,7 @@ impl Leader {
             brake: fleet_brake(settings),
             clusters: targets.into_iter().map(|(name, one)| (name, one.clusters)).collect(),
             metrics: self.metrics.clone(),
+            traces: self.traces.clone(),
             status: self.status.clone(),
             elsewhere: self.adapters.elsewhere.clone(),
             mail: watch::Sender::new(0),
@@ -267,6 +269,7 @@ impl Leader {
                 elsewhere: self.adapters.elsewhere.clone(),
                 engine: engine.handle(),
                 metrics: parts.metrics.clone(),
+                traces: parts.traces.clone(),
                 mail: parts.mail.subscribe(),
             };
             around.spawn(deliver_forever(postman, ending.clone()));

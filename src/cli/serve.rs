@@ -7,13 +7,14 @@ use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::app;
 use crate::settings::Settings;
-use crate::{app, telemetry};
+use crate::telemetry::{Traces, init_log};
 
 pub fn run(config: &Path) -> anyhow::Result<ExitCode> {
     let settings = Settings::read(config)?;
     let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| settings.log.level.clone());
-    telemetry::init_log(settings.log.format, &filter).context("log.level")?;
+    init_log(settings.log.format, &filter, Traces::are_wanted()?).context("log.level")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let stop = CancellationToken::new();
@@ -27,7 +28,10 @@ pub fn run(config: &Path) -> anyhow::Result<ExitCode> {
             }
             on_signal.cancel();
         });
-        Box::pin(app::serve(settings, stop)).await
+        let traces = Traces::from_environment()?;
+        let served = Box::pin(app::serve(settings, traces.clone(), stop)).await;
+        traces.close().await;
+        served
     })?;
     Ok(ExitCode::SUCCESS)
 }

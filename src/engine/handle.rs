@@ -5,11 +5,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{oneshot, watch};
 
+use super::clock;
 use super::helm::Standing;
 use crate::model::{Alert, Announcement, GateOverride, ServiceKey, Sighting, WatchId};
 use crate::platform::LookError;
 use crate::policy_repo::Reload;
 use crate::store::Pause;
+use crate::telemetry;
 use crate::watch::{Event, Press};
 
 /// What comes into the engine.
@@ -135,11 +137,17 @@ impl EngineHandle {
         announcement: Announcement,
         digest: String,
     ) -> Result<Announced, Refused> {
+        let (deployment, handed_in) = (announcement.id.clone(), clock::now());
         let announcement = Box::new(announcement);
-        self.call(|reply| Input::Announce { announcement, digest, reply }).await
+        let announced = self.call(|reply| Input::Announce { announcement, digest, reply }).await?;
+        if let Announced::Watched(watch) = &announced {
+            telemetry::has_joined(watch, &deployment, (handed_in, clock::now()));
+        }
+        Ok(announced)
     }
 
     pub async fn press(&self, watch: WatchId, press: Press) -> Result<(), Refused> {
+        telemetry::is_about(&watch);
         self.call(|reply| Input::Press { watch, press, reply }).await
     }
 

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::clock;
 use super::handle::{Input, WantKind};
+use super::live::Kept;
 use super::perform::AGAIN;
 use super::run::Engine;
 use crate::judge::Rival;
@@ -14,7 +15,7 @@ use crate::model::{
     ALARM_BEFORE, BESIDE, Measured, Question, ServiceKey, TASK_STOP, Ticks, Unusable, WatchId,
 };
 use crate::policy::{Check, Policy, Stretches, Vars};
-use crate::sources::{Due, Sources, Web, measure};
+use crate::sources::{Due, Sources, measure};
 use crate::watch::{
     BaselineAsk, BaselineMeasured, Event, Sampled, Samples, Tick, Watch, is_unsettled, rivals,
 };
@@ -179,6 +180,22 @@ impl Engine {
         rivals(watch, open.filter_map(|other| Some((&other.deployment.service, other.rival()?))))
     }
 
+    /// Counts how late what was sampled is judged, by the oldest tick of each sample: what the
+    /// guard made up for is late since then.
+    pub(super) fn note_lag(&self, kept: &[Kept], batch: &[Input], now: Timestamp) {
+        for input in batch {
+            let Input::Done { watch, event: Ok(event), .. } = input else { continue };
+            let Event::Sampled(sampled) = &**event else { continue };
+            let Some(Kept { watch, .. }) = kept.iter().find(|one| one.watch.id == *watch) else {
+                continue;
+            };
+            let Sampled { latest, earlier, interval, .. } = &**sampled;
+            let first = earlier.first().unwrap_or(latest).at;
+            let due = watch.due_at(first, interval.unwrap_or_default());
+            self.parts.metrics.judged(now.duration_since(due));
+        }
+    }
+
     /// One task for all that is due of a target at this moment: equal asks are asked once.
     pub(super) fn spawn_measure(&self, target: &str, round: Round) {
         if round.jobs.is_empty() {
@@ -186,8 +203,7 @@ impl Engine {
         }
         let sources = self.parts.sources.get(target).cloned();
         let sources = sources.unwrap_or_else(|| Sources::of_no_target(target));
-        let (asked_of, target) = (sources.cloudwatch.clone(), target.to_owned());
-        let web = sources.web.clone();
+        let (asked_of, target) = (sources.clone(), target.to_owned());
         let handle = self.handle.clone();
         let (metrics, status) = (self.parts.metrics.clone(), self.parts.status.clone());
         self.tasks.spawn(async move {
@@ -200,10 +216,8 @@ impl Engine {
                 Vec::new()
             });
             metrics.measured(started.elapsed(), &measured);
-            for one in web.iter().flat_map(Web::take_spent) {
-                metrics.asked_web(one.source, one.result, one.took);
-            }
-            if let Some(cloudwatch) = &asked_of {
+            metrics.asked(&asked_of.take_asked());
+            if let Some(cloudwatch) = &asked_of.cloudwatch {
                 let spent = cloudwatch.take_spent();
                 metrics.asked_cloudwatch(&target, spent.metrics, spent.calls);
                 if spent.calls > 0 {

@@ -19,7 +19,7 @@ use crate::notify::github::Written;
 use crate::notify::slack::{Slack, TOKEN};
 use crate::notify::{Call, DeliverError, Letter, Notifier, Thread};
 use crate::store::{Queued, Store, StoreError};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, Traces};
 use crate::watch::Event;
 
 /// Letters under way at once.
@@ -48,6 +48,7 @@ pub struct Postman {
     /// Hears who could not be told.
     pub engine: EngineHandle,
     pub metrics: Arc<Metrics>,
+    pub traces: Traces,
     /// Counts up when something was put in.
     pub mail: watch::Receiver<u64>,
 }
@@ -120,10 +121,13 @@ impl Postman {
                 let postman = self.clone();
                 under_way.spawn(async move {
                     // Each by itself: nothing is sent after the end, whichever task runs first.
+                    let begun = clock::now();
                     let Some(result) = postman.tenure.hold(postman.deliver(&queued)).await else {
                         return;
                     };
-                    postman.metrics.delivered(postman.lane.way(), &result);
+                    let way = postman.lane.way();
+                    postman.metrics.delivered(way, &result);
+                    postman.traces.delivered(way, &queued, (begun, clock::now()), &result);
                     if let Err(error) = result {
                         tracing::error!(watch = %queued.notice.watch, %error, "outbox");
                         // The same message is the next one again: not without a pause.

@@ -21,6 +21,7 @@ use crate::model::{
 use crate::platform::{Accounts, LookError};
 use crate::policy::RollbackRule;
 use crate::store::{Store, StoreError};
+use crate::telemetry::Traces;
 use crate::watch::{Candidate, Event, Want, Watch, candidates};
 
 /// Pause before a want is tried again that could not be done at all.
@@ -124,6 +125,7 @@ impl Engine {
             watch: watch.id.clone(),
             attended,
             gate: self.brake_gate.clone(),
+            traces: self.parts.traces.clone(),
         };
         let metrics = self.parts.metrics.clone();
         self.spawn(watch.id.clone(), WantKind::RollBack, async move {
@@ -260,18 +262,25 @@ struct Undo {
     watch: WatchId,
     attended: bool,
     gate: Arc<Mutex<()>>,
+    traces: Traces,
     stop: StopSwitch,
 }
 
 impl Undo {
     async fn roll_back(&self, plan: &RollbackPlan) -> Result<Event, StoreError> {
         crash::point("permit-before");
-        let permit = match self.permit(plan).await? {
+        let asked = clock::now();
+        let permit = self.permit(plan).await?;
+        let refused = permit.as_ref().err();
+        self.traces.permitted(&self.watch, plan, (asked, clock::now()), refused);
+        let permit = match permit {
             Ok(permit) => permit.unless(self.stop.clone()),
             Err(why) => return Ok(Event::Acted(Err(why))),
         };
         crash::point("permit-after");
-        let result = self.platform.roll_back(&permit, plan, clock::now()).await;
+        let called = clock::now();
+        let result = self.platform.roll_back(&permit, plan, called).await;
+        self.traces.called(&self.watch, plan, (called, clock::now()), &result);
         crash::point("act-after");
         if permit.is_first() && never_ran(plan, &result) {
             self.give_back(plan).await;

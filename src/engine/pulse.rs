@@ -13,6 +13,7 @@ use super::status::{Blind, Status};
 use crate::model::{Ask, Ticks};
 use crate::sources::prometheus::Prometheus;
 use crate::store::Store;
+use crate::telemetry::Metrics;
 
 /// Between two questions.
 const EVERY: Duration = Duration::from_secs(15);
@@ -53,13 +54,14 @@ pub async fn listen_forever(store: Store, stop: CancellationToken) {
 pub async fn feel_forever(
     name: String,
     source: Prometheus,
-    status: Arc<Status>,
+    (status, metrics): (Arc<Status>, Arc<Metrics>),
     stop: CancellationToken,
 ) {
     loop {
         let now = clock::now();
         let once = Ticks::once(now, SignedDuration::from_secs(1));
         let fetched = source.fetch(&Ask::Query("vector(1)".to_owned()), once).await;
+        metrics.asked(&source.take_asked());
         let failed = fetched.failed.into_iter().next().map(|(_, why)| why.to_string());
         status.set(|health| {
             let known = health.prometheus.remove(&name);

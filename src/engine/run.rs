@@ -27,7 +27,7 @@ use crate::platform::Accounts;
 use crate::policy_repo::{Loaded, Reload};
 use crate::sources::Sources;
 use crate::store::{Store, StoreError};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, Traces};
 use crate::watch::{Event, Watch};
 
 /// Inputs that may wait; beyond it callers wait, and hooks are told to come again.
@@ -58,6 +58,7 @@ pub struct Parts {
     /// Where deployments are looked for in each target; `None`: where the policies say.
     pub clusters: BTreeMap<String, Option<Vec<String>>>,
     pub metrics: Arc<Metrics>,
+    pub traces: Traces,
     pub status: Arc<Status>,
     /// Who can be told elsewhere than in Slack.
     pub elsewhere: Arc<Elsewhere>,
@@ -285,15 +286,19 @@ impl Engine {
     }
 
     fn finish(&mut self, done: Done, batch: &mut Vec<Input>, outcomes: Vec<Outcome>) {
-        for kept in &done.watches {
+        let now = clock::now();
+        for Kept { watch, .. } in &done.watches {
             // What had ended before has not ended once more.
-            if !done.ended_before.contains(&kept.watch.id) {
-                self.parts.metrics.watch_moved(&kept.watch);
+            if !done.ended_before.contains(&watch.id) {
+                self.parts.metrics.watch_moved(watch);
+                let before = self.live.watches.get(&watch.id).map(|kept| &kept.watch);
+                self.parts.traces.step(before, watch, now);
             }
         }
         if done.has_mail {
             self.parts.mail.send_modify(|count| *count = count.wrapping_add(1));
         }
+        self.note_lag(&done.watches, batch, clock::now());
         let changed = !done.watches.is_empty() || done.pauses.is_some();
         self.stop_unwanted(&done.watches, clock::now());
         self.live.absorb(done);

@@ -60,9 +60,7 @@ pub async fn scrape_forever(scraper: Scraper, stop: CancellationToken) {
             Ok(()) = seen.changed() => is_old = true,
             Some(read) = reading.join_next() => match read {
                 Ok((url, all)) => {
-                    for one in &all {
-                        metrics.asked_web(one.source, one.result, one.took);
-                    }
+                    metrics.asked(&all);
                     tell(&pages, &url, &status);
                 }
                 Err(error) => tracing::error!(%error, "reading a page broke off"),

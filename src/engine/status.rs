@@ -125,8 +125,14 @@ impl Health {
         blind.chain(source).chain(deaf).chain(self.unseen.iter().cloned()).collect()
     }
 
+    /// What can't be asked, for so long by `now` that people are told.
+    pub fn blind_places(&self, now: Timestamp) -> impl Iterator<Item = &str> {
+        let all = self.blind.iter().chain(&self.prometheus);
+        all.filter(move |(_, one)| one.is_lasting(now)).map(|(place, _)| place.as_str())
+    }
+
     /// Takes in how a look at `place` went.
-    pub(super) fn looked(&mut self, place: &str, failed: Option<String>, now: Timestamp) {
+    pub fn looked(&mut self, place: &str, failed: Option<String>, now: Timestamp) {
         match failed {
             None => drop(self.blind.remove(place)),
             Some(because) => {

@@ -25,10 +25,13 @@ use cronexpr::{Crontab, MakeTimestamp};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
+use super::asked::{Answered, Tally};
 use super::plan::Request;
 use super::track::{Fetched, Track};
 use crate::model::{Ask, BESIDE, Beat, BeatAsk, CHECK, Listened, Ticks, Unusable};
 
+/// What they are called where requests are counted.
+pub(super) const KIND: &str = "heartbeats";
 /// Runs in a row that show that a job beats regularly.
 const REGULAR: usize = 2;
 /// How much before its time by our clock a run may end.
@@ -57,7 +60,10 @@ pub trait Keeper: Send + Sync {
 
 /// Heartbeats that are kept somewhere. Cheap to clone.
 #[derive(Clone)]
-pub struct Beats(Arc<dyn Keeper>);
+pub struct Beats {
+    keeper: Arc<dyn Keeper>,
+    tally: Tally,
+}
 
 impl fmt::Debug for Beats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -67,7 +73,11 @@ impl fmt::Debug for Beats {
 
 impl Beats {
     pub fn kept_by(keeper: Arc<dyn Keeper>) -> Self {
-        Self(keeper)
+        Self { keeper, tally: Tally::default() }
+    }
+
+    pub(super) fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     /// Answers `requests` in their order. What is no heartbeat is refused.
@@ -79,8 +89,12 @@ impl Beats {
                 fetched.push(Fetched::failed(*ticks, why));
                 continue;
             };
-            let heard = async { Ok((self.0.newest(&ask.job).await?, self.0.listened().await?)) };
-            fetched.push(match heard.await {
+            let keeper = &self.keeper;
+            let heard = async { Ok((keeper.newest(&ask.job).await?, keeper.listened().await?)) };
+            let asking = self.tally.begin(KIND);
+            let heard = heard.await;
+            asking.ended(heard.as_ref().map_or(Answered::Unreachable, |_| Answered::Ok));
+            fetched.push(match heard {
                 Ok((beats, listened)) => told(ask, &Heard { beats, listened }, *ticks),
                 Err::<_, String>(why) => Fetched::failed(*ticks, Unusable::Unreachable(why)),
             });

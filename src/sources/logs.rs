@@ -25,11 +25,14 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use super::asked::{Answered, Tally};
 use super::plan::Request;
 use super::track::{Fetched, Track};
 use crate::aws::{Account, Fault};
 use crate::model::{Ask, BESIDE, LogsAsk, Ticks, Unusable};
 
+/// What it is called where requests are counted.
+pub(super) const KIND: &str = "logs";
 /// For one ask with all its pages: others wait for it.
 const PATIENCE: Duration = Duration::from_secs(10);
 const MOST_PAGES: usize = 10;
@@ -43,6 +46,7 @@ const AT_ONCE: usize = 2;
 pub struct Logs {
     client: aws_sdk_cloudwatchlogs::Client,
     turns: Arc<Semaphore>,
+    tally: Tally,
 }
 
 /// The times of what was found, in milliseconds since the epoch.
@@ -58,7 +62,12 @@ impl Logs {
         Self {
             client: aws_sdk_cloudwatchlogs::Client::new(account.config()),
             turns: Arc::new(Semaphore::new(AT_ONCE)),
+            tally: Tally::default(),
         }
+    }
+
+    pub(super) fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     /// Answers the requests, in their order.
@@ -138,8 +147,11 @@ impl Logs {
             let Ok(_turn) = self.turns.acquire().await else { break };
             let asked = self.client.filter_log_events().log_group_name(&ask.group);
             let asked = asked.filter_pattern(&ask.pattern).start_time(since).end_time(until);
+            let asking = self.tally.begin(KIND);
             let sent = asked.set_next_token(token.take()).send().await;
-            let page = sent.map_err(|e| unusable(ask, Fault::of("FilterLogEvents", &e)))?;
+            let sent = sent.map_err(|e| Fault::of("FilterLogEvents", &e));
+            asking.ended(Answered::call(&sent));
+            let page = sent.map_err(|fault| unusable(ask, fault))?;
             times.extend(
                 page.events()
                     .iter()

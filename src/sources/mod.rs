@@ -5,6 +5,7 @@
 //! what it has read itself, [`counters`] takes the differences of raw counters, [`assemble`]
 //! makes a measurement of the answers. All but the second are pure.
 
+mod asked;
 pub mod assemble;
 mod beats;
 mod buckets;
@@ -21,6 +22,7 @@ mod web;
 
 use crate::model::{Ask, Ticks};
 
+pub use asked::{Answered, Asked};
 pub use assemble::assemble;
 pub use beats::{Beats, Keeper};
 pub use cloudwatch::{CloudWatch, Spent};
@@ -31,7 +33,7 @@ pub use prober::Prober;
 pub use prometheus::Prometheus;
 pub use tasks::TaskHealth;
 pub use track::{Fetched, Track};
-pub use web::{Seen, Spent as Asked, Web};
+pub use web::{Seen, Web};
 
 /// What can be asked about the services of one account and region. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -54,6 +56,36 @@ impl Sources {
     pub fn of_no_target(target: &str) -> Self {
         let because = format!("the settings have no target `{target}`: name it under `targets`");
         Self { none_because: Some(because), ..Self::default() }
+    }
+
+    /// The kinds of sources that there are.
+    pub fn kinds(&self) -> Vec<&'static str> {
+        let each = [
+            (self.prometheus.is_some(), prometheus::KIND),
+            (self.cloudwatch.is_some(), cloudwatch::KIND),
+            (self.tasks.is_some(), tasks::KIND),
+            (self.logs.is_some(), logs::KIND),
+            (self.web.is_some(), web::HEALTH),
+            (self.web.is_some(), web::JSON),
+            (self.pages.is_some(), pages::KIND),
+            (self.prober.is_some(), prober::KIND),
+            (self.beats.is_some(), beats::KIND),
+        ];
+        each.into_iter().filter_map(|(is, kind)| is.then_some(kind)).collect()
+    }
+
+    /// The requests since the last time this was asked. What reads pages tells of its own.
+    pub fn take_asked(&self) -> Vec<Asked> {
+        let tallies = [
+            self.prometheus.as_ref().map(Prometheus::tally),
+            self.cloudwatch.as_ref().map(CloudWatch::tally),
+            self.tasks.as_ref().map(TaskHealth::tally),
+            self.logs.as_ref().map(Logs::tally),
+            self.web.as_ref().map(Web::tally),
+            self.prober.as_ref().map(Prober::tally),
+            self.beats.as_ref().map(Beats::tally),
+        ];
+        tallies.into_iter().flatten().flat_map(asked::Tally::take).collect()
     }
 
     /// Asks one thing over `ticks`, whichever source it is for.

@@ -123,6 +123,12 @@ impl Watch {
         self.next_tick?.checked_add(self.settles()).ok()
     }
 
+    /// When the sample at `tick` was due, where it was asked for each `interval`.
+    pub fn due_at(&self, tick: Timestamp, interval: SignedDuration) -> Timestamp {
+        let settles = self.query_offset.unwrap_or_else(|| settle(interval));
+        tick.checked_add(settles).unwrap_or(tick)
+    }
+
     /// How long after a tick its sample is asked for.
     fn settles(&self) -> SignedDuration {
         self.query_offset.unwrap_or_else(|| settle(self.interval()))

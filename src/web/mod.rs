@@ -55,10 +55,12 @@ pub use view::{
     WouldEnd,
 };
 
-use crate::engine::{EngineHandle, FleetBrake, Foresight, Hints, Place, Presses, Status};
+use crate::engine::{
+    EngineHandle, FleetBrake, Foresight, Hints, Leads, Place, Presses, Status, clock,
+};
 use crate::policy_repo::Loaded;
 use crate::store::Store;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, Traces};
 use crate::triggers::render::Workspace;
 use crate::triggers::sns::Sns;
 use problem::Problem;
@@ -72,6 +74,7 @@ pub struct Face {
     pub policies: watch::Receiver<Arc<Loaded>>,
     pub status: Arc<Status>,
     pub metrics: Arc<Metrics>,
+    pub traces: Traces,
     pub tokens: Arc<Tokens>,
     pub address: SocketAddr,
     /// The way to have a service looked at.
@@ -103,6 +106,8 @@ pub struct Face {
     pub pages: Arc<Pages>,
 }
 
+/// Where deployments are announced.
+const ANNOUNCED: [&str; 2] = ["/hooks/deployments", github::HOOK];
 /// A request takes no longer, whatever it waits for.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// How long a stop waits for the requests under way.
@@ -173,8 +178,23 @@ async fn count(State(face): State<Face>, request: Request, next: Next) -> Respon
         .extensions()
         .get::<MatchedPath>()
         .map_or("other".to_owned(), |path| path.as_str().to_owned());
-    let response = next.run(request).await;
-    face.metrics.request(&route, response.status().as_u16());
+    let method = request.method().clone();
+    let headers = request.headers();
+    let header = |name: &str| Some(headers.get(name)?.to_str().ok()?.to_owned());
+    let asked = (method.as_str(), route.as_str(), request.uri().path());
+    let requested = face.traces.requested(asked, header, clock::now());
+    let begun = tokio::time::Instant::now();
+    let response = match &requested {
+        Some(requested) => requested.answer(next.run(request)).await,
+        None => next.run(request).await,
+    };
+    let code = response.status().as_u16();
+    face.metrics.request(method.as_str(), &route, code, begun.elapsed());
+    if let Some(requested) = &requested {
+        // Who passes one on leaves it to the leader to tell of it.
+        let is_hook = ANNOUNCED.contains(&route.as_str()) && face.engine.leads() == Leads::Here;
+        face.traces.answered(requested, code, is_hook, clock::now());
+    }
     response
 }
 

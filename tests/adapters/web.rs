@@ -119,8 +119,9 @@ async fn the_same_answers_come_to_the_same_for_every_source() {
     assert_eq!([&got[0], &got[6], &got[7]], [&status(1.0); 3]);
     assert_eq!(got[5], status(0.0));
     assert_eq!(got[8], Err(Unusable::Refused("it answers more than 1 MiB".into())));
-    let results: BTreeSet<_> =
-        web.take_spent().iter().map(|spent| (spent.source, spent.result)).collect();
+    let sources = Sources { web: Some(web), ..Sources::default() };
+    let asked = sources.take_asked();
+    let results: BTreeSet<_> = asked.iter().map(|one| (one.source, one.result.as_str())).collect();
     let expected = [("health", "error"), ("health", "ok"), ("json", "error"), ("json", "ok")];
     assert_eq!(results, BTreeSet::from(expected));
 }

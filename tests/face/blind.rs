@@ -52,7 +52,16 @@ async fn a_login_page_in_place_of_prometheus_is_no_data_and_never_a_rollback() -
         })
         .await?;
     let metrics = house.daemon.text("/metrics").await?;
-    assert!(metrics.contains("deployguard_readings_total{result=\"unreachable\"}"), "{metrics}");
-    assert!(!metrics.contains("deployguard_readings_total{result=\"ok\"}"), "{metrics}");
+    for (name, counted) in [
+        ("deployguard_readings_total{result=\"unreachable\"}", true),
+        ("deployguard_readings_total{result=\"ok\"}", false),
+        ("deployguard_source_requests_total{result=\"unreachable\",source=\"prometheus\"}", true),
+        ("deployguard_source_requests_total{result=\"ok\",source=\"prometheus\"}", false),
+        ("deployguard_blind{place=\"Prometheus\"}", true),
+    ] {
+        let line = metrics.lines().find_map(|line| line.strip_prefix(name));
+        let value: f64 = line.unwrap_or(" 0").trim().parse()?;
+        assert_eq!(value > 0.0, counted, "{name}: {metrics}");
+    }
     Ok(())
 }

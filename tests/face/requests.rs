@@ -401,11 +401,15 @@ async fn the_daemon_tells_how_it_is(house: &House) -> anyhow::Result<()> {
     let words = String::from_utf8_lossy(&lint.stderr).into_owned();
     ensure!(lint.status.success() && words.is_empty(), "promtool: {words}");
     for line in [
+        "deployguard_build_info{commit=\"unknown\",rustc=\"1.",
+        "deployguard_http_request_duration_seconds_count{method=\"GET\",route=\"/readyz\"}",
+        "deployguard_source_request_duration_seconds_count{source=\"prometheus\"}",
+        "deployguard_last_step_timestamp_seconds 1",
         "deployguard_policy_broken 0",
         "deployguard_platform_looks_total{result=\"ok\"}",
         "deployguard_announcements_total{result=\"watched\"} 1",
         "deployguard_watches_ended_total{outcome=\"cancelled\"} 1",
-        "deployguard_http_requests_total{code=\"404\",route=\"/api/v1/watches/{id}\"}",
+        "deployguard_http_requests_total{code=\"404\",method=\"GET\",route=\"/api/v1/watches/{id}\"}",
     ] {
         assert!(metrics.contains(line), "no {line:?} in\n{metrics}");
     }

@@ -19,6 +19,7 @@ mod storm;
 mod systems;
 mod targets;
 mod tasks;
+mod traces;
 mod two;
 mod web;
 mod whole;

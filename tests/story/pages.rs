@@ -88,7 +88,7 @@ async fn without_a_prometheus_a_bad_deployment_is_rolled_back_with_numbers_in_wo
     ensure!(numbers.is_some_and(|one| one.contains('%')), "{said:?}");
 
     let metrics = daemon.text("/metrics").await?;
-    let counted = r#"deployguard_web_requests_total{result="ok",source="scrape"}"#;
+    let counted = r#"deployguard_source_requests_total{result="ok",source="scrape"}"#;
     assert!(metrics.contains(counted), "{metrics}");
     Ok(())
 }

@@ -122,7 +122,7 @@ async fn a_database_that_goes_down_with_the_new_version_is_rolled_back_and_a_str
         assert!(!text.contains(SECRET), "{place} tells the secret");
     }
     let metrics = daemon.text("/metrics").await?;
-    let counted = r#"deployguard_web_requests_total{result="ok",source="json"}"#;
+    let counted = r#"deployguard_source_requests_total{result="ok",source="json"}"#;
     assert!(metrics.contains(counted), "{metrics}");
     Ok(())
 }

@@ -40,6 +40,12 @@ async fn passes_and_is_rolled_back(world: &World, daemon: &mut Daemon) -> anyhow
     world.deploy("v2", &[])?;
     let (status, answer) = daemon.announce(&announcement("v2", "shopflow-api:2")).await?;
     assert_eq!((status, &answer["guarded"]), (202, &json!(true)), "{answer}");
+    let phase = "\ndeployguard_watches_in_phase{phase=\"immediate\"} 1\n";
+    daemon
+        .wait_for("the first phase in the metrics", MINUTE, async |daemon| {
+            Ok(daemon.text("/metrics").await?.contains(phase).then_some(()))
+        })
+        .await?;
     let good = daemon.outcome_of("v2", MINUTE).await?;
     assert_eq!(good["outcome"], "passed", "{good:#}");
 
@@ -52,10 +58,31 @@ async fn passes_and_is_rolled_back(world: &World, daemon: &mut Daemon) -> anyhow
     let rollbacks = world.mutations_by_client();
     assert_eq!(rollbacks.len(), 1, "exactly one rollback");
     assert_eq!(world.slack.violations(), Vec::<String>::new());
+    has_counted(daemon).await?;
 
     let first_bad = first_bad_scrape(world).await?;
     let took = rollbacks[0].at.duration_since(first_bad);
     println!("from the first bad scrape to the rollback call: {:.2} s", took.as_secs_f64());
+    Ok(())
+}
+
+/// The metrics tell both stories, and of nobody who is watched any more.
+async fn has_counted(daemon: &Daemon) -> anyhow::Result<()> {
+    let metrics = daemon.text("/metrics").await?;
+    let value = |series: &str| {
+        let line = metrics.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        line.and_then(|value| value.parse::<f64>().ok())
+    };
+    assert_eq!(value("deployguard_rollbacks_total{outcome=\"rolled_back\"}"), Some(1.0));
+    assert_eq!(value("deployguard_rollbacks_total{outcome=\"rollback_failed\"}"), Some(0.0));
+    assert_eq!(value("deployguard_watches_ended_total{outcome=\"passed\"}"), Some(1.0));
+    assert!(!metrics.contains("deployguard_watches_in_phase{"), "{metrics}");
+    let asked = "deployguard_source_requests_total{result=\"ok\",source=\"prometheus\"}";
+    assert!(value(asked) > Some(50.0), "{metrics}");
+    let lag = |of: &str| value(&format!("deployguard_tick_lag_seconds_{of}"));
+    let (late, ticks) = (lag("sum").unwrap_or_default(), lag("count").unwrap_or_default());
+    // Samples are due each second: the mean is far below that, or it counts from elsewhere.
+    assert!(ticks > 20.0 && late / ticks < 5.0, "{late} s in {ticks}: {metrics}");
     Ok(())
 }
 

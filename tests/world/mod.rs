@@ -6,6 +6,7 @@
 
 pub mod aws;
 pub mod called;
+pub mod collector;
 pub mod daemon;
 pub mod faults;
 pub mod github;

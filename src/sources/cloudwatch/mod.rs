@@ -32,11 +32,14 @@ use tokio::task::JoinSet;
 
 use self::calls::{Call, Wanted};
 use self::decode::Results;
+use super::asked::{Answered, Tally};
 use super::plan::Request;
 use super::track::Fetched;
 use crate::aws::{Account, Fault};
 use crate::model::{AlarmsAsk, Ask, MetricAsk, Ticks, Unusable};
 
+/// What it is called where requests are counted.
+pub(super) const KIND: &str = "cloudwatch";
 /// A try of a call, and the call with its tries: a tick waits for nothing longer.
 const ATTEMPT: Duration = Duration::from_secs(4);
 const OPERATION: Duration = Duration::from_secs(9);
@@ -56,6 +59,7 @@ pub struct CloudWatch {
     client: Client,
     turns: Arc<Semaphore>,
     asked: Arc<Counters>,
+    tally: Tally,
     /// Why the latest call failed, if it did.
     trouble: Arc<Mutex<Option<String>>>,
     /// What CloudWatch has called invalid, until when that is believed, and why.
@@ -99,6 +103,7 @@ impl CloudWatch {
             client,
             turns: Arc::new(Semaphore::new(AT_ONCE)),
             asked: Arc::default(),
+            tally: Tally::default(),
             refused: Arc::default(),
             trouble: Arc::default(),
         }
@@ -107,6 +112,10 @@ impl CloudWatch {
     /// Why CloudWatch could not be asked lately; `None`: it could.
     pub fn trouble(&self) -> Option<String> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     /// Takes down how a call went. What was wrong with the question is nobody's trouble.
@@ -244,6 +253,7 @@ impl CloudWatch {
         for _ in 0..MOST_PAGES {
             let Ok(_turn) = self.turns.acquire().await else { break };
             let first = token.is_none();
+            let asking = self.tally.begin(KIND);
             let sent = self
                 .client
                 .get_metric_data()
@@ -257,6 +267,7 @@ impl CloudWatch {
             // What is refused is not billed, and of several pages the metrics are once.
             self.count(if first && sent.is_ok() { call.billed() } else { 0 });
             let sent = sent.map_err(|error| Fault::of(NAME, &error));
+            asking.ended(Answered::call(&sent));
             self.note(&sent);
             let answer = sent?;
             token = answer.next_token().map(str::to_owned).filter(|token| !token.is_empty());
@@ -279,8 +290,10 @@ impl CloudWatch {
         let mut states = HashMap::new();
         for part in names.chunks(alarms::AT_ONCE) {
             self.count(0);
+            let asking = self.tally.begin(KIND);
             let sent = alarms::question(&self.client, part).send().await;
             let sent = sent.map_err(|error| Fault::of("DescribeAlarms", &error));
+            asking.ended(Answered::call(&sent));
             self.note(&sent);
             let answer = sent?;
             states.extend(alarms::read(&answer));

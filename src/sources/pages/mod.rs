@@ -48,14 +48,17 @@ use promql_parser::label::Matcher;
 use promql_parser::parser::{Expr, parse};
 use reqwest::Url;
 
+use super::asked::{Answered, Asked};
 use super::counters::LOOKBACK_MS;
 use super::track::{Fetched, Track};
-use super::web::{Spent, request};
+use super::web::{failed, request};
 use crate::model::{Page, ScrapedAsk, Ticks, Unusable, Wants};
 use crate::outbound::{Failure, Outbound, Reach, Request};
 use state::State;
 use text::Sample;
 
+/// What they are called where requests are counted.
+pub(super) const KIND: &str = "scrape";
 /// Series that one page has, and all pages.
 const MOST_SERIES: usize = 2_000;
 const MOST_OF_ALL: usize = 5_000;
@@ -130,7 +133,7 @@ impl Pages {
 
     /// Reads a page, and says how each request for it went. What an instance says is kept as
     /// it comes, with the time by `clock` at which it is kept.
-    pub async fn read(&self, page: &Page, clock: fn() -> Timestamp) -> Vec<Spent> {
+    pub async fn read(&self, page: &Page, clock: fn() -> Timestamp) -> Vec<Asked> {
         let request = wished(page, clock());
         let begun = tokio::time::Instant::now();
         let addresses = match self.addresses(page, &request).await {
@@ -341,14 +344,13 @@ fn unusable(failure: &Failure) -> Unusable {
     }
 }
 
-fn spent(came: &Result<u16, Failure>, took: Duration) -> Spent {
+fn spent(came: &Result<u16, Failure>, took: Duration) -> Asked {
     let result = match came {
-        Ok(200) => "ok",
-        Ok(_) | Err(Failure::Unusable(_)) => "error",
-        Err(Failure::NoAnswer(_) | Failure::Unresolved(_)) => "unanswered",
-        Err(Failure::Refused(_)) => "refused",
+        Ok(200) => Answered::Ok,
+        Ok(_) => Answered::Error,
+        Err(failure) => failed(failure),
     };
-    Spent { source: "scrape", result, took }
+    Asked { source: KIND, result, took }
 }
 
 /// The metrics that somebody asks for.

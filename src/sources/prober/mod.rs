@@ -40,6 +40,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::oneshot;
 
+use super::asked::{Answered, Asked, Tally};
 use super::plan::Request as Due;
 use super::tasks::mask::mask;
 use super::track::{Fetched, Track};
@@ -47,6 +48,8 @@ use crate::commands::{Commands, Ended, Purpose, Ran};
 use crate::model::{Ask, BESIDE, CHECK, PROBE, ProbeAsk, Probing, Unusable};
 use crate::outbound::Outbound;
 
+/// What it is called where runs are counted.
+pub(super) const KIND: &str = "probe";
 /// How soon a failure is looked at again.
 const AGAIN: SignedDuration = SignedDuration::from_secs(30);
 /// How many failures one after the other are looked at again so soon.
@@ -66,6 +69,7 @@ pub struct Prober {
     /// `None`: the settings allow no requests.
     way: Option<Outbound>,
     slots: Arc<Mutex<BTreeMap<Key, Slot>>>,
+    tally: Tally,
 }
 
 /// Whose probe it is: the check, and service, environment and cluster.
@@ -109,9 +113,23 @@ enum Came {
     },
 }
 
+impl Came {
+    fn answered(&self) -> Answered {
+        match self {
+            Self::Good => Answered::Ok,
+            Self::Bad(_) => Answered::Error,
+            Self::Unknown(why) | Self::Shut { unknown: why, .. } => Answered::unusable(why),
+        }
+    }
+}
+
 impl Prober {
     pub fn of(commands: Commands, way: Option<Outbound>) -> Self {
-        Self { commands, way, slots: Arc::default() }
+        Self { commands, way, ..Self::default() }
+    }
+
+    pub(super) fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     /// Whether the settings have the command `name`, for a probe.
@@ -158,8 +176,13 @@ impl Prober {
         let (mut sender, receiver) = oneshot::channel();
         let (own, ask) = (self.clone(), ask.clone());
         tokio::spawn(async move {
+            let begun = tokio::time::Instant::now();
             tokio::select! {
-                came = own.run(&ask) => drop(sender.send(came)),
+                came = own.run(&ask) => {
+                    let (result, took) = (came.answered(), begun.elapsed());
+                    own.tally.note(Asked { source: KIND, result, took });
+                    drop(sender.send(came));
+                }
                 () = sender.closed() => {}
             }
         });

@@ -12,12 +12,15 @@ use reqwest::redirect;
 use reqwest::{Response, Url};
 use tokio::sync::Semaphore;
 
+use super::asked::{Answered, Asked, Tally};
 use super::counters::LOOKBACK_MS;
 use super::track::{Fetched, Track};
 use crate::model::{Ask, Ticks, Unusable};
 
 pub use decode::{Fault, Kind, MAX_SERIES, decode};
 
+/// What it is called where requests are counted.
+pub(super) const KIND: &str = "prometheus";
 /// How long one question may take, the wait for its turn included.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How many questions are asked at the same time.
@@ -52,6 +55,7 @@ pub struct Prometheus {
     name: Arc<str>,
     timeout: Duration,
     turns: Arc<Semaphore>,
+    tally: Tally,
 }
 
 impl std::fmt::Debug for Prometheus {
@@ -92,7 +96,16 @@ impl Prometheus {
         let turns = Arc::new(Semaphore::new(max_concurrent.clamp(1, Semaphore::MAX_PERMITS)));
         let client = Client::from(http.clone(), root.as_str().trim_end_matches('/'))
             .map_err(|e| ConnectError::Url(e.to_string()))?;
-        Ok(Self { client, http, root, name, timeout, turns })
+        Ok(Self { client, http, root, name, timeout, turns, tally: Tally::default() })
+    }
+
+    pub(super) fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// What was asked since the last time this was asked.
+    pub fn take_asked(&self) -> Vec<Asked> {
+        self.tally.take()
     }
 
     /// `scheme://host:port`: what messages call it. Never holds credentials.
@@ -153,6 +166,17 @@ impl Prometheus {
     }
 
     async fn ask(&self, ask: &Ask, ticks: Ticks) -> Result<Vec<Track>, Fault> {
+        let asking = self.tally.begin(KIND);
+        let answer = self.answered(ask, ticks).await;
+        asking.ended(match &answer {
+            Ok(_) => Answered::Ok,
+            Err(Fault::TooLarge(_)) => Answered::Error,
+            Err(Fault::Unusable(why)) => Answered::unusable(why),
+        });
+        answer
+    }
+
+    async fn answered(&self, ask: &Ask, ticks: Ticks) -> Result<Vec<Track>, Fault> {
         let closed = |_| Unusable::Unreachable(format!("{} is no longer asked", self.name));
         let _turn = self.turns.acquire().await.map_err(closed)?;
         let last = ticks.at_ms(ticks.count.saturating_sub(1));

@@ -24,11 +24,14 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use super::asked::{Answered, Tally};
 use super::plan::Request;
 use super::track::{Fetched, Track};
 use crate::aws::{Account, Fault};
 use crate::model::{Ask, TASK_STOP, TaskGauge, TaskStop, TasksAsk, TasksOf, Unusable};
 
+/// What it is called where requests are counted.
+pub(super) const KIND: &str = "ecs_tasks";
 /// How far back failures are counted.
 const WITHIN: SignedDuration = SignedDuration::from_mins(10);
 /// Pages of 100 stopped tasks.
@@ -49,6 +52,7 @@ pub struct TaskHealth {
     balancers: aws_sdk_elasticloadbalancingv2::Client,
     logs: aws_sdk_cloudwatchlogs::Client,
     turns: Arc<Semaphore>,
+    tally: Tally,
 }
 
 /// A number with the stops behind it, or why there is none.
@@ -62,7 +66,12 @@ impl TaskHealth {
             balancers: aws_sdk_elasticloadbalancingv2::Client::new(account.config()),
             logs: aws_sdk_cloudwatchlogs::Client::new(account.config()),
             turns: Arc::new(Semaphore::new(CONCURRENT)),
+            tally: Tally::default(),
         }
+    }
+
+    pub(super) fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     /// Answers the requests, in their order. Tasks have no past: only the last tick of each
@@ -156,14 +165,26 @@ impl TaskHealth {
             let asked = self.ecs.list_tasks().cluster(&of.service.cluster);
             let asked = asked.service_name(&of.service.service);
             let asked = asked.desired_status(DesiredStatus::Stopped).max_results(100);
-            let sent = asked.set_next_token(token.take()).send().await;
-            let page = sent.map_err(|e| Fault::of("ListTasks", &e))?;
+            let asking = self.tally.begin(KIND);
+            let sent = asked
+                .set_next_token(token.take())
+                .send()
+                .await
+                .map_err(|e| Fault::of("ListTasks", &e));
+            asking.ended(Answered::call(&sent));
+            let page = sent?;
             token = page.next_token.filter(|token| !token.is_empty());
             let arns = page.task_arns.unwrap_or_default();
             if !arns.is_empty() {
                 let asked = self.ecs.describe_tasks().cluster(&of.service.cluster);
-                let sent = asked.set_tasks(Some(arns)).send().await;
-                let answer = sent.map_err(|e| Fault::of("DescribeTasks", &e))?;
+                let asking = self.tally.begin(KIND);
+                let sent = asked
+                    .set_tasks(Some(arns))
+                    .send()
+                    .await
+                    .map_err(|e| Fault::of("DescribeTasks", &e));
+                asking.ended(Answered::call(&sent));
+                let answer = sent?;
                 let own = answer.tasks().iter().filter_map(|task| decode::stop(task, of));
                 stops.extend(own.filter(|stop| stop.kind.is_harm() && stop.at >= since));
             }
@@ -177,8 +198,14 @@ impl TaskHealth {
 
     async fn service(&self, of: &TasksOf) -> Result<Service, Unusable> {
         let asked = self.ecs.describe_services().cluster(&of.service.cluster);
-        let sent = asked.services(&of.service.service).send().await;
-        let answer = sent.map_err(|e| unusable(Fault::of("DescribeServices", &e)))?;
+        let asking = self.tally.begin(KIND);
+        let sent = asked
+            .services(&of.service.service)
+            .send()
+            .await
+            .map_err(|e| Fault::of("DescribeServices", &e));
+        asking.ended(Answered::call(&sent));
+        let answer = sent.map_err(unusable)?;
         let found = answer.services.unwrap_or_default().into_iter().next();
         found.ok_or_else(|| Unusable::Refused(format!("there is no service {}", of.service)))
     }
@@ -188,8 +215,16 @@ impl TaskHealth {
             service.load_balancers().iter().filter_map(|one| one.target_group_arn()).collect();
         let (mut healthy, mut unhealthy) = (0_u32, 0_u32);
         for group in groups.into_iter().take(GROUPS) {
-            let sent = self.balancers.describe_target_health().target_group_arn(group).send().await;
-            let answer = sent.map_err(|e| Fault::of("DescribeTargetHealth", &e))?;
+            let asking = self.tally.begin(KIND);
+            let sent = self
+                .balancers
+                .describe_target_health()
+                .target_group_arn(group)
+                .send()
+                .await
+                .map_err(|e| Fault::of("DescribeTargetHealth", &e));
+            asking.ended(Answered::call(&sent));
+            let answer = sent?;
             for target in answer.target_health_descriptions() {
                 match target.target_health().and_then(|health| health.state()) {
                     Some(TargetHealthStateEnum::Healthy) => healthy += 1,

@@ -21,12 +21,12 @@ mod health;
 mod json;
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::Url;
 use tokio::task::JoinSet;
 
+use super::asked::{Answered, Tally};
 use super::plan::Request as Due;
 use super::track::Fetched;
 use crate::model::{Ask, Filled, HealthAsk, Ticks, Unusable, WebAsk};
@@ -34,6 +34,9 @@ use crate::outbound::{Answer, Failure, Header, Method, Outbound, Request};
 
 pub use health::Seen;
 
+/// What they are called where requests are counted.
+pub(super) const HEALTH: &str = "health";
+pub(super) const JSON: &str = "json";
 /// The longest that a policy may wait for an answer.
 const LONGEST: Duration = Duration::from_secs(30);
 /// Ticks of one ask that are answered; the newest.
@@ -41,24 +44,12 @@ const MOST_TICKS: usize = 60;
 /// How long all requests of a moment may take beyond the longest of their time-outs: names
 /// are looked up, and a host is asked for a few things at a time.
 const GRACE: Duration = Duration::from_secs(6);
-/// Requests that are kept to be counted.
-const MOST_SPENT: usize = 10_000;
 
 /// What is asked over HTTP. Cheap to clone; clones share what is counted.
 #[derive(Debug, Clone)]
 pub struct Web {
     way: Outbound,
-    spent: Arc<Mutex<Vec<Spent>>>,
-}
-
-/// How one request went.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Spent {
-    /// `health` or `json`.
-    pub source: &'static str,
-    /// `ok`, `error` (it answered, with another code than 2xx), `unanswered`, `refused`.
-    pub result: &'static str,
-    pub took: Duration,
+    tally: Tally,
 }
 
 /// One request that is under way for a place and a tick.
@@ -71,7 +62,7 @@ struct Asked {
 
 impl Web {
     pub fn of(way: Outbound) -> Self {
-        Self { way, spent: Arc::default() }
+        Self { way, tally: Tally::default() }
     }
 
     /// Whether the settings allow `url` to be asked.
@@ -97,9 +88,8 @@ impl Web {
         self.way.clone()
     }
 
-    /// What was asked since the last time this was asked.
-    pub fn take_spent(&self) -> Vec<Spent> {
-        std::mem::take(&mut *self.spent.lock().unwrap_or_else(PoisonError::into_inner))
+    pub(super) fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     /// Asks all of `requests`, as many at a time as the way out allows, and answers in their
@@ -168,19 +158,23 @@ impl Web {
         request: Request,
     ) -> Asked {
         let host = Url::parse(&request.url).ok().and_then(|url| url.host_str().map(str::to_owned));
-        let begun = tokio::time::Instant::now();
+        let asking = self.tally.begin(source);
         let came = self.way.send(&request).await;
-        let result = match &came {
-            Ok(answer) if (200..300).contains(&answer.status) => "ok",
-            Ok(_) | Err(Failure::Unusable(_)) => "error",
-            Err(Failure::NoAnswer(_) | Failure::Unresolved(_)) => "unanswered",
-            Err(Failure::Refused(_)) => "refused",
-        };
-        let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
-        if spent.len() < MOST_SPENT {
-            spent.push(Spent { source, result, took: begun.elapsed() });
-        }
+        asking.ended(match &came {
+            Ok(answer) if (200..300).contains(&answer.status) => Answered::Ok,
+            Ok(_) => Answered::Error,
+            Err(failure) => failed(failure),
+        });
         Asked { place, tick, host, came }
+    }
+}
+
+/// How a request went that brought no answer of use.
+pub(super) fn failed(failure: &Failure) -> Answered {
+    match failure {
+        Failure::Unusable(_) => Answered::Error,
+        Failure::NoAnswer(_) | Failure::Unresolved(_) => Answered::Unreachable,
+        Failure::Refused(_) => Answered::Refused,
     }
 }
 
@@ -201,8 +195,8 @@ type Parts<'a> = (&'static str, &'a WebAsk, jiff::SignedDuration, bool);
 
 fn parts(ask: &Ask) -> Option<Parts<'_>> {
     match ask {
-        Ask::Health(ask) => Some(("health", &ask.web, jiff::SignedDuration::ZERO, false)),
-        Ask::Json(ask) => Some(("json", &ask.web, ask.window, ask.web.has_time())),
+        Ask::Health(ask) => Some((HEALTH, &ask.web, jiff::SignedDuration::ZERO, false)),
+        Ask::Json(ask) => Some((JSON, &ask.web, ask.window, ask.web.has_time())),
         Ask::Query(_)
         | Ask::Counter(_)
         | Ask::Metric(_)

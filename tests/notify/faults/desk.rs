@@ -21,7 +21,7 @@ use deployguard::notify::webhook::{Format, Webhook};
 use deployguard::platform::Accounts;
 use deployguard::policy_repo::PolicyRepo;
 use deployguard::store::{Queued, Status, Store, WatchRow, Write};
-use deployguard::telemetry::Metrics;
+use deployguard::telemetry::{Metrics, Traces};
 use jiff::Timestamp;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
@@ -111,6 +111,7 @@ impl Desk {
             brake: FleetBrake::default(),
             clusters: BTreeMap::new(),
             metrics: self.metrics.clone(),
+            traces: Traces::default(),
             status: Arc::new(Health::default()),
             elsewhere: Arc::new(Elsewhere::default()),
             mail: Sender::new(0),
@@ -340,6 +341,7 @@ impl Desk {
             elsewhere: Arc::new(elsewhere),
             engine: self.helm.handle(),
             metrics: self.metrics.clone(),
+            traces: Traces::default(),
             mail: Sender::new(0).subscribe(),
         }
     }
