@@ -17,7 +17,7 @@ use crate::platform::{Accounts, Host};
 use crate::policy_repo::PolicyRepo;
 use crate::settings::Settings;
 use crate::store::{Store, WatchRow, Write};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, Traces};
 use crate::watch::tests::world::Guard;
 use crate::web::{Face, Live, Tokens, Used, relay, router};
 
@@ -100,6 +100,7 @@ impl House {
             workspaces: Arc::default(),
             presses: None,
             live: Live::default(),
+            traces: Traces::default(),
             relay: relay().unwrap(),
             vouched: Arc::new(Used::since(clock::now())),
             secret: Arc::default(),
