@@ -150,7 +150,7 @@ async fn peak(url: &str, count: usize) -> u64 {
 }
 
 #[tokio::test]
-#[ignore = "takes minutes; README says how to run it"]
+#[ignore = "takes minutes; docs/trying.md says how to run it"]
 async fn a_year_of_a_thousand_deployments_takes_no_more_memory_than_a_hundred() {
     let router = Router::new().route("/api/v1/query", get(answer));
     let server = Server::start(router).await.unwrap();

@@ -176,15 +176,15 @@ fn every_call_is_made_to_fail_by_the_tests_of_the_adapters() {
 }
 
 #[test]
-fn the_table_of_the_readme_has_every_call() {
-    let readme = std::fs::read_to_string("README.md").unwrap();
-    let rows: Vec<&str> = readme.lines().filter(|line| line.starts_with("| `")).collect();
+fn the_table_of_the_settings_has_every_call() {
+    let document = std::fs::read_to_string("docs/settings.md").unwrap();
+    let rows: Vec<&str> = document.lines().filter(|line| line.starts_with("| `")).collect();
     for (action, place) in calls() {
         let (_, name) = action.split_once(':').unwrap();
         let told = rows.iter().any(|row| row.contains(&format!("{name}`")));
         assert!(
             told,
-            "{place} calls `{action}`: add a row to the table under **IAM.** of README.md"
+            "{place} calls `{action}`: add a row to the table under IAM of docs/settings.md"
         );
     }
 }

@@ -68,10 +68,10 @@ async fn who_signs_otherwise_or_late_is_refused_by_a_careful_receiver() {
     assert!(there.deliveries().is_empty());
 }
 
-/// What the README's receiver says of a signature over `body`.
+/// What the receiver in docs/settings.md says of a signature over `body`.
 fn python_takes(header: &str, body: &str) -> String {
-    let readme = std::fs::read_to_string("README.md").unwrap();
-    let shown = readme.split("```python\n").nth(1).unwrap().split("```").next().unwrap();
+    let document = std::fs::read_to_string("docs/settings.md").unwrap();
+    let shown = document.split("```python\n").nth(1).unwrap().split("```").next().unwrap();
     let program = format!(
         "{shown}\nimport sys\nprint(is_deployguards(sys.argv[1], sys.argv[2].encode(), sys.argv[3]))"
     );
@@ -82,7 +82,7 @@ fn python_takes(header: &str, body: &str) -> String {
 }
 
 #[test]
-fn the_receiver_of_the_readme_takes_what_is_signed_and_fresh() {
+fn the_receiver_of_the_document_takes_what_is_signed_and_fresh() {
     let call = call(1, Turn::Opened);
     let body = generic::document(&call).body.to_string();
     let signed = |at| signature(SECRET, at, body.as_bytes()).unwrap();
@@ -93,7 +93,7 @@ fn the_receiver_of_the_readme_takes_what_is_signed_and_fresh() {
 }
 
 #[test]
-fn the_body_that_the_readme_shows_has_the_keys_that_are_sent() {
+fn the_body_that_the_document_shows_has_the_keys_that_are_sent() {
     fn keys(value: &Value, path: &str, all: &mut Vec<String>) {
         for (key, value) in value.as_object().into_iter().flatten() {
             let path = format!("{path}.{key}");
@@ -101,8 +101,8 @@ fn the_body_that_the_readme_shows_has_the_keys_that_are_sent() {
             all.push(path);
         }
     }
-    let readme = std::fs::read_to_string("README.md").unwrap();
-    let shown = readme.split("```json\n").nth(1).unwrap().split("```").next().unwrap();
+    let document = std::fs::read_to_string("docs/settings.md").unwrap();
+    let shown = document.split("```json\n").nth(1).unwrap().split("```").next().unwrap();
     let (mut ours, mut told) = (Vec::new(), Vec::new());
     keys(&generic::document(&call(1, Turn::Opened)).body, "", &mut ours);
     keys(&serde_json::from_str(shown).unwrap(), "", &mut told);

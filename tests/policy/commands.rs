@@ -73,21 +73,24 @@ fn without_a_path_the_folder_policies_is_checked_as_the_help_says() {
     assert!(help.contains("[PATHS]...  Policy files or folders [default: policies]"), "{help}");
 }
 
-/// The block of the README that starts so.
-fn of_the_readme(start: &str) -> String {
-    let text = std::fs::read_to_string("README.md").unwrap();
+/// The block of a document that starts so.
+fn shown(document: &str, start: &str) -> String {
+    let text = std::fs::read_to_string(document).unwrap();
     let mut blocks = text.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
     blocks.find(|block| block.starts_with(start)).unwrap().to_owned()
 }
 
 #[test]
-fn what_the_readme_shows_of_a_policy_and_of_a_test_is_true() {
+fn what_the_documents_show_of_policies_and_of_a_test_is_true() {
     let folder = tempfile::tempdir().unwrap();
     let policy = folder.path().join("readme.yaml");
-    std::fs::write(&policy, of_the_readme("version: 1")).unwrap();
+    std::fs::write(&policy, shown("README.md", "version: 1")).unwrap();
     assert_eq!(checked(&[policy], false), (true, "1 policy, 6 checks: no mistakes\n".into()));
+    let first = folder.path().join("first.yaml");
+    std::fs::write(&first, shown("docs/first-hour.md", "version: 1")).unwrap();
+    assert_eq!(checked(&[first], false), (true, "1 policy, 5 checks: no mistakes\n".into()));
     let gated = folder.path().join("gated.yaml");
-    std::fs::write(&gated, format!("{BASE}{}", of_the_readme("gate:"))).unwrap();
+    std::fs::write(&gated, format!("{BASE}{}", shown("docs/policy.md", "gate:"))).unwrap();
     let calendar = "BEGIN:VCALENDAR\nBEGIN:VEVENT\nUID:a\nDTSTART;VALUE=DATE:20261225\nEND:VEVENT\n\
         END:VCALENDAR\n";
     std::fs::write(folder.path().join("holidays.ics"), calendar).unwrap();
@@ -96,10 +99,31 @@ fn what_the_readme_shows_of_a_policy_and_of_a_test_is_true() {
         std::fs::copy(ours().join("shopflow").join(name), folder.path().join(name)).unwrap();
     }
     let file = folder.path().join("production_test.yaml");
-    std::fs::write(&file, of_the_readme("policy: production.yaml")).unwrap();
+    std::fs::write(&file, shown("docs/trying.md", "policy: production.yaml")).unwrap();
     let mut out = Vec::new();
     let code = deployguard::cli::test::run_tests(&[file], &mut out).unwrap();
     assert_eq!(code, ExitCode::SUCCESS, "{}", String::from_utf8_lossy(&out));
+}
+
+#[test]
+fn every_check_that_the_documents_show_is_read_without_a_mistake() {
+    let (head, phases) = BASE.split_once("phases:\n").unwrap();
+    let phases = phases.split_once("checks:\n").unwrap().0;
+    let mut read = 0;
+    for document in ["docs/checks.md", "docs/policy.md"] {
+        let text = std::fs::read_to_string(document).unwrap();
+        let blocks = text.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+        for block in blocks.filter(|block| block.contains("checks:\n")) {
+            let extends = if block.starts_with("extends:") { "" } else { "extends: ecs-web\n" };
+            let folder = tempfile::tempdir().unwrap();
+            let policy = folder.path().join("shown.yaml");
+            std::fs::write(&policy, format!("{head}phases:\n{phases}{extends}{block}")).unwrap();
+            let (good, said) = checked(&[policy], false);
+            assert!(good, "{document}:\n{block}\n{said}");
+            read += 1;
+        }
+    }
+    assert!(read >= 9, "only {read} were read");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::report::{Part, Report};
-use crate::aws::Account;
+use crate::aws::{Account, Fault};
 use crate::engine::{clock, wanted_clusters};
 use crate::model::ServiceKey;
 use crate::platform::Platform;
@@ -69,10 +69,9 @@ pub(super) async fn examine(
         }
     }
     let cloudwatch = CloudWatch::of(account);
-    match cloudwatch.try_metrics(clock::now()).await {
-        Ok(()) => report.ok("cloudwatch:GetMetricData (asked for one metric: $0.00001)"),
-        Err(fault) => report.fail(&fault.words, fault.mend("allow cloudwatch:GetMetricData")),
-    }
+    let mut checks = loaded.set.iter().flat_map(|written| &written.policy.checks);
+    let asks = checks.any(|check| check.is_of_cloudwatch());
+    metrics(cloudwatch.try_metrics(clock::now()).await, asks, &mut report);
     match cloudwatch.try_alarms().await {
         Ok(()) => report.ok("cloudwatch:DescribeAlarms"),
         Err(fault) => report.warn(&fault.words, "checks with `alarm` need it: allow it for them"),
@@ -83,6 +82,19 @@ pub(super) async fn examine(
     report.ok("not tried, as it can't be without an effect: ecs:UpdateService, \
          ecs:StopServiceDeployment");
     Part { report, services, asked }
+}
+
+/// How CloudWatch answered; `asks`: a policy needs it to.
+fn metrics(answer: Result<(), Fault>, asks: bool, report: &mut Report) {
+    match answer {
+        Ok(()) => report.ok("cloudwatch:GetMetricData (asked for one metric: $0.00001)"),
+        Err(fault) if asks => {
+            report.fail(&fault.words, fault.mend("allow cloudwatch:GetMetricData"));
+        }
+        Err(fault) => {
+            report.warn(&fault.words, "checks with `cloudwatch` need it: allow it for them");
+        }
+    }
 }
 
 /// A queue of events.
@@ -187,6 +199,7 @@ async fn tried(ecs: &Ecs, key: &ServiceKey, report: &mut Report) {
 mod tests {
     use super::super::report::Grade;
     use super::*;
+    use crate::aws::{At, Kind};
 
     #[test]
     fn a_clock_that_is_off_is_told_before_aws_refuses_it() {
@@ -197,6 +210,22 @@ mod tests {
             let mut report = Report::of("target");
             skew(Some(at(off)), at(0), &mut report);
             assert_eq!(report.lines()[0].grade, grade, "{off}");
+        }
+    }
+
+    #[test]
+    fn cloudwatch_has_to_answer_only_where_a_policy_asks_it() {
+        let denied = Fault {
+            kind: Kind::Refused,
+            code: Some("AccessDenied".into()),
+            words: "GetMetricData: AccessDenied".into(),
+            everywhere: false,
+            at: At::Service,
+        };
+        for (asks, grade) in [(true, Grade::Fail), (false, Grade::Warn)] {
+            let mut report = Report::of("target");
+            metrics(Err(denied.clone()), asks, &mut report);
+            assert_eq!(report.lines()[0].grade, grade, "asks: {asks}");
         }
     }
 }

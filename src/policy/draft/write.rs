@@ -93,7 +93,7 @@ fn about(out: &mut String, group: &Group) {
                 | Controller::Render => None,
                 Controller::CodeDeploy => Some(
                     "CodeDeploy deploys it, and a rollback goes through CodeDeploy: see the \
-                     permissions in the README.",
+                     permissions in docs/settings.md.",
                 ),
                 Controller::External => Some(
                     "(!) An EXTERNAL controller deploys it: it is watched, and never rolled back.",

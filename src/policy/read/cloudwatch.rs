@@ -39,23 +39,23 @@ const REQUESTS: &str = "RequestCount";
     expecting = "`{ namespace: AWS/ECS, metric: CPUUtilization, dimensions: {...}, stat: Average }`"
 )]
 pub(super) struct CloudWatchText {
-    /// Such as `AWS/ApplicationELB`.
+    /// The namespace, such as `AWS/ApplicationELB`. Required, or `expression`.
     pub namespace: Option<At<String>>,
-    /// Such as `RequestCount`.
+    /// The metric's name, such as `RequestCount`. Required, or `expression`.
     pub metric: Option<At<String>>,
-    /// All of the metric's dimensions, with their values; variables may stand in these.
+    /// All of the metric's dimensions, with their values; variables may stand in these. Default: none.
     pub dimensions: BTreeMap<String, At<String>>,
-    /// `Average`, `Sum`, `Minimum`, `Maximum`, `SampleCount`, or a percentile such as `p95`.
+    /// `Average`, `Sum`, `Minimum`, `Maximum`, `SampleCount`, or a percentile such as `p95`; of a count it is `Sum`, of a latency its `quantile`. Required of a value.
     pub stat: Option<At<Statistic>>,
-    /// Metric math over `metrics`, by their names: `100 * errors / requests`.
+    /// Metric math over `metrics`, by their names: `100 * errors / requests`. Required, or `metric`.
     pub expression: Option<At<String>>,
-    /// The metrics of an `expression`, by names that begin with a small letter.
+    /// The metrics of an `expression`, by names that begin with a small letter. Required with `expression`.
     pub metrics: BTreeMap<String, StatText>,
-    /// How long the stretch is that one data point speaks of. Default: 1m.
+    /// How long the stretch is that one data point speaks of: whole minutes up to 1h, or 1s, 5s, 10s, 20s, 30s where the metric has them. Default: 1m.
     pub period: Option<At<Stretch>>,
-    /// How long after its end a period is complete; what is incomplete is not judged. Default: 2m.
+    /// How long after its end a period is complete, 15m at most; what is incomplete is not judged. Default: 2m.
     pub delay: Option<At<Stretch>>,
-    /// The unit that CloudWatch keeps it in, where limits are written in another or it is not known.
+    /// The unit that CloudWatch keeps it in, where limits are written in another or it is not known. Default: what is known of the metric.
     pub unit: Option<At<MetricWord>>,
     /// Another metric of the same namespace and dimensions: where its sum is above zero, a missing value is a zero. Default: `RequestCount` for the counts of `AWS/ApplicationELB`.
     pub beside: Option<At<String>>,
@@ -69,13 +69,13 @@ pub(super) struct CloudWatchText {
     expecting = "`{ namespace: ..., metric: ..., dimensions: {...}, stat: Sum }`"
 )]
 pub(super) struct StatText {
-    /// Such as `AWS/ApplicationELB`.
+    /// The namespace, such as `AWS/ApplicationELB`. Required.
     pub namespace: Option<At<String>>,
-    /// Such as `RequestCount`.
+    /// The metric's name, such as `RequestCount`. Required.
     pub metric: Option<At<String>>,
-    /// All of the metric's dimensions, with their values; variables may stand in these.
+    /// All of the metric's dimensions, with their values; variables may stand in these. Default: none.
     pub dimensions: BTreeMap<String, At<String>>,
-    /// `Average`, `Sum`, `Minimum`, `Maximum`, `SampleCount`, or a percentile such as `p95`.
+    /// `Average`, `Sum`, `Minimum`, `Maximum`, `SampleCount`, or a percentile such as `p95`. Required.
     pub stat: Option<At<Statistic>>,
 }
 
@@ -83,7 +83,7 @@ pub(super) struct StatText {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, expecting = "`{ names: [ALARM] }`")]
 pub(super) struct AlarmText {
-    /// Their names; variables may stand in them.
+    /// Their names, no ARNs and no patterns; variables may stand in them. Required.
     #[schemars(length(min = 1, max = 100))]
     pub names: Option<Vec<At<String>>>,
 }

@@ -41,16 +41,16 @@ pub(super) struct GateText {
 pub(super) struct TimesText {
     /// Whose days freezes and holidays are. Default: UTC.
     pub zone: Option<At<Zone>>,
-    /// A deployment outside all of these is warned of.
+    /// A deployment outside all of these is warned of; 50 at most. Default: none.
     #[schemars(length(max = 50))]
     pub prefer: Option<Vec<At<Interval>>>,
-    /// A deployment within one of these is warned of.
+    /// A deployment within one of these is warned of; 50 at most. Default: none.
     #[schemars(length(max = 50))]
     pub avoid: Option<Vec<At<Interval>>>,
-    /// Within one of these the answer is no.
+    /// Within one of these the answer is no; 50 at most. Default: none.
     #[schemars(length(max = 50))]
     pub freeze: Option<Vec<FreezeText>>,
-    /// A calendar file (iCalendar, `.ics`) beside the file that names it, with the holidays.
+    /// A calendar file (iCalendar, `.ics`) beside the file that names it, with the holidays. Default: none.
     pub holidays: Option<At<CalendarName>>,
     /// What a holiday means. Default: warn.
     pub on_holiday: Option<At<Stance>>,
@@ -64,19 +64,22 @@ pub(super) struct TimesText {
     expecting = "`{ name: ..., from: DATE, to: DATE }` or `{ name: ..., every_year: 12-20..12-26 }`"
 )]
 pub(super) struct FreezeText {
+    /// What it is called where people are told of it. Required.
     pub name: Option<At<String>>,
+    /// The first day. Required with `to`, or `every_year`.
     pub from: Option<At<Day>>,
+    /// The last day, which is within it. Required with `from`, or `every_year`.
     pub to: Option<At<Day>>,
-    /// `12-20..12-26`, `12-24`, `4th Thu of Nov`, or the week, Monday to Sunday, that holds such a day: `week of 4th Thu of Nov`.
+    /// `12-20..12-26`, `12-24`, `4th Thu of Nov`, or the week, Monday to Sunday, that holds such a day: `week of 4th Thu of Nov`. Required, or `from` and `to`.
     pub every_year: Option<At<Yearly>>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, expecting = "`{ environment: staging, for: 24h }`")]
 pub(super) struct SoakText {
-    /// Another policy's environment.
+    /// Another policy's environment. Required.
     pub environment: Option<At<String>>,
-    /// How long it must have been in service there without a breach. At most 30d.
+    /// How long it must have been in service there without a breach. At most 30d. Required.
     #[serde(rename = "for")]
     pub for_: Option<At<Stretch>>,
     /// What the service is called there; a `*` stands for what the one of `match.service` matched. Default: as here.

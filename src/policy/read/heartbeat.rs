@@ -28,15 +28,15 @@ const MOST_MISSES: f64 = 10.0;
     expecting = "`{ job: auto-push, schedule: \"0 * * * *\", late: 10m }`"
 )]
 pub(super) struct HeartbeatText {
-    /// Its name, as it beats: `${service}`, `${environment}` and `${cluster}` may stand in it. On Render the name of the cron job.
+    /// Its name, as it beats: `${service}`, `${environment}` and `${cluster}` may stand in it. On Render the name of the cron job. Required.
     pub job: Option<At<String>>,
-    /// When it runs: five fields of cron, such as `59 23 * * *`.
+    /// When it runs: five fields of cron, such as `59 23 * * *`. Required.
     pub schedule: Option<At<String>>,
     /// The time zone of the schedule. Default: UTC.
     pub time_zone: Option<At<String>>,
     /// How long after its time a run may end, 24h at most. Default: 10m.
     pub late: Option<At<Stretch>>,
-    /// How many runs in a row have to be missed or failed. Default: 1.
+    /// How many runs in a row have to be missed or failed, 1 to 10. Default: 1.
     pub misses: Option<At<Count>>,
 }
 

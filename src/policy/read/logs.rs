@@ -16,9 +16,9 @@ const LONGEST_PATTERN: usize = 1024;
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, expecting = "`{ group: /ecs/api, pattern: ERROR }`")]
 pub(super) struct LogsText {
-    /// The log group's name. Variables may stand in it: `/ecs/${service}`.
+    /// The log group's name. Variables may stand in it: `/ecs/${service}`. Required.
     pub group: Option<At<String>>,
-    /// A filter pattern of CloudWatch Logs: `ERROR`, `?ERROR ?Exception`, `{ $.level = "error" }`.
+    /// A filter pattern of CloudWatch Logs: `ERROR`, `?ERROR ?Exception`, `{ $.level = "error" }`. No variables stand in it. Required.
     pub pattern: Option<At<String>>,
 }
 

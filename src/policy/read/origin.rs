@@ -45,13 +45,13 @@ pub(super) enum SourceText {
     expecting = "`prometheus`, or `{ scrape: https://.../metrics }`"
 )]
 pub(super) struct PagesText {
-    /// The page of every instance, or several. `${service}`, `${environment}` and `${cluster}` may stand in it. The daemon's settings must allow it under `outbound`.
+    /// The page of every instance, or several, 20 at most. `${service}`, `${environment}` and `${cluster}` may stand in it. The daemon's settings must allow it under `outbound`. Required.
     pub scrape: Option<Urls>,
     /// From one reading to the next, from 1s to 1m. Default: 15s.
     pub every: Option<At<Stretch>>,
-    /// Whether each address that the page's name resolves to is an instance of its own, as with a name of a service discovery. Default: false, the name is one instance.
+    /// Whether each address that the page's name resolves to is an instance of its own, as with a name of a service discovery. Without it the name is one instance. Default: false.
     pub each_address: Option<At<bool>>,
-    /// Sent along. A secret of the settings is written `${secrets.NAME}`.
+    /// Headers that are sent along. A secret of the settings is written `${secrets.NAME}`. Default: none.
     pub headers: BTreeMap<String, At<String>>,
     /// How long an answer may take, 30s at most. Default: 5s.
     pub timeout: Option<At<Stretch>>,

@@ -30,9 +30,9 @@ const MOST_STEPS: usize = 20;
     expecting = "`{ command: smoke }` or `{ requests: [{ get: https://... }] }`"
 )]
 pub(super) struct ProbeText {
-    /// The name of a command under `commands` of the daemon's settings. Exit code 0 is good.
+    /// The name of a command under `commands` of the daemon's settings. Exit code 0 is good. Required, or `requests`.
     pub command: Option<At<String>>,
-    /// One after the other, up to the first that fails. The daemon's settings must allow them under `outbound`.
+    /// One after the other, up to the first that fails; 20 at most. The daemon's settings must allow them under `outbound`. Required, or `command`.
     pub requests: Option<Vec<StepText>>,
     /// From the beginning of one run to that of the next; after a failure the next one begins within 30s. Default: 5m.
     pub every: Option<At<Stretch>>,
@@ -48,14 +48,15 @@ pub(super) struct ProbeText {
     expecting = "`{ get: https://..., expect: { status: 200 } }`"
 )]
 pub(super) struct StepText {
-    /// The address that is asked. Redirects are followed.
+    /// The address that is asked. Redirects are followed. Required, or `post`.
     pub get: Option<At<Sent>>,
-    /// The address that the `body` is sent to.
+    /// The address that the `body` is sent to. Required, or `get`.
     pub post: Option<At<Sent>>,
-    /// JSON, in whose strings variables may stand. Default of a `post`: `{}`.
+    /// What a `post` sends: JSON, in whose strings variables may stand. Default: `{}`.
     pub body: Option<At<Sent>>,
-    /// Sent along. A secret of the settings is written `${secrets.NAME}`.
+    /// Headers that are sent along. A secret of the settings is written `${secrets.NAME}`. Default: none.
     pub headers: BTreeMap<String, At<String>>,
+    /// What the answer must be.
     pub expect: ExpectText,
 }
 
@@ -63,10 +64,11 @@ pub(super) struct StepText {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, expecting = "`{ status: 200, body_contains: Cart }`")]
 pub(super) struct ExpectText {
-    /// Default: 2xx.
+    /// The codes that are good: `200`, `2xx`, or several, `200, 404`. Default: 2xx.
     pub status: Option<At<Codes>>,
+    /// A text that stands in the answer, case and all. Default: none.
     pub body_contains: Option<At<String>>,
-    /// What a JSONPath must find: `{ $.status: ok }`.
+    /// What a JSONPath must find: `{ $.status: ok }`. Default: none.
     pub json: BTreeMap<String, At<String>>,
     /// How long the answer may take, 30s at most. Default: 10s.
     pub within: Option<At<Stretch>>,

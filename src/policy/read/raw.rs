@@ -35,16 +35,16 @@ use crate::policy::{
 #[serde(deny_unknown_fields, default, expecting = "the keys of a policy")]
 #[schemars(title = "deployguard policy")]
 pub(super) struct PolicyFile {
-    /// The version of the policy language: 1.
+    /// The version of the policy language: 1. Required.
     pub version: Option<At<Version>>,
-    /// The policy's name, unique among all files.
+    /// The policy's name, unique among all files. Required.
     pub policy: Option<At<String>>,
-    /// The environment of the services (`production`, `staging`).
+    /// The environment of the services (`production`, `staging`). Required.
     pub environment: Option<At<String>>,
-    /// Which services it guards.
+    /// Which services it guards. Required.
     #[serde(rename = "match")]
     pub matches: Option<MatchText>,
-    /// A bundle of rules to start from.
+    /// A bundle of rules to start from: phases, and checks of CPU, memory and tasks. Default: none.
     pub extends: Option<At<Bundle>>,
     /// A ceiling on what the guard may do: `observe` only says what it would do, `ask` does nothing that nobody pressed, `auto` may act. Default: observe.
     pub mode: Option<At<Mode>>,
@@ -55,16 +55,16 @@ pub(super) struct PolicyFile {
     /// Undeployed services of the same cluster, by their exact names, that show what is not this deployment's doing. Default: none; a baseline against `peers` is then measured on the other guarded services of the cluster.
     #[schemars(length(max = 5), extend("uniqueItems" = true))]
     pub peers: Option<Vec<At<ServiceName>>>,
-    /// Services of the same cluster, by their exact names, that this one needs: if one of them broke first, it is not this deployment's doing.
+    /// Services of the same cluster, by their exact names, that this one needs: if one of them broke first, it is not this deployment's doing. Default: none.
     #[schemars(length(max = 5), extend("uniqueItems" = true))]
     pub depends_on: Option<Vec<At<ServiceName>>>,
-    /// The stretches of a watch, by name, in order of their end.
+    /// The stretches of a watch, by name, in order of their end. Required, or a bundle's.
     pub phases: BTreeMap<String, PhaseText>,
     /// How the phases' shares of the traffic come about.
     pub canary: CanaryText,
     /// How long the first new task is in service before evidence counts. Default: 2m.
     pub grace: Option<At<Stretch>>,
-    /// What is measured, by name. `NAME: off` takes away a check that a bundle or a `_defaults.yaml` brings.
+    /// What is measured, by name. `NAME: off` takes away a check that a bundle or a `_defaults.yaml` brings. Required, or a bundle's.
     #[schemars(with = "BTreeMap<String, CheckOrOff>")]
     pub checks: BTreeMap<String, CheckText>,
     /// What is done about a breach, by severity.
@@ -89,31 +89,33 @@ pub(super) struct PolicyFile {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, expecting = "`{ cluster: ..., service: ... }`")]
 pub(super) struct MatchText {
-    /// The settings' name of an account and region. Default: any.
+    /// The settings' name of a target: an account and region, a cluster of Kubernetes, a workspace of Render. Default: any.
     pub target: Option<At<Pattern>>,
-    /// The ECS cluster.
+    /// The ECS cluster; of Kubernetes the namespace, of Render the workspace. Required.
     pub cluster: Option<At<Pattern>>,
-    /// The ECS service.
+    /// The ECS service; of Kubernetes as `docs/kubernetes.md` says, of Render the group or the service. Required.
     pub service: Option<At<Pattern>>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, expecting = "labels by what they say")]
 pub(super) struct LabelsText {
-    /// Added with the service's name to every `counter` that does not speak of it itself.
+    /// The label with the service's name. It is added to every `counter` that does not speak of it itself; a `query` narrows itself by `${service}`. Default: none.
     pub service: Option<At<LabelName>>,
+    /// The label by whose values the new revision's series are told from the old one's, where both answer at once (blue beside green). Default: none.
     pub version: Option<At<LabelName>>,
+    /// The label with the task, pod or host. During a roll-out the series of instances that were there before show what is not this deployment's doing. Default: none.
     pub instance: Option<At<LabelName>>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, expecting = "`{ until: 15m, interval: 15s }`")]
 pub(super) struct PhaseText {
-    /// Its end, counted from the first new task in service.
+    /// Its end, counted from the first new task in service, 7d at most. Required.
     pub until: Option<At<Stretch>>,
-    /// From one sample to the next. At least 1s.
+    /// From one sample to the next. At least 1s, and shorter than the phase. Required.
     pub interval: Option<At<Stretch>>,
-    /// The share of the traffic that the deployment has in it: a canary's step, where the platform routes by weight. The phase lasts from when that share is seen. From 1% to 100%, more from phase to phase; the last one that has a weight has 100%.
+    /// The share of the traffic that the deployment has in it: a canary's step, where the platform routes by weight. The phase lasts from when that share is seen. From 1% to 100%, more from phase to phase; the last one that has a weight has 100%. Default: none, all of the traffic.
     pub weight: Option<At<Share>>,
 }
 
@@ -129,43 +131,43 @@ pub(super) struct CanaryText {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, expecting = "the keys of a check")]
 pub(super) struct CheckText {
-    /// A share of events; its limits are in percent.
+    /// A share of events; its limits are in percent. Required, or another kind.
     pub ratio: Option<RatioText>,
-    /// A quantile of a histogram; its limits are times.
+    /// A quantile of a histogram; its limits are times. Required, or another kind.
     pub latency: Option<LatencyText>,
-    /// Any instant query; of several series the worst counts.
+    /// Any instant query; of several series the worst counts. Required, or another kind.
     pub query: Option<At<Query>>,
-    /// An instant query whose series are 1 (up) or 0 (down): of several, one that is down counts, but one that was down just before the deployment only once it has been up. Its limits are failures running: `SEV1: 3 failures`.
+    /// An instant query whose series are 1 (up) or 0 (down): of several, one that is down counts, but one that was down just before the deployment only once it has been up. Its limits are failures running: `SEV1: 3 failures`. Required, or another kind.
     pub status: Option<At<Query>>,
-    /// A metric of CloudWatch as a value.
+    /// A metric of CloudWatch as a value. Required, or another kind.
     pub cloudwatch: Option<CloudWatchText>,
-    /// CloudWatch alarms: of several, one in ALARM counts; one that was in ALARM before the deployment does not. Its limits are failures running: `SEV2: 1 failure`.
+    /// CloudWatch alarms: of several, one in ALARM counts; one that was in ALARM before the deployment does not. Its limits are failures running: `SEV2: 1 failure`. Required, or another kind.
     pub alarm: Option<AlarmText>,
-    /// A number out of the answer of a JSON API. With `${since}` in the request its past can be asked for too.
+    /// A number out of the answer of a JSON API. With `${since}` in the request its past can be asked for too. Required, or another kind.
     pub json: Option<JsonText>,
-    /// A health endpoint: up or down, and each check in its JSON by its own name. What was down before the deployment counts once it has been up. Its limits are failures running: `SEV1: 3 failures`.
+    /// A health endpoint: up or down, and each check in its JSON by its own name. What was down before the deployment counts once it has been up. Its limits are failures running: `SEV1: 3 failures`. Required, or another kind.
     pub http: Option<HttpText>,
-    /// Events of CloudWatch Logs that match a filter pattern, counted within the window. Their text is never kept or shown. A log that falls silent counts zero: put a health check or a ratio of requests beside it.
+    /// Events of CloudWatch Logs that match a filter pattern, counted within the window. Their text is never kept or shown. A log that falls silent counts zero: put a health check or a ratio of requests beside it. Required, or another kind.
     pub logs: Option<LogsText>,
-    /// A smoke test or a user flow, run at the start of the roll-out, when the grace has ended, and then every so often: up or down. What failed before the deployment counts once it has been good. Its limits are failures running: `SEV1: 2 failures`.
+    /// A smoke test or a user flow, run at the start of the roll-out, when the grace has ended, and then every so often: up or down. What failed before the deployment counts once it has been good. Its limits are failures running: `SEV1: 2 failures`. Required, or another kind.
     pub probe: Option<ProbeText>,
-    /// A scheduled job that beat regularly before the deployment: down when a run is missed or fails. Its limits are failures running, of samples; its state lasts until the next run: `SEV3: 1 failure`.
+    /// A scheduled job that beat regularly before the deployment: down when a run is missed or fails. Its limits are failures running, of samples; its state lasts until the next run: `SEV3: 1 failure`. Required, or another kind.
     pub heartbeat: Option<HeartbeatText>,
-    /// The tasks of the deployment, as the platform shows them; no metric is needed. `failures`: how many came to harm in ten minutes, such as `SEV2: "> 2"`. `running`: the share of the desired tasks that run after the roll-out. `healthy_targets`: the share of the load balancer's targets that are healthy.
+    /// The tasks of the deployment, as the platform shows them; no metric is needed. `failures`: how many came to harm in ten minutes, such as `SEV2: "> 2"`. `running`: the share of the desired tasks that run after the roll-out. `healthy_targets`: the share of the load balancer's targets that are healthy. Required, or another kind.
     pub tasks: Option<At<TaskGauge>>,
-    /// Inside it the check is healthy, whatever its baseline says.
+    /// Inside it the check is healthy, whatever its baseline says. Default: none.
     pub normal: Option<At<Bound>>,
-    /// Limits by severity, with `for 5m` if they must hold for a while. Of a `status`: `3 failures`.
+    /// Limits by severity, with `for 5m` if they must hold for a while. Of what is up or down: `3 failures`. Required, or `baseline` or `leak`.
     pub breach: BreachText,
-    /// When the check is worse than before the deployment.
+    /// When the check is worse than before the deployment. It counts only outside `normal`. Default: none.
     pub baseline: Option<BaselineText>,
-    /// When a `query` that worsens steadily is on its way to a wall.
+    /// When a `query` that worsens steadily is on its way to a wall. Default: none.
     pub leak: Option<LeakText>,
     /// Events in the window below which there is too little traffic to tell. Default: 20.
     pub min_traffic: Option<At<Count>>,
     /// How far back a sample looks. Default: the phase's interval, at least 1m; of a `json` value and of `logs` 5m.
     pub window: Option<At<Stretch>>,
-    /// Where its `counter`, `query` or `status` is read, if not where the policy says.
+    /// Where its `counter`, `query` or `status` is read. Default: where the policy's `source` says.
     pub source: Option<SourceText>,
     /// Whether a watch may pass though it was never measured in it. Once it has been, it counts as every other. Default: false.
     pub optional: Option<At<bool>>,
@@ -191,11 +193,11 @@ enum Off {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, expecting = "`{ bad: ..., total: ... }`")]
 pub(super) struct RatioText {
-    /// The events that are bad. The limits speak of their share.
+    /// The events that are bad. The limits speak of their share. Required, or `good`.
     pub bad: Option<CountText>,
-    /// The events that are good, where the bad ones can't be counted. The limits speak of their share.
+    /// The events that are good, where the bad ones can't be counted. The limits speak of their share. Required, or `bad`.
     pub good: Option<CountText>,
-    /// All events.
+    /// All events. Required.
     pub total: Option<CountText>,
 }
 
@@ -203,34 +205,37 @@ pub(super) struct RatioText {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, expecting = "`{ counter: SELECTOR }` or `{ query: PROMQL }`")]
 pub(super) struct CountText {
-    /// A selector of counters, without functions: the window is added to it.
+    /// A selector of counters, without functions: deployguard takes the differences itself. Required, or another of the four.
     pub counter: Option<At<Counter>>,
-    /// A query that counts the events within `[${window}]`.
+    /// A query that counts the events within `[${window}]`. Required, or another of the four.
     pub query: Option<At<CountQuery>>,
-    /// A metric of CloudWatch: the sum of each period.
+    /// A metric of CloudWatch: the sum of each period. Required, or another of the four.
     pub cloudwatch: Option<CloudWatchText>,
-    /// A number out of the answer of a JSON API: the events since `${since}`.
+    /// A number out of the answer of a JSON API: the events since `${since}`. Required, or another of the four.
     pub json: Option<JsonText>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, expecting = "`{ counter: ..._bucket, quantile: 0.95 }`")]
 pub(super) struct LatencyText {
-    /// A selector of a histogram's buckets, in seconds.
+    /// A selector of a histogram's buckets, in seconds. Required, or `cloudwatch`.
     pub counter: Option<At<Buckets>>,
-    /// A metric of CloudWatch: the quantile of each period.
+    /// A metric of CloudWatch: the quantile of each period. Required, or `counter`.
     pub cloudwatch: Option<CloudWatchText>,
-    /// Between 0 and 1.
+    /// Which one, between 0 and 1: `0.95`. Required.
     pub quantile: Option<At<Quantile>>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, expecting = "limits by severity: `{ SEV2: \"> 1%\" }`")]
 pub(super) struct BreachText {
+    /// Beyond it a breach is SEV1, the worst. Default: none.
     #[serde(rename = "SEV1")]
     pub sev1: Option<At<Limit>>,
+    /// Beyond it a breach is SEV2. Default: none.
     #[serde(rename = "SEV2")]
     pub sev2: Option<At<Limit>>,
+    /// Beyond it a breach is SEV3, the mildest. Default: none.
     #[serde(rename = "SEV3")]
     pub sev3: Option<At<Limit>>,
 }
@@ -240,36 +245,36 @@ pub(super) struct BreachText {
 pub(super) struct BaselineText {
     /// `before`: the stretch just before the roll-out. `same-hour`: the same hour on earlier days. `last-week`: the same time a week before. `old-revision`: the old revision at the same time, where `labels` tell the two apart. `peers`: the policy's `peers` at the same time, or without them the other guarded services of the cluster. Default: [before].
     pub against: Option<Vec<At<Against>>>,
-    /// How many times as bad as the baseline a breach is.
+    /// How many times as bad as the baseline a breach is. Required.
     pub worse_by: Option<At<Times>>,
-    /// Of a baseline breach. Default: the mildest of the check's limits, or SEV3.
+    /// The severity of a baseline breach. Default: the mildest of the check's limits, or SEV3.
     pub severity: Option<At<Severity>>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, expecting = "`{ wall: 100%, within: 24h }`")]
 pub(super) struct LeakText {
-    /// Where it ends, in the unit of the check's limits: `100%`, `2 GiB`.
+    /// Where it ends, in the unit of the check's limits: `100%`, `2 GiB`. Required.
     pub wall: Option<At<Wall>>,
-    /// How soon it would be there, at the pace that is measured. At most 30d.
+    /// How soon it would be there, at the pace that is measured. At most 30d. Required.
     pub within: Option<At<Stretch>>,
-    /// Of a leak. Default: the mildest of the check's limits, or SEV2.
+    /// The severity of a leak. Default: the mildest of the check's limits, or SEV2.
     pub severity: Option<At<Severity>>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, expecting = "actions by severity")]
 pub(super) struct ActionsText {
-    /// Default: rollback.
+    /// What is done about a SEV1. Default: rollback.
     #[serde(rename = "SEV1")]
     pub sev1: Option<ActionText>,
-    /// Default: ask for 15m, then escalate.
+    /// What is done about a SEV2. Default: `{ ask: 15m, on_timeout: escalate }`.
     #[serde(rename = "SEV2")]
     pub sev2: Option<ActionText>,
-    /// Default: notify.
+    /// What is done about a SEV3. Default: notify.
     #[serde(rename = "SEV3")]
     pub sev3: Option<ActionText>,
-    /// `{ 1h: ask }`: after that long in service a rollback is asked for instead of done; `{}`: never.
+    /// From that long in service on a rollback is asked for instead of done; `{}`: never. Default: `{ 1h: ask }`.
     pub after: BTreeMap<String, At<AskInstead>>,
     /// The longest that a person may hold a decision, because a fix is on the way. Default: 15m.
     pub hold: Option<At<Stretch>>,
@@ -285,9 +290,9 @@ pub(super) enum ActionText {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct AskText {
-    /// How long an answer is waited for.
+    /// How long an answer is waited for. Required.
     pub ask: Option<At<Stretch>>,
-    /// What follows when nobody answers. Default: escalate.
+    /// What follows when nobody answers: `escalate`, people are called again and nothing else is done; `rollback`, in mode auto. Default: escalate.
     pub on_timeout: Option<At<OnTimeout>>,
 }
 
@@ -301,7 +306,7 @@ pub(super) struct NoDataText {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, expecting = "the keys of `rollback`")]
 pub(super) struct RollbackText {
-    /// The newest revision that a watch found good.
+    /// What a rollback goes to: the newest revision that a watch found good. Default: known-good.
     pub to: Option<At<KnownGood>>,
     /// The phase at whose end a revision is provisionally known-good. Default: short-term, or else the second phase.
     pub known_good_after: Option<At<String>>,
@@ -315,12 +320,11 @@ pub(super) struct RollbackText {
     pub recover_within: Option<At<Stretch>>,
     /// How long after a rollback of a service the next one waits for a person. Default: 1h.
     pub cooldown: Option<At<Stretch>>,
-    /// Whether a rollback may register a task definition revision pinned to the known-good image
-    /// digests, where a tag means another image by now. Default: false.
+    /// Whether a rollback may register a task definition revision pinned to the known-good image digests, where a tag means another image by now. Default: false.
     pub pin_digests: Option<At<bool>>,
     /// What brings the target back, of the daemon's settings: `{ command: NAME }` or `{ webhook: NAME }`. Default: the platform's own call.
     pub by: Option<ActuatorText>,
-    /// What turns the service's maintenance mode on before a rollback, and off once the target is in place.
+    /// What turns the service's maintenance mode on before a rollback, and off once the target is in place. Default: none.
     pub maintenance: Option<MaintenanceText>,
     /// What there is to undo a migration with, and who decides. deployguard runs none of it.
     pub database: DatabaseText,
@@ -329,9 +333,9 @@ pub(super) struct RollbackText {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, expecting = "`{ command: NAME }` or `{ webhook: NAME }`")]
 pub(super) struct ActuatorText {
-    /// A command of the settings.
+    /// A command of the settings. Required, or `webhook`.
     pub command: Option<At<String>>,
-    /// A webhook of the settings.
+    /// A webhook of the settings. Required, or `command`.
     pub webhook: Option<At<String>>,
 }
 
@@ -342,7 +346,9 @@ pub(super) struct ActuatorText {
     expecting = "`{ on: { command: NAME }, off: { command: NAME } }`"
 )]
 pub(super) struct MaintenanceText {
+    /// What turns it on. Required.
     pub on: Option<ActuatorText>,
+    /// What turns it off. Required.
     pub off: Option<ActuatorText>,
 }
 
@@ -353,22 +359,22 @@ pub(super) struct MaintenanceText {
     expecting = "`{ scripts: [\"rollback/${version}_rollback.sql\"], decided_by: U0DBA }`"
 )]
 pub(super) struct DatabaseText {
-    /// Where the scripts stand that undo a migration; `${version}` and the like as in queries.
+    /// Where the scripts stand that undo a migration; `${version}` and the like as in queries. Default: none.
     pub scripts: Option<Vec<At<Script>>>,
-    /// Who decides whether one is run: `U0DBA`, `pagerduty:NAME` and the like.
+    /// Who decides whether one is run: `U0DBA`, `pagerduty:NAME` and the like. Default: none.
     pub decided_by: Option<At<Decider>>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, expecting = "`{ slack: { channel: C0123ABC } }`")]
 pub(super) struct NotifyText {
+    /// The Slack channel with a thread for each deployment.
     pub slack: SlackText,
     /// Whether the last lines of the log of a task that came to harm are shown in the thread, secrets masked. Default: false.
     pub logs: Option<At<bool>>,
     /// Who is called when about an incident that nobody acknowledges.
     pub escalate: EscalateText,
-    /// Who is told of every incident from its beginning to its end: `webhook:NAME`,
-    /// `pagerduty:NAME` or `email:NAME` of the daemon's settings.
+    /// Who is told of every incident from its beginning to its end: `webhook:NAME`, `pagerduty:NAME` or `email:NAME` of the daemon's settings. Default: none.
     pub tell: Option<Vec<At<Told>>>,
     /// Hours in which what is only noted waits for the morning.
     pub quiet: QuietText,
@@ -394,8 +400,7 @@ pub(super) struct QuietText {
     #[serde(rename = "SEV2")]
     #[schemars(skip)]
     pub sev2: Option<At<Hours>>,
-    /// In them a SEV3 only edits the card. At their end it is said if it is still so, or that
-    /// it came and went.
+    /// In them a SEV3 only edits the card. At their end it is said if it is still so, or that it came and went. Default: none.
     #[serde(rename = "SEV3")]
     pub sev3: Option<At<Hours>>,
 }
@@ -407,10 +412,13 @@ pub(super) struct QuietText {
     expecting = "rungs by severity, such as `{ SEV1: [0m S0ONCALL, 5m U0MANAGER] }`"
 )]
 pub(super) struct EscalateText {
+    /// Who is called about a SEV1, and how long after the incident's beginning. Default: none.
     #[serde(rename = "SEV1")]
     pub sev1: Option<Vec<At<RungText>>>,
+    /// Who is called about a SEV2. Default: none.
     #[serde(rename = "SEV2")]
     pub sev2: Option<Vec<At<RungText>>>,
+    /// Who is called about a SEV3. Default: none.
     #[serde(rename = "SEV3")]
     pub sev3: Option<Vec<At<RungText>>>,
 }
@@ -418,9 +426,9 @@ pub(super) struct EscalateText {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, expecting = "`{ channel: C0123ABC }`")]
 pub(super) struct SlackText {
-    /// The channel's id.
+    /// The channel's id, not its name. Default: none, nothing is posted.
     pub channel: Option<At<SlackId>>,
-    /// The ids of the people and groups that a page mentions.
+    /// The ids of the people and groups that a page mentions. Default: none.
     pub page: Option<Vec<At<PersonId>>>,
 }
 

@@ -35,7 +35,7 @@ pub(super) trait Scalar: Sized {
     fn parse(text: &str) -> Result<Self, Mistake>;
 
     fn schema() -> Schema {
-        json_schema!({ "type": "string", "description": Self::EXPECTED })
+        json_schema!({ "type": "string" })
     }
 }
 
@@ -62,8 +62,15 @@ impl<T: Scalar> JsonSchema for At<T> {
         T::EXPECTED.into()
     }
 
+    /// What may stand there is the title, because the description is the key's own. Words
+    /// that are listed need none.
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        T::schema()
+        let mut schema = T::schema();
+        let is_listed = schema.get("enum").is_some() || schema.get("const").is_some();
+        if !is_listed && schema.get("type").is_none_or(|kind| kind != "boolean") {
+            schema.insert("title".to_owned(), T::EXPECTED.into());
+        }
+        schema
     }
 }
 

@@ -55,17 +55,17 @@ pub(super) enum HttpText {
     expecting = "a URL, or `{ url: https://..., expect: [200] }`"
 )]
 pub(super) struct HealthText {
-    /// Its address. Variables may stand in it: `https://${service}.example.com/health`. The daemon's settings must allow it under `outbound`.
+    /// Its address. Variables may stand in it: `https://${service}.example.com/health`. The daemon's settings must allow it under `outbound`. Required.
     pub url: Option<At<Sent>>,
     /// How long an answer may take, 30s at most. Default: 5s.
     pub timeout: Option<At<Stretch>>,
     /// The answers that are healthy. Default: 200 to 299.
     pub expect: Option<Vec<At<Code>>>,
-    /// Sent along. A secret of the settings is written `${secrets.NAME}`.
+    /// Headers that are sent along. A secret of the settings is written `${secrets.NAME}`. Default: none.
     pub headers: BTreeMap<String, At<String>>,
-    /// Checks in the endpoint's answer, by their names, that are somebody else's: they never count. `status` stands for the endpoint as a whole.
+    /// Checks in the endpoint's answer, by their names, that are somebody else's: they never count. `status` stands for the endpoint as a whole. Default: none.
     pub depends_on: Option<Vec<At<String>>>,
-    /// A JSONPath to the version that answers: `$.version`.
+    /// A JSONPath to the version that answers: `$.version`. It judges nothing, and is told beside what is down. Default: none.
     pub version: Option<At<JsonPathText>>,
 }
 
@@ -73,17 +73,17 @@ pub(super) struct HealthText {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, expecting = "`{ url: https://..., path: $.count }`")]
 pub(super) struct JsonText {
-    /// Its address. Beside the usual variables there are `${since}` and `${until}` (RFC 3339; with `_s` or `_ms` since the epoch) and `${window}` (`5m`). The daemon's settings must allow it under `outbound`.
+    /// Its address. Beside the usual variables there are `${since}` and `${until}` (RFC 3339; with `_s` or `_ms` since the epoch) and `${window}` (`5m`). The daemon's settings must allow it under `outbound`. Required.
     pub url: Option<At<Sent>>,
-    /// `GET`, or `POST` with a `body`.
+    /// `GET`, or `POST` with a `body`. Default: `POST` where there is a `body`, or else `GET`.
     pub method: Option<At<MethodWord>>,
-    /// JSON, in whose strings variables may stand.
+    /// JSON, in whose strings variables may stand. Default: none.
     pub body: Option<At<Sent>>,
-    /// A JSONPath to a number: `$.count`. Of several numbers the worst counts.
+    /// A JSONPath to a number: `$.count`. Of several numbers the worst counts. Required.
     pub path: Option<At<JsonPathText>>,
     /// Whether the number of what the path finds is the value. Default: false.
     pub count: Option<At<bool>>,
-    /// Sent along. A secret of the settings is written `${secrets.NAME}`.
+    /// Headers that are sent along. A secret of the settings is written `${secrets.NAME}`. Default: none.
     pub headers: BTreeMap<String, At<String>>,
     /// How long an answer may take, 30s at most. Default: 5s.
     pub timeout: Option<At<Stretch>>,
