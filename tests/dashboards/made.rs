@@ -22,6 +22,9 @@ enum Shape {
 
 use Shape::{Ago, Rises, Stands};
 
+/// The job of the API.
+pub const JOB: &str = "taskflow-api";
+
 /// The labels of an instance of the API on ECS, where Prometheus has given it a job as well.
 const BLUE: &str = r#"job="taskflow-api",service="taskflow-api",environment="production",version="v1.4.0",instance="10.0.0.1:3000""#;
 const GREEN: &str = r#"job="taskflow-api",service="taskflow-api",environment="production",version="v1.5.0",instance="10.0.0.2:3000""#;
@@ -43,19 +46,45 @@ const API: &[(&str, &str, Shape)] = &[
     ("process_cpu_seconds_total", "", Rises(0.45)),
     ("process_resident_memory_bytes", "", Stands(3e8)),
     ("process_start_time_seconds", "", Ago(9_000.0)),
-    ("ecs_container_cpu_usage_seconds_total", r#"container_name="app""#, Rises(0.45)),
-    ("ecs_task_cpu_limit_vcpus", "", Stands(1.0)),
-    ("ecs_container_memory_usage_bytes", r#"container_name="app""#, Stands(4e8)),
-    ("ecs_container_memory_page_cache_size_bytes", r#"container_name="app""#, Stands(1e8)),
     ("taskflow_active_users", "", Stands(120.0)),
     ("taskflow_tasks_created_total", "", Rises(0.02)),
     ("taskflow_comments_created_total", "", Rises(0.05)),
     ("taskflow_time_tracked_seconds_total", "", Rises(40.0)),
 ];
 
+/// The exporter beside each instance of it, which has a job and a port of its own.
+const SIDECARS: &[&str] = &[
+    r#"job="ecs",service="taskflow-api",environment="production",instance="10.0.0.1:9779""#,
+    r#"job="ecs",service="taskflow-api",environment="production",instance="10.0.0.2:9779""#,
+];
+
+/// What each shows.
+const TASK: &[(&str, &str, Shape)] = &[
+    ("ecs_container_cpu_usage_seconds_total", r#"container_name="app""#, Rises(0.45)),
+    ("ecs_task_cpu_limit_vcpus", "", Stands(1.0)),
+    ("ecs_container_memory_usage_bytes", r#"container_name="app""#, Stands(4e8)),
+    ("ecs_container_memory_page_cache_size_bytes", r#"container_name="app""#, Stands(1e8)),
+];
+
 /// What the exporters around it show.
 const AROUND: &[(&str, &str, Shape)] = &[
     ("up", r#"job="deployguard",instance="guard:8080""#, Stands(1.0)),
+    // What is down is not the API, and what is young or burns is not it either.
+    ("up", r#"job="redis",instance="cache:9121""#, Stands(0.0)),
+    ("process_cpu_seconds_total", GUARD, Rises(0.9)),
+    ("process_cpu_seconds_total", NODE, Rises(0.005)),
+    ("process_cpu_seconds_total", DATABASE, Rises(0.005)),
+    ("process_resident_memory_bytes", GUARD, Stands(9e9)),
+    ("process_resident_memory_bytes", NODE, Stands(2e7)),
+    ("process_resident_memory_bytes", DATABASE, Stands(2e7)),
+    ("process_start_time_seconds", GUARD, Ago(60.0)),
+    ("process_start_time_seconds", NODE, Ago(60.0)),
+    ("process_start_time_seconds", DATABASE, Ago(60.0)),
+    (
+        "probe_success",
+        r#"job="blackbox",instance="https://staging.taskflow.app/health""#,
+        Stands(0.0),
+    ),
     ("probe_success", r#"job="blackbox",instance="https://taskflow.app/health""#, Stands(1.0)),
     ("probe_success", r#"job="blackbox-cdn",instance="https://cdn.taskflow.app/""#, Stands(1.0)),
     ("redis_up", r#"job="redis",instance="cache:9121""#, Stands(1.0)),
@@ -65,6 +94,13 @@ const AROUND: &[(&str, &str, Shape)] = &[
         "pg_stat_activity_count",
         r#"job="postgres",instance="db:9187",datname="taskflow",state="active""#,
         Stands(12.0),
+    ),
+    // A small server that is nearly full, beside a large one.
+    ("pg_settings_max_connections", r#"job="postgres",instance="db-2:9187""#, Stands(20.0)),
+    (
+        "pg_stat_activity_count",
+        r#"job="postgres",instance="db-2:9187",datname="reports",state="idle""#,
+        Stands(18.0),
     ),
     ("pg_stat_database_xact_commit", DATABASE, Rises(200.0)),
     ("pg_stat_database_xact_rollback", DATABASE, Rises(0.5)),
@@ -76,6 +112,9 @@ const AROUND: &[(&str, &str, Shape)] = &[
     ("node_memory_MemTotal_bytes", NODE, Stands(16e9)),
     ("node_disk_read_bytes_total", r#"job="node",instance="n1:9100",device="sda""#, Rises(1e5)),
     ("node_disk_written_bytes_total", r#"job="node",instance="n1:9100",device="sda""#, Rises(2e5)),
+    // The same bytes once more.
+    ("node_disk_read_bytes_total", r#"job="node",instance="n1:9100",device="dm-0""#, Rises(1e5)),
+    ("node_network_receive_bytes_total", CONTAINER, Rises(3e5)),
     ("node_network_receive_bytes_total", LINK, Rises(3e5)),
     ("node_network_transmit_bytes_total", LINK, Rises(4e5)),
     ("node_filesystem_avail_bytes", DISK, Stands(5e10)),
@@ -84,6 +123,8 @@ const AROUND: &[(&str, &str, Shape)] = &[
 
 const DATABASE: &str = r#"job="postgres",instance="db:9187",datname="taskflow""#;
 const NODE: &str = r#"job="node",instance="n1:9100""#;
+const GUARD: &str = r#"job="deployguard",instance="guard:8080""#;
+const CONTAINER: &str = r#"job="node",instance="n1:9100",device="veth1f0c""#;
 const LINK: &str = r#"job="node",instance="n1:9100",device="eth0""#;
 const DISK: &str = r#"job="node",instance="n1:9100",mountpoint="/",fstype="ext4""#;
 
@@ -115,12 +156,14 @@ const OWN: &[(&str, &str, Shape)] = &[
     ("readings_total", r#"result="ok""#, Rises(2.0)),
     ("source_requests_total", r#"source="prometheus",result="ok""#, Rises(2.0)),
     ("source_requests_total", r#"source="prometheus",result="unreachable""#, Rises(0.1)),
+    ("source_requests_total", r#"source="health",result="refused""#, Rises(0.1)),
     ("source_request_duration_seconds_bucket", r#"source="prometheus",le="1""#, Rises(2.0)),
     ("source_request_duration_seconds_bucket", r#"source="prometheus",le="+Inf""#, Rises(2.1)),
     ("cloudwatch_metrics_total", r#"target="default""#, Rises(0.1)),
     ("platform_looks_total", r#"result="ok""#, Rises(0.2)),
     ("events_total", r#"path="sqs",result="looked""#, Rises(0.1)),
     ("blind", r#"place="default/shop""#, Stands(1.0)),
+    ("blind", r#"place="the page http://shop:3000/metrics""#, Stands(1.0)),
     ("paused", r#"scope="all""#, Stands(1.0)),
     ("policy_broken", "", Stands(0.0)),
     ("policy_reloads_total", r#"result="broken""#, Rises(0.001)),
@@ -145,9 +188,16 @@ const OWN: &[(&str, &str, Shape)] = &[
     ),
 ];
 
+/// What one shows that stands by and has led before.
+const STANDBY: &[(&str, &str, Shape)] = &[
+    ("leading", "", Stands(0.0)),
+    ("blind", r#"place="Prometheus""#, Stands(1.0)),
+    ("policy_broken", "", Stands(1.0)),
+];
+
 /// The guard's own names, whole, each with the labels that it is made with.
 pub fn own() -> impl Iterator<Item = (String, &'static str)> {
-    OWN.iter().map(|(name, labels, _)| (format!("deployguard_{name}"), *labels))
+    OWN.iter().chain(STANDBY).map(|(name, labels, _)| (format!("deployguard_{name}"), *labels))
 }
 
 /// All of it, up to `end`, in seconds of Unix time.
@@ -158,12 +208,20 @@ pub fn openmetrics(end: i64) -> String {
             write(&mut text, name, &joined(instance, more), *shape, end);
         }
     }
+    for instance in SIDECARS {
+        for (name, more, shape) in TASK {
+            write(&mut text, name, &joined(instance, more), *shape, end);
+        }
+    }
     for (name, labels, shape) in AROUND {
         write(&mut text, name, labels, *shape, end);
     }
-    for (name, more, shape) in OWN {
-        let labels = joined(r#"job="deployguard",instance="guard:8080""#, more);
-        write(&mut text, &format!("deployguard_{name}"), &labels, *shape, end);
+    let standby = r#"job="deployguard",instance="guard-2:8080""#;
+    for (instance, shown) in [(GUARD, OWN), (standby, STANDBY)] {
+        for (name, more, shape) in shown {
+            let labels = joined(instance, more);
+            write(&mut text, &format!("deployguard_{name}"), &labels, *shape, end);
+        }
     }
     text + "# EOF\n"
 }

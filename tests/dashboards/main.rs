@@ -14,6 +14,7 @@ mod made;
 mod names;
 mod queries;
 mod rules;
+mod values;
 
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -52,6 +53,7 @@ fn text<'a>(value: &'a Value, key: &str) -> &'a str {
 }
 
 /// A query of a dashboard.
+#[derive(Default)]
 struct Asked {
     /// Where it stands, in words.
     place: String,
@@ -61,6 +63,20 @@ struct Asked {
     legend: String,
     /// Asked for the latest moment only.
     instant: bool,
+    /// What its dashboard's variables are where nothing was chosen, as far as that is not `.*`.
+    given: Vec<(String, String)>,
+}
+
+impl Asked {
+    /// As Grafana sends it where nothing was chosen.
+    fn as_sent(&self) -> String {
+        with(&self.expression, &self.given)
+    }
+}
+
+/// Whether Grafana takes all the values that a variable's query finds for its "All".
+fn is_listed(variable: &Value) -> bool {
+    variable["type"] == "query" && variable["allValue"].is_null()
 }
 
 impl Dashboard {
@@ -78,9 +94,19 @@ impl Dashboard {
         list(&self.json["annotations"]["list"]).iter().filter(|one| one["builtIn"] != 1)
     }
 
+    /// What its variables are where nothing was chosen, as far as that is not `.*`.
+    fn given(&self) -> Vec<(String, String)> {
+        let value = |variable: &Value| match text(variable, "type") {
+            "textbox" => Some(text(variable, "query").to_owned()),
+            _ => is_listed(variable).then(|| made::JOB.to_owned()),
+        };
+        let all = self.variables().iter();
+        all.filter_map(|one| Some((text(one, "name").to_owned(), value(one)?))).collect()
+    }
+
     /// What its panels and annotations ask.
     fn asked(&self) -> Vec<Asked> {
-        let file = &self.file;
+        let (file, given) = (&self.file, &self.given());
         let of_panels = self.panels().iter().flat_map(|panel| {
             let title = text(panel, "title");
             list(&panel["targets"]).iter().map(move |target| Asked {
@@ -88,13 +114,14 @@ impl Dashboard {
                 expression: text(target, "expr").to_owned(),
                 legend: text(target, "legendFormat").to_owned(),
                 instant: target["instant"] == true,
+                given: given.clone(),
             })
         });
         let of_annotations = self.annotations().map(|one| Asked {
             place: format!("{file}: annotation {}", text(one, "name")),
             expression: text(one, "expr").to_owned(),
             legend: text(one, "titleFormat").to_owned(),
-            instant: false,
+            ..Asked::default()
         });
         of_panels.chain(of_annotations).collect()
     }
@@ -108,13 +135,21 @@ fn variables_in(text: &str) -> Vec<String> {
     VARIABLE.captures_iter(text).map(|found| found[1].to_owned()).collect()
 }
 
-/// A query as Grafana sends it where nothing was chosen: each variable is "All".
+/// A query where each variable is `.*`.
 fn with_all(expression: &str) -> String {
+    with(expression, &[])
+}
+
+/// A query whose variables have these values, and `.*` where none is named.
+fn with(expression: &str, given: &[(String, String)]) -> String {
     let value = |found: &regex::Captures<'_>| match &found[1] {
         // Four times the scrape interval.
         "__rate_interval" => "2m".to_owned(),
         "__range" => "1h".to_owned(),
-        _ => ".*".to_owned(),
+        name => {
+            let named = given.iter().find(|(known, _)| known == name);
+            named.map_or_else(|| ".*".to_owned(), |(_, value)| value.clone())
+        }
     };
     VARIABLE.replace_all(expression, value).into_owned()
 }

@@ -1,10 +1,12 @@
-//! The guard's own metrics, as dashboards, alerts and made series name them, against the code.
+//! The guard's own metrics, as dashboards, alerts and made series name them, against the code and
+//! the table of `docs/metrics.md`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use proc_macro2::{TokenStream, TokenTree};
 use promql_parser::label::MatchOp;
+use promql_parser::parser::{Expr, LabelModifier, VectorSelector, parse};
 use regex::Regex;
 
 use super::queries::selectors;
@@ -24,8 +26,128 @@ const PROMISED: &[&str] = &[
 ];
 const PROMISED_LABELS: &[&str] = &["commit", "method", "phase", "place", "rustc"];
 
-/// Labels that Prometheus gives every series, or a histogram its buckets.
+/// Labels that Prometheus gives every series by its target, or a histogram its buckets.
 const GIVEN: &[&str] = &["instance", "job", "le"];
+/// One that a target may have as well.
+const OF_TARGETS: &[&str] = &["instance", "job", "pod"];
+
+/// Where the metrics stand with their labels; a test of the room that makes them holds it.
+const TABLE: &str = "docs/metrics.md";
+/// What a request to a source comes to.
+const RESULTS: &[&str] = &["error", "ok", "refused", "unreachable"];
+
+/// The labels of each metric, as a series of it has them: of a histogram by its parts.
+type Table = BTreeMap<String, BTreeSet<String>>;
+
+fn table() -> Option<Table> {
+    let text = std::fs::read_to_string(TABLE).ok()?;
+    let row = Regex::new(r"(?m)^\| `(deployguard_\w+)` \| (\w+) \| ([^|]*)\|").unwrap();
+    let mut table = Table::new();
+    for found in row.captures_iter(&text) {
+        let own = found[3].split(',').map(str::trim).filter(|label| !label.is_empty());
+        let all = own.chain(OF_TARGETS.iter().copied()).map(str::to_owned);
+        let all: BTreeSet<String> = all.collect();
+        if &found[2] == "histogram" {
+            for part in ["sum", "count"] {
+                table.insert(format!("{}_{part}", &found[1]), all.clone());
+            }
+            let mut bucket = all;
+            bucket.insert("le".to_owned());
+            table.insert(format!("{}_bucket", &found[1]), bucket);
+        } else {
+            table.insert(found[1].to_owned(), all);
+        }
+    }
+    assert!(table.len() > 25, "{TABLE} has only {:?}", table.keys());
+    Some(table)
+}
+
+/// What is wrong with a selector of ours.
+fn wrong_in(table: &Table, selector: &VectorSelector) -> Vec<String> {
+    let name = selector.name.clone().unwrap_or_default();
+    if !name.starts_with("deployguard_") {
+        return Vec::new();
+    }
+    let Some(labels) = table.get(&name) else {
+        return vec![format!("there is no `{name}`")];
+    };
+    let mut wrong = Vec::new();
+    for matcher in &selector.matchers.matchers {
+        if !labels.contains(&matcher.name) {
+            wrong.push(format!("`{name}` has no label `{}`", matcher.name));
+        }
+        let is_result = name == "deployguard_source_requests_total" && matcher.name == "result";
+        if is_result && !RESULTS.contains(&matcher.value.as_str()) {
+            wrong.push(format!("no request to a source comes to `{}`", matcher.value));
+        }
+    }
+    wrong
+}
+
+/// The labels that the answer to a query has, and none where they are not known, because it is no
+/// metric of ours. What it groups and joins by and is not there goes to `wrong`.
+fn labels_of(table: &Table, asked: &Expr, wrong: &mut Vec<String>) -> Option<BTreeSet<String>> {
+    let missed = |known: Option<&BTreeSet<String>>, by: &[String], wrong: &mut Vec<String>| {
+        let strange = by.iter().filter(|label| known.is_some_and(|all| !all.contains(*label)));
+        wrong.extend(strange.map(|label| format!("by `{label}`, which is not there: {asked}")));
+    };
+    match asked {
+        Expr::VectorSelector(selector) => table.get(selector.name.as_ref()?).cloned(),
+        Expr::MatrixSelector(matrix) => table.get(matrix.vs.name.as_ref()?).cloned(),
+        Expr::Paren(inner) => labels_of(table, &inner.expr, wrong),
+        Expr::Unary(inner) => labels_of(table, &inner.expr, wrong),
+        Expr::Subquery(inner) => labels_of(table, &inner.expr, wrong),
+        Expr::Call(call) => {
+            let all: Vec<_> =
+                call.args.args.iter().map(|one| labels_of(table, one, wrong)).collect();
+            all.into_iter().flatten().next()
+        }
+        Expr::Aggregate(inner) => {
+            let known = labels_of(table, &inner.expr, wrong);
+            let by = match &inner.modifier {
+                Some(LabelModifier::Include(by)) => by.labels.clone(),
+                Some(LabelModifier::Exclude(_)) => return known,
+                None => Vec::new(),
+            };
+            missed(known.as_ref(), &by, wrong);
+            Some(by.into_iter().collect())
+        }
+        Expr::Binary(two) => {
+            let left = labels_of(table, &two.lhs, wrong);
+            let right = labels_of(table, &two.rhs, wrong);
+            let matching = two.modifier.as_ref().and_then(|how| how.matching.as_ref());
+            if let Some(LabelModifier::Include(on)) = matching {
+                missed(left.as_ref(), &on.labels, wrong);
+                missed(right.as_ref(), &on.labels, wrong);
+            }
+            left.or(right)
+        }
+        _ => None,
+    }
+}
+
+#[test]
+fn every_metric_is_asked_for_tested_and_grouped_by_labels_that_it_has_itself() {
+    let Some(table) = table() else {
+        assert_ne!(PROMISED.first(), None, "{TABLE} is not there");
+        return;
+    };
+    let mut wrong = Vec::new();
+    for asked in asked() {
+        let expression = with_all(&asked.expression);
+        let mut found: Vec<String> =
+            selectors(&expression).iter().flat_map(|one| wrong_in(&table, one)).collect();
+        labels_of(&table, &parse(&expression).unwrap(), &mut found);
+        wrong.extend(found.into_iter().map(|why| format!("{}: {why}", asked.place)));
+    }
+    let made = made::own().map(|(name, labels)| format!("{name}{{{labels}}}"));
+    for series in made.chain(rules::series()) {
+        let found = selectors(&series);
+        let found = found.iter().flat_map(|one| wrong_in(&table, one));
+        wrong.extend(found.map(|why| format!("{series}: {why}")));
+    }
+    assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
+}
 
 /// The strings in the code below `path`, macros and attributes included, comments not.
 fn strings(path: &Path) -> BTreeSet<String> {
@@ -86,8 +208,8 @@ fn asked() -> Vec<Asked> {
             Some(Asked {
                 place: format!("{}: ${}", one.file, text(variable, "name")),
                 expression: selector.to_owned(),
-                legend: String::new(),
                 instant: true,
+                ..Asked::default()
             })
         }));
     }

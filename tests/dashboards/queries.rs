@@ -6,12 +6,12 @@ use std::sync::LazyLock;
 use promql_parser::parser::{Expr, VectorSelector, parse};
 use promql_parser::util::{ExprVisitor, walk_expr};
 use regex::Regex;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::world::http::client_builder;
 use super::world::now;
 use super::world::prometheus::Prometheus;
-use super::{Asked, dashboards, list, made, rules, text, with_all};
+use super::{Asked, dashboards, is_listed, list, made, rules, text, with_all};
 
 /// The series end so long before now, in seconds: a block of Prometheus can't have samples of
 /// the time that it is writing itself.
@@ -21,14 +21,14 @@ const SHOWN: i64 = 1800;
 const STEP: &str = "60";
 
 /// A Prometheus that has the made series, which end at `end`.
-struct Made {
+pub struct Made {
     prometheus: Prometheus,
     client: reqwest::Client,
-    end: i64,
+    pub end: i64,
 }
 
 impl Made {
-    async fn start() -> Self {
+    pub async fn start() -> Self {
         let (_, nobody) = tokio::sync::watch::channel(Vec::new());
         let mut prometheus = Prometheus::start(nobody).await.unwrap();
         let end = now().as_second() - GAP;
@@ -47,7 +47,7 @@ impl Made {
     }
 
     /// The series that a query is answered with, as Grafana asks it.
-    async fn series(&self, expression: &str, instant: bool) -> Result<Vec<Value>, String> {
+    pub async fn series(&self, expression: &str, instant: bool) -> Result<Vec<Value>, String> {
         let end = self.end.to_string();
         let data = if instant {
             self.get("query", &[("query", expression), ("time", &end)]).await?
@@ -61,7 +61,7 @@ impl Made {
 
     /// What is wrong with a query, if anything is.
     async fn wrong(&self, asked: &Asked) -> Vec<String> {
-        let expression = with_all(&asked.expression);
+        let expression = asked.as_sent();
         let series = match self.series(&expression, asked.instant).await {
             Ok(series) => series,
             Err(why) => return vec![why],
@@ -156,6 +156,8 @@ async fn every_variable_of_every_dashboard_has_values_to_choose_from() {
             let path = format!("label/{}/values", &found[2]);
             let values = made.get(&path, &within).await.unwrap();
             assert!(!list(&values).is_empty(), "{place}");
+            // Whatever else is scraped, "All" is the API.
+            assert!(!is_listed(variable) || values == json!([made::JOB]), "{place}: {values}");
             seen.insert(query);
         }
     }

@@ -1,5 +1,6 @@
 //! The alerts about the guard itself, by promtool.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 use serde_json::Value;
@@ -7,6 +8,7 @@ use serde_json::Value;
 use super::{Asked, list, text};
 
 const FOLDER: &str = "dashboards/prometheus";
+const TESTS: &str = "deployguard.rules_test.yaml";
 const DOCUMENT: &str = "docs/operating.md";
 
 fn yaml(file: &str) -> Value {
@@ -28,8 +30,8 @@ pub fn asked() -> Vec<Asked> {
     let one = |alert: &Value| Asked {
         place: text(alert, "alert").to_owned(),
         expression: text(alert, "expr").to_owned(),
-        legend: String::new(),
         instant: true,
+        ..Asked::default()
     };
     alerts.iter().map(one).collect()
 }
@@ -40,16 +42,20 @@ pub fn compared() -> Vec<Asked> {
     let mut all = asked();
     // That something is absent is answered with nothing as long as it is there.
     all.retain(|one| !one.expression.starts_with("absent("));
-    let limit = regex::Regex::new(r"(?s)^(.+?) (==|>|<) [0-9.]+$").unwrap();
+    // Who leads is chosen by what it shows.
+    let limit = regex::Regex::new(r"(deployguard_leading == 1)| (?:==|>|<) [0-9.]+").unwrap();
     for one in &mut all {
-        let sides = one.expression.split("\n  and ").map(|side| {
-            limit.captures(side).map_or_else(|| side.to_owned(), |found| found[1].to_owned())
-        });
-        let sides: Vec<String> = sides.collect();
-        // Of two that must hold at once both are there.
-        one.expression = sides.join(" and ");
+        // What must not be there is so in good times, together with what it is missed beside.
+        one.expression = limit.replace_all(&one.expression, "$1").replace(" unless ", " and ");
     }
     all
+}
+
+/// The series of the alerts' tests, as they are written there.
+pub fn series() -> Vec<String> {
+    let tests = yaml(TESTS);
+    let all = list(&tests["tests"]).iter().flat_map(|test| list(&test["input_series"]));
+    all.map(|one| text(one, "series").to_owned()).collect()
 }
 
 fn promtool(arguments: &[&str]) {
@@ -61,12 +67,12 @@ fn promtool(arguments: &[&str]) {
 #[test]
 fn prometheus_takes_the_rules_and_each_alert_fires_and_is_silent_as_its_tests_say() {
     promtool(&["check", "rules", "deployguard.rules.yaml"]);
-    promtool(&["test", "rules", "deployguard.rules_test.yaml"]);
+    promtool(&["test", "rules", TESTS, "deployguard.rules_day_test.yaml"]);
 }
 
 #[test]
 fn every_alert_is_tested_to_fire_and_to_be_silent() {
-    let tests = yaml("deployguard.rules_test.yaml");
+    let tests = yaml(TESTS);
     let (mut fires, mut silent) = (Vec::new(), Vec::new());
     for test in list(&tests["tests"]) {
         for one in list(&test["promql_expr_test"]) {
@@ -92,20 +98,27 @@ fn every_alert_is_tested_to_fire_and_to_be_silent() {
 #[test]
 fn every_alert_says_what_is_so_what_that_means_and_what_to_do() {
     let document = std::fs::read_to_string(DOCUMENT).unwrap();
-    let all = alerts();
-    for alert in &all {
+    // An alert's part goes to the next heading, and begins with its severities.
+    let parts = document.split("\n#").filter_map(|part| part.strip_prefix("## Deployguard"));
+    let parts: BTreeMap<String, &str> =
+        parts.map(|part| (format!("Deployguard{}", part.lines().next().unwrap()), part)).collect();
+    let form = regex::Regex::new(r"\*(critical|warning|none)\*").unwrap();
+    let mut severities = BTreeMap::<String, BTreeSet<String>>::new();
+    for alert in &alerts() {
         let name = text(alert, "alert");
         for key in ["summary", "description", "what_to_do"] {
             assert!(!text(&alert["annotations"], key).is_empty(), "{name} has no `{key}`");
         }
-        let severity = text(&alert["labels"], "severity");
-        assert!(["critical", "warning", "none"].contains(&severity), "{name}: {severity}");
-        let heading = format!("\n**{name}** ({severity})");
-        assert!(document.contains(&heading), "{DOCUMENT} does not explain{heading}");
+        let anchor = format!("{DOCUMENT}#{}", name.to_lowercase());
+        assert_eq!(text(&alert["annotations"], "runbook_url"), anchor, "{name}");
+        let severity = text(&alert["labels"], "severity").to_owned();
+        severities.entry(name.to_owned()).or_default().insert(severity);
     }
-    let form = regex::Regex::new(r"\n\*\*(Deployguard\w+)\*\*").unwrap();
-    for found in form.captures_iter(&document) {
-        let known = all.iter().any(|alert| alert["alert"] == found[1]);
-        assert!(known, "{DOCUMENT} explains {}, which is no alert", &found[1]);
-    }
+    let said = parts.iter().map(|(name, part)| {
+        let found: BTreeSet<String> =
+            form.captures_iter(part).map(|found| found[1].to_owned()).collect();
+        (name.clone(), found)
+    });
+    let said: BTreeMap<String, BTreeSet<String>> = said.collect();
+    assert_eq!(said, severities, "what {DOCUMENT} says of alerts, and what they are");
 }
