@@ -1,6 +1,7 @@
 //! What a rollback would be if somebody asked for it now.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::clock;
 use crate::platform::Accounts;
@@ -13,7 +14,7 @@ pub struct Foresight {
 }
 
 /// A rollback that was not made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Foreseen {
     pub watch: String,
     /// What would be put back, and why that.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::{oneshot, watch};
+use utoipa::ToSchema;
 
 use super::helm::Standing;
 use crate::model::{Alert, Announcement, GateOverride, ServiceKey, Sighting, WatchId};
@@ -90,7 +91,7 @@ pub enum Announced {
 }
 
 /// A pause that is kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Paused {
     /// As it is in force: of a scope that was paused before, the former one.
     #[serde(flatten)]

@@ -67,5 +67,5 @@ pub use pulse::{feel_forever, listen_forever};
 pub use run::{Engine, Parts};
 pub use scraping::{Scraper, scrape_forever};
 pub use socket::{SocketMode, take_presses_forever};
-pub use status::Status;
+pub use status::{Health, Status};
 pub use tenure::{Tenure, Turn, between_turns, turn};

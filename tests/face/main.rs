@@ -10,6 +10,7 @@ mod events;
 mod gate;
 mod house;
 mod labels;
+mod openapi;
 mod passed_on;
 mod pauses;
 mod pictures;
