@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::clock;
 use crate::model::ActFailure;
@@ -19,7 +20,7 @@ pub struct Foresight {
 }
 
 /// A rollback that was not made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Foreseen {
     pub watch: String,
     /// What would be put back, and why that.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::{oneshot, watch};
+use utoipa::ToSchema;
 
 use super::clock;
 use super::helm::Standing;
@@ -92,7 +93,7 @@ pub enum Announced {
 }
 
 /// A pause that is kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Paused {
     /// As it is in force: of a scope that was paused before, the former one.
     #[serde(flatten)]

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// What the daemon knows of itself. Shared; every lock is held for a copy only.
 #[derive(Debug, Default)]
@@ -13,7 +14,7 @@ pub struct Status {
 }
 
 /// Something that can't be asked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Blind {
     pub since: Timestamp,
     /// The latest try.
@@ -31,7 +32,7 @@ const PATIENCE: SignedDuration = SignedDuration::from_mins(1);
 const FORGOTTEN: SignedDuration = SignedDuration::from_hours(1);
 
 /// One reading of the status.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Health {
     /// Mistakes of the latest policy reading; empty when it is in force.
     pub policy_mistakes: Vec<String>,

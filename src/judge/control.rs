@@ -13,6 +13,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::baseline::{Baseline, Usual};
 use super::evidence::Cap;
@@ -22,8 +23,9 @@ use super::value::Pool;
 use crate::policy::Check;
 
 /// Why a service is looked at beside the judged one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ControlRole)]
 pub enum Role {
     OldRevision,
     Peer,

@@ -1,6 +1,7 @@
 //! Where a notice goes, and by which way.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{Body, Recipient};
 
@@ -15,7 +16,7 @@ pub enum Address {
 }
 
 /// Ways that messages go. A message waits for none but those of its own way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Way {
     Slack,

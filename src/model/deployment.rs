@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::ToSchema;
 
 use super::{GitHubOrigin, Service};
 
@@ -73,7 +74,7 @@ impl Span {
 }
 
 /// What people and pipelines say about a deployment.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Facts {
     pub version: Option<String>,
@@ -94,7 +95,7 @@ pub struct Facts {
 }
 
 /// What an announcer says that is there for the database.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Database {
     /// The script that undoes its migration, as people find it. Never run by the guard.
@@ -102,7 +103,7 @@ pub struct Database {
 }
 
 /// May this deployment be undone by putting the old code back?
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RollbackSafe {
     /// The announcer says so.
@@ -147,7 +148,7 @@ impl RollbackSafe {
 }
 
 /// What a deployment puts in place, as the platform names it; see [`Revision::same_as`].
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 pub struct Revision {
     /// ECS: ARN of the task definition. Kubernetes: the ReplicaSet. Render: the commit.
     /// Stored under the name that it had when there was only ECS.

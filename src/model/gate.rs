@@ -5,6 +5,7 @@ use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{Facts, Revision, ServiceKey, WatchId};
 
@@ -12,7 +13,7 @@ use super::{Facts, Revision, ServiceKey, WatchId};
 pub const OVERRIDE_LASTS: SignedDuration = SignedDuration::from_hours(4);
 
 /// What is to be deployed, as far as whoever asks has named it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Named {
     pub version: Option<String>,
@@ -22,7 +23,7 @@ pub struct Named {
 }
 
 /// Whether something may be deployed now, or how much a reason weighs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GateVerdict {
     Yes,
@@ -31,7 +32,7 @@ pub enum GateVerdict {
 }
 
 /// What a reason is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GateRule {
     Unguarded,
@@ -72,7 +73,7 @@ impl GateRule {
 }
 
 /// One thing that speaks for or against it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct GateReason {
     pub rule: GateRule,
     pub verdict: GateVerdict,
@@ -83,7 +84,7 @@ pub struct GateReason {
 }
 
 /// A person went through the gate all the same, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct GateOverride {
     /// Unique, and later ones are larger: nanoseconds since the epoch, and the service.
     pub id: String,

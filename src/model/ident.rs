@@ -4,12 +4,13 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
 
 /// Where a service runs: the identity that nothing else in the fleet shares.
 ///
 /// Written `target/cluster/service`. `target` is the settings' name for an
 /// account and region.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 pub struct ServiceKey {
     pub target: String,
     pub cluster: String,
@@ -74,7 +75,7 @@ pub struct Service {
 
 /// The id of a watch: readable, and the same for the same deployment, however
 /// often and by whichever path it is announced.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
 pub struct WatchId(String);
 

@@ -2,11 +2,12 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{Acked, Severity, WatchId};
 
 /// The incident that another one joined.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Lead {
     pub watch: WatchId,
     /// Which of that watch's.
@@ -27,7 +28,7 @@ impl Lead {
 }
 
 /// An incident that joined.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Companion {
     pub watch: WatchId,
     /// "shopflow-web v7 in production".

@@ -8,6 +8,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::ServiceKey;
 
@@ -48,7 +49,7 @@ pub struct TasksAsk {
 pub const TASK_STOP: &str = "task_stop";
 
 /// A task of the judged deployment that came to harm.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 pub struct TaskStop {
     pub at: Timestamp,
     /// The last part of its ARN.
@@ -65,7 +66,7 @@ pub struct TaskStop {
 }
 
 /// What ended a task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StopKind {
     OutOfMemory,

@@ -4,9 +4,12 @@ use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// What a check says now. Never a bool: too little data is neither health nor guilt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// The source gives nothing usable.
@@ -43,7 +46,18 @@ impl Verdict {
 
 /// How bad a breach is. `Sev1` is the worst and the smallest in order.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    ToSchema,
 )]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Severity {
@@ -76,6 +90,7 @@ impl fmt::Display for Severity {
     Serialize,
     Deserialize,
     JsonSchema,
+    ToSchema,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
@@ -99,7 +114,7 @@ impl fmt::Display for Mode {
 }
 
 /// How a watch ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// Watched to the end with the policy's coverage and no open breach.

@@ -8,6 +8,7 @@ use std::fmt;
 
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::aside::{DatabaseRule, GitHubRule};
 use super::gate::Gate;
@@ -201,7 +202,7 @@ pub struct BaselineRule {
 }
 
 /// What a baseline is measured on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Against {
     /// The stretch just before the roll-out began.
@@ -251,7 +252,7 @@ pub enum Action {
 }
 
 /// What follows when nobody answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnTimeout {
     /// Page people again; nothing else.

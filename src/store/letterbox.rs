@@ -4,12 +4,13 @@ use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::Row;
 use sqlx::any::AnyRow;
+use utoipa::ToSchema;
 
 use super::{Store, StoreError, from_ms};
 use crate::model::Way;
 
 /// What waits on one way.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Letterbox {
     pub way: Way,
     pub pending: u32,
@@ -21,7 +22,7 @@ pub struct Letterbox {
 }
 
 /// What was not delivered to one recipient.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Backlog {
     /// `slack`, or `pagerduty:oncall`.
     pub route: String,
@@ -36,8 +37,9 @@ pub struct Backlog {
 }
 
 /// What has become of what was not delivered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = BacklogStatus)]
 pub enum Status {
     /// It is tried on.
     Pending,

@@ -25,6 +25,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use sqlx::{AnyPool, Row};
+use utoipa::ToSchema;
 
 pub use commit::{WatchRow, Write};
 pub use history::{Filed, FoundBy, LastWatch, Sought};
@@ -59,7 +60,7 @@ pub enum StoreError {
 }
 
 /// A stop on automatic action, by scope.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Pause {
     /// `all`, `environment:NAME`, or a glob over `target/cluster/service`.
     pub scope: String,
@@ -70,7 +71,7 @@ pub struct Pause {
 
 /// One turn in the history of pauses: who paused or unpaused what. A pause of what was
 /// paused already is one too.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PauseTurn {
     /// False: it was unpaused.
     pub paused: bool,

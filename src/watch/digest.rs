@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{Answer, Decided, Stage, Watch};
 use crate::model::{Mode, Outcome};
@@ -15,7 +16,7 @@ const LISTED: usize = 200;
 const WORST: usize = 10;
 
 /// The policies of a stretch of days, by name.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Digest {
     pub since: Timestamp,
     pub until: Timestamp,
@@ -25,7 +26,7 @@ pub struct Digest {
 }
 
 /// What one policy came to.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PolicyDigest {
     pub policy: String,
     /// Of the newest deployment.
@@ -40,7 +41,7 @@ pub struct PolicyDigest {
 }
 
 /// What a deployment came to under its policy; the gravest of several.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Came {
     RolledBack,
@@ -58,7 +59,7 @@ pub enum Came {
 }
 
 /// A deployment that came to something.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Digested {
     pub watch: String,
     pub deployment: String,

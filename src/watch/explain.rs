@@ -8,6 +8,7 @@ use std::mem::discriminant;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{Event, Illegal, Watch};
 use crate::judge::{Baseline, Blame, Judgement, Reference, Role, Weight};
@@ -23,7 +24,7 @@ const TURNS: usize = 60;
 const SPELLS: usize = 10;
 
 /// How the checks of a watch came to say what they say.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Explanation {
     pub watch: String,
     /// "shopflow-api v1.5.0 in production".
@@ -38,7 +39,7 @@ pub struct Explanation {
 }
 
 /// What one check said from the first sample to the last.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct CheckStory {
     pub name: String,
     /// "normal < 0.1% · SEV2 > 1%".
@@ -54,7 +55,7 @@ pub struct CheckStory {
 }
 
 /// What a check said at a time.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Moment {
     pub at: Timestamp,
     pub verdict: Verdict,
@@ -74,7 +75,7 @@ pub struct Moment {
 }
 
 /// The evidence that something changed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct EvidenceStory {
     pub ln_e: f64,
     pub needed: f64,
@@ -90,7 +91,7 @@ pub struct EvidenceStory {
 }
 
 /// Why a sample is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Turn {
     First,
@@ -112,7 +113,7 @@ pub enum Turn {
 }
 
 /// A stretch that was compared with, as it was last known.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct BaselineStory {
     pub against: Against,
     /// "before", "a week ago".
@@ -130,7 +131,7 @@ pub struct BaselineStory {
 }
 
 /// What was looked at beside the deployment.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ControlStory {
     pub name: String,
     pub role: Role,
@@ -141,7 +142,7 @@ pub struct ControlStory {
 }
 
 /// A time that a control was broken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Spell {
     pub since: Timestamp,
     /// `None`: to the end.

@@ -10,6 +10,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::words::list;
 use super::{Said, Stage, Watch};
@@ -18,7 +19,7 @@ use crate::model::{Metric, Reply, Tone};
 use crate::policy::{Check, Counted, Gauged, Measure, Policy, Stated, Step};
 
 /// A label that was not announced, and the checks that can't be measured without it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Unlabelled {
     pub label: String,
     pub checks: Vec<String>,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::baselines::controls;
 use super::intake::JOIN_WITHIN;
@@ -240,7 +241,7 @@ pub struct Pending {
 }
 
 /// Whether a rollback is possible, found when the deployment starts.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PreflightState {
     /// Not looked yet.
@@ -259,7 +260,7 @@ pub enum PreflightState {
 }
 
 /// The last lines of a task, masked and bounded where they are read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LogExcerpt {
     pub task: String,
     pub lines: Vec<String>,
@@ -268,7 +269,7 @@ pub struct LogExcerpt {
 }
 
 /// One line of a watch's timeline.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Entry {
     pub at: Timestamp,
     pub text: String,

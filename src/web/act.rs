@@ -2,14 +2,18 @@
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::Face;
+use super::asked::Path;
 use super::auth::Caller;
 use super::body::{optional_json, read_json};
+use super::hook::check_text;
+use super::openapi::texts::{Length, MAY_BE_LEFT_OUT, Pressed, ScopeText, Text, WATCH};
+use super::openapi::{Also, ToDo};
 use super::problem::Problem;
 use super::view::WatchView;
 use crate::engine::{Paused, Refused, clock};
@@ -21,28 +25,39 @@ use crate::watch::{Press, Watch};
 /// The longest key of a press, in bytes.
 const LONGEST_KEY: usize = 64;
 
-/// What is said of an act beside its name.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+/// Why, and what was seen.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({ "reason": "a fix is on the way", "incident": 1 }))]
 pub struct Why {
+    /// Kept, and told in the thread.
+    #[schema(value_type = Option<Text>)]
     pub reason: Option<String>,
     /// Of a hold: how long from now, such as `30m`.
     #[serde(rename = "for")]
+    #[schema(value_type = Option<Length>)]
     pub for_: Option<Span>,
     /// What was seen: the incident's number, how often it had come back, and what a rollback
     /// would put in place. What is no longer so is not acted on.
+    #[schema(format = Int64, maximum = 4_294_967_295.0)]
     pub incident: Option<u32>,
+    #[schema(format = Int64, maximum = 4_294_967_295.0)]
     pub returns: Option<u32>,
     pub target: Option<String>,
     /// Of this one press: what comes again with it is done once.
+    #[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9-]+$")]
     pub key: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+/// What to pause or unpause, and why.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({ "scope": "all", "reason": "maintenance of the database" }))]
 struct Scope {
     #[serde(default = "all")]
+    #[schema(value_type = ScopeText, default = "all")]
     scope: String,
+    #[schema(value_type = Option<Text>)]
     reason: Option<String>,
 }
 
@@ -50,6 +65,39 @@ fn all() -> String {
     "all".to_owned()
 }
 
+/// An end of a pause.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Unpaused {
+    scope: String,
+    /// False.
+    paused: bool,
+    /// The pauses that are left.
+    still_paused: Vec<Pause>,
+}
+
+/// Tells a watch what a person decided.
+///
+/// `ack`: seen, stops escalation only. `hold`: stops the timer, once, for a time that the
+/// policy bounds. `resume`: the timer goes on as if nobody had held it. `cancel`: watch no
+/// longer. What was seen may be named, and is not acted on where it is so no longer.
+#[utoipa::path(
+    post,
+    path = "/api/v1/watches/{id}/{command}",
+    operation_id = "act",
+    tag = "acting",
+    params(
+        ("id" = String, Path, description = WATCH),
+        ("command" = Pressed, Path, description = "What to do."),
+    ),
+    request_body(content = Why, description = MAY_BE_LEFT_OUT),
+    responses(
+        (status = 200, description = "The watch as it stands then.", body = WatchView),
+        Also<404>,
+        Also<409>,
+        ToDo,
+    ),
+    security(("token" = ["operate"])),
+)]
 pub async fn press(
     State(face): State<Face>,
     Path((id, command)): Path<(String, String)>,
@@ -73,6 +121,7 @@ pub async fn pressed(
     command: Command,
     why: Why,
 ) -> Result<WatchView, Problem> {
+    check_reason(why.reason.as_deref())?;
     let watch = find(face, id).await?;
     let id = watch.id.clone();
     let service = &watch.deployment.service;
@@ -114,7 +163,24 @@ fn key_of(command: Command, key: &str) -> Result<String, Problem> {
     Ok(format!("{}:{key}", command.as_str()))
 }
 
-/// The same for the one command whose address also answers what it would do.
+/// Puts the rollback target of a watch back now.
+///
+/// What was seen may be named; a `target` that is none any more is refused.
+#[utoipa::path(
+    post,
+    path = "/api/v1/watches/{id}/rollback",
+    operation_id = "roll_back",
+    tag = "acting",
+    params(("id" = String, Path, description = WATCH)),
+    request_body(content = Why, description = MAY_BE_LEFT_OUT),
+    responses(
+        (status = 200, description = "The watch as it stands then.", body = WatchView),
+        Also<404>,
+        Also<409>,
+        ToDo,
+    ),
+    security(("token" = ["operate"])),
+)]
 pub async fn roll_back(
     face: State<Face>,
     Path(id): Path<String>,
@@ -126,6 +192,11 @@ pub async fn roll_back(
 
 /// A watch by its id, or by that of the deployment as it was announced.
 pub async fn find(face: &Face, id: &str) -> Result<Watch, Problem> {
+    // No id has these, and Postgres takes no NUL in a question.
+    if id.chars().any(char::is_control) {
+        let detail = "no watch is called that: it has control characters";
+        return Err(Problem::new(StatusCode::NOT_FOUND, detail));
+    }
     if let Some(watch) = face.store.watch::<Watch>(&WatchId::typed(id)).await? {
         return Ok(watch);
     }
@@ -140,17 +211,44 @@ pub async fn find(face: &Face, id: &str) -> Result<Watch, Problem> {
     announced.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, detail()))
 }
 
+fn check_reason(reason: Option<&str>) -> Result<(), Problem> {
+    reason.map_or(Ok(()), |reason| check_text("reason", reason))
+}
+
+/// Stops everything that is done unattended in a scope.
+///
+/// A rollback that is decided and not called yet is stopped too. A scope that is paused
+/// already stays as it was.
+#[utoipa::path(
+    post,
+    path = "/api/v1/pause",
+    operation_id = "pause",
+    tag = "pauses",
+    request_body = Scope,
+    responses(
+        (status = 200, description = "The pause as it is in force.", body = Paused),
+        ToDo,
+    ),
+    security(("token" = ["operate"])),
+)]
 pub async fn pause(
     State(face): State<Face>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<Paused>, Problem> {
     let caller = face.caller(&headers, Role::Operate)?;
-    let (asked, _): (Scope, _) = read_json(body).await?;
+    let asked = scope(body).await?;
     caller.may_pause(&asked.scope)?;
     let pause =
         Pause { scope: asked.scope, by: caller.name, reason: asked.reason, at: clock::now() };
     Ok(Json(face.engine.pause(pause).await.map_err(of_scope)?))
+}
+
+async fn scope(body: Body) -> Result<Scope, Problem> {
+    let (asked, _): (Scope, _) = read_json(body).await?;
+    check_text("scope", &asked.scope)?;
+    check_reason(asked.reason.as_deref())?;
+    Ok(asked)
 }
 
 fn of_scope(refused: Refused) -> Problem {
@@ -160,16 +258,30 @@ fn of_scope(refused: Refused) -> Problem {
     }
 }
 
+/// Ends a pause.
+#[utoipa::path(
+    post,
+    path = "/api/v1/unpause",
+    operation_id = "unpause",
+    tag = "pauses",
+    request_body = Scope,
+    responses(
+        (status = 200, description = "What is still paused.", body = Unpaused),
+        Also<404>,
+        ToDo,
+    ),
+    security(("token" = ["operate"])),
+)]
 pub async fn unpause(
     State(face): State<Face>,
     headers: HeaderMap,
     body: Body,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Unpaused>, Problem> {
     let caller = face.caller(&headers, Role::Operate)?;
-    let (asked, _): (Scope, _) = read_json(body).await?;
+    let asked = scope(body).await?;
     caller.may_pause(&asked.scope)?;
     let Scope { scope, reason } = asked;
     let turn = Pause { scope: scope.clone(), by: caller.name, reason, at: clock::now() };
-    let left = face.engine.unpause(turn).await.map_err(of_scope)?;
-    Ok(Json(json!({ "scope": scope, "paused": false, "still_paused": left })))
+    let still_paused = face.engine.unpause(turn).await.map_err(of_scope)?;
+    Ok(Json(Unpaused { scope, paused: false, still_paused }))
 }

@@ -8,12 +8,13 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::Face;
 use super::auth::Caller;
 use super::body::read_json_up_to;
+use super::openapi::ToDo;
 use super::place;
 use super::problem::Problem;
 use crate::engine::clock;
@@ -26,23 +27,44 @@ use crate::watch::Watch;
 const LIMIT: usize = 512 * 1024;
 /// Alerts of one post that are taken, and services that one of them may be about.
 const MOST: usize = 200;
+// As `max_items` says.
+const _: () = assert!(MOST == 200);
 const MOST_SERVICES: usize = 10;
 /// The longest text that is kept of an alert, in characters.
 const TEXT: usize = 300;
 
-/// As far as it matters: Alertmanager may say more in later versions.
-#[derive(Debug, Deserialize)]
+/// What Alertmanager posts, as far as it matters.
+///
+/// It may say more in later versions.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = AlertmanagerWebhook, example = json!({
+    "version": "4",
+    "alerts": [{
+        "status": "firing",
+        "labels": { "alertname": "HighLatency", "severity": "warning", "service": "shopflow-api" },
+        "annotations": { "summary": "p95 above 500ms" },
+        "startsAt": "2026-11-20T10:35:00Z",
+        "endsAt": "0001-01-01T00:00:00Z",
+        "fingerprint": "9a3c1d2e4f5b6a78",
+    }],
+}))]
 struct Webhook {
+    #[schema(pattern = "^4$", example = "4")]
     version: String,
+    #[schema(max_items = 200)]
     alerts: Vec<Told>,
     /// How many Alertmanager left out, by its own `max_alerts`.
     #[serde(default, rename = "truncatedAlerts")]
-    truncated: u64,
+    #[schema(format = Int64, maximum = 4_294_967_295.0)]
+    truncated: u32,
 }
 
-#[derive(Debug, Deserialize)]
+/// One alert.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = ToldAlert)]
 struct Told {
+    #[schema(inline)]
     status: Status,
     labels: BTreeMap<String, String>,
     #[serde(default)]
@@ -52,20 +74,49 @@ struct Told {
     fingerprint: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum Status {
     Firing,
     Resolved,
 }
 
+/// What was taken.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AlertsTaken)]
+pub struct Heard {
+    /// How many alerts are about services that are guarded.
+    matched: usize,
+    /// The names of the others.
+    unmatched: Vec<String>,
+    /// How many Alertmanager left out.
+    truncated: u32,
+}
+
+/// Tells what fires at Alertmanager, as evidence.
+///
+/// Its webhook of version 4. It is told in the threads of the watches that it is about, and
+/// never counted.
+///
 /// Answers once what concerns guarded services is kept. While nobody knows what is guarded,
 /// what concerns no open watch is asked for again.
+#[utoipa::path(
+    post,
+    path = "/hooks/alertmanager",
+    operation_id = "hear_alerts",
+    tag = "announcing",
+    request_body = Webhook,
+    responses(
+        (status = 202, description = "It is kept.", body = Heard),
+        ToDo,
+    ),
+    security(("token" = ["deploy"])),
+)]
 pub async fn post(
     State(face): State<Face>,
     headers: HeaderMap,
     body: Body,
-) -> Result<(StatusCode, Json<Value>), Problem> {
+) -> Result<(StatusCode, Json<Heard>), Problem> {
     let caller = face.caller(&headers, Role::Deploy)?;
     let hook: Webhook = read_json_up_to(LIMIT, body).await?;
     if hook.version != "4" {
@@ -98,8 +149,8 @@ pub async fn post(
     if !unmatched.is_empty() {
         face.knows_what_is_guarded()?;
     }
-    let answer = json!({ "matched": matched, "unmatched": unmatched, "truncated": hook.truncated });
-    Ok((StatusCode::ACCEPTED, Json(answer)))
+    let heard = Heard { matched, unmatched, truncated: hook.truncated };
+    Ok((StatusCode::ACCEPTED, Json(heard)))
 }
 
 /// Whether it may be a service's: bounded, and on one line.
@@ -203,6 +254,8 @@ impl Face {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
     use crate::policy::{SourceFile, check};
 

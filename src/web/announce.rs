@@ -7,7 +7,9 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::Face;
 use super::auth::Caller;
@@ -41,8 +43,41 @@ pub(super) struct Offered {
 
 /// What became of it.
 pub(super) enum Answered {
-    Guarded { watch: WatchId, deployment: String, url: String, warnings: Vec<Value> },
-    Unguarded { detail: String, nearest: Vec<String> },
+    Guarded(Watched),
+    Unguarded(Unguarded),
+}
+
+/// It is watched.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Watched {
+    /// True.
+    guarded: bool,
+    watch: WatchId,
+    /// The announcer's id of it.
+    deployment: String,
+    /// Where the watch is found.
+    url: String,
+    /// What the announcement lacks.
+    warnings: Vec<Lacking>,
+}
+
+/// Nothing is watched, because no policy guards it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Unguarded {
+    /// False.
+    guarded: bool,
+    /// Why, and which policy comes nearest.
+    detail: String,
+    /// Names that may have been meant.
+    nearest: Vec<String>,
+}
+
+/// A label that was not announced, and what goes blind without it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Lacking {
+    label: String,
+    checks: Vec<String>,
+    detail: String,
 }
 
 impl Offered {
@@ -60,13 +95,8 @@ impl Answered {
     /// As whoever announced it is told.
     pub(super) fn json(self) -> Value {
         match self {
-            Self::Guarded { watch, deployment, url, warnings } => json!({
-                "guarded": true, "watch": watch, "deployment": deployment, "url": url,
-                "warnings": warnings,
-            }),
-            Self::Unguarded { detail, nearest } => {
-                json!({ "guarded": false, "detail": detail, "nearest": nearest })
-            }
+            Self::Guarded(guarded) => json!(guarded),
+            Self::Unguarded(unguarded) => json!(unguarded),
         }
     }
 }
@@ -74,8 +104,8 @@ impl Answered {
 impl IntoResponse for Answered {
     fn into_response(self) -> Response {
         let status = match self {
-            Self::Guarded { .. } => StatusCode::ACCEPTED,
-            Self::Unguarded { .. } => StatusCode::OK,
+            Self::Guarded(_) => StatusCode::ACCEPTED,
+            Self::Unguarded(_) => StatusCode::OK,
         };
         (status, Json(self.json())).into_response()
     }
@@ -126,11 +156,12 @@ impl Face {
             Announced::Watched(watch) => {
                 let url = format!("http://{}/api/v1/watches/{watch}", self.address);
                 let warnings = self.warnings(&watch).await;
-                Ok(Answered::Guarded { watch, deployment, url, warnings })
+                let guarded = Watched { guarded: true, watch, deployment, url, warnings };
+                Ok(Answered::Guarded(guarded))
             }
             Announced::Unguarded { nearest } => {
                 self.knows_what_is_guarded()?;
-                Ok(Answered::Unguarded { detail: why, nearest })
+                Ok(Answered::Unguarded(Unguarded { guarded: false, detail: why, nearest }))
             }
         }
     }
@@ -144,15 +175,14 @@ impl Face {
         let guarded = crate::policy::nearest(&offered.service, guarded.iter().map(String::as_str));
         let nearest: BTreeSet<&str> = nearest.into_iter().chain(guarded).collect();
         self.metrics.announced(&Ok(Announced::Unguarded { nearest: Vec::new() }));
-        Ok(Answered::Unguarded {
-            detail: self.unguarded_words(&offered.sought()),
-            nearest: nearest.into_iter().map(str::to_owned).collect(),
-        })
+        let detail = self.unguarded_words(&offered.sought());
+        let nearest = nearest.into_iter().map(str::to_owned).collect();
+        Ok(Answered::Unguarded(Unguarded { guarded: false, detail, nearest }))
     }
 
     /// What the announcement lacks. It is kept by now, so that this can't be told is no
     /// reason to refuse it.
-    async fn warnings(&self, id: &WatchId) -> Vec<Value> {
+    async fn warnings(&self, id: &WatchId) -> Vec<Lacking> {
         let watch = match self.store.watch::<Watch>(id).await {
             Ok(watch) => watch,
             Err(error) => {
@@ -161,10 +191,10 @@ impl Face {
             }
         };
         let lacking = watch.map(|watch| watch.unlabelled()).unwrap_or_default();
-        let said = lacking.into_iter();
-        said.map(
-            |one| json!({ "label": one.label, "checks": one.checks, "detail": one.to_string() }),
-        )
-        .collect()
+        let lacking = lacking.into_iter().map(|one| {
+            let detail = one.to_string();
+            Lacking { label: one.label, checks: one.checks, detail }
+        });
+        lacking.collect()
     }
 }

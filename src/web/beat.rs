@@ -12,14 +12,17 @@ use std::collections::BTreeSet;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::Face;
+use super::asked::Path;
 use super::auth::Caller;
 use super::body::optional_json;
+use super::openapi::texts::{Job, MAY_BE_LEFT_OUT};
+use super::openapi::{Also, ToDo};
 use super::problem::Problem;
 use crate::engine::clock;
 use crate::model::{Beat, Service, ServiceKey, is_job};
@@ -27,16 +30,20 @@ use crate::policy::{Glob, Policy, PolicySet, Vars};
 use crate::settings::Role;
 use crate::watch::Watch;
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+/// How a run ended; nothing: well.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Run, example = json!({ "status": "ok" }))]
 struct Told {
+    #[serde(default)]
+    #[schema(inline)]
     status: Status,
     /// Whose job it is, for tokens that may not speak of all.
     service: Option<String>,
     environment: Option<String>,
 }
 
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum Status {
     #[default]
@@ -44,13 +51,47 @@ enum Status {
     Failed,
 }
 
+/// A beat that is kept.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Beaten {
+    job: String,
+    /// That nobody reads it, with what may have been meant.
+    warnings: Vec<Warning>,
+}
+
+/// Something to look at.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = BeatWarning)]
+pub struct Warning {
+    detail: String,
+}
+
+/// Tells that a scheduled job ran.
+///
+/// A job that no policy names is kept too, with a warning. The same again within a
+/// millisecond is one beat.
+#[utoipa::path(
+    post,
+    path = "/hooks/heartbeats/{job}",
+    operation_id = "beat",
+    tag = "announcing",
+    params(("job" = Job, Path, description = "As policies name it.", example = "payments-nightly")),
+    request_body(content = Told, description = MAY_BE_LEFT_OUT),
+    responses(
+        (status = 202, description = "It is kept.", body = Beaten),
+        Also<429>,
+        ToDo,
+    ),
+    security(("token" = ["deploy"])),
+)]
 pub async fn post(
     State(face): State<Face>,
     Path(job): Path<String>,
     headers: HeaderMap,
     body: Body,
-) -> Result<(StatusCode, Json<Value>), Problem> {
+) -> Result<(StatusCode, Json<Beaten>), Problem> {
     let caller = face.caller(&headers, Role::Deploy)?;
+    check_job(&job)?;
     let told: Told = optional_json(&headers, body).await?;
     if caller.is_scoped() {
         let loaded = face.policies.borrow().clone();
@@ -72,9 +113,13 @@ pub async fn post(
     if let Some(warning) = warning.as_ref().filter(|_| is_first) {
         tracing::warn!(job, token = caller.name, "a heartbeat that nobody reads: {warning}");
     }
-    let warnings: Vec<Value> =
-        warning.into_iter().map(|detail| json!({ "detail": detail })).collect();
-    Ok((StatusCode::ACCEPTED, Json(json!({ "job": job, "warnings": warnings }))))
+    let warnings = warning.into_iter().map(|detail| Warning { detail }).collect();
+    Ok((StatusCode::ACCEPTED, Json(Beaten { job, warnings })))
+}
+
+fn check_job(job: &str) -> Result<(), Problem> {
+    let detail = "a job's name has letters, digits, `-`, `_` and `.`, at most 100";
+    is_job(job).then_some(()).ok_or_else(|| Problem::new(StatusCode::BAD_REQUEST, detail))
 }
 
 /// The jobs that the policies name; `*` stands for what a pattern leaves open.
@@ -152,10 +197,7 @@ impl Face {
 
     /// Keeps that a job ran.
     pub(super) async fn beaten(&self, job: &str, beat: Beat) -> Result<(), Problem> {
-        if !is_job(job) {
-            let detail = "a job's name has letters, digits, `-`, `_` and `.`, at most 100";
-            return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
-        }
+        check_job(job)?;
         let kept = self.store.beat(job, beat).await?;
         if kept {
             return Ok(());

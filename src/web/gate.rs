@@ -7,11 +7,14 @@ use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use utoipa::IntoParams;
+use utoipa::ToSchema;
 
 use super::Face;
 use super::body::read_json;
 use super::hook::{Sought, check_text};
+use super::openapi::texts::{Name, Text};
+use super::openapi::{Also, ToDo, ToRead};
 use super::problem::Problem;
 use crate::engine::{Gatekeeper, clock};
 use crate::model::{GateOverride, GateReason, GateRule, Named, OVERRIDE_LASTS, ServiceKey};
@@ -22,36 +25,61 @@ use crate::watch::GateAnswer;
 const OVERRIDES: u32 = 100;
 
 /// What is to be deployed, and where.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct Asked {
+    /// As a policy names it.
+    #[param(value_type = Text, example = "shopflow-api")]
     service: String,
+    #[param(value_type = Text, example = "production")]
     environment: String,
+    /// The settings' name of the account and region, where there are several.
+    #[param(value_type = Option<Text>)]
     target: Option<String>,
+    #[param(value_type = Option<Text>)]
     cluster: Option<String>,
+    #[param(value_type = Option<Text>)]
     version: Option<String>,
+    #[param(value_type = Option<Text>)]
     commit: Option<String>,
+    /// A task definition (`api:42` or its ARN), or an image's digest.
+    #[param(value_type = Option<Text>)]
     revision: Option<String>,
 }
 
 /// The same, with who goes through and why.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Override, example = json!({
+    "service": "shopflow-api", "environment": "production", "version": "v1.5.1",
+    "reason": "mends the checkout", "by": "dana",
+}))]
 struct Through {
+    #[schema(value_type = Text)]
     service: String,
+    #[schema(value_type = Text)]
     environment: String,
+    #[schema(value_type = Option<Text>)]
     target: Option<String>,
+    #[schema(value_type = Option<Text>)]
     cluster: Option<String>,
+    #[schema(value_type = Option<Text>)]
     version: Option<String>,
+    #[schema(value_type = Option<Text>)]
     commit: Option<String>,
+    #[schema(value_type = Option<Text>)]
     revision: Option<String>,
+    /// Kept, and told.
+    #[schema(value_type = Name)]
     reason: String,
     /// The person, where the token is many people's.
+    #[schema(value_type = Option<Name>)]
     by: Option<String>,
 }
 
 /// The gate's answer with what it is about.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct GateView {
     pub service: String,
     pub environment: String,
@@ -63,6 +91,23 @@ pub struct GateView {
     pub answer: GateAnswer,
 }
 
+/// May this be deployed now?
+///
+/// `yes`; `warn`: it may, and something speaks against it; `no`, with every reason.
+#[utoipa::path(
+    get,
+    path = "/api/v1/gate",
+    operation_id = "ask_gate",
+    tag = "gate",
+    params(Asked),
+    responses(
+        (status = 200, description = "The answer, whatever it is.", body = GateView),
+        Also<400>,
+        Also<422>,
+        ToRead,
+    ),
+    security(("token" = ["read"])),
+)]
 pub async fn ask(
     State(face): State<Face>,
     asked: Result<Query<Asked>, QueryRejection>,
@@ -75,7 +120,24 @@ pub async fn ask(
     Ok(Json(face.answer(&asked, place.as_ref()).await?))
 }
 
-/// Keeps an override of all that keeps the gate shut, for the next deployment of it.
+/// Goes through the gate all the same.
+///
+/// Keeps an override of all that keeps the gate shut, for the next deployment of it within
+/// four hours. Where nothing does, nothing is kept.
+#[utoipa::path(
+    post,
+    path = "/api/v1/gate",
+    operation_id = "go_through_gate",
+    tag = "gate",
+    request_body = Through,
+    responses(
+        (status = 200, description = "The answer as it is then.", body = GateView),
+        Also<404>,
+        Also<409>,
+        ToDo,
+    ),
+    security(("token" = ["operate"])),
+)]
 pub async fn go_through(
     State(face): State<Face>,
     headers: HeaderMap,
@@ -121,15 +183,33 @@ pub async fn go_through(
     Ok(Json(face.answer(&asked, Some(&key)).await?))
 }
 
+/// What was gone through.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Overrides {
+    /// Newest first, at most 100.
+    overrides: Vec<GateOverride>,
+}
+
 /// Who went through, newest first.
+#[utoipa::path(
+    get,
+    path = "/api/v1/gate/overrides",
+    operation_id = "list_overrides",
+    tag = "gate",
+    responses(
+        (status = 200, description = "The newest.", body = Overrides),
+        ToRead,
+    ),
+    security(("token" = ["read"])),
+)]
 pub async fn overrides(
     State(face): State<Face>,
     headers: HeaderMap,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Overrides>, Problem> {
     face.may_read(&headers)?;
-    let mut all = face.store.gate_overrides(OVERRIDES).await?;
-    all.reverse();
-    Ok(Json(json!({ "overrides": all })))
+    let mut overrides = face.store.gate_overrides(OVERRIDES).await?;
+    overrides.reverse();
+    Ok(Json(Overrides { overrides }))
 }
 
 fn overriding(
@@ -184,6 +264,8 @@ impl Face {
         let texts = [
             ("service", Some(&asked.service)),
             ("environment", Some(&asked.environment)),
+            ("target", asked.target.as_ref()),
+            ("cluster", asked.cluster.as_ref()),
             ("version", asked.version.as_ref()),
             ("commit", asked.commit.as_ref()),
             ("revision", asked.revision.as_ref()),

@@ -10,12 +10,15 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::Face;
 use super::announce::{Answered, Offered};
 use super::body::{digest, read_up_to};
 use super::hook::{check_labels, check_text};
+use super::openapi::{Also, ToDo};
 use super::problem::Problem;
 use crate::model::{DeployedService, Facts, Repositories};
 use crate::triggers::github::{Deployed, Heard, Secrets, read};
@@ -46,6 +49,53 @@ impl GitHubHook {
     }
 }
 
+/// Of what can't be taken.
+const SOME: &str = "It is refused, as elsewhere. Of several services some may have been taken; \
+                    then it says what became of each.";
+
+/// What became of a delivery.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = GitHubTaken)]
+struct Delivered {
+    /// GitHub's id of it.
+    delivery: String,
+    /// Why there was nothing to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ignored: Option<String>,
+    /// What was answered for each service, as to an announcement, with its `service`; or an
+    /// `error`, which is a problem document.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    announced: Vec<Value>,
+}
+
+/// Tells what was deployed by GitHub.
+///
+/// Webhooks of the kinds `deployment`, `deployment_status`, `release` and `workflow_run`, with
+/// the content type `application/json`; others are answered, and ignored.
+#[utoipa::path(
+    post,
+    path = HOOK,
+    operation_id = "hear_github",
+    tag = "announcing",
+    params(
+        ("X-GitHub-Event" = String, Header, description = "What kind of event it is."),
+        ("X-GitHub-Delivery" = Option<String>, Header, description = "GitHub's id of it."),
+    ),
+    request_body(content = BTreeMap<String, Value>, description = "As GitHub writes it."),
+    responses(
+        ToDo,
+        Also<404>,
+        Also<415>,
+        (status = 202, description = "It is kept, or there is nothing to do.", body = Delivered),
+        (status = 409, description = SOME, content(
+            (Problem = "application/problem+json"), (Delivered = "application/json"))),
+        (status = 422, description = SOME, content(
+            (Problem = "application/problem+json"), (Delivered = "application/json"))),
+        (status = 503, description = SOME, content(
+            (Problem = "application/problem+json"), (Delivered = "application/json"))),
+    ),
+    security(("github" = [])),
+)]
 pub async fn post(
     State(face): State<Face>,
     headers: HeaderMap,
@@ -70,17 +120,15 @@ pub async fn post(
         let detail = "it has no X-GitHub-Event";
         return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
     };
-    let delivery = header("x-github-delivery").unwrap_or("unknown");
+    let delivery = header("x-github-delivery").unwrap_or("unknown").to_owned();
     let heard = read(event, &bytes, &github.repositories);
     match heard.map_err(|told| Problem::field(&told.field, told.why))? {
         Heard::Ignored(why) => {
             tracing::debug!(event, delivery, why, "a webhook of GitHub's is ignored");
-            let answer = json!({ "delivery": delivery, "ignored": why });
-            Ok((StatusCode::ACCEPTED, Json(answer)).into_response())
+            Ok(Delivered::ignored(delivery, why))
         }
         Heard::Deployed(deployed) if github.wrote(&deployed) => {
-            let answer = json!({ "delivery": delivery, "ignored": "deployguard wrote it" });
-            Ok((StatusCode::ACCEPTED, Json(answer)).into_response())
+            Ok(Delivered::ignored(delivery, "deployguard wrote it".to_owned()))
         }
         Heard::Deployed(mut deployed) => {
             if !github.writes {
@@ -90,6 +138,17 @@ pub async fn post(
             tracing::info!(event, delivery, deployment = deployed.id, "GitHub tells of one");
             face.deployed(&deployed, delivery).await
         }
+    }
+}
+
+impl Delivered {
+    fn ignored(delivery: String, why: String) -> Response {
+        let answer = Self { delivery, ignored: Some(why), announced: Vec::new() };
+        (StatusCode::ACCEPTED, Json(answer)).into_response()
+    }
+
+    fn announced(delivery: String, announced: Vec<Value>) -> Self {
+        Self { delivery, ignored: None, announced }
     }
 }
 
@@ -113,7 +172,7 @@ impl Face {
 
     /// Announces it for each of its services. Some may be taken though another is not: what
     /// is delivered again is the same for those.
-    async fn deployed(&self, deployed: &Deployed, delivery: &str) -> Result<Response, Problem> {
+    async fn deployed(&self, deployed: &Deployed, delivery: String) -> Result<Response, Problem> {
         check(deployed)?;
         let (mut said, mut wrong) = (Vec::new(), None);
         for place in &deployed.services {
@@ -128,13 +187,11 @@ impl Face {
         match wrong {
             Some(problem) if said.len() == 1 => Err(problem),
             Some(problem) => {
-                let mut response = problem.into_response();
-                let answer = json!({ "delivery": delivery, "announced": said });
-                *response.body_mut() = Body::from(answer.to_string());
-                Ok(response)
+                let status = problem.into_response().status();
+                Ok((status, Json(Delivered::announced(delivery, said))).into_response())
             }
             None => {
-                let answer = json!({ "delivery": delivery, "announced": said });
+                let answer = Delivered::announced(delivery, said);
                 Ok((StatusCode::ACCEPTED, Json(answer)).into_response())
             }
         }

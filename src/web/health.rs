@@ -7,12 +7,14 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use jiff::{SignedDuration, Timestamp};
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Face;
+use super::openapi::{ToRead, Unasked};
 use super::problem::Problem;
-use crate::engine::{Leads, clock};
-use crate::store::{Backlog, Letterbox, Status, StoreError};
+use crate::engine::{Health, Leads, clock};
+use crate::store::{Backlog, Letterbox, Pause, Status, StoreError};
 
 /// How long the store may take: whoever asks waits no longer than some seconds.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -23,13 +25,103 @@ const LATE: SignedDuration = SignedDuration::from_mins(5);
 const FAILING: SignedDuration = SignedDuration::from_secs(30);
 const TOLD: SignedDuration = SignedDuration::from_hours(24);
 
+/// Whether it is ready; for whoever may read, what people should mend, too.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum Readiness {
+    ToAnybody(Ready),
+    ToReaders(Box<Told>),
+}
+
+/// Of the daemons on one store one leads.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Part {
+    Leading,
+    Standby,
+}
+
+/// What a load balancer hears.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Ready {
+    ready: bool,
+    #[schema(inline)]
+    role: Part,
+}
+
+/// What people should know of the daemon.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ReadinessInFull)]
+pub struct Told {
+    ready: bool,
+    #[schema(inline)]
+    role: Part,
+    /// Where the daemon is that leads, if this one does not.
+    leader: Option<String>,
+    /// What keeps it from being ready, and what it can't do though it is.
+    obstacles: Vec<String>,
+    /// `None`: the store does not answer.
+    paused: Option<Vec<Pause>>,
+    detail: Health,
+    /// `None`: the store does not answer.
+    outbox: Option<Outbox>,
+}
+
+/// What waits to be told to people.
+#[derive(Debug, Serialize, ToSchema)]
+struct Outbox {
+    pending: u32,
+    undeliverable: u32,
+    unreadable: u32,
+    oldest: Option<Timestamp>,
+    channels: Vec<Letterbox>,
+}
+
+impl Outbox {
+    fn of(ways: Vec<Letterbox>) -> Self {
+        Self {
+            pending: ways.iter().map(|way| way.pending).sum(),
+            undeliverable: ways.iter().map(|way| way.undeliverable).sum(),
+            unreadable: ways.iter().map(|way| way.unreadable).sum(),
+            oldest: ways.iter().filter_map(|way| way.oldest).min(),
+            channels: ways,
+        }
+    }
+}
+
+/// Whether the process is alive.
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    operation_id = "is_alive",
+    tag = "daemon",
+    responses(
+        (status = 200, description = "`ok`", body = String),
+        Unasked,
+    ),
+)]
 pub async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// 200 while hooks are kept; the detail tells what people should mend. Who stands by is
-/// ready too: a deployment of deployguard must come up while the former one leads. A load
-/// balancer asks without a token: it hears whether it is ready, and no names.
+/// Whether hooks and acts are kept.
+///
+/// 200 while they are; the detail tells what people should mend. Who stands by is ready too:
+/// a deployment of deployguard must come up while the former one leads. A load balancer asks
+/// without a token: it hears whether it is ready, and no names.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    operation_id = "is_ready",
+    tag = "daemon",
+    responses(
+        (status = 200, description = "It is.", body = Readiness),
+        (status = 503, description = "It is not.", body = Readiness),
+        Unasked,
+    ),
+    security((), ("token" = ["read"])),
+)]
 pub async fn readyz(State(face): State<Face>, headers: HeaderMap) -> Response {
     let health = face.status.read();
     let (mut obstacles, mut handicaps) = (health.obstacles(), health.handicaps(clock::now()));
@@ -39,14 +131,7 @@ pub async fn readyz(State(face): State<Face>, headers: HeaderMap) -> Response {
     let (outbox, paused) = match kept.await {
         Ok(Ok((ways, pauses))) => {
             handicaps.extend(unheard(&ways, clock::now()));
-            let outbox = json!({
-                "pending": ways.iter().map(|way| way.pending).sum::<u32>(),
-                "undeliverable": ways.iter().map(|way| way.undeliverable).sum::<u32>(),
-                "unreadable": ways.iter().map(|way| way.unreadable).sum::<u32>(),
-                "oldest": ways.iter().filter_map(|way| way.oldest).min(),
-                "channels": ways,
-            });
-            (Some(outbox), Some(pauses))
+            (Some(Outbox::of(ways)), Some(pauses))
         }
         Ok(Err(error)) => {
             obstacles.push(error.to_string());
@@ -61,17 +146,16 @@ pub async fn readyz(State(face): State<Face>, headers: HeaderMap) -> Response {
     obstacles.extend(handicaps);
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let (role, leader) = match face.engine.leads() {
-        Leads::Here => ("leading", None),
-        Leads::There(url) => ("standby", Some(url)),
-        Leads::Nobody => ("standby", None),
+        Leads::Here => (Part::Leading, None),
+        Leads::There(url) => (Part::Standby, Some(url)),
+        Leads::Nobody => (Part::Standby, None),
     };
-    if face.may_read(&headers).is_err() {
-        return (status, Json(json!({ "ready": ready, "role": role }))).into_response();
-    }
-    let body = json!({
-        "ready": ready, "role": role, "leader": leader, "obstacles": obstacles,
-        "paused": paused, "detail": health, "outbox": outbox,
-    });
+    let body = if face.may_read(&headers).is_ok() {
+        let told = Told { ready, role, leader, obstacles, paused, detail: health, outbox };
+        Readiness::ToReaders(Box::new(told))
+    } else {
+        Readiness::ToAnybody(Ready { ready, role })
+    };
     (status, Json(body)).into_response()
 }
 
@@ -110,6 +194,20 @@ pub(super) fn unheard(ways: &[Letterbox], now: Timestamp) -> Vec<String> {
     told.collect()
 }
 
+/// The daemon's own metrics, as Prometheus reads them.
+///
+/// With `open_metrics: true` in the settings they need no token.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    operation_id = "scrape",
+    tag = "daemon",
+    responses(
+        (status = 200, description = "The text format, version 0.0.4.", body = String),
+        ToRead,
+    ),
+    security(("token" = ["read"])),
+)]
 pub async fn metrics(State(face): State<Face>, headers: HeaderMap) -> Response {
     if let Err(problem) = face.may_scrape(&headers) {
         return problem.into_response();

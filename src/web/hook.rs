@@ -8,10 +8,13 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::Face;
-use super::announce::Offered;
+use super::announce::{Offered, Unguarded, Watched};
 use super::body::read_json;
+use super::openapi::texts::{Labels, Name, Safe, Text};
+use super::openapi::{Also, ToDo};
 use super::place;
 use super::problem::Problem;
 use super::said::PlatformSaid;
@@ -21,33 +24,71 @@ use crate::settings::Role;
 use crate::watch::Seen;
 
 /// The longest text in any field, in characters.
-const TEXT_LIMIT: usize = 1024;
+pub(super) const TEXT_LIMIT: usize = 1024;
 /// The most labels.
-const LABEL_LIMIT: usize = 64;
+pub(super) const LABEL_LIMIT: usize = 64;
 
-#[derive(Debug, Deserialize)]
+/// A deployment that is announced.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Announcement, example = json!({
+    "id": "gha-18231-1", "service": "shopflow-api", "environment": "production",
+    "platform": { "ecs": {
+        "cluster": "shopflow-production", "task_definition": "shopflow-api:42",
+    } },
+    "version": "v1.5.0", "commit": "4f1c2aa", "author": "dana", "rollback_safe": true,
+}))]
 struct Hook {
+    /// The announcer's own; the same id again is the same watch.
+    #[schema(value_type = Name)]
     id: String,
+    #[schema(value_type = Name)]
     service: String,
+    #[schema(value_type = Name)]
     environment: String,
     /// The settings' name of the account and region, where there are several.
+    #[schema(value_type = Option<Text>)]
     target: Option<String>,
     #[serde(default)]
     platform: PlatformSaid,
+    #[schema(value_type = Option<Text>)]
     version: Option<String>,
+    #[schema(value_type = Option<Text>)]
     commit: Option<String>,
+    #[schema(value_type = Option<Text>)]
     author: Option<String>,
+    #[schema(value_type = Option<Text>)]
     url: Option<String>,
+    /// When it began; now, if it is left out. At most two minutes ahead.
     at: Option<Timestamp>,
     #[serde(default, deserialize_with = "rollback_safe")]
+    #[schema(value_type = Safe)]
     rollback_safe: RollbackSafe,
     #[serde(default)]
+    #[schema(value_type = Labels)]
     labels: BTreeMap<String, String>,
     /// What is there for the database. Nothing of it is ever run.
     database: Option<Database>,
 }
 
+/// Announces a deployment.
+///
+/// Answered once it is durable: what was answered 202 is watched, whatever happens. The
+/// platform is looked at anyway; this tells who, what, and whether it is safe to undo.
+#[utoipa::path(
+    post,
+    path = "/hooks/deployments",
+    operation_id = "announce",
+    tag = "announcing",
+    request_body = Hook,
+    responses(
+        (status = 202, description = "It is watched, or will be once the platform shows it.", body = Watched),
+        (status = 200, description = "No policy guards it.", body = Unguarded),
+        Also<409>,
+        ToDo,
+    ),
+    security(("token" = ["deploy"])),
+)]
 pub async fn announce(
     State(face): State<Face>,
     headers: HeaderMap,

@@ -31,6 +31,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::Face;
+use super::openapi::ToRead;
 use super::problem::Problem;
 use super::standing::{Letters, Standing};
 use crate::engine::clock;
@@ -203,7 +204,23 @@ fn news(known: Option<&Look>, seen: &Look) -> Vec<(&'static str, String)> {
     if told.is_empty() { vec![("beat", "{}".to_owned())] } else { told }
 }
 
-/// `GET /events`.
+/// What changes, as it changes.
+///
+/// Server-sent events. `open` comes first: `{"watches": {ID: VERSION}}`, every open watch.
+/// `watch`: `{"id", "version", "open"}`, one has changed, begun or ended. `beat`: `{}`,
+/// nothing has changed for ten seconds. A stream ends after an hour.
+#[utoipa::path(
+    get,
+    path = "/events",
+    operation_id = "listen",
+    tag = "watches",
+    responses(
+        (status = 200, description = "For as long as it is listened to.", body = String,
+            content_type = "text/event-stream"),
+        ToRead,
+    ),
+    security(("token" = ["read"])),
+)]
 pub async fn events(
     State(face): State<Face>,
     headers: HeaderMap,

@@ -7,15 +7,18 @@
 mod act;
 mod alerts;
 mod announce;
+mod asked;
 mod auth;
 mod beat;
 mod body;
+mod etag;
 mod forward;
 mod gate;
 mod github;
 mod health;
 mod hook;
 mod live;
+mod openapi;
 mod page;
 mod picture;
 mod place;
@@ -38,11 +41,12 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use tokio::net::TcpListener;
 use tokio::sync::{OnceCell, watch};
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 pub use auth::Tokens;
 pub use forward::relay;
@@ -113,34 +117,41 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// How long a stop waits for the requests under way.
 const FAREWELL: Duration = Duration::from_secs(5);
 
-/// All routes.
+/// All routes, each with its description.
+fn described() -> OpenApiRouter<Face> {
+    openapi::router()
+        .routes(routes!(hook::announce))
+        .routes(routes!(beat::post))
+        .routes(routes!(alerts::post))
+        .routes(routes!(github::post))
+        .routes(routes!(sns::post))
+        .routes(routes!(render::post))
+        .routes(routes!(slack::post))
+        .routes(routes!(read::watches))
+        .routes(routes!(read::watch))
+        .routes(routes!(read::journal))
+        .routes(routes!(read::explanation))
+        .routes(routes!(picture::chart))
+        .routes(routes!(picture::told))
+        .routes(routes!(read::foreseen, act::roll_back))
+        .routes(routes!(read::digest))
+        .routes(routes!(act::press))
+        .routes(routes!(gate::ask, gate::go_through))
+        .routes(routes!(gate::overrides))
+        .routes(routes!(read::pauses, act::pause))
+        .routes(routes!(read::pause_history))
+        .routes(routes!(act::unpause))
+        .routes(routes!(live::events))
+        .routes(routes!(health::healthz))
+        .routes(routes!(health::readyz))
+        .routes(routes!(health::metrics))
+        .routes(routes!(openapi::document))
+}
+
+/// All that is served.
 pub fn router(face: Face) -> Router {
-    Router::new()
-        .route("/hooks/deployments", post(hook::announce))
-        .route("/hooks/heartbeats/{job}", post(beat::post))
-        .route("/hooks/alertmanager", post(alerts::post))
-        .route(github::HOOK, post(github::post))
-        .route(forward::SNS, post(sns::post))
-        .route(forward::RENDER, post(render::post))
-        .route(slack::INTERACTIVITY, post(slack::post))
-        .route("/api/v1/watches", get(read::watches))
-        .route("/api/v1/watches/{id}", get(read::watch))
-        .route("/api/v1/watches/{id}/journal", get(read::journal))
-        .route("/api/v1/watches/{id}/explain", get(read::explanation))
-        .route("/api/v1/watches/{id}/chart/{file}", get(picture::chart))
-        .route("/api/v1/watches/{id}/report.md", get(picture::told))
-        .route("/api/v1/watches/{id}/rollback", get(read::foreseen).post(act::roll_back))
-        .route("/api/v1/digest", get(read::digest))
-        .route("/api/v1/watches/{id}/{command}", post(act::press))
-        .route("/api/v1/gate", get(gate::ask).post(gate::go_through))
-        .route("/api/v1/gate/overrides", get(gate::overrides))
-        .route("/api/v1/pause", get(read::pauses).post(act::pause))
-        .route("/api/v1/pause/history", get(read::pause_history))
-        .route("/api/v1/unpause", post(act::unpause))
-        .route("/events", get(live::events))
-        .route("/healthz", get(health::healthz))
-        .route("/readyz", get(health::readyz))
-        .route("/metrics", get(health::metrics))
+    // The pages are for people: no program is promised what they look like.
+    Router::from(described())
         .merge(page::routes(face.clone()))
         .fallback(nowhere)
         .method_not_allowed_fallback(not_that_way)

@@ -2,28 +2,37 @@
 
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
+use utoipa::{IntoParams, ToSchema};
 
 use super::Face;
 use super::act::find;
+use super::asked::Path;
+use super::etag;
+use super::openapi::texts::{Picture, WATCH};
+use super::openapi::{Also, ToRead};
 use super::problem::Problem;
 use crate::chart::{self, Theme, Width};
 use crate::engine::picture::{chart_of, drawn};
 use crate::watch::{Event, Story, Watch, report, tell};
 
 /// How a chart is to look.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct Look {
+    /// `auto`, as whoever looks at it prefers, if it is left out.
+    #[param(inline)]
     theme: Option<AskedTheme>,
+    /// `desktop`, if it is left out.
+    #[param(inline)]
     width: Option<AskedWidth>,
 }
 
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum AskedTheme {
     Light,
@@ -31,7 +40,7 @@ enum AskedTheme {
     Auto,
 }
 
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum AskedWidth {
     Phone,
@@ -44,7 +53,30 @@ enum Format {
     Png,
 }
 
-/// `chart/error%20rate.svg`.
+/// A check of a watch, drawn.
+#[utoipa::path(
+    get,
+    path = "/api/v1/watches/{id}/chart/{file}",
+    operation_id = "draw_chart",
+    tag = "watches",
+    params(
+        ("id" = String, Path, description = WATCH),
+        ("file" = String, Path, description = "The check's name with `.svg` or `.png`.",
+            example = "error rate.svg"),
+        Look,
+        ("If-None-Match" = Option<String>, Header, description = "The `ETag` that is known."),
+    ),
+    responses(
+        (status = 200, description = "The drawing.",
+            content((String = "image/svg+xml"), (Picture = "image/png")),
+            headers(("ETag" = String, description = "Of the drawing."))),
+        (status = 304, description = "It is the one that is known."),
+        Also<400>,
+        Also<404>,
+        ToRead,
+    ),
+    security(("token" = ["read"])),
+)]
 pub async fn chart(
     State(face): State<Face>,
     Path((id, file)): Path<(String, String)>,
@@ -80,7 +112,26 @@ pub async fn chart(
     made(&face, &watch, &headers, kind, make).await
 }
 
-/// `report.md`.
+/// The report of a watch, as Markdown.
+#[utoipa::path(
+    get,
+    path = "/api/v1/watches/{id}/report.md",
+    operation_id = "read_report",
+    tag = "watches",
+    params(
+        ("id" = String, Path, description = WATCH),
+        ("If-None-Match" = Option<String>, Header, description = "The `ETag` that is known."),
+    ),
+    responses(
+        (status = 200, description = "The report.", body = String, content_type = "text/markdown",
+            headers(("ETag" = String, description = "Of the report."))),
+        (status = 304, description = "It is the one that is known."),
+        Also<400>,
+        Also<404>,
+        ToRead,
+    ),
+    security(("token" = ["read"])),
+)]
 pub async fn told(
     State(face): State<Face>,
     Path(id): Path<String>,
@@ -122,14 +173,8 @@ async fn made(
     let bytes = drawn(work).await.and_then(|made| made);
     let bytes = bytes.map_err(|why| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, why))?;
     let caching = if watch.is_open() { "no-store" } else { "private, max-age=3600" };
-    let digest = Sha256::digest(&bytes);
-    let head: [u8; 16] = std::array::from_fn(|index| digest[index]);
-    let tag = format!("\"{:032x}\"", u128::from_be_bytes(head));
-    let known = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
-    let same = known.is_some_and(|known| {
-        known.split(',').any(|one| one.trim().trim_start_matches("W/") == tag)
-    });
-    let mut response = if same {
+    let tag = etag::of(&bytes);
+    let mut response = if etag::is_known(headers, &tag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         Response::new(Body::from(bytes))
@@ -138,7 +183,7 @@ async fn made(
     let plain = HeaderValue::from_static;
     told.insert(header::CONTENT_TYPE, plain(kind));
     told.insert(header::CACHE_CONTROL, plain(caching));
-    told.extend(HeaderValue::from_str(&tag).ok().map(|tag| (header::ETAG, tag)));
+    told.insert(header::ETAG, tag);
     // A drawing that is opened by itself runs and loads nothing.
     let policy = "default-src 'none'; style-src 'unsafe-inline'; sandbox";
     told.insert(header::CONTENT_SECURITY_POLICY, plain(policy));

@@ -4,25 +4,34 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::engine::Refused;
 use crate::store::StoreError;
 
-/// One error to whoever asked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// The media type of problem documents.
+pub const KIND: &str = "application/problem+json";
+
+/// What went wrong (RFC 9457).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Problem {
     #[serde(rename = "type")]
     kind: &'static str,
     title: String,
+    /// The status of HTTP.
+    #[schema(minimum = 400, maximum = 599)]
     status: u16,
+    /// In words.
     detail: String,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    /// The fields of the body that are wrong, where it is about fields.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
 }
 
 /// What is wrong with one field of the request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 struct FieldError {
+    /// The way to it, such as `platform.ecs.cluster`.
     field: String,
     detail: String,
 }
@@ -92,7 +101,7 @@ impl IntoResponse for Problem {
         let status = self.status();
         let body = serde_json::to_string(&self).unwrap_or_default();
         let mut response = (status, body).into_response();
-        let kind = HeaderValue::from_static("application/problem+json");
+        let kind = HeaderValue::from_static(KIND);
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
         if status == StatusCode::UNAUTHORIZED {
             let scheme = HeaderValue::from_static("Bearer");

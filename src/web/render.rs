@@ -8,10 +8,13 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Face;
 use super::body::read_up_to;
+use super::forward::RENDER;
+use super::openapi::{Also, ToSign};
 use super::problem::Problem;
 use crate::engine::{Taken, Wanted, clock};
 use crate::model::Beat;
@@ -21,11 +24,36 @@ use crate::triggers::render::{Event, Forged, Stamp};
 /// The largest body, in bytes.
 const LIMIT: usize = 64 * 1024;
 
+/// What became of an event.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RenderTaken)]
+pub struct Answer {
+    /// What it led to.
+    taken: String,
+}
+
+/// Brings what Render's webhook tells.
+///
+/// It only causes a look; the end of a cron job's run is a heartbeat of the job.
+#[utoipa::path(
+    post,
+    path = RENDER,
+    operation_id = "hear_render",
+    tag = "announcing",
+    request_body(content = BTreeMap<String, serde_json::Value>, description = "As Render writes it."),
+    responses(
+        (status = 200, description = "What it hinted at was looked at and is kept.", body = Answer),
+        Also<404>,
+        Also<429>,
+        ToSign,
+    ),
+    security(("render" = [], "render_id" = [], "render_time" = [])),
+)]
 pub async fn post(
     State(face): State<Face>,
     headers: HeaderMap,
     body: Body,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Answer>, Problem> {
     if face.workspaces.is_empty() {
         let detail = "no event of Render is taken: give render.webhook_secret of the target";
         return Err(Problem::new(StatusCode::NOT_FOUND, detail));
@@ -71,5 +99,5 @@ pub async fn post(
         },
     };
     face.metrics.hinted("render", result);
-    Ok(Json(json!({ "taken": answer })))
+    Ok(Json(Answer { taken: answer }))
 }

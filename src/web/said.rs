@@ -3,49 +3,72 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
+use utoipa::ToSchema;
 
+use super::openapi::texts::{EcsName, KubernetesName, Name};
 use super::problem::Problem;
 
-#[derive(Debug, Default, Deserialize)]
+/// Where it runs: at most one of these.
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Platform)]
 pub(super) struct PlatformSaid {
     pub(super) ecs: Option<EcsSaid>,
     pub(super) kubernetes: Option<KubernetesSaid>,
     render: Option<RenderSaid>,
 }
 
-#[derive(Debug, Deserialize)]
+/// What of Render is deployed.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = OnRender)]
 struct RenderSaid {
     /// A group of the settings, or a service that is in none.
     #[serde(alias = "service")]
+    #[schema(value_type = Option<Name>)]
     group: Option<String>,
     /// `dep-...`, of the first service of a group.
+    #[schema(value_type = Option<Name>)]
     deploy: Option<String>,
     /// At least its first 7 characters.
+    #[schema(value_type = Option<Name>)]
     commit: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+/// What of ECS is deployed.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = OnEcs)]
 pub(super) struct EcsSaid {
+    #[schema(value_type = EcsName)]
     pub(super) cluster: String,
+    /// The announced service's own name, if it is left out.
+    #[schema(value_type = Option<EcsName>)]
     pub(super) service: Option<String>,
+    #[schema(value_type = Option<Name>)]
     pub(super) task_definition: Option<String>,
     /// ECS's own id, `ecs-svc/...`.
+    #[schema(value_type = Option<Name>)]
     pub(super) deployment: Option<String>,
 }
 
 /// Of the four kinds one; none: a Deployment of the service's name.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = OnKubernetes)]
 pub(super) struct KubernetesSaid {
+    #[schema(value_type = KubernetesName)]
     pub(super) namespace: String,
+    #[schema(value_type = Option<KubernetesName>)]
     deployment: Option<String>,
+    #[schema(value_type = Option<KubernetesName>)]
     service: Option<String>,
+    #[schema(value_type = Option<KubernetesName>)]
     ingress: Option<String>,
+    #[schema(value_type = Option<KubernetesName>)]
     route: Option<String>,
     /// The name of the `ReplicaSet`.
+    #[schema(value_type = Option<Name>)]
     pub(super) revision: Option<String>,
 }
 

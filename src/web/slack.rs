@@ -17,6 +17,8 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::Face;
 use super::body::read_up_to;
 use super::forward::relayed;
+use super::openapi::texts::SlackForm;
+use super::openapi::{Also, ToSign};
 use super::problem::Problem;
 use crate::engine::{NOT_KNOWN, Presses};
 use crate::triggers::slack::{Pressed, Unread, read};
@@ -29,6 +31,23 @@ const LIMIT: usize = 256 * 1024;
 /// How long Slack is kept waiting for what was pressed.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// Brings the buttons that are pressed in Slack.
+///
+/// Answered within three seconds; what came of the press is told to the person.
+#[utoipa::path(
+    post,
+    path = INTERACTIVITY,
+    operation_id = "press",
+    tag = "acting",
+    request_body(content = SlackForm, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 200, description = "It is taken, or none of ours."),
+        Also<401>,
+        Also<404>,
+        ToSign,
+    ),
+    security(("slack" = [], "slack_time" = [])),
+)]
 pub async fn post(
     State(face): State<Face>,
     headers: HeaderMap,

@@ -8,17 +8,50 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Face;
 use super::body::read_json;
+use super::forward::SNS;
+use super::openapi::ToSign;
 use super::problem::Problem;
 use crate::engine::{Taken, clock};
 use crate::telemetry::HintResult;
 use crate::triggers::sns::{Envelope, Kind, Refusal};
 use crate::triggers::{Heard, read};
 
-pub async fn post(State(face): State<Face>, body: Body) -> Result<Json<Value>, Problem> {
+/// What became of a message; one of these.
+#[derive(Debug, Default, Serialize, ToSchema)]
+#[schema(as = SnsTaken)]
+pub struct Answer {
+    /// What its event led to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    taken: Option<String>,
+    /// The topic whose subscription is confirmed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confirmed: Option<String>,
+    /// The topic that brings nothing more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unsubscribed: Option<String>,
+}
+
+/// Brings events of AWS over SNS.
+///
+/// The message carries its own signature, by SNS's certificate; its topic must be in the
+/// settings. An event only causes a look.
+#[utoipa::path(
+    post,
+    path = SNS,
+    operation_id = "hear_sns",
+    tag = "announcing",
+    request_body(content = Envelope, description = "As SNS writes it, whatever content type it says."),
+    responses(
+        (status = 200, description = "What it hinted at was looked at and is kept.", body = Answer),
+        ToSign,
+    ),
+)]
+pub async fn post(State(face): State<Face>, body: Body) -> Result<Json<Answer>, Problem> {
     let (message, _): (Envelope, _) = read_json(body).await?;
     let Some(sns) = &face.sns else {
         let detail = "no topic is taken: name them in discover.sns.topics";
@@ -31,11 +64,11 @@ pub async fn post(State(face): State<Face>, body: Body) -> Result<Json<Value>, P
         Kind::SubscriptionConfirmation => {
             sns.confirm(&message).await.map_err(|refusal| refused(&face, &refusal))?;
             tracing::info!(topic, "the subscription is confirmed");
-            Ok(Json(json!({ "confirmed": topic })))
+            Ok(Json(Answer { confirmed: Some(topic.clone()), ..Answer::default() }))
         }
         Kind::UnsubscribeConfirmation => {
             tracing::error!(topic, "somebody has ended the subscription: SNS brings nothing more");
-            Ok(Json(json!({ "unsubscribed": topic })))
+            Ok(Json(Answer { unsubscribed: Some(topic.clone()), ..Answer::default() }))
         }
     }
 }
@@ -50,7 +83,7 @@ fn refused(face: &Face, refusal: &Refusal) -> Problem {
     Problem::new(status, refusal.to_string())
 }
 
-async fn hint(face: &Face, text: &str) -> Result<Json<Value>, Problem> {
+async fn hint(face: &Face, text: &str) -> Result<Json<Answer>, Problem> {
     let (result, answer) = match read(text) {
         Ok(Heard::Hint(hint)) => match face.place.of(hint) {
             None => (HintResult::NotOurs, "an event of another account or region".to_owned()),
@@ -71,5 +104,5 @@ async fn hint(face: &Face, text: &str) -> Result<Json<Value>, Problem> {
         }
     };
     face.metrics.hinted("sns", result);
-    Ok(Json(json!({ "taken": answer })))
+    Ok(Json(Answer { taken: Some(answer), ..Answer::default() }))
 }

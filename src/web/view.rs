@@ -3,6 +3,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::model::{
     Companion, Facts, IncidentStatus, Lead, Mode, Outcome, Severity, TaskStop, Verdict,
@@ -14,7 +15,7 @@ use crate::watch::{Entry, LogExcerpt, PreflightState, Stage, Unlabelled, Watch, 
 const RECENT: usize = 20;
 
 /// A watch in a list.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct WatchView {
     pub id: String,
     pub service: String,
@@ -49,7 +50,7 @@ pub struct WatchView {
     pub would_end: Option<WouldEnd>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PhaseView {
     pub name: String,
     /// `None` before the first new task is in service.
@@ -57,7 +58,7 @@ pub struct PhaseView {
 }
 
 /// A question put to people.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AskedView {
     pub since: Timestamp,
     /// When silence is answered; `None`: it was, or never is.
@@ -67,13 +68,13 @@ pub struct AskedView {
     pub because: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct WouldEnd {
     pub outcome: Outcome,
     pub because: String,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct CheckView {
     pub name: String,
     /// `None` before the first sample.
@@ -102,7 +103,7 @@ pub struct CheckView {
     pub recent: Vec<f64>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct IncidentView {
     /// Which of the watch's it is, from 1.
     #[serde(default)]
@@ -129,7 +130,7 @@ pub struct IncidentView {
 }
 
 /// A watch alone, with everything that explains it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct WatchDetail {
     #[serde(flatten)]
     pub watch: WatchView,
@@ -151,7 +152,7 @@ pub struct WatchDetail {
 }
 
 /// A task that came to harm.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct StopView {
     #[serde(flatten)]
     pub stop: TaskStop,
@@ -160,7 +161,7 @@ pub struct StopView {
 }
 
 /// The policy that a watch runs under.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PolicyView {
     pub name: String,
     pub file: String,

@@ -11,6 +11,7 @@ mod events;
 mod gate;
 mod house;
 mod labels;
+mod openapi;
 mod page;
 mod passed_on;
 mod pauses;

@@ -1,15 +1,15 @@
 #!/bin/sh
 # Installs what the tests need beside Rust: Prometheus, Postgres, Chromium with its driver, and a Python
-# with AWS's service model, cfn-lint, moto and axe (rules of accessibility, as a script). Does nothing that
-# has been done already. The tests start servers of their own; one that the package of Postgres may start
-# is left alone.
+# with AWS's service model, cfn-lint, moto (which brings openapi-spec-validator), schemathesis and axe (rules
+# of accessibility, as a script). Does nothing that has been done already. The tests start servers of their
+# own; one that the package of Postgres may start is left alone.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 venv=${CARGO_TARGET_DIR:-$here/../../target}/venv
 # Of this one only the script in it is wanted, and nothing that it asks for.
 alone='axe-playwright-python==0.1.8'
-requirements='botocore==1.44.5 cfn-lint==1.58.0 moto[server,ecs]==5.2.5'
+requirements='botocore==1.44.5 cfn-lint==1.58.0 moto[server,ecs]==5.2.5 schemathesis==4.32.5'
 
 missing=
 command -v prometheus >/dev/null || missing="$missing prometheus"

@@ -19,6 +19,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 pub(super) use signature::base64;
 pub use signature::{Certificate, canonical};
@@ -26,8 +27,9 @@ pub use signature::{Certificate, canonical};
 use fetch::Wire;
 
 /// A message as SNS posts it.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
+#[schema(as = SnsMessage)]
 pub struct Envelope {
     #[serde(rename = "Type")]
     pub kind: Kind,
@@ -47,7 +49,8 @@ pub struct Envelope {
 }
 
 /// What SNS posts for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[schema(as = SnsKind)]
 pub enum Kind {
     Notification,
     SubscriptionConfirmation,

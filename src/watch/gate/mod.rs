@@ -7,6 +7,7 @@ mod times;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::candidates;
 use crate::model::{
@@ -42,7 +43,7 @@ pub struct Known {
 }
 
 /// The gate's answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct GateAnswer {
     pub verdict: GateVerdict,
     /// Against first, and the worst of them.
