@@ -93,8 +93,8 @@ impl ProxySettings {
         if let Some(range) = self.from.iter().find(|range| range.prefix_len() == 0) {
             bail!("web.proxy.from: `{range}` is everybody: anyone could say who they are");
         }
-        let short = |one: &&Secret| one.expose().len() < LEAST_SECRET;
-        if self.secret.as_ref().filter(short).is_some() {
+        let short = |one: &Secret| one.expose().len() < LEAST_SECRET;
+        if self.secret.as_ref().is_some_and(short) {
             bail!("web.proxy.secret: it is shorter than {LEAST_SECRET} characters");
         }
         let named = self.roles.iter().flat_map(|roles| roles.operate.iter().chain(&roles.read));

@@ -31,7 +31,10 @@ pub struct Standing {
 
 /// What waits in the outbox, as it was counted last.
 #[derive(Debug, Clone, Default)]
-pub struct Letters(Arc<Mutex<Option<(Instant, Vec<Letterbox>)>>>);
+pub struct Letters(Arc<Mutex<Option<Counted>>>);
+
+/// When it was counted, and what there was.
+type Counted = (Instant, Vec<Letterbox>);
 
 impl Standing {
     /// # Errors

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
+use std::sync::LazyLock;
 
 use regex::Regex;
 
@@ -46,8 +47,9 @@ fn places(text: &str) -> BTreeMap<String, usize> {
 
 /// The places that are named by hand, `<a id="rollback.cooldown"></a>`.
 fn by_hand(text: &str) -> Vec<String> {
-    let named = Regex::new("<a id=\"([^\"]+)\"></a>").unwrap();
-    named.captures_iter(text).map(|id| id[1].to_owned()).collect()
+    static NAMED: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new("<a id=\"([^\"]+)\"></a>").unwrap());
+    NAMED.captures_iter(text).map(|id| id[1].to_owned()).collect()
 }
 
 fn slug(heading: &str) -> String {

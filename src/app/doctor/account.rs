@@ -70,7 +70,7 @@ pub(super) async fn examine(
     }
     let cloudwatch = CloudWatch::of(account);
     let mut checks = loaded.set.iter().flat_map(|written| &written.policy.checks);
-    let asks = checks.any(|check| check.is_of_cloudwatch());
+    let asks = checks.any(crate::policy::Check::is_of_cloudwatch);
     metrics(cloudwatch.try_metrics(clock::now()).await, asks, &mut report);
     match cloudwatch.try_alarms().await {
         Ok(()) => report.ok("cloudwatch:DescribeAlarms"),

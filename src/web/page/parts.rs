@@ -1,5 +1,7 @@
 //! Small pieces that every page is made of.
 
+use std::fmt::Write as _;
+
 use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
 
@@ -91,7 +93,8 @@ pub fn id(prefix: &str, name: &str) -> String {
     for byte in name.bytes() {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' => id.push(char::from(byte)),
-            other => id.push_str(&format!("_{other:02x}")),
+            // Writing to a string does not fail.
+            other => drop(write!(id, "_{other:02x}")),
         }
     }
     id

@@ -1,4 +1,4 @@
-//! A real Chromium, driven by WebDriver; what only its own protocol can do goes by that.
+//! A real Chromium, driven by `WebDriver`; what only its own protocol can do goes by that.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -172,7 +172,7 @@ async fn session(url: &str) -> anyhow::Result<Option<Client>> {
     Ok(Some(ClientBuilder::new(connector).capabilities(wanted).connect(url).await?))
 }
 
-/// An order that WebDriver's own standard does not have.
+/// An order that `WebDriver`'s own standard does not have.
 #[derive(Debug)]
 struct Order {
     path: &'static str,
