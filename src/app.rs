@@ -200,7 +200,7 @@ pub async fn serve(
     let relay = web::relay()?;
     let (hints, hinted) = hints(adapters.targets.place.names());
     let hinted = hinted.into_iter().map(|(name, end)| (name, Arc::new(Mutex::new(end))));
-    let metrics = metrics(&settings, &adapters)?;
+    let metrics = metrics(&settings, &adapters, read.is_ok())?;
     let helm = Helm::default();
     let leader = Leader {
         url: advertise::url(settings.advertise.as_ref(), address, &relay).await,
@@ -250,9 +250,11 @@ pub async fn serve(
     run(leader, reloads, listener, face, feeling, stop).await
 }
 
-/// The metrics, with what these settings may count as 0.
-fn metrics(settings: &Settings, adapters: &Adapters) -> anyhow::Result<Metrics> {
+/// The metrics, with what these settings may count as 0, and with the first reading of the
+/// policies: `is_read`, whether it was one.
+fn metrics(settings: &Settings, adapters: &Adapters, is_read: bool) -> anyhow::Result<Metrics> {
     let metrics = Metrics::new()?;
+    metrics.policies_read(is_read);
     let sources = adapters.targets.sources.values();
     sources.flat_map(Sources::kinds).for_each(|kind| metrics.may_ask(kind));
     let of_aws = settings.targets().into_iter().filter(|(_, target)| target.render.is_none());

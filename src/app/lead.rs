@@ -348,6 +348,7 @@ impl Leader {
 
     /// Good policies are in force for the next engine too; a broken folder is told to it.
     fn keep(&self, reload: Reload, broken: &mut Option<Reload>) {
+        self.metrics.policies_read(matches!(reload, Reload::Good(_)));
         match reload {
             Reload::Good(loaded) => {
                 self.policies.send_replace(Arc::new(loaded));

@@ -14,7 +14,7 @@ use crate::telemetry::{Traces, init_log};
 pub fn run(config: &Path) -> anyhow::Result<ExitCode> {
     let settings = Settings::read(config)?;
     let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| settings.log.level.clone());
-    init_log(settings.log.format, &filter, Traces::are_wanted()?).context("log.level")?;
+    init_log(settings.log.format, &filter, Traces::are_wanted()).context("log.level")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let stop = CancellationToken::new();
@@ -28,7 +28,7 @@ pub fn run(config: &Path) -> anyhow::Result<ExitCode> {
             }
             on_signal.cancel();
         });
-        let traces = Traces::from_environment()?;
+        let traces = Traces::from_environment();
         let served = Box::pin(app::serve(settings, traces.clone(), stop)).await;
         traces.close().await;
         served

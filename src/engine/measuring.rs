@@ -180,19 +180,15 @@ impl Engine {
         rivals(watch, open.filter_map(|other| Some((&other.deployment.service, other.rival()?))))
     }
 
-    /// Counts how late what was sampled is judged, by the oldest tick of each sample: what the
-    /// guard made up for is late since then.
+    /// Counts how late what was sampled is judged.
     pub(super) fn note_lag(&self, kept: &[Kept], batch: &[Input], now: Timestamp) {
         for input in batch {
             let Input::Done { watch, event: Ok(event), .. } = input else { continue };
             let Event::Sampled(sampled) = &**event else { continue };
-            let Some(Kept { watch, .. }) = kept.iter().find(|one| one.watch.id == *watch) else {
-                continue;
-            };
-            let Sampled { latest, earlier, interval, .. } = &**sampled;
-            let first = earlier.first().unwrap_or(latest).at;
-            let due = watch.due_at(first, interval.unwrap_or_default());
-            self.parts.metrics.judged(now.duration_since(due));
+            // What was not taken in is not judged.
+            let is_taken = kept.iter().any(|one| one.watch.id == *watch);
+            let Some(before) = self.live.watches.get(watch).filter(|_| is_taken) else { continue };
+            self.parts.metrics.judged(lag(&before.watch, sampled, now));
         }
     }
 
@@ -206,6 +202,7 @@ impl Engine {
         let (asked_of, target) = (sources.clone(), target.to_owned());
         let handle = self.handle.clone();
         let (metrics, status) = (self.parts.metrics.clone(), self.parts.status.clone());
+        let tenure = self.parts.tenure.clone();
         self.tasks.spawn(async move {
             let started = tokio::time::Instant::now();
             let Round { jobs, due } = round;
@@ -222,7 +219,8 @@ impl Engine {
                 metrics.asked_cloudwatch(&target, spent.metrics, spent.calls);
                 if spent.calls > 0 {
                     let (what, failed) = (format!("CloudWatch of {target}"), cloudwatch.trouble());
-                    status.set(|health| health.looked(&what, failed, clock::now()));
+                    let now = clock::now();
+                    status.set_in(&tenure, |health| health.looked(&what, failed, now));
                 }
             }
             let mut by_job: Vec<Vec<(Asked, Measured)>> = jobs.iter().map(|_| Vec::new()).collect();
@@ -239,6 +237,15 @@ impl Engine {
             }
         });
     }
+}
+
+/// How long before `now` a sample was due: its oldest tick that the watch, as it was `before`,
+/// waited for. Ticks before that are measured where it is looked more often from now on, and
+/// nobody waited for them.
+fn lag(before: &Watch, sampled: &Sampled, now: Timestamp) -> SignedDuration {
+    let (latest, interval) = (sampled.latest.at, sampled.interval.unwrap_or_default());
+    let first = before.next_tick.map_or(latest, |next| next.min(latest));
+    now.duration_since(before.due_at(first, interval))
 }
 
 fn came_to(goal: Goal, measured: Vec<(Asked, Measured)>) -> Event {

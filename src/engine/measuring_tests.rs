@@ -1,4 +1,4 @@
-//! What a watch of 24 hours really asks of CloudWatch.
+//! What a watch of 24 hours really asks of CloudWatch, and how late it is judged.
 
 use std::collections::BTreeMap;
 
@@ -238,4 +238,50 @@ fn what_lacks_a_label_is_not_asked_and_says_so_in_sample_and_baseline() {
     guard.take(baseline).unwrap();
     let baseline = guard.watch.checks["latency"].baselines.values().next().unwrap();
     assert!(matches!(baseline, crate::judge::Baseline::Missing { .. }), "{baseline:?}");
+}
+
+/// What the watch is sampled as at `now`, with nothing measured.
+fn sampled_at(watch: &Watch, now: Timestamp) -> Sampled {
+    let sample = |want: Want| match want {
+        Want::Sample { tick, interval } => Some((tick, interval)),
+        Want::Baseline(_)
+        | Want::Inspect
+        | Want::ReadLog(_)
+        | Want::RollBack { .. }
+        | Want::Shift(_)
+        | Want::LeaveMaintenance(_) => None,
+    };
+    let (tick, interval) = watch.wants(now).into_iter().find_map(sample).unwrap();
+    let mut round = Round::default();
+    round.sample(watch, tick, interval, &BTreeSet::new(), Vec::new());
+    let event = came_to(round.jobs.remove(0).goal, Vec::new());
+    let Event::Sampled(sampled) = event else { panic!("{event:?}") };
+    *sampled
+}
+
+#[test]
+fn what_is_looked_at_more_often_after_a_press_is_not_late_and_what_was_slept_through_is() {
+    let text = FIVE.replace("api }", "api }\nmode: auto");
+    let file = SourceFile { path: "five.yaml".into(), bytes: text.into() };
+    let policy = Policy::clone(&read(&[file]).unwrap().iter().next().unwrap().policy);
+    let mut guard = Guard::over(policy);
+    guard.sees(sighting(0, "ecs-svc/2", 2, RollOut::Completed));
+    guard.finds_target();
+    let mut second = 0;
+    // Four minutes into five, when nothing is due.
+    while second < 2 * 3600 + 240 {
+        second += 5;
+        answer(&mut guard, second, |_| 0.0);
+    }
+    guard.clock = second;
+    let waited = at(second).duration_since(guard.watch.last_tick.unwrap());
+    guard.presses(crate::watch::Command::Rollback).unwrap();
+    let due = guard.watch.tick_due_at().unwrap();
+    let sampled = sampled_at(&guard.watch, due);
+    assert!(waited.as_secs() > 60 && !sampled.earlier.is_empty(), "{waited}");
+    let late = lag(&guard.watch, &sampled, due);
+    assert!(late < SignedDuration::from_secs(1), "{late}");
+    let asleep = due + SignedDuration::from_mins(10);
+    let late = lag(&guard.watch, &sampled_at(&guard.watch, asleep), asleep);
+    assert_eq!(late, SignedDuration::from_mins(10));
 }

@@ -101,13 +101,13 @@ impl Postman {
     /// One round over the heads of all the watches' queues. Returns when the next
     /// one is due.
     pub async fn round(&self) -> Result<Duration, StoreError> {
-        let Self { store, metrics, lane, .. } = self;
+        let Self { store, metrics, lane, tenure, .. } = self;
         loop {
             let now = clock::now();
             let heads = store.outbox_heads(*lane, AT_ONCE).await?;
             let (due, later): (Vec<_>, Vec<_>) =
                 heads.into_iter().partition(|queued| queued.next_at <= now);
-            metrics.letterboxes(&store.letterboxes().await?, now);
+            metrics.letterboxes(&store.letterboxes().await?, now, || !tenure.is_over());
             if due.is_empty() {
                 let before = |kept| now.checked_sub(kept).unwrap_or(now);
                 store.outbox_prune(before(KEPT), before(END_TOO_OLD)).await?;

@@ -21,7 +21,7 @@ use crate::model::{
 use crate::platform::{Accounts, LookError};
 use crate::policy::RollbackRule;
 use crate::store::{Store, StoreError};
-use crate::telemetry::Traces;
+use crate::telemetry::{Metrics, Traces};
 use crate::watch::{Candidate, Event, Want, Watch, candidates};
 
 /// Pause before a want is tried again that could not be done at all.
@@ -98,8 +98,8 @@ impl Engine {
         let platform = self.parts.platform.clone();
         let id = watch.id.clone();
         let rule = watch.policy().rollback.clone();
-        self.spawn(id, WantKind::Inspect, async move {
-            inspect(&platform, &key, &judged, found, same, &rule).await
+        self.spawn(id.clone(), WantKind::Inspect, async move {
+            inspect(&platform, &id, &key, &judged, found, same, &rule).await
         });
     }
 
@@ -125,27 +125,24 @@ impl Engine {
             watch: watch.id.clone(),
             attended,
             gate: self.brake_gate.clone(),
+            metrics: self.parts.metrics.clone(),
             traces: self.parts.traces.clone(),
         };
-        let metrics = self.parts.metrics.clone();
         self.spawn(watch.id.clone(), WantKind::RollBack, async move {
-            let event = undo.roll_back(&plan).await.map_err(|error| {
-                tracing::error!(%error, "no permit could be asked for");
+            undo.roll_back(&plan).await.map_err(|error| {
+                tracing::error!(watch = %undo.watch, %error, "no permit could be asked for");
                 AGAIN
-            })?;
-            if let Event::Acted(result) = &event {
-                metrics.acted(result);
-            }
-            Ok(event)
+            })
         });
     }
 
     fn spawn_shift(&self, watch: &Watch, plan: ShiftPlan, stop: StopSwitch) {
-        let platform = self.parts.platform.clone();
+        let (platform, id) = (self.parts.platform.clone(), watch.id.clone());
         self.spawn(watch.id.clone(), WantKind::Shift, async move {
             let result = platform.shift(&plan, &stop).await;
-            tracing::info!(service = %plan.service, weight = plan.weight, ?result, "a canary was moved");
-            Ok(Event::Shifted { weight: plan.weight, result })
+            let (service, weight) = (&plan.service, plan.weight);
+            tracing::info!(watch = %id, %service, weight, ?result, "a canary was moved");
+            Ok(Event::Shifted { weight, result })
         });
     }
 
@@ -216,6 +213,7 @@ fn kind(want: &Want) -> WantKind {
 /// Looks for the first candidate that can be placed.
 async fn inspect(
     platform: &Accounts,
+    watch: &WatchId,
     service: &ServiceKey,
     judged: &Revision,
     found: Vec<Candidate>,
@@ -239,7 +237,10 @@ async fn inspect(
             },
             Err(LookError::Permanent(why)) => obstacles.push(why),
             Err(LookError::Everywhere(why) | LookError::Transient(why)) => {
-                tracing::warn!(why, "the rollback target could not be looked at; trying again");
+                tracing::warn!(
+                    %watch, why,
+                    "the rollback target could not be looked at; trying again"
+                );
                 return Err(AGAIN);
             }
         }
@@ -262,6 +263,7 @@ struct Undo {
     watch: WatchId,
     attended: bool,
     gate: Arc<Mutex<()>>,
+    metrics: Arc<Metrics>,
     traces: Traces,
     stop: StopSwitch,
 }
@@ -275,11 +277,15 @@ impl Undo {
         self.traces.permitted(&self.watch, plan, (asked, clock::now()), refused);
         let permit = match permit {
             Ok(permit) => permit.unless(self.stop.clone()),
-            Err(why) => return Ok(Event::Acted(Err(why))),
+            Err(why) => {
+                self.metrics.not_permitted(&why);
+                return Ok(Event::Acted(Err(why)));
+            }
         };
         crash::point("permit-after");
         let called = clock::now();
         let result = self.platform.roll_back(&permit, plan, called).await;
+        self.metrics.acted(&result);
         self.traces.called(&self.watch, plan, (called, clock::now()), &result);
         crash::point("act-after");
         if permit.is_first() && never_ran(plan, &result) {
@@ -292,7 +298,10 @@ impl Undo {
     async fn give_back(&self, plan: &RollbackPlan) {
         let given = self.store.give_back(&plan.service, &plan.judged, &self.watch).await;
         if let Err(error) = given {
-            tracing::warn!(%error, "a permit that was not used could not be given back");
+            tracing::warn!(
+                watch = %self.watch, %error,
+                "a permit that was not used could not be given back"
+            );
         }
     }
 

@@ -290,8 +290,8 @@ impl Engine {
         for Kept { watch, .. } in &done.watches {
             // What had ended before has not ended once more.
             if !done.ended_before.contains(&watch.id) {
-                self.parts.metrics.watch_moved(watch);
                 let before = self.live.watches.get(&watch.id).map(|kept| &kept.watch);
+                self.parts.metrics.watch_moved(before, watch);
                 self.parts.traces.step(before, watch, now);
             }
         }
@@ -377,8 +377,6 @@ impl Engine {
                 self.policies = Arc::new(loaded.clone());
                 self.parts.policies.send_replace(self.policies.clone());
                 let unseen = self.unseen(loaded);
-                let is_read = loaded.unread.is_none();
-                self.parts.metrics.policies_read(is_read);
                 self.parts.status.set(|health| {
                     health.policy_mistakes = loaded.unread.iter().cloned().collect();
                     health.policy_commit.clone_from(&loaded.commit);
@@ -388,7 +386,7 @@ impl Engine {
                 for what in unseen {
                     tracing::warn!("{what}");
                 }
-                if is_read {
+                if loaded.unread.is_none() {
                     let policies = loaded.set.len();
                     tracing::info!(policies, commit = loaded.commit, "policies in force");
                 }
@@ -406,7 +404,6 @@ impl Engine {
                         "policies are broken; the last good ones stay in force"
                     );
                 }
-                self.parts.metrics.policies_read(false);
                 self.parts.status.set(|health| health.policy_mistakes = mistakes);
             }
         }

@@ -7,6 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::tenure::Tenure;
+
 /// What the daemon knows of itself. Shared; every lock is held for a copy only.
 #[derive(Debug, Default)]
 pub struct Status {
@@ -25,7 +27,7 @@ pub struct Blind {
     pub because: String,
 }
 
-/// Tries, or the time, after which people are told.
+/// Tries, or the time from the first to the latest, after which people are told.
 const TRIES: u32 = 3;
 const PATIENCE: SignedDuration = SignedDuration::from_mins(1);
 /// What was not tried for so long is not wanted any more.
@@ -66,6 +68,16 @@ impl Status {
 
     pub(super) fn set(&self, change: impl FnOnce(&mut Health)) {
         change(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// The same while the tenure lasts: what comes in after its end does not undo
+    /// [`Status::stands_by`].
+    pub(super) fn set_in(&self, tenure: &Tenure, change: impl FnOnce(&mut Health)) {
+        self.set(|health| {
+            if !tenure.is_over() {
+                change(health);
+            }
+        });
     }
 
     /// Why the store can't be asked, while it can't; told by whoever stands by.
@@ -152,7 +164,7 @@ impl Blind {
 
     fn is_lasting(&self, now: Timestamp) -> bool {
         now.duration_since(self.tried_at) < FORGOTTEN
-            && (self.tries >= TRIES || now.duration_since(self.since) >= PATIENCE)
+            && (self.tries >= TRIES || self.tried_at.duration_since(self.since) >= PATIENCE)
     }
 }
 
@@ -196,6 +208,21 @@ mod tests {
         assert_eq!(status.read(), Health::default());
     }
 
+    #[tokio::test]
+    async fn what_ends_after_the_lead_was_lost_is_not_told() {
+        let (status, tenure) = (Status::default(), Tenure::without_end());
+        let fails = || {
+            let at = Timestamp::UNIX_EPOCH;
+            let failed = Some("throttled".to_owned());
+            status.set_in(&tenure, |health| health.looked("CloudWatch of default", failed, at));
+            status.read().blind.len()
+        };
+        assert_eq!(fails(), 1);
+        tenure.end();
+        status.stands_by();
+        assert_eq!(fails(), 0);
+    }
+
     #[test]
     fn a_lost_connection_to_slack_is_told_after_a_minute() {
         let (mut health, start) = (Health::default(), Timestamp::UNIX_EPOCH);
@@ -227,6 +254,8 @@ mod tests {
         health.looked("default/shop", None, start);
         assert!(health.handicaps(start).is_empty());
         assert!(fails(&mut health, 20).is_empty());
+        let minute = start + SignedDuration::from_secs(80);
+        assert!(health.handicaps(minute).is_empty(), "one that was not tried again stays one");
         assert_eq!(fails(&mut health, 80).len(), 1, "twice, and for a minute");
         let later = start + SignedDuration::from_hours(2);
         assert!(health.handicaps(later).is_empty(), "nobody looks there any more");

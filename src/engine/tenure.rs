@@ -128,6 +128,15 @@ impl Tenure {
     }
 }
 
+#[cfg(test)]
+impl Tenure {
+    /// One that lasts until it is ended.
+    pub(super) fn without_end() -> Self {
+        let (_, until) = watch::channel(None);
+        Self { until, over: CancellationToken::new() }
+    }
+}
+
 async fn ends(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at).await,

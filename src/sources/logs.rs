@@ -144,10 +144,10 @@ impl Logs {
     async fn find(&self, ask: &LogsAsk, since: i64, until: i64) -> Result<Found, Unusable> {
         let (mut times, mut token) = (Vec::new(), None);
         for _ in 0..MOST_PAGES {
+            let asking = self.tally.begin(KIND);
             let Ok(_turn) = self.turns.acquire().await else { break };
             let asked = self.client.filter_log_events().log_group_name(&ask.group);
             let asked = asked.filter_pattern(&ask.pattern).start_time(since).end_time(until);
-            let asking = self.tally.begin(KIND);
             let sent = asked.set_next_token(token.take()).send().await;
             let sent = sent.map_err(|e| Fault::of("FilterLogEvents", &e));
             asking.ended(Answered::call(&sent));
@@ -183,5 +183,32 @@ fn unusable(ask: &LogsAsk, fault: Fault) -> Unusable {
         Unusable::Unreachable(fault.words)
     } else {
         Unusable::Refused(format!("{} (it needs logs:FilterLogEvents)", fault.words))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::{SignedDuration, Timestamp};
+
+    use super::*;
+    use crate::aws::AccountSettings;
+
+    #[tokio::test]
+    async fn a_turn_that_is_waited_for_belongs_to_the_request_that_it_is_for() {
+        let region = Some("eu-west-1".to_owned());
+        let account =
+            Account::connect(AccountSettings { region, ..AccountSettings::default() }).await;
+        let logs = Logs::of(&account);
+        let all = u32::try_from(AT_ONCE).unwrap();
+        let _others = logs.turns.clone().acquire_many_owned(all).await.unwrap();
+        let window = SignedDuration::from_secs(10);
+        let ask = LogsAsk { group: "/ecs/api".into(), pattern: "ERROR".into(), window };
+        tokio::time::pause();
+        let ticks = Ticks::once(Timestamp::from_second(2_000).unwrap(), window);
+        let counting = tokio::time::timeout(Duration::from_secs(3), logs.count(&ask, ticks));
+        assert!(counting.await.is_err());
+        let told = logs.tally().take();
+        let told: Vec<_> = told.iter().map(|one| (one.result, one.took.as_secs())).collect();
+        assert_eq!(told, [(Answered::Unreachable, 3)]);
     }
 }

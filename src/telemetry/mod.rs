@@ -12,7 +12,8 @@ pub use trace::{Traces, has_joined, is_about};
 /// What is said of a request with a method that HTTP does not know, as OpenTelemetry says it:
 /// whoever asks must not make series.
 const OTHER: &str = "_OTHER";
-const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "PATCH"];
+const METHODS: [&str; 9] =
+    ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
 
 fn known_method(method: &str) -> &'static str {
     METHODS.into_iter().find(|known| *known == method).unwrap_or(OTHER)

@@ -212,8 +212,7 @@ pub async fn metrics(State(face): State<Face>, headers: HeaderMap) -> Response {
     if let Err(problem) = face.may_scrape(&headers) {
         return problem.into_response();
     }
-    face.metrics.health(&face.status.read(), clock::now());
-    match face.metrics.text() {
+    match face.metrics.text_with(&face.status.read(), clock::now()) {
         Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
             .into_response(),
         Err(error) => {

@@ -11,6 +11,7 @@ mod asked;
 mod auth;
 mod beat;
 mod body;
+mod counted;
 mod etag;
 mod forward;
 mod gate;
@@ -67,6 +68,7 @@ use crate::store::Store;
 use crate::telemetry::{Metrics, Traces};
 use crate::triggers::render::Workspace;
 use crate::triggers::sns::Sns;
+use counted::{Counted, hooks};
 use problem::Problem;
 pub use vouch::Used;
 
@@ -150,8 +152,10 @@ fn described() -> OpenApiRouter<Face> {
 
 /// All that is served.
 pub fn router(face: Face) -> Router {
+    let described = described();
+    hooks(&described).for_each(|route| face.metrics.may_be_posted(route));
     // The pages are for people: no program is promised what they look like.
-    Router::from(described())
+    Router::from(described)
         .merge(page::routes(face.clone()))
         .fallback(nowhere)
         .method_not_allowed_fallback(not_that_way)
@@ -190,17 +194,16 @@ async fn count(State(face): State<Face>, request: Request, next: Next) -> Respon
         .get::<MatchedPath>()
         .map_or("other".to_owned(), |path| path.as_str().to_owned());
     let method = request.method().clone();
-    let headers = request.headers();
-    let header = |name: &str| Some(headers.get(name)?.to_str().ok()?.to_owned());
+    let caller = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
     let asked = (method.as_str(), route.as_str(), request.uri().path());
-    let requested = face.traces.requested(asked, header, clock::now());
-    let begun = tokio::time::Instant::now();
+    let requested = face.traces.requested(asked, caller, clock::now());
+    let counted = Counted::begun(face.metrics.clone(), method.clone(), route.clone());
     let response = match &requested {
         Some(requested) => requested.answer(next.run(request)).await,
         None => next.run(request).await,
     };
     let code = response.status().as_u16();
-    face.metrics.request(method.as_str(), &route, code, begun.elapsed());
+    counted.answered(code);
     if let Some(requested) = &requested {
         // Who passes one on leaves it to the leader to tell of it.
         let is_hook = ANNOUNCED.contains(&route.as_str()) && face.engine.leads() == Leads::Here;

@@ -95,8 +95,11 @@ async fn a_collector_that_is_down_holds_nothing_up_and_is_told_once() -> anyhow:
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4317"),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
     ];
-    let why = daemon.start_with(&grpc).await.unwrap_err().to_string();
-    assert!(why.contains("OTEL_EXPORTER_OTLP_PROTOCOL is `grpc`"), "what it lacks it says: {why}");
+    daemon.start_with(&grpc).await?;
+    let log = daemon.logs();
+    let told = log.lines().filter(|line| line.contains("OTEL_EXPORTER_OTLP_PROTOCOL is `grpc`"));
+    assert_eq!(told.count(), 1, "what it lacks it says, and guards without: {log}");
+    daemon.terminate().await?;
     let nobody = std::net::TcpListener::bind("127.0.0.1:0")?;
     // It takes connections and never answers: worse than one that refuses them.
     let endpoint = format!("http://{}", nobody.local_addr()?);
@@ -114,5 +117,7 @@ async fn a_collector_that_is_down_holds_nothing_up_and_is_told_once() -> anyhow:
     daemon.terminate().await?;
     let log = daemon.logs();
     assert_eq!(log.matches("traces can't be sent").count(), 1, "{log}");
+    let host = endpoint.trim_start_matches("http://");
+    assert!(log.contains(&format!("\"host\":\"{host}\"")), "where they were to go: {log}");
     Ok(())
 }

@@ -251,9 +251,9 @@ impl CloudWatch {
         let mut results = Results::default();
         let mut token = None;
         for _ in 0..MOST_PAGES {
+            let asking = self.tally.begin(KIND);
             let Ok(_turn) = self.turns.acquire().await else { break };
             let first = token.is_none();
-            let asking = self.tally.begin(KIND);
             let sent = self
                 .client
                 .get_metric_data()

@@ -24,7 +24,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::asked::{Answered, Tally};
+use super::asked::{Answered, Asking, Tally};
 use super::plan::Request;
 use super::track::{Fetched, Track};
 use crate::aws::{Account, Fault};
@@ -92,8 +92,9 @@ impl TaskHealth {
             let own = self.clone();
             looks.spawn(async move {
                 let look = async {
+                    let first = own.tally.begin(KIND);
                     let _turn = own.turns.acquire().await;
-                    own.look(&of, &gauges, now).await
+                    own.look(&of, &gauges, now, first).await
                 };
                 let found = tokio::time::timeout(PATIENCE, look).await;
                 let found = found.unwrap_or_else(|_| {
@@ -125,19 +126,21 @@ impl TaskHealth {
             .collect()
     }
 
+    /// `first`: the first request of the look, which has begun when its turn was waited for.
     async fn look(
         &self,
         of: &TasksOf,
         gauges: &BTreeSet<TaskGauge>,
         now: Timestamp,
+        first: Asking,
     ) -> Vec<(TaskGauge, Answer)> {
-        let mut found = Vec::new();
+        let (mut found, mut first) = (Vec::new(), Some(first));
         if gauges.contains(&TaskGauge::Failures) {
-            let stops = self.stops(of, now).await.map_err(unusable);
+            let stops = self.stops(of, now, first.take()).await.map_err(unusable);
             found.push((TaskGauge::Failures, stops.map(counted)));
         }
         if gauges.iter().any(|gauge| *gauge != TaskGauge::Failures) {
-            let service = self.service(of).await;
+            let service = self.service(of, first.take()).await;
             let share = |of_it: Result<f64, Unusable>| of_it.map(|share| (share, Vec::new()));
             if gauges.contains(&TaskGauge::Running) {
                 let running = service.as_ref().map(|one| running(one, of)).map_err(Clone::clone);
@@ -158,14 +161,19 @@ impl TaskHealth {
     }
 
     /// The tasks that came to harm lately, the newest first.
-    async fn stops(&self, of: &TasksOf, now: Timestamp) -> Result<Vec<TaskStop>, Fault> {
+    async fn stops(
+        &self,
+        of: &TasksOf,
+        now: Timestamp,
+        mut first: Option<Asking>,
+    ) -> Result<Vec<TaskStop>, Fault> {
         let (mut stops, mut token) = (Vec::new(), None);
         let since = now.checked_sub(WITHIN).unwrap_or(now);
         for _ in 0..PAGES {
             let asked = self.ecs.list_tasks().cluster(&of.service.cluster);
             let asked = asked.service_name(&of.service.service);
             let asked = asked.desired_status(DesiredStatus::Stopped).max_results(100);
-            let asking = self.tally.begin(KIND);
+            let asking = first.take().unwrap_or_else(|| self.tally.begin(KIND));
             let sent = asked
                 .set_next_token(token.take())
                 .send()
@@ -196,9 +204,9 @@ impl TaskHealth {
         Ok(stops)
     }
 
-    async fn service(&self, of: &TasksOf) -> Result<Service, Unusable> {
+    async fn service(&self, of: &TasksOf, first: Option<Asking>) -> Result<Service, Unusable> {
         let asked = self.ecs.describe_services().cluster(&of.service.cluster);
-        let asking = self.tally.begin(KIND);
+        let asking = first.unwrap_or_else(|| self.tally.begin(KIND));
         let sent = asked
             .services(&of.service.service)
             .send()

@@ -3,6 +3,7 @@ use aws_sdk_ecs::types::{Container, Deployment, Task};
 
 use super::decode::stop;
 use super::*;
+use crate::aws::AccountSettings;
 use crate::model::{ServiceKey, StopKind, Ticks};
 
 const DEFINITION: &str = "arn:aws:ecs:eu-west-1:1:task-definition/api:42";
@@ -129,4 +130,21 @@ fn an_answer_is_one_number_at_the_last_tick_with_the_stops_beside_it() {
     assert_eq!(got.tracks.len(), 1 + TOLD);
     assert_eq!(serde_json::from_str::<TaskStop>(&got.tracks[1].labels[TASK_STOP]).unwrap(), own);
     assert!(got.why_not(1).is_some() && got.why_not(2).is_none());
+}
+
+#[tokio::test]
+async fn a_turn_that_is_waited_for_belongs_to_the_request_that_it_is_for() {
+    let region = Some("eu-west-1".to_owned());
+    let account = Account::connect(AccountSettings { region, ..AccountSettings::default() }).await;
+    let health = TaskHealth::of(&account);
+    let all = u32::try_from(CONCURRENT).unwrap();
+    let _others = health.turns.clone().acquire_many_owned(all).await.unwrap();
+    let ask = Ask::Tasks(Box::new(TasksAsk { gauge: TaskGauge::Failures, of: Some(judged()) }));
+    let at = Timestamp::from_second(2_000).unwrap();
+    let ticks = Ticks::once(at, SignedDuration::from_secs(10));
+    tokio::time::pause();
+    health.fetch(&[Request { ask, ticks }]).await;
+    let told = health.tally().take();
+    let told: Vec<_> = told.iter().map(|one| (one.result, one.took.as_secs())).collect();
+    assert_eq!(told, [(Answered::Unreachable, PATIENCE.as_secs())]);
 }

@@ -26,6 +26,9 @@ pub(super) struct Daemon {
 /// Version, commit and compiler; `build.rs` finds the last two.
 const BUILD: [&str; 3] =
     [env!("CARGO_PKG_VERSION"), env!("DEPLOYGUARD_COMMIT"), env!("DEPLOYGUARD_RUSTC")];
+/// What a hook may be answered with.
+const CODES: [&str; 13] =
+    ["200", "202", "400", "401", "403", "404", "409", "413", "415", "422", "500", "503", "504"];
 /// Most requests wait for the store, and some for the engine up to ten seconds.
 const BOUNDS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
@@ -80,7 +83,16 @@ impl Daemon {
 const NONE: &[&str] = &[];
 
 impl Metrics {
-    /// A request to the daemon that was answered.
+    /// Others may post to this route: its counters are there from now on.
+    pub fn may_be_posted(&self, route: &str) {
+        let Daemon { requests, request_seconds, .. } = &self.daemon;
+        for code in CODES {
+            requests.with_label_values(&["POST", route, code]).inc_by(0);
+        }
+        let _ = request_seconds.with_label_values(&["POST", route]);
+    }
+
+    /// A request to the daemon that is over.
     pub fn request(&self, method: &str, route: &str, code: u16, took: Duration) {
         let method = known_method(method);
         let Daemon { requests, request_seconds, .. } = &self.daemon;
@@ -88,6 +100,7 @@ impl Metrics {
         request_seconds.with_label_values(&[method, route]).observe(took.as_secs_f64());
     }
 
+    /// The policy folder was read, by whoever leads and by who stands by.
     pub fn policies_read(&self, good: bool) {
         let result = if good { "good" } else { "broken" };
         self.daemon.policy_reloads.with_label_values(&[result]).inc();
@@ -102,23 +115,23 @@ impl Metrics {
 
     /// The pauses in force, as who leads knows them.
     pub fn paused(&self, pauses: &[Pause]) {
+        let _still = self.still();
         self.daemon.paused.reset();
         for pause in pauses {
             self.daemon.paused.with_label_values(&[pause.scope.as_str()]).set(1);
         }
     }
 
-    /// What the daemon knows of itself at `now`: told when it is asked, because some of it is
-    /// only so by the clock.
-    pub fn health(&self, health: &Health, now: Timestamp) {
+    /// Shows what the daemon knows of itself at `now`.
+    pub(super) fn health(&self, health: &Health, now: Timestamp) {
         self.daemon.blind.reset();
         for place in health.blind_places(now) {
             self.daemon.blind.with_label_values(&[place]).set(1);
         }
-        self.daemon.last_step.reset();
-        if let Some(at) = health.stepped_at {
-            let seconds = at.as_duration().as_secs_f64();
-            self.daemon.last_step.with_label_values(NONE).set(seconds);
+        let last_step = &self.daemon.last_step;
+        match health.stepped_at {
+            Some(at) => last_step.with_label_values(NONE).set(at.as_duration().as_secs_f64()),
+            None => last_step.reset(),
         }
     }
 }

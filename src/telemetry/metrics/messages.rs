@@ -63,7 +63,19 @@ impl Metrics {
         self.messages.deliveries.with_label_values(&[way.as_str(), result]).inc();
     }
 
-    pub fn letterboxes(&self, letterboxes: &[Letterbox], now: Timestamp) {
+    /// What waits, as it was found at `now`. `leads`: whether this process leads still; what
+    /// waits is another's to tell where it doesn't.
+    pub fn letterboxes(
+        &self,
+        letterboxes: &[Letterbox],
+        now: Timestamp,
+        leads: impl FnOnce() -> bool,
+    ) {
+        // Asked under the lock: after the end of a tenure nothing is shown again.
+        let _still = self.still();
+        if !leads() {
+            return;
+        }
         for letterbox in letterboxes {
             let way = letterbox.way.as_str();
             let Letterbox { pending, undeliverable, unreadable, oldest, .. } = letterbox;
@@ -78,6 +90,13 @@ impl Metrics {
             let age = oldest.map_or(0, |oldest| now.duration_since(oldest).as_secs());
             self.messages.oldest.with_label_values(&[way]).set(age.max(0));
         }
+    }
+
+    /// What waits is not known here.
+    pub(super) fn no_letterboxes(&self) {
+        let _still = self.still();
+        self.messages.waiting.reset();
+        self.messages.oldest.reset();
     }
 
     /// Connections of Socket Mode: so many more, or fewer, than before.

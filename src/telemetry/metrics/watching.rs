@@ -9,7 +9,7 @@ use super::Metrics;
 use super::make::Maker;
 use crate::engine::{Announced, Refused};
 use crate::model::{ActFailure, Acted, Outcome, Verdict};
-use crate::watch::{Stage, Watch};
+use crate::watch::{Actor, Stage, Watch};
 
 pub(super) struct Watching {
     watches: IntGaugeVec,
@@ -34,7 +34,7 @@ const OUTCOMES: [Outcome; 7] = [
     Outcome::Cancelled,
     Outcome::Inconclusive,
 ];
-const ATTEMPTS: [&str; 5] = ["accepted", "superseded", "refused", "failed", "unknown"];
+const ATTEMPTS: [&str; 6] = ["accepted", "braked", "superseded", "refused", "failed", "unknown"];
 /// From a tick that was judged at once to one that was made up for after an hour away.
 const LAGS: [f64; 12] = [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0];
 
@@ -44,9 +44,10 @@ impl Watching {
     pub fn made(make: &mut Maker) -> Result<Self, prometheus::Error> {
         let phases = "Open watches in service by the phase of their policies; no series: nobody \
                       is in it.";
-        let rollbacks = "Watches that ended after the guard's own rollback, or without one that \
-                         was due, by outcome.";
-        let attempts = "Calls to the platform to roll back, by what came of them.";
+        let rollbacks = "Rollbacks of the guard's own: `rollback_failed` at once, any other as \
+                         the outcome of its watch.";
+        let attempts = "Tries to roll back, by what came of the call to the platform; `braked`: \
+                        none was made.";
         let announcements = "Announced deployments by what became of them.";
         let lag = "Time from when a sample was due, `query_offset` left out, until its verdict \
                    was kept.";
@@ -114,18 +115,28 @@ impl Metrics {
         for (verdict, count) in VERDICTS.iter().zip(verdicts) {
             checks.with_label_values(&[verdict]).set(count);
         }
+        let _still = self.still();
         in_phase.reset();
         for (phase, count) in phases {
             in_phase.with_label_values(&[phase]).set(count);
         }
     }
 
-    /// A step has changed this watch.
-    pub fn watch_moved(&self, watch: &Watch) {
-        let Some(outcome) = watch.outcome() else { return };
-        self.watching.ended.with_label_values(&[outcome.as_str()]).inc();
-        if watch.rollback_accepted || outcome == Outcome::RollbackFailed {
+    /// A step has brought this watch from `before` to `after`; `None`: it began in the step.
+    pub fn watch_moved(&self, before: Option<&Watch>, after: &Watch) {
+        let rollback = |outcome: Outcome| {
             self.watching.rollbacks.with_label_values(&[outcome.as_str()]).inc();
+        };
+        let is_spent = |watch: &Watch| watch.rollback_spent.is_some();
+        // The watch goes on, and may well end otherwise.
+        if is_spent(after) && !before.is_some_and(is_spent) && is_own(before, after) {
+            rollback(Outcome::RollbackFailed);
+        }
+        let Some(outcome) = after.outcome() else { return };
+        self.watching.ended.with_label_values(&[outcome.as_str()]).inc();
+        // One that failed is counted already.
+        if after.rollback_accepted && !is_spent(after) {
+            rollback(outcome);
         }
     }
 
@@ -135,6 +146,15 @@ impl Metrics {
         self.watching.lag.with_label_values(NONE).observe(lag.as_secs_f64().max(0.0));
     }
 
+    /// A rollback that nothing was called for: `why`.
+    pub fn not_permitted(&self, why: &ActFailure) {
+        // One that was stopped is no try.
+        if matches!(why, ActFailure::Refused(_)) {
+            self.watching.attempts.with_label_values(&["braked"]).inc();
+        }
+    }
+
+    /// The platform's answer to a call.
     pub fn acted(&self, result: &Result<Acted, ActFailure>) {
         let result = match result.as_ref().map_err(ActFailure::itself) {
             Ok(_) => "accepted",
@@ -156,4 +176,12 @@ impl Metrics {
         };
         self.watching.announcements.with_label_values(&[result]).inc();
     }
+}
+
+/// Whether the rollback that has failed was the guard's or a person's. The platform's own is
+/// never accepted, because nobody asks for it.
+fn is_own(before: Option<&Watch>, after: &Watch) -> bool {
+    let is_ours =
+        |stage: &Stage| matches!(stage, Stage::RollingBack(run) if run.by != Actor::Platform);
+    after.rollback_accepted || before.is_some_and(|before| is_ours(&before.stage))
 }

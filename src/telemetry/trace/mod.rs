@@ -7,7 +7,9 @@
 //! request, a permit, a call, a delivery, is told where it is done.
 //!
 //! Telling never waits: spans go into a bounded queue, which a thread of the SDK's empties. A
-//! collector that is down costs spans and nothing else.
+//! collector that is down costs spans and nothing else; a variable that is wrong costs all of
+//! them, and nothing else either. What is queued when the process is killed is lost: what whoever
+//! goes on tells of a rollback may be below a decision that never came.
 
 mod doing;
 mod environment;
@@ -20,11 +22,11 @@ mod watching;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
-use opentelemetry::InstrumentationScope;
+use opentelemetry::trace::{SpanContext, TraceContextExt};
+use opentelemetry::{Context, InstrumentationScope};
 use opentelemetry_otlp::SpanExporter;
 use opentelemetry_sdk::trace::{
-    BatchSpanProcessor, Config, SamplingDecision, ShouldSample, SpanProcessor,
+    BatchConfigBuilder, BatchSpanProcessor, Config, SamplingDecision, ShouldSample, SpanProcessor,
 };
 
 pub(super) use ids::of_watch;
@@ -41,39 +43,51 @@ pub struct Traces(Option<Arc<Way>>);
 #[derive(Debug)]
 struct Way {
     queue: BatchSpanProcessor,
-    /// As `OTEL_TRACES_SAMPLER` says. It is asked with the trace's id alone: all of a trace is
-    /// taken, or nothing.
+    /// What is left of it.
+    room: Arc<export::Room>,
+    /// As `OTEL_TRACES_SAMPLER` says. Of a watch's trace it is asked with the id alone: all of
+    /// it is taken, or nothing.
     sampler: Box<dyn ShouldSample>,
     scope: InstrumentationScope,
 }
 
 impl Traces {
-    /// Whether the environment wants traces.
-    ///
-    /// # Errors
-    /// It wants them in a way that this build doesn't have.
-    pub fn are_wanted() -> anyhow::Result<bool> {
-        environment::wants(|name| std::env::var(name).ok()).map_err(anyhow::Error::msg)
+    /// Whether the environment wants traces, in a way that this build has.
+    pub fn are_wanted() -> bool {
+        environment::wants(variable) == Ok(true)
     }
 
     /// As the environment says: the `OTEL_` variables of the SDK and of its OTLP exporter.
-    /// Nothing is sent yet.
-    ///
-    /// # Errors
-    /// What is wrong with them.
-    pub fn from_environment() -> anyhow::Result<Self> {
-        if !Self::are_wanted()? {
+    /// Nothing is sent yet. What is wrong with them is told in the log, and there are no traces
+    /// then: the guard guards without.
+    pub fn from_environment() -> Self {
+        Self::made().unwrap_or_else(|why| {
+            tracing::error!(%why, "traces are not sent");
+            Self::default()
+        })
+    }
+
+    fn made() -> Result<Self, String> {
+        if !environment::wants(variable)? {
             return Ok(Self::default());
         }
+        if let Some(exporters) = environment::left_out(variable) {
+            tracing::warn!(exporters, "traces are sent by `otlp` alone");
+        }
         let exporter = SpanExporter::builder().with_http().build();
-        let exporter = export::Heard::by(exporter.context("the OTEL_EXPORTER_OTLP_ variables")?);
-        let mut queue = BatchSpanProcessor::builder(exporter).build();
+        let exporter = exporter.map_err(|_| "the OTEL_EXPORTER_OTLP_ variables can't be used")?;
+        let room = Arc::new(export::Room::of(environment::queue(variable)));
+        let host = environment::host(variable)?;
+        let exporter = export::Heard::by(exporter, host, room.clone());
+        let config = BatchConfigBuilder::default();
+        let config = config.with_max_queue_size(environment::queue(variable)).build();
+        let mut queue = BatchSpanProcessor::builder(exporter).with_batch_config(config).build();
         queue.set_resource(&environment::resource());
         let scope = InstrumentationScope::builder(env!("CARGO_PKG_NAME"))
             .with_version(env!("CARGO_PKG_VERSION"))
             .build();
         let sampler = Config::default().sampler;
-        Ok(Self(Some(Arc::new(Way { queue, sampler, scope }))))
+        Ok(Self(Some(Arc::new(Way { queue, room, sampler, scope }))))
     }
 
     pub fn are_on(&self) -> bool {
@@ -93,10 +107,51 @@ impl Traces {
 
     /// Queues a span; where the queue is full it is lost.
     fn tell(&self, span: Span) {
+        self.tell_below(None, span);
+    }
+
+    /// The same of a span that is below another's, who may have said whether it is taken.
+    fn tell_below(&self, caller: Option<&SpanContext>, span: Span) {
         let Some(way) = &self.0 else { return };
-        let sampled = way.sampler.should_sample(None, span.trace, &span.name, &span.kind, &[], &[]);
-        if sampled.decision == SamplingDecision::RecordAndSample {
+        if is_taken(way.sampler.as_ref(), caller, &span) && way.room.has_taken() {
             way.queue.on_end(span.finished(way.scope.clone()));
         }
+    }
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn is_taken(sampler: &dyn ShouldSample, caller: Option<&SpanContext>, span: &Span) -> bool {
+    let context = caller.map(|caller| Context::new().with_remote_span_context(caller.clone()));
+    let (trace, name, kind) = (span.trace, &span.name, &span.kind);
+    let sampled = sampler.should_sample(context.as_ref(), trace, name, kind, &[], &[]);
+    sampled.decision == SamplingDecision::RecordAndSample
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use opentelemetry::trace::{TraceFlags, TraceState};
+    use opentelemetry_sdk::trace::Sampler;
+
+    use super::*;
+
+    #[test]
+    fn who_asked_has_said_whether_their_trace_is_taken() {
+        let when = (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
+        let span = Span::alone(ids::trace(), None, when);
+        let caller = |flags| {
+            let (trace, state) = (span.trace, TraceState::default());
+            SpanContext::new(trace, ids::span(), flags, true, state)
+        };
+        let (taken, left) = (caller(TraceFlags::SAMPLED), caller(TraceFlags::default()));
+        let none = Sampler::ParentBased(Box::new(Sampler::AlwaysOff));
+        assert!(!is_taken(&none, None, &span));
+        assert!(is_taken(&none, Some(&taken), &span));
+        let all = Sampler::ParentBased(Box::new(Sampler::AlwaysOn));
+        assert!(is_taken(&all, None, &span));
+        assert!(!is_taken(&all, Some(&left), &span));
     }
 }

@@ -93,9 +93,11 @@ impl Span {
         self
     }
 
-    pub fn failing(mut self, because: Option<String>) -> Self {
-        self.failed = because.map(|because| short(&because));
-        self
+    /// `failed`: what kind of failure it is, one of a few words, and what there is to say of it.
+    pub fn failing(mut self, failed: Option<(&str, String)>) -> Self {
+        let Some((kind, because)) = failed else { return self };
+        self.failed = Some(short(&because));
+        self.with("error.type", kind)
     }
 
     pub fn finished(self, scope: InstrumentationScope) -> SpanData {

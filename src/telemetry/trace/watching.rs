@@ -1,9 +1,11 @@
 //! What a step has changed of a watch, as spans: read off its state before and after, as what
 //! is wanted is. A tick is told only where a verdict changes: a watch of 24 hours has thousands.
+//! People's names and what they wrote are not told: a collector is read by others.
 //!
 //! ```text
 //! deployguard.watch                       told when it ends
-//! |- POST /hooks/deployments              the hook; linked to the pipeline's own trace
+//! |- POST /hooks/deployments              the hook; linked to the pipeline's own trace; one that
+//! |                                       brings several services is told of each watch's
 //! |  `- deployguard.join                  kept, and this watch's
 //! |- deployguard.tick                     due until judged and kept
 //! |  `- deployguard.decide                what follows from it
@@ -62,7 +64,8 @@ fn tick(before: Option<&Watch>, after: &Watch, now: Timestamp) -> Option<Span> {
         after.checks.get(*name).is_some_and(|state| state.verdict() == Some(Verdict::Breach))
     };
     let breached: Vec<&str> = after.checks.keys().filter(in_breach).map(String::as_str).collect();
-    let failed = (!breached.is_empty()).then(|| format!("in breach: {}", breached.join(", ")));
+    let failed = format!("in breach: {}", breached.join(", "));
+    let failed = (!breached.is_empty()).then_some(("breach", failed));
     let span = Span::of(&after.id, "deployguard.tick", (at, now));
     let span = span.with("deployguard.phase", after.phase_name());
     let span = span.with_list("deployguard.verdicts.changed", &changes).failing(failed);
@@ -84,16 +87,17 @@ fn decision(
     };
     if let Some(run) = running(after).filter(|run| !known(run)) {
         let at = run.plan.decided_at;
-        let by = match &run.by {
-            Actor::Guard => "guard",
-            Actor::Person(_) => "person",
-            Actor::Platform => "platform",
+        let (by, because) = match &run.by {
+            Actor::Guard => ("guard", Some(run.because.as_str())),
+            // Theirs is their name and what they wrote.
+            Actor::Person(_) => ("person", None),
+            Actor::Platform => ("platform", Some(run.because.as_str())),
         };
         let span = Span::of(&after.id, "deployguard.decide", (at, now)).below(parent);
         let span = Span { id: ids::decision(&after.id, at), ..span };
         let span = span.with("deployguard.decision", answer(Answer::RollBack));
         let span = span.with("deployguard.decision.by", by);
-        let span = span.with("deployguard.decision.because", &run.because);
+        let span = span.with_some("deployguard.decision.because", because);
         return Some(span.with("deployguard.rollback.target", run.plan.target.short()));
     }
     let last = after.decided.last()?;
@@ -127,7 +131,10 @@ fn way_back(before: Option<&Watch>, after: &Watch, now: Timestamp) -> Vec<Span> 
         span.with("deployguard.rollback.target", run.plan.target.short())
     };
     let rolled_back = after.outcome() == Some(Outcome::RolledBack);
-    let gave_up = || Some(after.rollback_spent.clone().unwrap_or_else(|| "broken off".to_owned()));
+    let gave_up = || {
+        let why = after.rollback_spent.clone();
+        Some(("given_up", why.unwrap_or_else(|| "broken off".to_owned())))
+    };
     let mut told = Vec::new();
     match (step_of(before), step_of(after)) {
         (Some(RunStep::Settling { since, .. }), Some(RunStep::Recovering { since: until, .. })) => {
@@ -162,7 +169,9 @@ fn whole(before: Option<&Watch>, after: &Watch, now: Timestamp) -> Option<Span> 
         Outcome::RolledBack | Outcome::RollbackFailed | Outcome::Breached => true,
         Outcome::Passed | Outcome::Superseded | Outcome::Cancelled | Outcome::Inconclusive => false,
     };
-    let failed = bad.then(|| because.clone());
+    let failed = bad.then(|| (outcome.as_str(), because.clone()));
+    // Of a cancelled one it is who cancelled it, and what they wrote.
+    let told = (*outcome != Outcome::Cancelled).then_some(because.as_str());
     let status = match outcome {
         Outcome::Passed => Some("succeeded"),
         _ if bad => Some("failed"),
@@ -180,7 +189,7 @@ fn whole(before: Option<&Watch>, after: &Watch, now: Timestamp) -> Option<Span> 
         .with("deployguard.service.version", &after.version())
         .with("deployguard.policy", &after.policy().name)
         .with("deployguard.outcome", outcome.as_str())
-        .with("deployguard.outcome.because", because);
+        .with_some("deployguard.outcome.because", told);
     Some(span.failing(failed))
 }
 

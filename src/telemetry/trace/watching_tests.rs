@@ -1,6 +1,7 @@
 use super::*;
 use crate::model::{Mode, RollOut, Route};
 use crate::watch::tests::world::{Guard, at, policy, sighting};
+use crate::watch::{Command, Press};
 
 /// Takes the watch on, and says what spans the steps made, one list for all.
 struct Told {
@@ -61,6 +62,8 @@ fn a_bad_deployment_is_one_trace_from_the_tick_to_the_recovery() {
     let breach = ticks.clone().find(|tick| Some(tick.id) == decision.parent).unwrap();
     assert_eq!(breach.parent, Some(root.id));
     assert_eq!(breach.failed.as_deref(), Some("in breach: errors"));
+    assert_eq!(told.text("watch", "error.type"), "rolled_back");
+    assert!(!told.text("decide", "deployguard.decision.because").is_empty(), "the guard says why");
     assert_eq!(breach.until, decision.until);
     for child in ["settle", "recover"] {
         assert_eq!(told.named(child).parent, Some(decision.id), "{child}");
@@ -109,4 +112,20 @@ fn a_rollback_that_is_given_up_fails_the_span_that_it_was_in() {
     let why = settle.failed.as_deref().unwrap();
     assert!(why.starts_with("the platform could not place the target"), "{why}");
     assert!(!told.names().contains(&"recover"));
+}
+
+/// What `dana` has done is told, and neither that she did it nor what she wrote.
+#[test]
+fn people_and_what_they_write_are_not_told() {
+    let press = |command| Press::new(command, "dana", Some("exam week".to_owned()));
+    let mut asked = Told::of(Guard::settled(policy()));
+    asked.step(|guard| guard.take_press(press(Command::Rollback)).unwrap());
+    assert_eq!(asked.text("decide", "deployguard.decision.by"), "person");
+    let mut cancelled = Told::of(Guard::settled(policy()));
+    cancelled.step(|guard| guard.take_press(press(Command::Cancel)).unwrap());
+    assert_eq!(cancelled.text("watch", "deployguard.outcome"), "cancelled");
+    for told in [asked, cancelled] {
+        let all = format!("{:?}", told.spans);
+        assert!(!all.contains("dana") && !all.contains("exam week"), "{all}");
+    }
 }
