@@ -59,19 +59,9 @@ pub struct Summary {
 /// Of the normal distribution, for 95%.
 const Z: f64 = 1.959_963_985;
 
-const OUTCOMES: [Outcome; 7] = [
-    Outcome::Passed,
-    Outcome::RolledBack,
-    Outcome::RollbackFailed,
-    Outcome::Breached,
-    Outcome::Superseded,
-    Outcome::Cancelled,
-    Outcome::Inconclusive,
-];
-
 impl Summary {
     pub fn new() -> Self {
-        let outcomes = OUTCOMES.map(|outcome| (outcome.as_str(), 0));
+        let outcomes = Outcome::ALL.map(|outcome| (outcome.as_str(), 0));
         Self { outcomes: outcomes.into(), ..Self::default() }
     }
 

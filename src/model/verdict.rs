@@ -134,6 +134,17 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Each of them.
+    pub const ALL: [Self; 7] = [
+        Self::Passed,
+        Self::RolledBack,
+        Self::RollbackFailed,
+        Self::Breached,
+        Self::Superseded,
+        Self::Cancelled,
+        Self::Inconclusive,
+    ];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Passed => "passed",

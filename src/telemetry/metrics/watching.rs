@@ -25,15 +25,6 @@ pub(super) struct Watching {
 /// The stages of a watch that are shown apart.
 const STAGES: [&str; 4] = ["announced", "starting", "watching", "rolling_back"];
 const VERDICTS: [&str; 6] = ["none", "no_data", "low_traffic", "healthy", "elevated", "breach"];
-const OUTCOMES: [Outcome; 7] = [
-    Outcome::Passed,
-    Outcome::RolledBack,
-    Outcome::RollbackFailed,
-    Outcome::Breached,
-    Outcome::Superseded,
-    Outcome::Cancelled,
-    Outcome::Inconclusive,
-];
 const ATTEMPTS: [&str; 6] = ["accepted", "braked", "superseded", "refused", "failed", "unknown"];
 /// From a tick that was judged at once to one that was made up for after an hour away.
 const LAGS: [f64; 12] = [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0];
@@ -65,7 +56,7 @@ impl Watching {
             announcements: make.counters("announcements_total", announcements, &["result"])?,
             lag: make.histograms("tick_lag_seconds", lag, NONE, &LAGS)?,
         };
-        for outcome in OUTCOMES.map(Outcome::as_str) {
+        for outcome in Outcome::ALL.map(Outcome::as_str) {
             watching.ended.with_label_values(&[outcome]).inc_by(0);
             // After a rollback nothing passes.
             if outcome != Outcome::Passed.as_str() {

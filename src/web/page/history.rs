@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::brief::Unread;
 use super::card::lasted;
-use super::parts::{self, OUTCOMES};
+use super::parts;
 use crate::model::Outcome;
 use crate::store::{Filed, Sought};
 use crate::watch::{Stage, Watch};
@@ -232,7 +232,7 @@ impl History {
                         "Outcome "
                         select name="outcome" {
                             option value="" { "all" }
-                            @for outcome in OUTCOMES {
+                            @for outcome in Outcome::ALL {
                                 @let word = outcome.as_str();
                                 option value=(word) selected[word == asked.outcome] { (word.replace('_', " ")) }
                             }

@@ -70,20 +70,9 @@ pub fn tone(tone: Tone) -> &'static str {
     }
 }
 
-/// Every outcome with the word that stands for it in addresses.
-pub const OUTCOMES: [Outcome; 7] = [
-    Outcome::Passed,
-    Outcome::RolledBack,
-    Outcome::RollbackFailed,
-    Outcome::Breached,
-    Outcome::Superseded,
-    Outcome::Cancelled,
-    Outcome::Inconclusive,
-];
-
 /// The outcome that this word stands for in addresses.
 pub fn named(word: &str) -> Option<Outcome> {
-    OUTCOMES.into_iter().find(|one| one.as_str() == word)
+    Outcome::ALL.into_iter().find(|one| one.as_str() == word)
 }
 
 /// What an element is called in its page: names from outside may have any characters, and
