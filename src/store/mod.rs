@@ -200,16 +200,17 @@ impl Store {
         &self,
         id: &WatchId,
     ) -> Result<Vec<(Timestamp, E)>, StoreError> {
+        let kept = self.journal_text(id).await?;
+        kept.into_iter().map(|(at, event)| Ok((at, serde_json::from_str(&event)?))).collect()
+    }
+
+    /// The same as JSON, for whoever reads it beside everything else: it may be long.
+    pub async fn journal_text(&self, id: &WatchId) -> Result<Vec<(Timestamp, String)>, StoreError> {
         let rows = sqlx::query("SELECT at_ms, event FROM journal WHERE watch = $1 ORDER BY seq")
             .bind(key(id.as_str()))
             .fetch_all(&self.pool)
             .await?;
-        rows.iter()
-            .map(|row| {
-                let event = serde_json::from_str(row.get::<&str, _>(1))?;
-                Ok((from_ms(row.get::<i64, _>(0)), event))
-            })
-            .collect()
+        Ok(rows.iter().map(|row| (from_ms(row.get::<i64, _>(0)), row.get(1))).collect())
     }
 
     /// The digest and the watch of an announcement that was received before.

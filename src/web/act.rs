@@ -11,8 +11,8 @@ use super::Face;
 use super::asked::Path;
 use super::auth::Caller;
 use super::body::{optional_json, read_json};
-use super::hook::check_text;
-use super::openapi::texts::{Length, MAY_BE_LEFT_OUT, Pressed, ScopeText, Text, WATCH};
+use super::hook::{TEXT_LIMIT, check_text};
+use super::openapi::texts::{Length, MAY_BE_LEFT_OUT, Pressed, ScopeText, WATCH};
 use super::openapi::{Also, ToDo};
 use super::problem::Problem;
 use super::view::WatchView;
@@ -30,8 +30,7 @@ const LONGEST_KEY: usize = 64;
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({ "reason": "a fix is on the way", "incident": 1 }))]
 pub struct Why {
-    /// Kept, and told in the thread.
-    #[schema(value_type = Option<Text>)]
+    /// Kept, and told in the thread: the first 1024 characters, as one line.
     pub reason: Option<String>,
     /// Of a hold: how long from now, such as `30m`.
     #[serde(rename = "for")]
@@ -57,7 +56,6 @@ struct Scope {
     #[serde(default = "all")]
     #[schema(value_type = ScopeText, default = "all")]
     scope: String,
-    #[schema(value_type = Option<Text>)]
     reason: Option<String>,
 }
 
@@ -121,7 +119,6 @@ pub async fn pressed(
     command: Command,
     why: Why,
 ) -> Result<WatchView, Problem> {
-    check_reason(why.reason.as_deref())?;
     let watch = find(face, id).await?;
     let id = watch.id.clone();
     let service = &watch.deployment.service;
@@ -135,7 +132,7 @@ pub async fn pressed(
         return Err(Problem::new(StatusCode::CONFLICT, detail));
     }
     let (incident, spell, target) = (why.incident, why.returns, why.target);
-    let press = Press::new(command, caller.name, why.reason);
+    let press = Press::new(command, caller.name, why.reason.as_deref().map(plain));
     let mut press = Press { incident, spell, target, key: key.clone(), ..press };
     match (command, why.for_) {
         (Command::Hold, for_) => press.for_ = for_.map(|Span(for_)| for_),
@@ -211,8 +208,11 @@ pub async fn find(face: &Face, id: &str) -> Result<Watch, Problem> {
     announced.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, detail()))
 }
 
-fn check_reason(reason: Option<&str>) -> Result<(), Problem> {
-    reason.map_or(Ok(()), |reason| check_text("reason", reason))
+/// A reason as it is kept and told: nothing is refused because of how it is written. Line
+/// breaks and the like become spaces, and what is too long is cut.
+fn plain(reason: &str) -> String {
+    let tame = |c: char| if c.is_control() { ' ' } else { c };
+    reason.trim().chars().map(tame).take(TEXT_LIMIT).collect()
 }
 
 /// Stops everything that is done unattended in a scope.
@@ -247,8 +247,7 @@ pub async fn pause(
 async fn scope(body: Body) -> Result<Scope, Problem> {
     let (asked, _): (Scope, _) = read_json(body).await?;
     check_text("scope", &asked.scope)?;
-    check_reason(asked.reason.as_deref())?;
-    Ok(asked)
+    Ok(Scope { reason: asked.reason.as_deref().map(plain), ..asked })
 }
 
 fn of_scope(refused: Refused) -> Problem {
@@ -284,4 +283,15 @@ pub async fn unpause(
     let turn = Pause { scope: scope.clone(), by: caller.name, reason, at: clock::now() };
     let still_paused = face.engine.unpause(turn).await.map_err(of_scope)?;
     Ok(Json(Unpaused { scope, paused: false, still_paused }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_one_line_that_is_not_too_long_and_is_never_refused() {
+        assert_eq!(plain(" the database\nmoves\t\0now \n"), "the database moves  now");
+        assert_eq!(plain(&"ä".repeat(3000)).chars().count(), TEXT_LIMIT);
+    }
 }

@@ -21,6 +21,9 @@ use crate::watch::Watch;
 
 /// How far the announcer's clock may run ahead.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(2);
+/// Of a name at the platform, in bytes: what ECS and Kubernetes take, and what fits into an
+/// index of the store several times.
+const LONGEST_SERVICE: usize = 255;
 
 /// What somebody announces, with its texts checked.
 pub(super) struct Offered {
@@ -135,6 +138,10 @@ impl Face {
         };
         // The name that is announced and the service that is meant may differ.
         may(&key.service)?;
+        if key.service.len() > LONGEST_SERVICE {
+            let detail = format!("a service's name is at most {LONGEST_SERVICE} bytes long");
+            return Err(Problem::field("service", detail));
+        }
         if let Some(expected) = self.environment_of(&key)
             && expected != offered.environment
         {

@@ -74,6 +74,10 @@ impl Letters {
         if let Some((_, letters)) = known.as_ref().filter(|(at, _)| at.elapsed() < COUNTED) {
             return Ok(letters.clone());
         }
+        // Also a count that is broken off is not begun anew at once.
+        if let Some((at, _)) = known.as_mut() {
+            *at = tokio::time::Instant::now();
+        }
         let letters = store.letterboxes().await?;
         *known = Some((tokio::time::Instant::now(), letters.clone()));
         Ok(letters)

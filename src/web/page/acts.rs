@@ -125,6 +125,10 @@ async fn done(
 ) -> Result<Command, Problem> {
     is_our_own(headers)?;
     let command = command(deed)?;
+    // Nothing is looked up for whoever is nobody.
+    if visitor.person.is_none() {
+        return Err(Problem::new(StatusCode::UNAUTHORIZED, "log in to act"));
+    }
     let watch = find(face, id).await?;
     let person = may_act(visitor, &watch)?;
     person.sent_it(&given.form_token)?;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use maud::{Markup, PreEscaped, html};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 
 use super::card::urgency;
 use super::parts;
@@ -17,6 +17,9 @@ use crate::watch::{Event, Story, markdown, tell};
 
 /// Points that are told by the script; of more the worst of each stretch.
 const MOST_POINTS: usize = 400;
+/// One at a time for all pages: the pictures of messages go first.
+static SEAT: Semaphore = Semaphore::const_new(1);
+
 /// Drawings that are kept, the latest.
 const KEPT: usize = 16;
 
@@ -72,11 +75,17 @@ impl Drawn {
 ///
 /// # Errors
 /// The journal can't be told, or the work broke off.
-pub async fn draw(journal: Vec<(Timestamp, Event)>, watch: String) -> Result<Arc<str>, String> {
+pub async fn draw(journal: Vec<(Timestamp, String)>, watch: String) -> Result<Arc<str>, String> {
     let work = move || {
+        let read = journal.iter().map(|(at, event)| Ok((*at, serde_json::from_str(event)?)));
+        let journal: Vec<(Timestamp, Event)> =
+            read.collect::<Result<_, serde_json::Error>>().map_err(|why| {
+                format!("the journal was kept by another version of deployguard: {why}")
+            })?;
         let story = tell(&journal, None).map_err(|why| why.to_string())?;
         Ok::<_, String>(charts(&story, &watch).into_string().into())
     };
+    let _seat = SEAT.acquire().await.map_err(|closed| closed.to_string())?;
     drawn(work).await?
 }
 

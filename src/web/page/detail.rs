@@ -266,9 +266,7 @@ fn in_words(done: Command) -> &'static str {
         Command::Ack => "Done: acknowledged.",
         Command::Hold => "Done: the decision is held.",
         Command::Resume => "Done: the decision's time goes on.",
-        Command::Rollback => {
-            "Done: the rollback is decided. What the platform makes of it is told below."
-        }
+        Command::Rollback => "Done: a rollback is asked for. What comes of it is told below.",
         Command::Cancel => "Done: the deployment is watched no longer.",
     }
 }

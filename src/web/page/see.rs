@@ -20,7 +20,7 @@ use super::who::Visitor;
 use crate::engine::clock;
 use crate::policy_repo::Loaded;
 use crate::store::StoreError;
-use crate::watch::{Event, Watch, markdown};
+use crate::watch::{Watch, markdown};
 use crate::web::Face;
 use crate::web::act::find;
 use crate::web::problem::Problem;
@@ -139,14 +139,11 @@ async fn charts(
 ) -> Result<Result<Arc<str>, String>, Problem> {
     let id = watch.id.as_str();
     let make = async || {
-        let journal = face.store.journal::<Event>(&watch.id).await.map_err(Undrawn::Unread)?;
+        let journal = face.store.journal_text(&watch.id).await.map_err(Undrawn::Unread)?;
         draw(journal, id.to_owned()).await.map_err(Undrawn::Broken)
     };
     match face.pages.drawn.once((id, version), clock::now(), make).await {
         Ok(html) => Ok(Ok(html)),
-        Err(Undrawn::Unread(StoreError::Document(why))) => {
-            Ok(Err(format!("the journal was kept by another version of deployguard: {why}")))
-        }
         Err(Undrawn::Unread(error)) => Err(error.into()),
         Err(Undrawn::Broken(why)) => Ok(Err(why)),
     }
